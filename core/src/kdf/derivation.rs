@@ -1,0 +1,139 @@
+use super::{FixedInput, KdfError, Layout, MAX_PRF_LEN, PrfInput};
+use zeroize::Zeroize;
+
+/// Where a derivation stands.
+#[must_use]
+pub enum Step<'a> {
+    /// The PRF's answer to [`Pending::input`] is awaited.
+    Prf(Pending<'a>),
+    /// The caller's buffer holds the derived key.
+    Done,
+}
+
+/// A derivation that waits for the PRF's answer. Dropped, it wipes what it has derived so far.
+pub struct Pending<'a> {
+    layout: Layout<'a>,
+    input: &'a [u8],
+    prf_len: usize,
+    counter: u32,
+    output: Output<'a>,
+}
+
+impl<'a> Layout<'a> {
+    /// Starts to derive `out.len()` bytes from `input`, with a PRF of `prf_len` bytes.
+    ///
+    /// # Errors
+    /// [`KdfError::OutputLength`] if the layout cannot give that many bytes, [`KdfError::PrfLength`].
+    pub fn derivation(
+        &self,
+        input: &'a [u8],
+        prf_len: usize,
+        out: &'a mut [u8],
+    ) -> Result<Step<'a>, KdfError> {
+        if prf_len == 0 || prf_len > MAX_PRF_LEN {
+            return Err(KdfError::PrfLength);
+        }
+        let length_error = KdfError::OutputLength { actual: out.len() };
+        let blocks = u32::try_from(out.len().div_ceil(prf_len)).map_err(|_| length_error)?;
+        let last_block = blocks.checked_sub(1).ok_or(length_error)?;
+        let start = match self {
+            Self::Hmac if last_block == 0 => 0,
+            Self::Hmac => return Err(length_error),
+            Self::Counter { mode, .. } => {
+                if mode
+                    .start
+                    .checked_add(last_block)
+                    .is_none_or(|last| last > mode.width.max())
+                    || bits(out.len()).is_none()
+                {
+                    return Err(length_error);
+                }
+                mode.start
+            }
+        };
+        Ok(Step::Prf(Pending {
+            layout: *self,
+            input,
+            prf_len,
+            counter: start,
+            output: Output {
+                bytes: out,
+                filled: 0,
+            },
+        }))
+    }
+}
+
+impl<'a> Pending<'a> {
+    /// What the PRF is to be computed over.
+    #[must_use]
+    pub fn input(&self) -> PrfInput<'_> {
+        match self.layout {
+            Layout::Hmac => PrfInput::new(&[], &[], self.input, &[]),
+            Layout::Counter { mode, fixed } => {
+                let counter = self.counter.to_be_bytes();
+                let counter = counter
+                    .get(counter.len().saturating_sub(mode.width.bytes())..)
+                    .unwrap_or_default();
+                let length = bits(self.output.bytes.len())
+                    .unwrap_or_default()
+                    .to_be_bytes();
+                let length: &[u8] = if mode.length_field { &length } else { &[] };
+                match fixed {
+                    FixedInput::Raw => PrfInput::new(counter, &[], self.input, length),
+                    FixedInput::LabelAndContext { label } => {
+                        PrfInput::labelled(counter, label, self.input, length)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the PRF's answer and goes on.
+    ///
+    /// # Errors
+    /// [`KdfError::PrfLength`] if the answer has another length than announced; the output is then wiped.
+    pub fn answer(mut self, block: &[u8]) -> Result<Step<'a>, KdfError> {
+        if block.len() != self.prf_len {
+            return Err(KdfError::PrfLength);
+        }
+        self.output.append(block);
+        if self.output.is_complete() {
+            return Ok(Step::Done);
+        }
+        self.counter = self.counter.wrapping_add(1);
+        Ok(Step::Prf(self))
+    }
+}
+
+/// The derived key as far as it has come; wiped if it stays incomplete.
+struct Output<'a> {
+    bytes: &'a mut [u8],
+    filled: usize,
+}
+
+impl Output<'_> {
+    fn append(&mut self, block: &[u8]) {
+        let room = self.bytes.get_mut(self.filled..).unwrap_or_default();
+        for (to, from) in room.iter_mut().zip(block) {
+            *to = *from;
+            self.filled = self.filled.saturating_add(1);
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.filled == self.bytes.len()
+    }
+}
+
+impl Drop for Output<'_> {
+    fn drop(&mut self) {
+        if !self.is_complete() {
+            self.bytes.zeroize();
+        }
+    }
+}
+
+fn bits(bytes: usize) -> Option<u32> {
+    u32::try_from(bytes).ok()?.checked_mul(8)
+}

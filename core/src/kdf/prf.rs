@@ -1,0 +1,214 @@
+use core::{convert::Infallible, fmt};
+use hmac::{Hmac, Mac};
+use sha2::{Sha256, Sha384, Sha512};
+
+/// The longest PRF output, that of HMAC-SHA-512.
+pub const MAX_PRF_LEN: usize = 64;
+
+/// A keyed pseudo-random function that answers at once. Hardware is used by one caller at a time, so it takes `&mut self`.
+pub trait Prf {
+    /// Why it failed.
+    type Error;
+
+    /// The length of an answer: 1 to [`MAX_PRF_LEN`] bytes.
+    fn output_len(&self) -> usize;
+
+    /// Computes the PRF over `input` into `out`, which has [`Prf::output_len`] bytes.
+    ///
+    /// # Errors
+    /// As the holder of the key says.
+    fn compute(&mut self, input: &PrfInput<'_>, out: &mut [u8]) -> Result<(), Self::Error>;
+}
+
+/// A keyed pseudo-random function that has to be waited for: a TPM, a service.
+pub trait AsyncPrf {
+    /// Why it failed.
+    type Error;
+
+    /// The length of an answer: 1 to [`MAX_PRF_LEN`] bytes.
+    fn output_len(&self) -> usize;
+
+    /// Computes the PRF over `input` into `out`, which has [`AsyncPrf::output_len`] bytes.
+    ///
+    /// # Errors
+    /// As the holder of the key says.
+    fn compute(
+        &mut self,
+        input: &PrfInput<'_>,
+        out: &mut [u8],
+    ) -> impl Future<Output = Result<(), Self::Error>>;
+}
+
+/// What a PRF is computed over, in parts that are to be read one behind the other.
+#[derive(Clone, Copy)]
+pub struct PrfInput<'a> {
+    counter: ([u8; 4], usize),
+    label: &'a [u8],
+    separator: &'static [u8],
+    input: &'a [u8],
+    length: ([u8; 4], usize),
+}
+
+impl<'a> PrfInput<'a> {
+    /// The parts in their order; some may be empty.
+    #[must_use]
+    pub fn parts(&self) -> [&[u8]; 5] {
+        [
+            self.counter.0.get(..self.counter.1).unwrap_or_default(),
+            self.label,
+            self.separator,
+            self.input,
+            self.length.0.get(..self.length.1).unwrap_or_default(),
+        ]
+    }
+
+    /// The length of all parts, in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.parts()
+            .iter()
+            .fold(0usize, |sum, part| sum.saturating_add(part.len()))
+    }
+
+    /// Whether there is nothing to compute over.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Copies the parts into the front of `out`, for hardware that takes one buffer; `None` if it is shorter than
+    /// [`PrfInput::len`].
+    #[must_use]
+    pub fn copy_to<'b>(&self, out: &'b mut [u8]) -> Option<&'b mut [u8]> {
+        let out = out.get_mut(..self.len())?;
+        let bytes = self.parts().into_iter().flatten();
+        for (to, from) in out.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        Some(out)
+    }
+
+    pub(super) fn new(counter: &[u8], label: &'a [u8], input: &'a [u8], length: &[u8]) -> Self {
+        Self {
+            counter: short(counter),
+            label,
+            separator: &[],
+            input,
+            length: short(length),
+        }
+    }
+
+    pub(super) fn labelled(
+        counter: &[u8],
+        label: &'a [u8],
+        input: &'a [u8],
+        length: &[u8],
+    ) -> Self {
+        Self {
+            separator: &[0],
+            ..Self::new(counter, label, input, length)
+        }
+    }
+}
+
+impl fmt::Debug for PrfInput<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrfInput({} bytes, hidden)", self.len())
+    }
+}
+
+/// The front four bytes at most, by value.
+fn short(bytes: &[u8]) -> ([u8; 4], usize) {
+    let mut value = [0; 4];
+    let mut len = 0usize;
+    for (to, from) in value.iter_mut().zip(bytes) {
+        *to = *from;
+        len = len.saturating_add(1);
+    }
+    (value, len)
+}
+
+macro_rules! software_hmac {
+    ($name:ident, $hash:ty, $len:literal, $doc:literal) => {
+        #[doc = $doc]
+        ///
+        /// The key is absorbed once, so that an answer costs two compressions of the hash less. Overwritten when dropped.
+        pub struct $name(Hmac<$hash>);
+
+        impl $name {
+            /// A key of any length; SP 800-107 asks for at least half the hash's length of entropy.
+            #[must_use]
+            pub fn new(key: &[u8]) -> Self {
+                // HMAC takes keys of every length (RFC 2104 section 3), so the fallback is never taken.
+                Self(Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default())))
+            }
+        }
+
+        impl Prf for $name {
+            type Error = Infallible;
+
+            fn output_len(&self) -> usize {
+                $len
+            }
+
+            fn compute(&mut self, input: &PrfInput<'_>, out: &mut [u8]) -> Result<(), Infallible> {
+                let mut mac = self.0.clone();
+                for part in input.parts() {
+                    mac.update(part);
+                }
+                for (to, from) in out.iter_mut().zip(mac.finalize().into_bytes()) {
+                    *to = from;
+                }
+                Ok(())
+            }
+        }
+
+        impl AsyncPrf for $name {
+            type Error = Infallible;
+
+            fn output_len(&self) -> usize {
+                $len
+            }
+
+            async fn compute(
+                &mut self,
+                input: &PrfInput<'_>,
+                out: &mut [u8],
+            ) -> Result<(), Infallible> {
+                Prf::compute(self, input, out)
+            }
+        }
+
+        impl Drop for $name {
+            fn drop(&mut self) {
+                self.0 = Hmac::new(&Default::default());
+                core::hint::black_box(&self.0);
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(hidden)"))
+            }
+        }
+    };
+}
+
+software_hmac!(
+    HmacSha256,
+    Sha256,
+    32,
+    "HMAC-SHA-256 in software (RFC 2104): what a gateway holds."
+);
+software_hmac!(
+    HmacSha384,
+    Sha384,
+    48,
+    "HMAC-SHA-384 in software (RFC 2104)."
+);
+software_hmac!(
+    HmacSha512,
+    Sha512,
+    64,
+    "HMAC-SHA-512 in software (RFC 2104)."
+);

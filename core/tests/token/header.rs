@@ -1,0 +1,168 @@
+//! Headers and encodings that are refused.
+
+use super::*;
+
+#[test]
+fn algorithms_are_pinned() {
+    for header in [
+        r#"{"alg":"none"}"#,
+        r#"{"alg":"None"}"#,
+        r#"{"alg":"HS512"}"#,
+        r#"{"alg":"RS256"}"#,
+        r#"{"alg":"hs256"}"#,
+        r#"{"alg":"dir","enc":"A256GCM"}"#,
+        r#"{"alg":""}"#,
+        r#"{"typ":"JWT"}"#,
+        "{}",
+    ] {
+        assert_eq!(
+            verify(&signed(header, "{}"), &Policy::default()),
+            Err(TokenError::Refused(Refusal::Algorithm)),
+            "{header}"
+        );
+    }
+    let unsigned = format!("{}.{}.", b64(r#"{"alg":"none"}"#), b64("{}"));
+    assert_eq!(
+        verify(&unsigned, &Policy::default()),
+        Err(TokenError::Refused(Refusal::Algorithm))
+    );
+    let unsigned = format!("{}.{}.", b64(r#"{"alg":"HS256"}"#), b64("{}"));
+    assert!(verify(&unsigned, &Policy::default()).is_err());
+}
+
+#[test]
+fn headers_that_are_refused() {
+    for (header, error) in [
+        (
+            r#"{"alg":"HS256","crit":["exp"]}"#,
+            TokenError::Refused(Refusal::Critical),
+        ),
+        (
+            r#"{"alg":"HS256","crit":[]}"#,
+            TokenError::Refused(Refusal::Critical),
+        ),
+        (
+            r#"{"alg":"HS256","crit":"b64","b64":false}"#,
+            TokenError::Refused(Refusal::Critical),
+        ),
+        (
+            r#"{"alg":"HS256","\u0063rit":["exp"]}"#,
+            TokenError::Refused(Refusal::Critical),
+        ),
+        (
+            r#"{"alg":"HS256","typ":"dpop+jwt"}"#,
+            TokenError::Refused(Refusal::Type),
+        ),
+        (
+            r#"{"alg":"HS256","zip":"DEF"}"#,
+            TokenError::Refused(Refusal::Type),
+        ),
+        (
+            r#"{"alg":"HS256","alg":"HS256"}"#,
+            TokenError::Malformed(Malformed::DuplicateMember),
+        ),
+        (
+            r#"{"alg":"HS256","\u0061lg":"HS256"}"#,
+            TokenError::Malformed(Malformed::DuplicateMember),
+        ),
+        (
+            r#"{"alg":"HS256","x":1,"x":2}"#,
+            TokenError::Malformed(Malformed::DuplicateMember),
+        ),
+        (
+            r#"{"alg":["HS256"]}"#,
+            TokenError::Malformed(Malformed::Json),
+        ),
+        (r#"{"alg":5}"#, TokenError::Malformed(Malformed::Json)),
+        (
+            r#"{"alg":"HS256","kid":7}"#,
+            TokenError::Malformed(Malformed::Json),
+        ),
+        (
+            r#"{"alg":"HS256","typ":null}"#,
+            TokenError::Malformed(Malformed::Json),
+        ),
+        (
+            r#"{"alg":"HS256"} x"#,
+            TokenError::Malformed(Malformed::Json),
+        ),
+        (
+            r#"{"alg":"HS256"}{}"#,
+            TokenError::Malformed(Malformed::Json),
+        ),
+        (r#"{"alg":"HS256""#, TokenError::Malformed(Malformed::Json)),
+        (
+            r#"{"alg":"HS256",}"#,
+            TokenError::Malformed(Malformed::Json),
+        ),
+        (r#"["alg","HS256"]"#, TokenError::Malformed(Malformed::Json)),
+        ("", TokenError::Malformed(Malformed::Json)),
+        ("null", TokenError::Malformed(Malformed::Json)),
+        (
+            "{\"alg\":\"HS256\",\"x\":\"\u{1}\"}",
+            TokenError::Malformed(Malformed::Json),
+        ),
+    ] {
+        assert_eq!(
+            verify(&signed(header, "{}"), &Policy::default()),
+            Err(error),
+            "{header}"
+        );
+    }
+    for header in [
+        r#" { "alg" : "HS256" } "#,
+        r#"{"alg":"HS256","typ":"jwt","kid":"k\"\\\u00e9\ud83d\ude00","x":{"alg":"none","y":[{"alg":1}]}}"#,
+        r#"{"al\u0067":"H\u0053256"}"#,
+    ] {
+        assert_eq!(
+            verify(&signed(header, "{}"), &Policy::default()),
+            Ok(()),
+            "{header}"
+        );
+    }
+}
+
+#[test]
+fn many_members_and_deep_nesting_are_bounded() {
+    let members = |n: usize| {
+        let members: Vec<_> = (0..n).map(|i| format!("\"m{i}\":{i}")).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    assert_eq!(verify_payload(&members(32), &Policy::default()), Ok(()));
+    assert_eq!(
+        verify_payload(&members(33), &Policy::default()),
+        Err(TokenError::Malformed(Malformed::TooManyMembers))
+    );
+    let deep = format!("{{\"x\":{}{}}}", "[".repeat(50_000), "]".repeat(50_000));
+    assert_eq!(
+        verify_payload(&deep, &Policy::default()),
+        Err(TokenError::Malformed(Malformed::Json))
+    );
+}
+
+#[test]
+fn base64_is_canonical_and_without_padding() {
+    let good = signed(r#"{"alg":"HS256"}"#, "{}");
+    assert_eq!(verify(&good, &Policy::default()), Ok(()));
+    let (head, signature) = good.rsplit_once('.').unwrap();
+    let last = signature.chars().last().unwrap();
+    let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let next = alphabet
+        .chars()
+        .nth(alphabet.find(last).unwrap() | 1)
+        .unwrap();
+    assert_ne!(last, next);
+    for wrong in [
+        format!("{head}.{}{next}", &signature[..42]),
+        format!("{head}.{signature}="),
+        format!("{head}.{signature}\n"),
+        good.replacen("eyJ", "ey+", 1),
+        good.replacen("eyJ", "ey/", 1),
+    ] {
+        assert_eq!(
+            verify(&wrong, &Policy::default()),
+            Err(TokenError::Malformed(Malformed::Base64)),
+            "{wrong}"
+        );
+    }
+}
