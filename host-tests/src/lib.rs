@@ -1,0 +1,5 @@
+//! What the tests, the demo and the benches share: real TPMs, real certificates, and lines that can be cut.
+
+pub mod port;
+pub mod swtpm;
+pub mod tpm_line;

@@ -1,0 +1,264 @@
+//! Wrong files, wrong TPMs, wrong passwords: an error that says what to do, and the next use works.
+
+use super::*;
+use chanbind::tpm::{KeyFileError, Parent, PcrSelection, TpmError, TpmName};
+
+#[tokio::test]
+async fn no_tpm_and_no_tcti() {
+    let port = chanbind_host_tests::port::neighbours().unwrap();
+    let nobody = Tpm::open(
+        &chanbind_host_tests::swtpm::tcti(port),
+        OpenOptions::default(),
+    )
+    .await;
+    let message = nobody.unwrap_err().to_string();
+    assert!(
+        message.contains("start one with `swtpm") && message.contains("--tcti"),
+        "{message}"
+    );
+    for wrong in [
+        "",
+        "swtpm:port=x",
+        "swtpm:prot=2321",
+        "teepee:em",
+        "device:tpmrm0",
+        "swtpm:host=127.0.0.1,port=99999",
+    ] {
+        let error = Tpm::open(wrong, OpenOptions::default()).await.unwrap_err();
+        assert!(matches!(error, TpmError::Tcti { .. }), "{wrong}: {error}");
+    }
+    let error = Tpm::open("device:/dev/null/tpm", OpenOptions::default())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, TpmError::NoTpm { .. }), "{error}");
+}
+
+#[test]
+fn files_that_are_no_keys() {
+    let good = std::fs::read_to_string(vector("go-demo/tpm-key.pem")).unwrap();
+    assert!(KeyFile::from_pem(&good).is_ok());
+    assert!(KeyFile::from_pem(&format!("a comment\n\n{good}\n")).is_ok());
+    let is = |pem: &str, expected: fn(&KeyFileError) -> bool| {
+        let error = KeyFile::from_pem(pem).unwrap_err();
+        assert!(expected(&error), "{error}");
+        assert!(error.to_string().len() > 20);
+    };
+    is("", |error| matches!(error, KeyFileError::NotPem));
+    is("secret", |error| matches!(error, KeyFileError::NotPem));
+    is(
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        |error| matches!(error, KeyFileError::OtherKey),
+    );
+    is(&"x".repeat(70_000), |error| {
+        matches!(error, KeyFileError::TooLong { .. })
+    });
+    is(&good.replace("MIHU", "MIHV"), |error| {
+        matches!(error, KeyFileError::Encoding(_))
+    });
+    is(&good.replace('B', "!"), |error| {
+        !matches!(error, KeyFileError::TooLong { .. })
+    });
+    is(good.split_once("-----END").unwrap().0, |error| {
+        matches!(error, KeyFileError::Encoding(_))
+    });
+    for cut in (30..good.len() - 30).step_by(7) {
+        let _ = KeyFile::from_pem(&format!("{}{}", &good[..cut], &good[cut + 3..])).is_err();
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_another_tpm() {
+    let (here, there) = (Swtpm::start().unwrap(), Swtpm::start().unwrap());
+    let (tpm, other) = (open(&here).await, open(&there).await);
+    let foreign = import(&other).await;
+    assert!(matches!(
+        tpm.load(foreign, None).await,
+        Err(TpmError::ForeignKey)
+    ));
+    let own = import(&tpm).await;
+    assert_eq!(
+        *tpm.load(own, None)
+            .await
+            .unwrap()
+            .hmac(b"data")
+            .await
+            .unwrap(),
+        hmac(SECRET, b"data")
+    );
+}
+
+#[tokio::test]
+async fn a_parent_with_another_name() {
+    let (here, there) = (Swtpm::start().unwrap(), Swtpm::start().unwrap());
+    let name = open(&here)
+        .await
+        .parent_name(Parent::default())
+        .await
+        .unwrap();
+    assert_eq!(name.as_bytes().len(), 34);
+    assert_eq!(name.to_string().parse::<TpmName>().unwrap(), name);
+    let pinned = || {
+        let mut options = OpenOptions::default();
+        options.parent_name = Some(name.clone());
+        options
+    };
+    let tpm = Tpm::open(&here.tcti(), pinned()).await.unwrap();
+    let file = import(&tpm).await;
+    assert!(tpm.load(file.clone(), None).await.is_ok());
+    let other = Tpm::open(&there.tcti(), pinned()).await.unwrap();
+    for result in [
+        other.load(file, None).await.err(),
+        other
+            .import_hmac_key(SECRET, KeyOptions::default())
+            .await
+            .err(),
+        other.create_hmac_key(KeyOptions::default()).await.err(),
+    ] {
+        assert!(
+            matches!(result, Some(TpmError::ParentName { .. })),
+            "{result:?}"
+        );
+    }
+    other.close().await;
+    assert_eq!(there.leftovers(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_parent_that_is_not_there() {
+    let swtpm = Swtpm::start().unwrap();
+    let tpm = open(&swtpm).await;
+    let mut options = KeyOptions::default();
+    options.parent = Parent::Persistent(0x8100_1234);
+    let error = tpm.import_hmac_key(SECRET, options).await.unwrap_err();
+    assert!(matches!(error, TpmError::NoParent(_)), "{error}");
+    import(&tpm).await;
+    assert!(matches!(
+        Parent::from_handle(0x8000_0000),
+        Err(KeyFileError::Parent(_))
+    ));
+}
+
+#[tokio::test]
+async fn lengths() {
+    let swtpm = Swtpm::start().unwrap();
+    let tpm = open(&swtpm).await;
+    for len in [0, 1025] {
+        let error = tpm
+            .import_hmac_key(&vec![1; len], KeyOptions::default())
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, TpmError::SecretLength { actual, max: 1024 } if actual == len),
+            "{error}"
+        );
+    }
+    for len in [1, 64, 65, 1024] {
+        let file = tpm
+            .import_hmac_key(&vec![1; len], KeyOptions::default())
+            .await
+            .unwrap();
+        let key = tpm.load(file, None).await.unwrap();
+        assert_eq!(
+            *key.hmac(b"data").await.unwrap(),
+            hmac(&vec![1; len], b"data"),
+            "{len}"
+        );
+        let error = key.hmac(&[0; 1025]).await.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                TpmError::DataTooLong {
+                    actual: 1025,
+                    max: 1024
+                }
+            ),
+            "{error}"
+        );
+    }
+    assert!(matches!(
+        Auth::new(&[1; 65]),
+        Err(TpmError::AuthLength {
+            actual: 65,
+            max: 64
+        })
+    ));
+    for wrong in [
+        "",
+        "sha256",
+        "sha256:",
+        "sha256:24",
+        "md5:0",
+        "sha256:0,x",
+        "0,1",
+    ] {
+        assert!(
+            matches!(
+                wrong.parse::<PcrSelection>(),
+                Err(TpmError::PcrSelection(_))
+            ),
+            "{wrong}"
+        );
+    }
+}
+
+/// Other kinds of keys load in a TPM, but give no HMAC-SHA256.
+#[tokio::test]
+async fn keys_of_another_kind() {
+    let swtpm = Swtpm::start().unwrap();
+    let tpm = open(&swtpm).await;
+    let mut file = import(&tpm).await;
+    // keyedHash, as at the start of TPMT_PUBLIC, turned into another type or another hash.
+    let good = file.clone();
+    file.public[3] = 0x25;
+    assert!(tpm.load(file.clone(), None).await.is_err());
+    file = good.clone();
+    let scheme = file.public.len() - 36;
+    assert_eq!(file.public[scheme..scheme + 2], [0x00, 0x0b]);
+    file.public[scheme + 1] = 0x0c;
+    assert!(matches!(
+        tpm.load(file, None).await,
+        Err(TpmError::NotHmacKey)
+    ));
+    assert!(tpm.load(good, None).await.is_ok());
+}
+
+/// Every wrong password counts; then even the right one is refused, until the lockout is cleared.
+#[tokio::test]
+async fn a_locked_tpm() {
+    let swtpm = Swtpm::start().unwrap();
+    swtpm.tool(
+        "tpm2_dictionarylockout",
+        &[
+            "--setup-parameters",
+            "--max-tries=3",
+            "--recovery-time=1000",
+            "--lockout-recovery-time=1000",
+        ],
+    );
+    let tpm = open(&swtpm).await;
+    let mut options = KeyOptions::default();
+    options.auth = auth("right");
+    let file = tpm.import_hmac_key(SECRET, options).await.unwrap();
+    let (right, wrong) = (
+        tpm.load(file.clone(), auth("right")).await.unwrap(),
+        tpm.load(file.clone(), auth("wrong")).await.unwrap(),
+    );
+    let missing = tpm.load(file, None).await.unwrap();
+    assert!(matches!(
+        missing.hmac(b"data").await,
+        Err(TpmError::WrongAuth)
+    ));
+    for _ in 0..2 {
+        assert!(matches!(
+            wrong.hmac(b"data").await,
+            Err(TpmError::WrongAuth)
+        ));
+    }
+    assert!(matches!(
+        right.hmac(b"data").await,
+        Err(TpmError::LockedOut)
+    ));
+    tpm.close().await;
+    swtpm.tool("tpm2_dictionarylockout", &["--clear-lockout"]);
+    assert_eq!(*right.hmac(b"data").await.unwrap(), hmac(SECRET, b"data"));
+}

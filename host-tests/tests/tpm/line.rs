@@ -1,0 +1,130 @@
+//! The line between program and TPM: what is seen on it, what is changed on it, and when it breaks.
+
+use super::*;
+use chanbind::tpm::TpmError;
+use chanbind_host_tests::tpm_line::TpmLine;
+
+const TPM2_IMPORT: u32 = 0x156;
+const TPM2_HMAC: u32 = 0x155;
+const TPM2_LOAD: u32 = 0x157;
+const TPM2_CREATE_PRIMARY: u32 = 0x131;
+const TPM2_START_AUTH_SESSION: u32 = 0x176;
+const TPM2_READ_PUBLIC: u32 = 0x173;
+const TPM2_FLUSH_CONTEXT: u32 = 0x165;
+
+#[tokio::test]
+async fn no_secret_is_seen() {
+    let swtpm = Swtpm::start().unwrap();
+    let line = TpmLine::to(swtpm.port()).unwrap();
+    let tpm = Tpm::open(&line.tcti(), OpenOptions::default())
+        .await
+        .unwrap();
+    let secret = b"an HMAC key that nobody sees....";
+    let password = "a password nobody sees";
+    let material = b"keying material of a connection.";
+    for pcrs in [None, Some("sha256:0")] {
+        let mut options = KeyOptions::default();
+        options.auth = auth(password);
+        options.pcrs = pcrs.map(|pcrs| pcrs.parse().unwrap());
+        let imported = tpm.import_hmac_key(secret, options).await.unwrap();
+        let mut options = KeyOptions::default();
+        options.auth = auth(password);
+        let created = tpm.create_hmac_key(options).await.unwrap();
+        for file in [imported, created] {
+            let key = tpm.load(file, auth(password)).await.unwrap();
+            let derived = key.hmac(material).await.unwrap();
+            assert!(!line.has_seen(&derived));
+        }
+    }
+    for hidden in [
+        &secret[..],
+        password.as_bytes(),
+        material,
+        &hmac(secret, material),
+    ] {
+        assert!(!line.has_seen(&hidden[..16.min(hidden.len())]));
+    }
+    // The line does see: command codes and public parts pass in the clear.
+    assert!(line.has_seen(&TPM2_HMAC.to_be_bytes()));
+    assert!(line.take_commands().contains(&TPM2_IMPORT));
+}
+
+#[tokio::test]
+async fn one_parent_and_one_session_for_many_derivations() {
+    let swtpm = Swtpm::start().unwrap();
+    let line = TpmLine::to(swtpm.port()).unwrap();
+    let tpm = Tpm::open(&line.tcti(), OpenOptions::default())
+        .await
+        .unwrap();
+    let file = import(&tpm).await;
+    let key = tpm.load(file, None).await.unwrap();
+    let before = line.take_commands();
+    for once in [TPM2_CREATE_PRIMARY, TPM2_START_AUTH_SESSION] {
+        assert_eq!(before.iter().filter(|&&code| code == once).count(), 1);
+    }
+    for _ in 0..10 {
+        key.hmac(b"data").await.unwrap();
+    }
+    assert_eq!(line.take_commands(), [TPM2_HMAC; 10]);
+}
+
+#[tokio::test]
+async fn a_tpm_that_vanishes_in_the_middle_of_a_command() {
+    let swtpm = Swtpm::start().unwrap();
+    let line = TpmLine::to(swtpm.port()).unwrap();
+    let tpm = Tpm::open(&line.tcti(), OpenOptions::default())
+        .await
+        .unwrap();
+    let file = import(&tpm).await;
+    tpm.close().await;
+    for command in [
+        TPM2_CREATE_PRIMARY,
+        TPM2_READ_PUBLIC,
+        TPM2_START_AUTH_SESSION,
+        TPM2_LOAD,
+        TPM2_HMAC,
+    ] {
+        // A new handle each time, so that every command is sent again.
+        let tpm = Tpm::open(&line.tcti(), OpenOptions::default())
+            .await
+            .unwrap();
+        line.cut_at(command);
+        let cut = match tpm.load(file.clone(), None).await {
+            Ok(key) => key.hmac(b"data").await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        assert!(
+            matches!(cut, Err(TpmError::Vanished { .. })),
+            "{command:#x}: {cut:?}"
+        );
+        let key = tpm.load(file.clone(), None).await.unwrap();
+        assert_eq!(
+            *key.hmac(b"data").await.unwrap(),
+            hmac(SECRET, b"data"),
+            "{command:#x}"
+        );
+        tpm.close().await;
+        assert_eq!(swtpm.leftovers(), [""; 0], "{command:#x}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_changed_is_not_taken() {
+    let swtpm = Swtpm::start().unwrap();
+    let line = TpmLine::to(swtpm.port()).unwrap();
+    let tpm = Tpm::open(&line.tcti(), OpenOptions::default())
+        .await
+        .unwrap();
+    let file = import(&tpm).await;
+    let key = tpm.load(file, None).await.unwrap();
+    line.change_answer_to(TPM2_HMAC);
+    assert!(matches!(
+        key.hmac(b"data").await,
+        Err(TpmError::NotAuthentic)
+    ));
+    assert_eq!(*key.hmac(b"data").await.unwrap(), hmac(SECRET, b"data"));
+    assert!(
+        line.take_commands().contains(&TPM2_FLUSH_CONTEXT),
+        "the session that failed is flushed"
+    );
+}

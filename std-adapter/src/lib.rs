@@ -1,0 +1,6 @@
+//! The host side of chanbind.
+#![forbid(unsafe_code)]
+
+pub mod tpm;
+
+pub use chanbind_core as core;

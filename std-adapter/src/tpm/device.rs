@@ -1,0 +1,539 @@
+//! The connection to one TPM: parent, sessions and loaded keys, made when they are needed and made again when they are lost.
+
+use super::{
+    Hierarchy, Parent, PolicyCommand, TpmError, TpmName,
+    key::KeySpec,
+    leftovers::Baseline,
+    policy,
+    response::{Failure, classify, describe},
+};
+use std::str::FromStr;
+use tss_esapi::{
+    Context, TctiNameConf,
+    attributes::{ObjectAttributesBuilder, SessionAttributesBuilder},
+    constants::SessionType,
+    handles::{KeyHandle, ObjectHandle, PersistentTpmHandle, TpmHandle},
+    interface_types::{
+        algorithm::{HashingAlgorithm, PublicAlgorithm},
+        ecc::EccCurve,
+        resource_handles::Hierarchy as TssHierarchy,
+        session_handles::AuthSession,
+    },
+    structures::{
+        Auth, EccPoint, MaxBuffer, Public, PublicBuilder, PublicEccParametersBuilder,
+        SymmetricDefinition, SymmetricDefinitionObject,
+    },
+};
+use zeroize::Zeroizing;
+
+/// What a [`Device`] is opened with.
+pub(super) struct Settings {
+    pub(super) tcti: String,
+    pub(super) parent_name: Option<TpmName>,
+    pub(super) hierarchy_auth: Option<Auth>,
+}
+
+/// A TPM that is connected when it is used.
+pub(super) struct Device {
+    settings: Settings,
+    open: Option<Open>,
+    /// What was in the TPM before a connection that broke.
+    broken: Option<Baseline>,
+}
+
+/// What lives as long as a connection. Dropping the context flushes what is left in the TPM.
+struct Open {
+    context: Context,
+    baseline: Baseline,
+    parent: Option<LoadedParent>,
+    /// Least recently used first.
+    keys: Vec<(u64, KeyHandle)>,
+}
+
+struct LoadedParent {
+    which: Parent,
+    handle: KeyHandle,
+    name: TpmName,
+    public: Public,
+    hmac_session: Option<AuthSession>,
+    policy_session: Option<AuthSession>,
+}
+
+/// A parent that is ready, for commands under it.
+pub(super) struct ParentKey {
+    pub(super) handle: KeyHandle,
+    pub(super) name: TpmName,
+    pub(super) public: Public,
+}
+
+impl Device {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            open: None,
+            broken: None,
+        }
+    }
+
+    /// Connects if there is no connection.
+    pub(super) fn connect(&mut self) -> Result<(), TpmError> {
+        self.open().map(|_| ())
+    }
+
+    /// TPM2_HMAC over `data`, with the key of `spec`.
+    pub(super) fn hmac(
+        &mut self,
+        spec: &KeySpec,
+        data: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, TpmError> {
+        let first = self.try_hmac(spec, data);
+        match first {
+            Err(Attempt::Stale) => self.try_hmac(spec, data),
+            other => other,
+        }
+        .map_err(|attempt| match attempt {
+            Attempt::Failed(error) => error,
+            Attempt::Stale => TpmError::NotAuthentic,
+        })
+    }
+
+    fn try_hmac(&mut self, spec: &KeySpec, data: &[u8]) -> Result<Zeroizing<Vec<u8>>, Attempt> {
+        let key = self.try_load(spec)?;
+        let session = if spec.file.policy.is_empty() {
+            self.hmac_session()?
+        } else {
+            self.policy_session(&spec.file.policy)?
+        };
+        let buffer = MaxBuffer::try_from(data.to_vec()).map_err(|_| TpmError::DataTooLong {
+            actual: data.len(),
+            max: MaxBuffer::MAX_SIZE,
+        })?;
+        let answer = self
+            .open()?
+            .context
+            .execute_with_session(Some(session), |context| {
+                context.hmac(key.into(), buffer, HashingAlgorithm::Sha256)
+            });
+        match answer {
+            Ok(digest) => Ok(Zeroizing::new(digest.value().to_vec())),
+            Err(error) => Err(self.failed("TPM2_HMAC", error)),
+        }
+    }
+
+    /// Loads `spec`'s key, or finds it loaded.
+    fn key(&mut self, spec: &KeySpec) -> Result<KeyHandle, Attempt> {
+        let open = self.open()?;
+        if let Some(at) = open.keys.iter().position(|(id, _)| *id == spec.id) {
+            let key = open.keys.remove(at);
+            open.keys.push(key);
+            return Ok(key.1);
+        }
+        let parent = self.loaded_parent()?.handle;
+        let handle = self.with_session("TPM2_Load", |context| {
+            context.load(parent, spec.private.clone(), spec.public.clone())
+        })?;
+        let open = self.open()?;
+        open.keys.push((spec.id, handle));
+        if let Some(auth) = &spec.auth {
+            let set = open.context.tr_set_auth(handle.into(), auth.clone());
+            set.map_err(|error| describe("the key's password", error))?;
+        }
+        Ok(handle)
+    }
+
+    /// Loads `spec`'s key under its parent.
+    pub(super) fn try_load(&mut self, spec: &KeySpec) -> Result<KeyHandle, Attempt> {
+        self.parent(spec.file.parent)?;
+        self.key(spec)
+    }
+
+    /// Flushes a key that is not used any more. What fails here is gone with the connection.
+    pub(super) fn unload(&mut self, id: u64) {
+        if let Some(open) = &mut self.open
+            && let Some(at) = open.keys.iter().position(|(loaded, _)| *loaded == id)
+        {
+            let (_, handle) = open.keys.remove(at);
+            let _ = open.context.flush_context(handle.into());
+        }
+    }
+
+    /// Makes `which` the parent in use and checks its name.
+    pub(super) fn parent(&mut self, which: Parent) -> Result<ParentKey, Attempt> {
+        let expected = self.settings.parent_name.clone();
+        if self
+            .open()?
+            .parent
+            .as_ref()
+            .is_none_or(|parent| parent.which != which)
+        {
+            self.open()?.forget_parent();
+            let (handle, public, name) = self.make_parent(which)?;
+            self.open()?.parent = Some(LoadedParent {
+                which,
+                handle,
+                name,
+                public,
+                hmac_session: None,
+                policy_session: None,
+            });
+        }
+        let parent = self.loaded_parent()?;
+        if let Some(expected) = expected
+            && expected != parent.name
+        {
+            let actual = parent.name.clone();
+            self.open()?.forget_parent();
+            return Err(TpmError::ParentName {
+                parent: which,
+                expected,
+                actual,
+            }
+            .into());
+        }
+        Ok(ParentKey {
+            handle: parent.handle,
+            name: parent.name.clone(),
+            public: parent.public.clone(),
+        })
+    }
+
+    fn make_parent(&mut self, which: Parent) -> Result<(KeyHandle, Public, TpmName), Attempt> {
+        let handle = match which {
+            Parent::Primary(hierarchy) => self.create_primary(hierarchy)?,
+            Parent::Persistent(handle) => {
+                let missing = || TpmError::NoParent(which);
+                let handle = PersistentTpmHandle::new(handle).map_err(|_| missing())?;
+                match self
+                    .open()?
+                    .context
+                    .tr_from_tpm_public(TpmHandle::Persistent(handle))
+                {
+                    Ok(handle) => handle.into(),
+                    Err(error) if classify(error) == Failure::Connection => {
+                        return Err(self.failed("TPM2_ReadPublic", error));
+                    }
+                    Err(_) => return Err(missing().into()),
+                }
+            }
+        };
+        match self.open()?.context.read_public(handle) {
+            Ok((public, name, _)) => Ok((handle, public, TpmName::from_bytes(name.value()))),
+            Err(error) => Err(self.failed("TPM2_ReadPublic", error)),
+        }
+    }
+
+    fn create_primary(&mut self, hierarchy: Hierarchy) -> Result<KeyHandle, Attempt> {
+        let (hierarchy, handle) = match hierarchy {
+            Hierarchy::Owner => (TssHierarchy::Owner, ObjectHandle::Owner),
+            Hierarchy::Null => (TssHierarchy::Null, ObjectHandle::Null),
+            Hierarchy::Endorsement => (TssHierarchy::Endorsement, ObjectHandle::Endorsement),
+            Hierarchy::Platform => (TssHierarchy::Platform, ObjectHandle::Platform),
+        };
+        let template = h2_template().map_err(|error| describe("the parent's template", error))?;
+        let auth = self.settings.hierarchy_auth.clone();
+        let context = &mut self.open()?.context;
+        let created = match auth {
+            None => context.execute_with_session(Some(AuthSession::Password), |context| {
+                context.create_primary(hierarchy, template, None, None, None, None)
+            }),
+            // The password is proved by HMAC, not sent. There is no parent to salt this session with yet.
+            Some(auth) => context.tr_set_auth(handle, auth).and_then(|()| {
+                let session = start_session(context, None, SessionType::Hmac)?;
+                let created = context.execute_with_session(Some(session), |context| {
+                    context.create_primary(hierarchy, template, None, None, None, None)
+                });
+                flush_session(context, session);
+                created
+            }),
+        };
+        match created {
+            Ok(created) => Ok(created.key_handle),
+            Err(error) if classify(error) == Failure::Auth => Err(TpmError::HierarchyAuth.into()),
+            Err(error) => Err(self.failed("TPM2_CreatePrimary", error)),
+        }
+    }
+
+    /// Runs a command under the salted HMAC session.
+    pub(super) fn with_session<T>(
+        &mut self,
+        command: &'static str,
+        run: impl Fn(&mut Context) -> tss_esapi::Result<T>,
+    ) -> Result<T, Attempt> {
+        let session = self.hmac_session()?;
+        let mut answer = self
+            .open()?
+            .context
+            .execute_with_session(Some(session), &run);
+        while let Err(error) = answer
+            && classify(error) == Failure::Memory
+            && self.open()?.forget_oldest_key()
+        {
+            answer = self
+                .open()?
+                .context
+                .execute_with_session(Some(session), &run);
+        }
+        answer.map_err(|error| self.failed(command, error))
+    }
+
+    /// Runs commands that need no authorization, such as a policy's.
+    pub(super) fn with_context<T>(
+        &mut self,
+        command: &'static str,
+        run: impl FnOnce(&mut Context) -> tss_esapi::Result<T>,
+    ) -> Result<T, Attempt> {
+        let answer = run(&mut self.open()?.context);
+        answer.map_err(|error| self.failed(command, error))
+    }
+
+    fn hmac_session(&mut self) -> Result<AuthSession, Attempt> {
+        let parent = self.loaded_parent()?;
+        let (handle, session) = (parent.handle, parent.hmac_session);
+        if let Some(session) = session {
+            return Ok(session);
+        }
+        let session = self.start_salted(handle, SessionType::Hmac)?;
+        self.loaded_parent()?.hmac_session = Some(session);
+        Ok(session)
+    }
+
+    /// A policy session in which `policy` has been carried out.
+    fn policy_session(&mut self, commands: &[PolicyCommand]) -> Result<AuthSession, Attempt> {
+        let parent = self.loaded_parent()?;
+        let (handle, session) = (parent.handle, parent.policy_session);
+        let session = match session {
+            Some(session) => session,
+            None => self.start_salted(handle, SessionType::Policy)?,
+        };
+        self.loaded_parent()?.policy_session = Some(session);
+        match policy::satisfy(&mut self.open()?.context, session, commands) {
+            Ok(()) => Ok(session),
+            // TPM2_PolicyPCR answers TPM_RC_VALUE where the registers differ.
+            Err(error) if classify(error) == Failure::Value => {
+                self.forget_sessions();
+                Err(TpmError::PolicyFailed.into())
+            }
+            Err(error) => Err(self.failed("the key's policy", error)),
+        }
+    }
+
+    fn start_salted(
+        &mut self,
+        parent: KeyHandle,
+        kind: SessionType,
+    ) -> Result<AuthSession, Attempt> {
+        let context = &mut self.open()?.context;
+        start_session(context, Some(parent), kind)
+            .map_err(|error| self.failed("TPM2_StartAuthSession", error))
+    }
+
+    fn open(&mut self) -> Result<&mut Open, TpmError> {
+        if self.open.is_none() {
+            let mut context = connect(&self.settings.tcti)?;
+            let baseline = match &self.broken {
+                Some(before) => before.restore(&mut context),
+                None => Ok(()),
+            }
+            .and_then(|()| Baseline::take(&mut context))
+            .map_err(|_| TpmError::NoTpm {
+                tcti: self.settings.tcti.clone(),
+            })?;
+            self.broken = None;
+            self.open = Some(Open {
+                context,
+                baseline,
+                parent: None,
+                keys: Vec::new(),
+            });
+        }
+        self.open.as_mut().ok_or(TpmError::Closed)
+    }
+
+    /// Flushes everything and disconnects; the next use connects again.
+    pub(super) fn close(&mut self) {
+        self.open = None;
+    }
+
+    /// Lets go of a connection that cannot be used any more, not even to flush.
+    fn abandon(&mut self) {
+        if let Some(open) = self.open.take() {
+            self.broken = Some(open.baseline);
+        }
+    }
+
+    fn loaded_parent(&mut self) -> Result<&mut LoadedParent, TpmError> {
+        self.open()?.parent.as_mut().ok_or(TpmError::Closed)
+    }
+
+    /// Cleans up after a failed command, so that the next one starts from what is surely there.
+    fn failed(&mut self, command: &'static str, error: tss_esapi::Error) -> Attempt {
+        match classify(error) {
+            Failure::Connection => {
+                self.abandon();
+                Attempt::Failed(TpmError::Vanished {
+                    tcti: self.settings.tcti.clone(),
+                })
+            }
+            // The stack does not go on after an answer that is not authentic.
+            Failure::NotAuthentic => {
+                self.abandon();
+                Attempt::Failed(TpmError::NotAuthentic)
+            }
+            // The TPM does not know a handle or session that it gave out: it was reset behind the connection's back.
+            Failure::Gone | Failure::Handle => {
+                self.abandon();
+                Attempt::Stale
+            }
+            _ => {
+                self.forget_sessions();
+                Attempt::Failed(describe(command, error))
+            }
+        }
+    }
+
+    fn forget_sessions(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.forget_sessions();
+        }
+    }
+}
+
+impl Open {
+    fn forget_sessions(&mut self) {
+        if let Some(parent) = &mut self.parent {
+            for session in [parent.hmac_session.take(), parent.policy_session.take()]
+                .into_iter()
+                .flatten()
+            {
+                flush_session(&mut self.context, session);
+            }
+        }
+    }
+
+    fn forget_parent(&mut self) {
+        self.forget_sessions();
+        if let Some(parent) = self.parent.take() {
+            let mut handle = ObjectHandle::from(parent.handle);
+            let _ = match parent.which {
+                Parent::Primary(_) => self.context.flush_context(handle),
+                Parent::Persistent(_) => self.context.tr_close(&mut handle),
+            };
+        }
+    }
+
+    /// Whether there was one to forget.
+    fn forget_oldest_key(&mut self) -> bool {
+        if self.keys.is_empty() {
+            return false;
+        }
+        let (_, handle) = self.keys.remove(0);
+        self.context.flush_context(handle.into()).is_ok()
+    }
+}
+
+/// How one try of a command went wrong.
+pub(super) enum Attempt {
+    /// The connection's state was stale and has been dropped: one more try starts afresh.
+    Stale,
+    Failed(TpmError),
+}
+
+impl From<TpmError> for Attempt {
+    fn from(error: TpmError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Attempt> for TpmError {
+    fn from(attempt: Attempt) -> Self {
+        match attempt {
+            Attempt::Failed(error) => error,
+            Attempt::Stale => Self::NotAuthentic,
+        }
+    }
+}
+
+fn connect(tcti: &str) -> Result<Context, TpmError> {
+    let bad = || TpmError::Tcti {
+        tcti: tcti.to_owned(),
+    };
+    // tss-esapi takes an empty configuration for its defaults, but not a misspelt one for an error.
+    let (name, configuration) = tcti.split_once(':').unwrap_or((tcti, ""));
+    let known = match name {
+        "device" => configuration.is_empty() || configuration.starts_with('/'),
+        "swtpm" | "mssim" => configuration
+            .split(',')
+            .all(|pair| pair.is_empty() || pair.starts_with("host=") || pair.starts_with("port=")),
+        "tabrmd" => true,
+        _ => false,
+    };
+    if !known {
+        return Err(bad());
+    }
+    let name = TctiNameConf::from_str(tcti).map_err(|_| bad())?;
+    Context::new(name).map_err(|_| TpmError::NoTpm {
+        tcti: tcti.to_owned(),
+    })
+}
+
+fn start_session(
+    context: &mut Context,
+    salt: Option<KeyHandle>,
+    kind: SessionType,
+) -> tss_esapi::Result<AuthSession> {
+    let session = context
+        .start_auth_session(
+            salt,
+            None,
+            None,
+            kind,
+            SymmetricDefinition::AES_128_CFB,
+            HashingAlgorithm::Sha256,
+        )?
+        .ok_or(tss_esapi::Error::WrapperError(
+            tss_esapi::WrapperErrorKind::WrongValueFromTpm,
+        ))?;
+    // Encryption of parameters is worth something only with a salt.
+    let encrypt = salt.is_some();
+    let (attributes, mask) = SessionAttributesBuilder::new()
+        .with_continue_session(true)
+        .with_decrypt(encrypt)
+        .with_encrypt(encrypt)
+        .build();
+    if let Err(error) = context.tr_sess_set_attributes(session, attributes, mask) {
+        flush_session(context, session);
+        return Err(error);
+    }
+    Ok(session)
+}
+
+pub(super) fn flush_session(context: &mut Context, session: AuthSession) {
+    let _ = context.flush_context(tss_esapi::handles::SessionHandle::from(session).into());
+}
+
+/// TCG EK Credential Profile section B.4.5, for the storage hierarchies: the template H-2.
+fn h2_template() -> tss_esapi::Result<Public> {
+    PublicBuilder::new()
+        .with_public_algorithm(PublicAlgorithm::Ecc)
+        .with_name_hashing_algorithm(HashingAlgorithm::Sha256)
+        .with_object_attributes(
+            ObjectAttributesBuilder::new()
+                .with_fixed_tpm(true)
+                .with_fixed_parent(true)
+                .with_sensitive_data_origin(true)
+                .with_user_with_auth(true)
+                .with_no_da(true)
+                .with_restricted(true)
+                .with_decrypt(true)
+                .build()?,
+        )
+        .with_ecc_parameters(
+            PublicEccParametersBuilder::new_restricted_decryption_key(
+                SymmetricDefinitionObject::AES_128_CFB,
+                EccCurve::NistP256,
+            )
+            .build()?,
+        )
+        .with_ecc_unique_identifier(EccPoint::default())
+        .build()
+}

@@ -1,0 +1,132 @@
+use super::{KeyFileError, Parent, TpmName};
+
+/// Why a TPM did not do what it was asked. Each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TpmError {
+    /// The TCTI string is none.
+    #[error(
+        "{tcti:?} names no TPM interface: use device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321 or mssim:host=127.0.0.1,port=2321"
+    )]
+    Tcti {
+        /// What was given.
+        tcti: String,
+    },
+    /// Nothing answers there.
+    #[error(
+        "no TPM at {tcti}: start one with `swtpm socket --tpm2 --tpmstate dir=DIR --flags not-need-init,startup-clear --server type=tcp,port=2321 --ctrl type=tcp,port=2322`, or pass --tcti (the user needs access to the device, often by the group tss)"
+    )]
+    NoTpm {
+        /// Where it was looked for.
+        tcti: String,
+    },
+    /// The connection broke in the middle of a command. Nothing was accepted; the next use connects again.
+    #[error(
+        "the TPM at {tcti} went away in the middle of a command: see that it runs, then try again"
+    )]
+    Vanished {
+        /// Where it was.
+        tcti: String,
+    },
+    /// The parent key is not the one that was pinned: another TPM, a cleared one, or somebody between.
+    #[error(
+        "the TPM's {parent} has name {actual}, but {expected} was pinned: this is another TPM, or it was cleared, or somebody sits between; nothing secret was sent"
+    )]
+    ParentName {
+        /// Which parent.
+        parent: Parent,
+        /// The name that was pinned.
+        expected: TpmName,
+        /// The name that was found.
+        actual: TpmName,
+    },
+    /// The key file does not load under this TPM's parent.
+    #[error(
+        "this key was made by another TPM, or the TPM was cleared since: provision the key again"
+    )]
+    ForeignKey,
+    /// No key is at the persistent handle.
+    #[error(
+        "the TPM has no key at {0}: make it persistent again, or provision the key under the owner's primary"
+    )]
+    NoParent(Parent),
+    /// The key is not an HMAC-SHA256 key.
+    #[error("the key file holds no HMAC-SHA256 key: make one with `chanbind provision`")]
+    NotHmacKey,
+    /// The password is wrong or missing.
+    #[error(
+        "the key's password is wrong or missing: give the right one (each wrong try counts towards the TPM's lockout)"
+    )]
+    WrongAuth,
+    /// Too many wrong passwords.
+    #[error(
+        "the TPM is locked after too many wrong passwords: wait until it recovers, or clear the lockout with `tpm2_dictionarylockout --clear-lockout`"
+    )]
+    LockedOut,
+    /// A register has another value than the key's policy asks for.
+    #[error(
+        "the key's policy does not hold: a platform register (PCR) has another value than when the key was provisioned"
+    )]
+    PolicyFailed,
+    /// The owner's or another hierarchy's password is set.
+    #[error(
+        "the TPM's hierarchy has a password: give it with the options, or use a parent at a persistent handle"
+    )]
+    HierarchyAuth,
+    /// More data than one TPM2_HMAC takes.
+    #[error("{actual} bytes for one TPM2_HMAC: it takes at most {max}")]
+    DataTooLong {
+        /// Bytes given.
+        actual: usize,
+        /// The most it takes.
+        max: usize,
+    },
+    /// A secret that cannot be imported.
+    #[error("an HMAC key of {actual} bytes: give 1 to {max}")]
+    SecretLength {
+        /// Bytes given.
+        actual: usize,
+        /// The most it takes.
+        max: usize,
+    },
+    /// A password that is too long.
+    #[error("a password of {actual} bytes: a TPM takes at most {max}")]
+    AuthLength {
+        /// Bytes given.
+        actual: usize,
+        /// The most it takes.
+        max: usize,
+    },
+    /// A PCR selection that is none.
+    #[error("{0:?} names no registers: write for example sha256:0,2,7")]
+    PcrSelection(String),
+    /// The answer was not authenticated: somebody between changed it, or the TPM was reset behind the connection's back.
+    #[error(
+        "the TPM's answer was not authentic: somebody between changed it, or the TPM was reset; try again, and look at who has access to the bus"
+    )]
+    NotAuthentic,
+    /// The key file cannot be read.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    /// Another response code.
+    #[error(
+        "the TPM refused {command} with code {code:#x}: `tpm2_rc_decode {code:#x}` explains it"
+    )]
+    Response {
+        /// What was asked.
+        command: &'static str,
+        /// The response code, with the layer that raised it in the upper 16 bits.
+        code: u32,
+    },
+    /// A structure that this library could not make or read.
+    #[error("the TPM software stack could not do {command}: {reason}")]
+    Stack {
+        /// What was asked.
+        command: &'static str,
+        /// What it says.
+        reason: String,
+    },
+    /// The thread that serves the TPM has ended.
+    #[error("the TPM's worker has ended: open the TPM again")]
+    Closed,
+}

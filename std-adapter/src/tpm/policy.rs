@@ -1,0 +1,163 @@
+//! Policies that a key's file asks for: PolicyPCR and PolicyAuthValue.
+
+use super::{PolicyCommand, TpmError};
+use sha2::{Digest as _, Sha256};
+use std::{fmt, str::FromStr};
+use tss_esapi::{
+    Context, WrapperErrorKind,
+    interface_types::{
+        algorithm::HashingAlgorithm,
+        session_handles::{AuthSession, PolicySession},
+    },
+    structures::{Digest, PcrSelectionList, PcrSelectionListBuilder, PcrSlot},
+};
+
+/// Platform registers of one bank, written like `sha256:0,2,7`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PcrSelection {
+    bank: Bank,
+    registers: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bank {
+    Sha1,
+    Sha256,
+    Sha384,
+}
+
+impl Bank {
+    const ALL: [(&'static str, Self); 3] = [
+        ("sha1", Self::Sha1),
+        ("sha256", Self::Sha256),
+        ("sha384", Self::Sha384),
+    ];
+
+    fn algorithm(self) -> (HashingAlgorithm, u16) {
+        match self {
+            Self::Sha1 => (HashingAlgorithm::Sha1, 0x0004),
+            Self::Sha256 => (HashingAlgorithm::Sha256, 0x000b),
+            Self::Sha384 => (HashingAlgorithm::Sha384, 0x000c),
+        }
+    }
+}
+
+impl FromStr for PcrSelection {
+    type Err = TpmError;
+
+    fn from_str(text: &str) -> Result<Self, TpmError> {
+        let wrong = || TpmError::PcrSelection(text.to_owned());
+        let (bank, registers) = text.split_once(':').ok_or_else(wrong)?;
+        let bank = Bank::ALL
+            .iter()
+            .find(|(name, _)| *name == bank)
+            .ok_or_else(wrong)?
+            .1;
+        let mut registers = registers
+            .split(',')
+            .map(|register| {
+                register
+                    .parse()
+                    .ok()
+                    .filter(|register| *register < 24)
+                    .ok_or_else(wrong)
+            })
+            .collect::<Result<Vec<u8>, _>>()?;
+        registers.sort_unstable();
+        registers.dedup();
+        Ok(Self { bank, registers })
+    }
+}
+
+impl fmt::Display for PcrSelection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Bank::ALL
+            .iter()
+            .find(|(_, bank)| *bank == self.bank)
+            .map_or("", |(name, _)| name);
+        let registers: Vec<_> = self.registers.iter().map(u8::to_string).collect();
+        write!(f, "{name}:{}", registers.join(","))
+    }
+}
+
+impl PcrSelection {
+    /// The policy command that asks for the values that the registers have now.
+    pub(super) fn command(&self, context: &mut Context) -> tss_esapi::Result<PolicyCommand> {
+        let mut values = Sha256::new();
+        // One by one: a TPM answers with eight values at most.
+        for register in &self.registers {
+            let (_, _, digests) = context.pcr_read(list(self.bank, &[*register])?)?;
+            let value = digests.value().first().ok_or(WRONG_VALUE)?;
+            values.update(value.value());
+        }
+        let mut bits = [0u8; 3];
+        for register in &self.registers {
+            bits[usize::from(register / 8)] |= 1 << (register % 8);
+        }
+        let bank = self.bank.algorithm().1.to_be_bytes();
+        Ok(PolicyCommand::Pcr {
+            digest: values.finalize().to_vec(),
+            selection: [&[0, 0, 0, 1][..], &bank, &[3], &bits].concat(),
+        })
+    }
+}
+
+/// Carries out `commands` in a policy session or a trial.
+pub(super) fn satisfy(
+    context: &mut Context,
+    session: AuthSession,
+    commands: &[PolicyCommand],
+) -> tss_esapi::Result<()> {
+    let session = PolicySession::try_from(session)?;
+    context.policy_restart(session)?;
+    for command in commands {
+        match command {
+            PolicyCommand::Pcr { digest, selection } => {
+                context.policy_pcr(
+                    session,
+                    Digest::try_from(digest.clone())?,
+                    unmarshal(selection)?,
+                )?;
+            }
+            PolicyCommand::AuthValue => context.policy_auth_value(session)?,
+        }
+    }
+    Ok(())
+}
+
+/// TPML_PCR_SELECTION (Part 2 section 10.9.7), of one bank.
+fn unmarshal(selection: &[u8]) -> tss_esapi::Result<PcrSelectionList> {
+    let unsupported = || tss_esapi::Error::WrapperError(WrapperErrorKind::UnsupportedParam);
+    let [0, 0, 0, 1, high, low, size, bits @ ..] = selection else {
+        return Err(unsupported());
+    };
+    let algorithm = u16::from_be_bytes([*high, *low]);
+    let bank = Bank::ALL
+        .iter()
+        .find(|(_, bank)| bank.algorithm().1 == algorithm)
+        .ok_or_else(unsupported)?
+        .1;
+    if bits.len() != usize::from(*size) || bits.len() > 3 {
+        return Err(unsupported());
+    }
+    let registers: Vec<u8> = (0..24)
+        .filter(|register| {
+            bits.get(usize::from(register / 8))
+                .is_some_and(|byte| byte & (1 << (register % 8)) != 0)
+        })
+        .collect();
+    list(bank, &registers)
+}
+
+fn list(bank: Bank, registers: &[u8]) -> tss_esapi::Result<PcrSelectionList> {
+    let slots = registers
+        .iter()
+        .map(|register| PcrSlot::try_from(1u32 << register))
+        .collect::<tss_esapi::Result<Vec<_>>>()?;
+    PcrSelectionListBuilder::new()
+        .with_selection(bank.algorithm().0, &slots)
+        .build()
+}
+
+const WRONG_VALUE: tss_esapi::Error =
+    tss_esapi::Error::WrapperError(WrapperErrorKind::WrongValueFromTpm);

@@ -1,0 +1,241 @@
+//! Makes keys and writes them as TSS2 PEM.
+
+use super::{
+    Auth, KeyFile, Parent, PcrSelection, PolicyCommand, TpmError,
+    device::{Attempt, Device, flush_session},
+    key::KeySpec,
+    policy,
+    response::describe,
+    wrap::wrap,
+};
+use sha2::{Digest as _, Sha256};
+use tss_esapi::{
+    attributes::{ObjectAttributes, ObjectAttributesBuilder},
+    constants::SessionType,
+    handles::ObjectHandle,
+    interface_types::{
+        algorithm::{HashingAlgorithm, PublicAlgorithm},
+        session_handles::PolicySession,
+    },
+    structures::{
+        Auth as TssAuth, Digest, KeyedHashScheme, Private, Public, PublicBuffer, PublicBuilder,
+        PublicKeyedHashParameters, Sensitive, SensitiveBuffer, SensitiveData, SymmetricDefinition,
+        SymmetricDefinitionObject,
+    },
+    traits::Marshall,
+};
+use zeroize::Zeroizing;
+
+/// The longest HMAC key that is imported, in bytes. TPMs take 64, the hash's block; of a longer one HMAC itself uses the hash
+/// (RFC 2104 section 2), so that is what is imported.
+pub const MAX_SECRET_LEN: usize = 1024;
+
+const BLOCK_LEN: usize = 64;
+
+/// What a new key is to be like.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct KeyOptions {
+    /// The key that wraps it.
+    pub parent: Parent,
+    /// Its password. With one, the TPM's lockout counts wrong tries.
+    pub auth: Option<Auth>,
+    /// Registers that must have the values that they have now.
+    pub pcrs: Option<PcrSelection>,
+    /// For people, in the file.
+    pub description: Option<String>,
+}
+
+pub(super) fn import(
+    device: &mut Device,
+    secret: &[u8],
+    options: KeyOptions,
+) -> Result<KeyFile, TpmError> {
+    if secret.is_empty() || secret.len() > MAX_SECRET_LEN {
+        return Err(TpmError::SecretLength {
+            actual: secret.len(),
+            max: MAX_SECRET_LEN,
+        });
+    }
+    let hashed: Zeroizing<[u8; 32]>;
+    let secret = if secret.len() > BLOCK_LEN {
+        hashed = Zeroizing::new(Sha256::digest(secret).into());
+        hashed.as_slice()
+    } else {
+        secret
+    };
+    let parent = device.parent(options.parent)?;
+    let draft = Draft::new(device, options)?;
+    let failed = |error| describe("TPM2_Import", error);
+
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(seed.as_mut_slice()).map_err(|error| TpmError::Stack {
+        command: "the key's seed",
+        reason: error.to_string(),
+    })?;
+    // The unique field of a symmetric object is the hash of its seed and its key (Part 1 section 27.5.3.2).
+    let unique = Sha256::new()
+        .chain_update(seed.as_slice())
+        .chain_update(secret)
+        .finalize();
+    let public = draft.public(attributes(false), &unique)?;
+    let sensitive = Sensitive::Bits {
+        auth_value: draft.auth.clone(),
+        seed_value: Digest::try_from(seed.to_vec()).map_err(failed)?,
+        sensitive: SensitiveData::try_from(secret.to_vec()).map_err(failed)?,
+    };
+    let sensitive = Zeroizing::new(
+        SensitiveBuffer::try_from(sensitive)
+            .and_then(|buffer| buffer.marshall())
+            .map_err(failed)?,
+    );
+    let marshalled = marshal_public(&public)?;
+    let name = [
+        &[0x00, 0x0b][..],
+        &Sha256::digest(marshalled.get(2..).unwrap_or_default()),
+    ]
+    .concat();
+    let (duplicate, encrypted_seed) = wrap(&parent.public, &name, &sensitive)?;
+    let private = device.with_session("TPM2_Import", |context| {
+        context.import(
+            ObjectHandle::from(parent.handle),
+            None,
+            public.clone(),
+            duplicate.clone(),
+            encrypted_seed.clone(),
+            SymmetricDefinitionObject::Null,
+        )
+    })?;
+    draft.finish(marshalled, &private)
+}
+
+pub(super) fn create(device: &mut Device, options: KeyOptions) -> Result<KeyFile, TpmError> {
+    let parent = device.parent(options.parent)?;
+    let draft = Draft::new(device, options)?;
+    let public = draft.public(attributes(true), &[])?;
+    let created = device.with_session("TPM2_Create", |context| {
+        context.create(
+            parent.handle,
+            public.clone(),
+            Some(draft.auth.clone()),
+            None,
+            None,
+            None,
+        )
+    })?;
+    draft.finish(marshal_public(&created.out_public)?, &created.out_private)
+}
+
+impl Device {
+    /// Loads `spec`'s key to see that it can be.
+    pub(super) fn load(&mut self, spec: &KeySpec) -> Result<(), TpmError> {
+        self.try_load(spec).or_else(|attempt| match attempt {
+            Attempt::Stale => self.try_load(spec),
+            failed => Err(failed),
+        })?;
+        Ok(())
+    }
+}
+
+/// A key before the TPM has seen it.
+struct Draft {
+    parent: Parent,
+    auth: TssAuth,
+    policy: Vec<PolicyCommand>,
+    policy_digest: Digest,
+    description: Option<String>,
+}
+
+impl Draft {
+    fn new(device: &mut Device, options: KeyOptions) -> Result<Self, TpmError> {
+        let auth = options.auth.map(Auth::into_inner).unwrap_or_default();
+        let mut commands = Vec::new();
+        let mut policy_digest = Digest::default();
+        if let Some(pcrs) = &options.pcrs {
+            commands.push(device.with_context("TPM2_PCR_Read", |context| pcrs.command(context))?);
+            if !auth.value().is_empty() {
+                commands.push(PolicyCommand::AuthValue);
+            }
+            policy_digest = device.with_context("a trial of the policy", |context| {
+                let trial = context
+                    .start_auth_session(
+                        None,
+                        None,
+                        None,
+                        SessionType::Trial,
+                        SymmetricDefinition::AES_128_CFB,
+                        HashingAlgorithm::Sha256,
+                    )?
+                    .ok_or(tss_esapi::Error::WrapperError(
+                        tss_esapi::WrapperErrorKind::WrongValueFromTpm,
+                    ))?;
+                let digest = policy::satisfy(context, trial, &commands)
+                    .and_then(|()| context.policy_get_digest(PolicySession::try_from(trial)?));
+                flush_session(context, trial);
+                digest
+            })?;
+        }
+        Ok(Self {
+            parent: options.parent,
+            auth,
+            policy: commands,
+            policy_digest,
+            description: options.description,
+        })
+    }
+
+    fn public(
+        &self,
+        attributes: ObjectAttributesBuilder,
+        unique: &[u8],
+    ) -> Result<Public, TpmError> {
+        // With a policy the password alone is not enough; without a password there is nothing to lock out for.
+        let attributes = attributes
+            .with_user_with_auth(self.policy.is_empty())
+            .with_no_da(self.auth.value().is_empty());
+        let build = |attributes: ObjectAttributes| {
+            PublicBuilder::new()
+                .with_public_algorithm(PublicAlgorithm::KeyedHash)
+                .with_name_hashing_algorithm(HashingAlgorithm::Sha256)
+                .with_object_attributes(attributes)
+                .with_auth_policy(self.policy_digest.clone())
+                .with_keyed_hash_parameters(PublicKeyedHashParameters::new(
+                    KeyedHashScheme::HMAC_SHA_256,
+                ))
+                .with_keyed_hash_unique_identifier(Digest::try_from(unique.to_vec())?)
+                .build()
+        };
+        attributes
+            .build()
+            .and_then(build)
+            .map_err(|error| describe("the key's public part", error))
+    }
+
+    fn finish(self, public: Vec<u8>, private: &Private) -> Result<KeyFile, TpmError> {
+        let private = private.value();
+        let size = u16::try_from(private.len()).map_err(|_| super::KeyFileError::Blob)?;
+        Ok(KeyFile {
+            parent: self.parent,
+            empty_auth: self.auth.value().is_empty(),
+            policy: self.policy,
+            description: self.description,
+            public,
+            private: [&size.to_be_bytes()[..], private].concat(),
+        })
+    }
+}
+
+/// The attributes of an HMAC key: made in the TPM and bound to it, or brought from outside.
+fn attributes(inside: bool) -> ObjectAttributesBuilder {
+    ObjectAttributesBuilder::new()
+        .with_sign_encrypt(true)
+        .with_fixed_tpm(inside)
+        .with_fixed_parent(inside)
+        .with_sensitive_data_origin(inside)
+}
+
+fn marshal_public(public: &Public) -> Result<Vec<u8>, TpmError> {
+    PublicBuffer::try_from(public.clone())
+        .and_then(|buffer| buffer.marshall())
+        .map_err(|error| describe("the key's public part", error))
+}

@@ -1,0 +1,99 @@
+//! What tss-esapi's errors mean here. Codes: TPM 2.0 Part 2 section 6.6, layers: TSS 2.0 Overview section 3.
+
+use super::TpmError;
+use tss_esapi::{Error, constants::response_code::Tss2ResponseCode};
+
+/// What the failure of a command means, before it is put in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// No connection, or it broke.
+    Connection,
+    /// The answer's HMAC was wrong.
+    NotAuthentic,
+    /// TPM_RC_AUTH_FAIL or TPM_RC_BAD_AUTH.
+    Auth,
+    /// TPM_RC_LOCKOUT.
+    Lockout,
+    /// TPM_RC_POLICY_FAIL, TPM_RC_PCR_CHANGED.
+    Policy,
+    /// TPM_RC_VALUE.
+    Value,
+    /// TPM_RC_INTEGRITY: wrapped by another parent.
+    Integrity,
+    /// TPM_RC_HANDLE, or a resource manager's equivalent.
+    Handle,
+    /// TPM_RC_OBJECT_MEMORY and its kin: no room, or a handle that is no longer there.
+    Memory,
+    /// TPM_RC_REFERENCE_x: an object or session was lost, for example by a reset.
+    Gone,
+    /// Anything else.
+    Other,
+}
+
+/// The response code of an error, if a TPM or the stack gave one.
+pub(super) fn code(error: Error) -> Option<u32> {
+    // The numbers are private in tss-esapi 7; its Display is "Response code value: 0x...".
+    let text = match error {
+        Error::Tss2Error(Tss2ResponseCode::FormatZero(code)) => code.to_string(),
+        Error::Tss2Error(Tss2ResponseCode::FormatOne(code)) => code.to_string(),
+        Error::Tss2Error(Tss2ResponseCode::Success) | Error::WrapperError(_) => return None,
+    };
+    u32::from_str_radix(text.rsplit_once("0x")?.1, 16).ok()
+}
+
+pub(super) fn classify(error: Error) -> Failure {
+    const LAYER_ESYS: u32 = 7;
+    const LAYER_SYS: u32 = 8;
+    const LAYER_TCTI: u32 = 10;
+    let Some(code) = code(error) else {
+        return Failure::Other;
+    };
+    match code >> 16 {
+        LAYER_TCTI => return Failure::Connection,
+        LAYER_ESYS | LAYER_SYS => {
+            return match code & 0xffff {
+                // Malformed or insufficient response, bad sequence: the other end broke off in the middle.
+                0x11 | 0x13 | 0x07 => Failure::Connection,
+                // TSS2_BASE_RC_RSP_AUTH_FAILED
+                0x1b => Failure::NotAuthentic,
+                _ => Failure::Other,
+            };
+        }
+        _ => {}
+    }
+    if code & 0x080 != 0 {
+        return match code & 0x0bf {
+            0x08e | 0x0a2 => Failure::Auth,
+            0x09d => Failure::Policy,
+            0x084 => Failure::Value,
+            0x09f => Failure::Integrity,
+            0x08b => Failure::Handle,
+            _ => Failure::Other,
+        };
+    }
+    match code & 0xfff {
+        0x921 => Failure::Lockout,
+        0x128 => Failure::Policy,
+        0x902..=0x906 => Failure::Memory,
+        0x910..=0x91e => Failure::Gone,
+        _ => Failure::Other,
+    }
+}
+
+/// A failure that has no better words of its own.
+pub(super) fn describe(command: &'static str, error: Error) -> TpmError {
+    match classify(error) {
+        Failure::Auth => TpmError::WrongAuth,
+        Failure::Lockout => TpmError::LockedOut,
+        Failure::Policy => TpmError::PolicyFailed,
+        Failure::Integrity => TpmError::ForeignKey,
+        Failure::NotAuthentic => TpmError::NotAuthentic,
+        _ => match code(error) {
+            Some(code) => TpmError::Response { command, code },
+            None => TpmError::Stack {
+                command,
+                reason: error.to_string(),
+            },
+        },
+    }
+}

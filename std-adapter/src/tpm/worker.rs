@@ -1,0 +1,189 @@
+use super::{
+    Auth, KeyFile, KeyOptions, Parent, TpmError, TpmKey, TpmName,
+    device::{Device, Settings},
+    key::KeySpec,
+    provision,
+};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+};
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+/// A TPM, and the thread that talks to it. Cloning gives another handle to the same thread; when the last handle and the last
+/// key are dropped, the thread flushes what is left in the TPM and ends.
+#[derive(Clone)]
+pub struct Tpm {
+    worker: Arc<Worker>,
+}
+
+struct Worker {
+    jobs: mpsc::Sender<Job>,
+    next_key: AtomicU64,
+}
+
+type Job = Box<dyn FnOnce(&mut Device) + Send>;
+
+/// How a TPM is opened.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    /// The name that the parent key must have; another one is [`TpmError::ParentName`]. Without it, who sits between this
+    /// program and the TPM can put a key of their own in the parent's place and read along.
+    pub parent_name: Option<TpmName>,
+    /// The password of the hierarchy that parents are made in.
+    pub hierarchy_auth: Option<Auth>,
+}
+
+impl Tpm {
+    /// Connects to the TPM behind a TCTI: `device:/dev/tpmrm0`, `swtpm:host=127.0.0.1,port=2321`, `mssim:...`, `tabrmd`.
+    ///
+    /// # Errors
+    /// [`TpmError::Tcti`], [`TpmError::NoTpm`]
+    pub async fn open(tcti: &str, options: OpenOptions) -> Result<Self, TpmError> {
+        let tpm = Self::start(tcti, options)?;
+        tpm.run(Device::connect).await?;
+        Ok(tpm)
+    }
+
+    /// As [`Tpm::open`], for callers without an executor.
+    ///
+    /// # Errors
+    /// [`TpmError::Tcti`], [`TpmError::NoTpm`]
+    pub fn open_blocking(tcti: &str, options: OpenOptions) -> Result<Self, TpmError> {
+        let tpm = Self::start(tcti, options)?;
+        tpm.run_blocking(Device::connect)?;
+        Ok(tpm)
+    }
+
+    /// The name of a parent key: what to pin when a device is provisioned.
+    ///
+    /// # Errors
+    /// [`TpmError`]
+    pub async fn parent_name(&self, parent: Parent) -> Result<TpmName, TpmError> {
+        self.run(move |device| Ok(device.parent(parent)?.name))
+            .await
+    }
+
+    /// Loads a key, and so finds out whether this TPM can use it. A password of `None` is the empty one.
+    ///
+    /// # Errors
+    /// [`TpmError::ForeignKey`] for a key of another TPM, [`TpmError::NotHmacKey`], [`TpmError::ParentName`], and others.
+    pub async fn load(&self, file: KeyFile, auth: Option<Auth>) -> Result<TpmKey, TpmError> {
+        let id = self.worker.next_key.fetch_add(1, Ordering::Relaxed);
+        let spec = KeySpec::new(id, file, auth)?;
+        let spec = self
+            .run(move |device| {
+                device.load(&spec)?;
+                Ok(spec)
+            })
+            .await?;
+        Ok(TpmKey::new(spec, self.clone()))
+    }
+
+    /// Wraps an HMAC-SHA256 key that exists in software, 1 to [`super::MAX_SECRET_LEN`] bytes, for this TPM.
+    ///
+    /// The key crosses the bus under an outer wrapper: encrypted to the parent's public key.
+    ///
+    /// # Errors
+    /// [`TpmError::SecretLength`] and others.
+    pub async fn import_hmac_key(
+        &self,
+        secret: &[u8],
+        options: KeyOptions,
+    ) -> Result<KeyFile, TpmError> {
+        let secret = Zeroizing::new(secret.to_vec());
+        self.run(move |device| provision::import(device, &secret, options))
+            .await
+    }
+
+    /// Makes an HMAC-SHA256 key inside the TPM. It never leaves it: who verifies needs this TPM too.
+    ///
+    /// # Errors
+    /// [`TpmError`]
+    pub async fn create_hmac_key(&self, options: KeyOptions) -> Result<KeyFile, TpmError> {
+        self.run(move |device| provision::create(device, options))
+            .await
+    }
+
+    /// Flushes everything that this handle's thread has in the TPM, and disconnects. The next use connects again.
+    ///
+    /// A bare TPM such as swtpm serves one program at a time: close before another one's turn.
+    pub async fn close(&self) {
+        // It fails only if the worker has ended, and then nothing is open.
+        let _ = self
+            .run(|device| {
+                device.close();
+                Ok(())
+            })
+            .await;
+    }
+
+    fn start(tcti: &str, options: OpenOptions) -> Result<Self, TpmError> {
+        let settings = Settings {
+            tcti: tcti.to_owned(),
+            parent_name: options.parent_name,
+            hierarchy_auth: options.hierarchy_auth.map(Auth::into_inner),
+        };
+        let (jobs, queue) = mpsc::channel::<Job>();
+        thread::Builder::new()
+            .name("chanbind-tpm".to_owned())
+            .spawn(move || {
+                let mut device = Device::new(settings);
+                while let Ok(job) = queue.recv() {
+                    job(&mut device);
+                }
+            })
+            .map_err(|error| TpmError::Stack {
+                command: "a worker thread",
+                reason: error.to_string(),
+            })?;
+        Ok(Self {
+            worker: Arc::new(Worker {
+                jobs,
+                next_key: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Device) -> Result<T, TpmError> + Send + 'static,
+    ) -> Result<T, TpmError> {
+        let (answer, receiver) = oneshot::channel();
+        self.send(move |device| {
+            // Nobody waits any more: then the job is not worth doing.
+            if !answer.is_closed() {
+                let _ = answer.send(job(device));
+            }
+        });
+        receiver.await.map_err(|_| TpmError::Closed)?
+    }
+
+    pub(super) fn run_blocking<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Device) -> Result<T, TpmError> + Send + 'static,
+    ) -> Result<T, TpmError> {
+        let (answer, receiver) = mpsc::sync_channel(1);
+        self.send(move |device| {
+            let _ = answer.send(job(device));
+        });
+        receiver.recv().map_err(|_| TpmError::Closed)?
+    }
+
+    pub(super) fn send(&self, job: impl FnOnce(&mut Device) + Send + 'static) {
+        let _ = self.worker.jobs.send(Box::new(job));
+    }
+}
+
+impl fmt::Debug for Tpm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tpm")
+    }
+}
