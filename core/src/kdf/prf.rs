@@ -152,6 +152,19 @@ macro_rules! software_hmac {
             }
 
             fn compute(&mut self, input: &PrfInput<'_>, out: &mut [u8]) -> Result<(), Infallible> {
+                Prf::compute(&mut &*self, input, out)
+            }
+        }
+
+        /// A key that is shared.
+        impl Prf for &$name {
+            type Error = Infallible;
+
+            fn output_len(&self) -> usize {
+                $len
+            }
+
+            fn compute(&mut self, input: &PrfInput<'_>, out: &mut [u8]) -> Result<(), Infallible> {
                 let mut mac = self.0.clone();
                 for part in input.parts() {
                     mac.update(part);
@@ -163,7 +176,8 @@ macro_rules! software_hmac {
             }
         }
 
-        impl AsyncPrf for $name {
+        /// A key that is shared.
+        impl AsyncPrf for &$name {
             type Error = Infallible;
 
             fn output_len(&self) -> usize {

@@ -1,0 +1,92 @@
+//! A gateway in this process, on a free port.
+
+use crate::pki::Pki;
+use axum::{Router, routing::get};
+use chanbind::{
+    client::{ClientError, Connection},
+    gateway::{Identity, ProofLayer, Registry, serve},
+    proof::Settings,
+    tls,
+};
+use std::error::Error;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+/// A running gateway; ended when dropped, or in order by [`TestGateway::stop`].
+pub struct TestGateway {
+    /// The authority that vouches for it, and its certificate.
+    pub pki: Pki,
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl TestGateway {
+    /// A gateway that answers GET /get with `ok CLIENT FORM`, for the clients of `registry`.
+    ///
+    /// # Errors
+    /// As TLS and the system say.
+    pub async fn start(
+        registry: Registry,
+        settings: Settings,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let who = |who: Identity| async move { format!("ok {} {}", who.client(), who.form()) };
+        let app = Router::new()
+            .route("/get", get(who))
+            .layer(ProofLayer::new(registry, settings));
+        Self::serve(app).await
+    }
+
+    /// A gateway around any application.
+    ///
+    /// # Errors
+    /// As TLS and the system say.
+    pub async fn serve(app: Router) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let pki = Pki::new()?;
+        let tls = tls::server_config_from_pem(pki.certificate.as_bytes(), pki.key.as_bytes())?;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let port = listener.local_addr()?.port();
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(serve(listener, tls, app, async {
+            let _ = stopped.await;
+        }));
+        Ok(Self {
+            pki,
+            port,
+            stop: Some(stop),
+            task,
+        })
+    }
+
+    /// The address of a path.
+    #[must_use]
+    pub fn uri(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.port)
+    }
+
+    /// A new connection to it.
+    ///
+    /// # Errors
+    /// As the connection says.
+    pub async fn connect(&self) -> Result<Connection, ClientError> {
+        let roots = tls::roots_from_pem(self.pki.ca.as_bytes())
+            .map_err(|error| ClientError::Uri(error.to_string()))?;
+        let config =
+            tls::client_config(roots).map_err(|error| ClientError::Uri(error.to_string()))?;
+        Connection::open("localhost", self.port, config).await
+    }
+
+    /// Ends it in order.
+    pub async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for TestGateway {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

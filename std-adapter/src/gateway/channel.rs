@@ -1,0 +1,157 @@
+//! One connection, as the gateway's layer sees it: what it exports, and the keys that were derived from that.
+
+use super::{ClientKey, Registry, replay::SeenTokens};
+use crate::proof::Settings;
+use chanbind_core::{
+    exporter::{Exporter, ExporterError},
+    kdf::DeriveError,
+    token::{ClientId, KeyingMaterial, OneTimeKey, Purpose},
+};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::OnceCell;
+
+/// The clients whose keys are kept for one connection; one more and the first is forgotten. A device has one.
+const MAX_CLIENTS: usize = 4;
+
+/// The TLS connection that a request came by, in the request's extensions. [`super::serve`] puts it there; a server of your own
+/// makes one for each connection.
+#[derive(Clone)]
+pub struct Channel {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    exporter: Box<dyn Exporter + Send + Sync>,
+    clients: Mutex<VecDeque<Arc<ClientOnChannel>>>,
+}
+
+/// What is expected of one client on one connection.
+pub(super) struct ClientOnChannel {
+    id: String,
+    known: bool,
+    api_key: OnceCell<OneTimeKey>,
+    signing: OnceCell<OneTimeKey>,
+    encryption: OnceCell<OneTimeKey>,
+    seen: Mutex<SeenTokens>,
+}
+
+impl Channel {
+    /// The channel of one connection.
+    #[must_use]
+    pub fn new(exporter: impl Exporter + Send + Sync + 'static) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                exporter: Box::new(exporter),
+                clients: Mutex::default(),
+            }),
+        }
+    }
+
+    /// What the channel exports.
+    #[must_use]
+    pub fn exporter(&self) -> &(dyn Exporter + Send + Sync) {
+        &*self.inner.exporter
+    }
+
+    /// Keys are looked up by the layer's registry, so one channel serves one layer.
+    pub(super) fn client(&self, id: &str, registry: &Registry) -> Arc<ClientOnChannel> {
+        let mut clients = self
+            .inner
+            .clients
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.iter().find(|client| client.id == id) {
+            return Arc::clone(client);
+        }
+        if clients.len() >= MAX_CLIENTS {
+            clients.pop_front();
+        }
+        let client = Arc::new(ClientOnChannel {
+            id: id.to_owned(),
+            known: registry.find(id).1,
+            api_key: OnceCell::new(),
+            signing: OnceCell::new(),
+            encryption: OnceCell::new(),
+            seen: Mutex::default(),
+        });
+        clients.push_back(Arc::clone(&client));
+        client
+    }
+}
+
+impl ClientOnChannel {
+    /// Whether the registry has the client; otherwise its keys are a decoy's.
+    pub(super) fn is_known(&self) -> bool {
+        self.known
+    }
+
+    pub(super) fn seen(&self) -> &Mutex<SeenTokens> {
+        &self.seen
+    }
+
+    /// The key for `purpose`, derived at the first call.
+    pub(super) async fn key(
+        &self,
+        purpose: Purpose,
+        channel: &Channel,
+        registry: &Registry,
+        settings: &Settings,
+    ) -> Result<&OneTimeKey, KeyError> {
+        let cell = match purpose {
+            Purpose::ApiKey => &self.api_key,
+            Purpose::Signing => &self.signing,
+            Purpose::Encryption => &self.encryption,
+        };
+        cell.get_or_try_init(|| async {
+            let client = ClientId::new(&self.id).map_err(|_| KeyError::Client)?;
+            let material = settings
+                .profile
+                .keying_material(&channel.exporter(), purpose, client)
+                .map_err(KeyError::Exporter)?;
+            derive(settings, &material, registry.find(&self.id).0).await
+        })
+        .await
+    }
+}
+
+async fn derive(
+    settings: &Settings,
+    material: &KeyingMaterial,
+    key: &ClientKey,
+) -> Result<OneTimeKey, KeyError> {
+    match key {
+        ClientKey::Secret(key) => {
+            OneTimeKey::derive_async(&settings.profile, material, &mut &**key)
+                .await
+                .map_err(|error: DeriveError<Infallible>| KeyError::Derive(error.to_string()))
+        }
+        #[cfg(feature = "tpm")]
+        ClientKey::Tpm(key) => {
+            OneTimeKey::derive_async(&settings.profile, material, &mut key.clone())
+                .await
+                .map_err(|error| KeyError::Derive(error.to_string()))
+        }
+    }
+}
+
+/// Why no key can be expected: for the operator.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum KeyError {
+    #[error("the client id is none")]
+    Client,
+    #[error("{0}")]
+    Exporter(ExporterError),
+    #[error("{0}")]
+    Derive(String),
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Channel")
+    }
+}

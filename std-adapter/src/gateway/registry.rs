@@ -1,0 +1,203 @@
+//! Which clients there are, and their keys.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use chanbind_core::{
+    kdf::HmacSha256,
+    token::{ClientId, ClientIdError},
+};
+use serde::Deserialize;
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+};
+use zeroize::Zeroizing;
+
+#[cfg(feature = "tpm")]
+use crate::tpm::TpmKey;
+
+/// What a gateway derives a client's expected key with.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum ClientKey {
+    /// The client's HMAC key, as software holds it.
+    Secret(Arc<HmacSha256>),
+    /// The client's HMAC key in the gateway's own TPM.
+    #[cfg(feature = "tpm")]
+    Tpm(TpmKey),
+}
+
+impl ClientKey {
+    /// An HMAC-SHA256 key in software.
+    #[must_use]
+    pub fn secret(key: &[u8]) -> Self {
+        Self::Secret(Arc::new(HmacSha256::new(key)))
+    }
+}
+
+impl fmt::Debug for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Secret(_) => "ClientKey::Secret(hidden)",
+            #[cfg(feature = "tpm")]
+            Self::Tpm(_) => "ClientKey::Tpm",
+        })
+    }
+}
+
+/// The clients that a gateway knows.
+///
+/// As a file it is TOML, and a secret:
+///
+/// ```toml
+/// [clients.client1]
+/// hmac_sha256 = "bXlfYXBpX2tleQ=="   # the key, in base64
+/// ```
+///
+/// All keys are of one kind, in software or in a TPM, so that the decoy for unknown clients takes as long as a real key.
+pub struct Registry {
+    clients: HashMap<String, ClientKey>,
+    decoy: ClientKey,
+}
+
+impl Registry {
+    /// Keys by client id.
+    ///
+    /// # Errors
+    /// [`RegistryError`] for an id that is none, for no clients at all, and for keys of two kinds.
+    pub fn new(
+        clients: impl IntoIterator<Item = (String, ClientKey)>,
+    ) -> Result<Self, RegistryError> {
+        let clients: HashMap<_, _> = clients.into_iter().collect();
+        for id in clients.keys() {
+            ClientId::new(id).map_err(|error| RegistryError::ClientId {
+                id: id.clone(),
+                error,
+            })?;
+        }
+        let mut kinds = clients.values().map(std::mem::discriminant);
+        let first = kinds.next().ok_or(RegistryError::Empty)?;
+        if kinds.any(|kind| kind != first) {
+            return Err(RegistryError::Mixed);
+        }
+        // A decoy in software has a key that nobody knows; one in a TPM is another client's, and its answer is not looked at.
+        let decoy = match clients.values().next() {
+            #[cfg(feature = "tpm")]
+            Some(ClientKey::Tpm(key)) => ClientKey::Tpm(key.clone()),
+            _ => {
+                let mut key = Zeroizing::new([0; 32]);
+                getrandom::fill(key.as_mut_slice())
+                    .map_err(|error| RegistryError::Random(error.to_string()))?;
+                ClientKey::secret(key.as_slice())
+            }
+        };
+        Ok(Self { clients, decoy })
+    }
+
+    /// Keys from a registry file.
+    ///
+    /// # Errors
+    /// [`RegistryError`]
+    pub fn from_toml(text: &str) -> Result<Self, RegistryError> {
+        let file: File = toml::from_str(text)
+            .map_err(|error| RegistryError::Toml(error.message().to_owned()))?;
+        let clients = file.clients.into_iter().map(|(id, entry)| {
+            let key = BASE64_STANDARD
+                .decode(entry.hmac_sha256.as_bytes())
+                .map(Zeroizing::new)
+                .ok()
+                .filter(|key| !key.is_empty())
+                .ok_or_else(|| RegistryError::Key { id: id.clone() })?;
+            Ok((id, ClientKey::secret(&key)))
+        });
+        Self::new(clients.collect::<Result<Vec<_>, _>>()?)
+    }
+
+    /// The entry of one client, as [`Registry::from_toml`] reads it.
+    #[must_use]
+    pub fn entry(client: ClientId<'_>, key: &[u8]) -> Zeroizing<String> {
+        let key = Zeroizing::new(BASE64_STANDARD.encode(key));
+        // A client id has no control characters, so a basic string with two escapes holds any of them.
+        let id = client.as_str().replace('\\', "\\\\").replace('"', "\\\"");
+        Zeroizing::new(format!(
+            "[clients.\"{id}\"]\nhmac_sha256 = \"{}\"\n",
+            key.as_str()
+        ))
+    }
+
+    /// The number of clients.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Whether there are no clients; never so.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.clients.is_empty()
+    }
+
+    /// The client's key, or the decoy; and whether the client is known.
+    pub(super) fn find(&self, client: &str) -> (&ClientKey, bool) {
+        match self.clients.get(client) {
+            Some(key) => (key, true),
+            None => (&self.decoy, false),
+        }
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Registry({} clients)", self.clients.len())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    clients: BTreeMap<String, Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    hmac_sha256: Zeroizing<String>,
+}
+
+/// What is wrong with a registry. Keys do not appear in it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// Not the TOML that it should be.
+    #[error(
+        "the registry cannot be read ({0}): each client needs a table [clients.NAME] with hmac_sha256 = \"BASE64\", as `chanbind provision` prints it"
+    )]
+    Toml(String),
+    /// No clients.
+    #[error("the registry has no clients: add what `chanbind provision` prints")]
+    Empty,
+    /// A client id that is none.
+    #[error("client {id:?} in the registry: {error}")]
+    ClientId {
+        /// The id.
+        id: String,
+        /// What is wrong with it.
+        error: ClientIdError,
+    },
+    /// A key that is none.
+    #[error(
+        "the key of client {id:?} in the registry is empty or not base64: copy what `chanbind provision` printed"
+    )]
+    Key {
+        /// The client.
+        id: String,
+    },
+    /// Keys of two kinds.
+    #[error(
+        "the registry mixes keys in software with keys in a TPM, which lets a stopwatch tell clients apart: use one kind"
+    )]
+    Mixed,
+    /// No random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(String),
+}

@@ -1,0 +1,47 @@
+//! The token ids that one client has used on one connection.
+
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+
+/// The most ids that are remembered: a client that has used as many unexpired ones connects anew.
+const MAX_REMEMBERED: usize = 4096;
+
+#[derive(Default)]
+pub(super) struct SeenTokens {
+    /// Expiry by id.
+    seen: HashMap<[u8; 16], u64>,
+}
+
+impl SeenTokens {
+    /// Whether the id is new. It is remembered until its token has surely expired.
+    pub(super) fn insert(&mut self, id: &str, forget_at: u64, now: u64) -> bool {
+        if self.seen.len() >= MAX_REMEMBERED {
+            self.seen.retain(|_, end| *end > now);
+        }
+        if self.seen.len() >= MAX_REMEMBERED {
+            return false;
+        }
+        let hash: [u8; 32] = Sha256::digest(id).into();
+        let mut key = [0; 16];
+        key.copy_from_slice(&hash[..16]);
+        self.seen.insert(key, forget_at).is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_new_once_and_memory_is_bounded() {
+        let mut seen = SeenTokens::default();
+        assert!(seen.insert("a", 100, 0));
+        assert!(!seen.insert("a", 100, 0));
+        for number in 1..MAX_REMEMBERED {
+            assert!(seen.insert(&number.to_string(), 100, 0));
+        }
+        assert!(!seen.insert("one too many", 100, 99));
+        assert!(seen.insert("after the others expired", 300, 100));
+        assert_eq!(seen.seen.len(), 1);
+    }
+}

@@ -1,0 +1,111 @@
+use chanbind_core::exporter::{Exporter, ExporterError, Protocol};
+use rustls::{ConnectionCommon, ProtocolVersion, SideData, SupportedCipherSuite};
+use std::fmt;
+use zeroize::Zeroize;
+
+/// Keying material of a rustls connection, client's or server's: `RustlsExporter::new(&connection)`.
+pub struct RustlsExporter<'c, Side> {
+    connection: &'c ConnectionCommon<Side>,
+    tls12: Tls12,
+}
+
+/// What to do with a TLS 1.2 connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tls12 {
+    /// Export nothing.
+    #[default]
+    Refused,
+    /// Export. rustls does not say whether a connection has the extended master secret; this is the caller's word that its
+    /// configuration sets `require_ems`.
+    ExtendedMasterSecretRequired,
+}
+
+impl<'c, Side> RustlsExporter<'c, Side> {
+    /// For TLS 1.3 connections; others are refused.
+    #[must_use]
+    pub fn new(connection: &'c ConnectionCommon<Side>) -> Self {
+        Self::with_tls12(connection, Tls12::Refused)
+    }
+
+    /// For TLS 1.3 connections and, on the caller's word, for TLS 1.2.
+    #[must_use]
+    pub fn with_tls12(connection: &'c ConnectionCommon<Side>, tls12: Tls12) -> Self {
+        Self { connection, tls12 }
+    }
+}
+
+impl<Side: SideData> Exporter for RustlsExporter<'_, Side> {
+    fn protocol(&self) -> Protocol {
+        match self.connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => Protocol::Tls13,
+            _ => Protocol::Tls12 {
+                extended_master_secret: self.tls12 == Tls12::ExtendedMasterSecretRequired,
+            },
+        }
+    }
+
+    fn export_keying_material(
+        &self,
+        label: &[u8],
+        context: Option<&[u8]>,
+        out: &mut [u8],
+    ) -> Result<(), ExporterError> {
+        let exported = self.export(label, context, out);
+        if exported.is_err() {
+            out.zeroize();
+        }
+        exported
+    }
+}
+
+impl<Side: SideData> RustlsExporter<'_, Side> {
+    fn export(
+        &self,
+        label: &[u8],
+        context: Option<&[u8]>,
+        out: &mut [u8],
+    ) -> Result<(), ExporterError> {
+        if self.connection.is_handshaking() {
+            return Err(ExporterError::HandshakeIncomplete);
+        }
+        if !self.protocol().has_unique_secrets() {
+            return Err(ExporterError::NotUnique);
+        }
+        if label.len() > MAX_LABEL {
+            return Err(ExporterError::LabelTooLong {
+                actual: label.len(),
+            });
+        }
+        if let Some(context) = context
+            && context.len() > usize::from(u16::MAX)
+        {
+            return Err(ExporterError::ContextTooLong {
+                actual: context.len(),
+            });
+        }
+        let max = match self.connection.negotiated_cipher_suite() {
+            Some(SupportedCipherSuite::Tls13(suite)) => {
+                255 * suite.common.hash_provider.output_len()
+            }
+            _ => usize::from(u16::MAX),
+        };
+        if out.is_empty() || out.len() > max {
+            return Err(ExporterError::OutputLength {
+                actual: out.len(),
+                max,
+            });
+        }
+        self.connection
+            .export_keying_material(out, label, context)
+            .map(|_| ())
+            .map_err(|_| ExporterError::Stack)
+    }
+}
+
+impl<Side> fmt::Debug for RustlsExporter<'_, Side> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RustlsExporter")
+    }
+}
+
+const MAX_LABEL: usize = 249;
