@@ -3,5 +3,6 @@
 pub mod gateway;
 pub mod pki;
 pub mod port;
+pub mod program;
 pub mod swtpm;
 pub mod tpm_line;

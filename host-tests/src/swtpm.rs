@@ -75,6 +75,12 @@ impl Swtpm {
         let _ = self.child.wait();
     }
 
+    /// Whether it has not been killed.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        TcpStream::connect(("127.0.0.1", self.port.saturating_add(1))).is_ok()
+    }
+
     /// Its data port; the control port is the next one.
     #[must_use]
     pub fn port(&self) -> u16 {

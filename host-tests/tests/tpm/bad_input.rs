@@ -262,3 +262,25 @@ async fn a_locked_tpm() {
     swtpm.tool("tpm2_dictionarylockout", &["--clear-lockout"]);
     assert_eq!(*right.hmac(b"data").await.unwrap(), hmac(SECRET, b"data"));
 }
+
+/// Somebody else fills the TPM's slots: the error says so, and when they are gone the key is used.
+#[tokio::test]
+async fn a_full_tpm() {
+    let swtpm = Swtpm::start().unwrap();
+    let tpm = open(&swtpm).await;
+    let file = import(&tpm).await;
+    tpm.close().await;
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..3 {
+        let context = folder.path().join(number.to_string()).display().to_string();
+        swtpm.tool("tpm2_createprimary", &["-c", &context]);
+    }
+    assert!(matches!(
+        tpm.load(file.clone(), None).await,
+        Err(TpmError::Full)
+    ));
+    tpm.close().await;
+    swtpm.tool("tpm2_flushcontext", &["-t"]);
+    let key = tpm.load(file, None).await.unwrap();
+    assert_eq!(*key.hmac(b"data").await.unwrap(), hmac(SECRET, b"data"));
+}

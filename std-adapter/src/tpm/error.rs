@@ -100,6 +100,11 @@ pub enum TpmError {
     /// A PCR selection that is none.
     #[error("{0:?} names no registers: write for example sha256:0,2,7")]
     PcrSelection(String),
+    /// No room for another object or session, after this program has given up what it can.
+    #[error(
+        "the TPM has no room left for keys or sessions: somebody left theirs there; go through the resource manager (device:/dev/tpmrm0), or clear them with `tpm2_flushcontext -t` and `tpm2_flushcontext -l`"
+    )]
+    Full,
     /// The answer was not authenticated: somebody between changed it, or the TPM was reset behind the connection's back.
     #[error(
         "the TPM's answer was not authentic: somebody between changed it, or the TPM was reset; try again, and look at who has access to the bus"

@@ -5,6 +5,8 @@
 //! salted with the parent's public key and encrypts parameters in both directions, so that who watches the bus learns neither
 //! keying material nor derived keys; with a pinned parent name, who sits on the bus cannot put a key of their own in its place.
 //!
+//! The last handle to go has its thread flush what is left in the TPM; a program that ends at once calls [`Tpm::close`] before.
+//!
 //! ```no_run
 //! use chanbind::tpm::{KeyFile, OpenOptions, Tpm};
 //!

@@ -88,6 +88,7 @@ pub(super) fn describe(command: &'static str, error: Error) -> TpmError {
         Failure::Policy => TpmError::PolicyFailed,
         Failure::Integrity => TpmError::ForeignKey,
         Failure::NotAuthentic => TpmError::NotAuthentic,
+        Failure::Memory => TpmError::Full,
         _ => match code(error) {
             Some(code) => TpmError::Response { command, code },
             None => TpmError::Stack {

@@ -1,0 +1,242 @@
+//! Provision, serve, connect.
+
+use super::*;
+
+fn connect<'a>(url: &'a str, client: &'a str, key: &'a str) -> Vec<&'a str> {
+    vec![
+        "connect",
+        url,
+        "--ca",
+        "ca.pem",
+        "--key",
+        key,
+        "--client-id",
+        client,
+    ]
+}
+
+#[test]
+fn every_proof_with_every_profile() {
+    let desk = Desk::new();
+    desk.provision("client1", &[]);
+    for profile in ["chanbind", "go-demo-api-key", "go-demo-jwt"] {
+        let gateway = desk.gateway(&["--profile", profile]);
+        let url = gateway.url();
+        for proof in ["api-key", "jws", "nested"] {
+            let arguments = [
+                &connect(&url, "client1", "client1.pem")[..],
+                &["--proof", proof, "--profile", profile],
+            ]
+            .concat();
+            let (out, err) = desk.succeed(&arguments);
+            assert_eq!((out.as_str(), err.as_str()), ("ok client1\n", "200 OK\n"));
+        }
+    }
+}
+
+#[test]
+fn all_settings_by_hand() {
+    let desk = Desk::new();
+    desk.provision("client1", &[]);
+    let settings = [
+        "--label",
+        "EXPERIMENTAL-mine",
+        "--context",
+        "client-id",
+        "--layout",
+        "vault",
+        "--client-header",
+        "x-client",
+        "--key-header",
+        "x-key",
+    ];
+    let gateway = desk.gateway(&settings);
+    let url = gateway.url();
+    desk.succeed(&[&connect(&url, "client1", "client1.pem")[..], &settings].concat());
+    for skipped in 0..settings.len() / 2 {
+        let mut other = settings.to_vec();
+        other.drain(skipped * 2..skipped * 2 + 2);
+        let output = desk.run(&[&connect(&url, "client1", "client1.pem")[..], &other].concat());
+        assert!(
+            !output.status.success(),
+            "without {}",
+            settings[skipped * 2]
+        );
+    }
+}
+
+#[test]
+fn passwords_registers_and_pins() {
+    let desk = Desk::new();
+    std::fs::write(desk.path("password"), "secret\n").unwrap();
+    std::fs::write(desk.path("hmac.key"), "my_api_key").unwrap();
+    let more = [
+        "--secret-file",
+        "hmac.key",
+        "--password-file",
+        "password",
+        "--pcrs",
+        "sha256:0,16",
+    ];
+    desk.provision("client1", &more);
+    assert!(
+        std::fs::read_to_string(desk.path("registry.toml"))
+            .unwrap()
+            .contains("bXlfYXBpX2tleQ==")
+    );
+    let (_, said) = desk.succeed(&[
+        "provision",
+        "--client-id",
+        "x",
+        "--out",
+        "inside.pem",
+        "--inside",
+    ]);
+    assert!(said.contains("no registry entry"));
+    let pin = said
+        .split("--parent-name ")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap()
+        .to_owned();
+    let gateway = desk.gateway(&[]);
+    let url = gateway.url();
+    let with_password = [
+        &connect(&url, "client1", "client1.pem")[..],
+        &["--password-file", "password", "--parent-name", &pin],
+    ]
+    .concat();
+    desk.succeed(&with_password);
+    let (_, error) = desk.fail(&connect(&url, "client1", "client1.pem"));
+    assert!(error.contains("password is wrong or missing"), "{error}");
+    desk.swtpm.tool(
+        "tpm2_pcrextend",
+        &[&format!("16:sha256={}", "22".repeat(32))],
+    );
+    let (_, error) = desk.fail(&with_password);
+    assert!(
+        error.contains("another value than when the key was provisioned"),
+        "{error}"
+    );
+    let other = format!("000b{}", "00".repeat(32));
+    let (_, error) = desk.fail(
+        &[
+            &connect(&url, "client1", "client1.pem")[..],
+            &["--parent-name", &other],
+        ]
+        .concat(),
+    );
+    assert!(error.contains("was pinned"), "{error}");
+}
+
+#[test]
+fn who_is_not_admitted_is_told_what_to_look_at() {
+    let desk = Desk::new();
+    desk.provision("client1", &[]);
+    std::fs::write(
+        desk.path("registry.toml"),
+        "[clients.client1]\nhmac_sha256 = \"AAAA\"\n",
+    )
+    .unwrap();
+    let gateway = desk.gateway(&[]);
+    let url = gateway.url();
+    for client in ["client1", "nobody"] {
+        let (code, error) = desk.fail(&connect(&url, client, "client1.pem"));
+        assert_eq!(code, 3);
+        assert!(
+            error.contains("401") && error.contains("--client-id"),
+            "{error}"
+        );
+    }
+    let log = gateway.stop();
+    assert!(
+        log.contains("client \\\"nobody\\\" is not in the registry")
+            || log.contains("client \"nobody\" is not in the registry"),
+        "{log}"
+    );
+}
+
+/// What is printed and logged holds no keys, also at the highest level.
+#[test]
+fn logs_hold_no_secrets() {
+    let desk = Desk::new();
+    std::fs::write(desk.path("hmac.key"), "a secret that nobody may see").unwrap();
+    desk.provision("client1", &["--secret-file", "hmac.key"]);
+    let registry = std::fs::read_to_string(desk.path("registry.toml")).unwrap();
+    let encoded = registry.split('"').nth(3).unwrap().to_owned();
+    let gateway = desk.gateway(&[]);
+    let url = gateway.url();
+    for proof in ["api-key", "jws"] {
+        let arguments = [
+            &connect(&url, "client1", "client1.pem")[..],
+            &["--proof", proof],
+        ]
+        .concat();
+        let output = desk
+            .command(&arguments)
+            .env("RUST_LOG", "trace")
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        let said = text(&output.stderr);
+        for secret in [
+            "a secret that nobody",
+            &encoded,
+            "Bearer ",
+            "chanbind-key: ",
+        ] {
+            assert!(!said.contains(secret), "{secret} in {said}");
+        }
+    }
+}
+
+#[test]
+fn inspect_explains() {
+    let desk = Desk::new();
+    desk.provision("client1", &["--pcrs", "sha256:7"]);
+    let (out, _) = desk.succeed(&["inspect", "key", "client1.pem"]);
+    for part in [
+        "H2 primary of the owner hierarchy",
+        "\"client1\"",
+        "keyed hash",
+        "PCRs 00000001000b03800000",
+        "name         000b",
+    ] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    let (out, _) = desk.succeed(&["inspect", "binding", "chain.pem"]);
+    assert!(
+        out.contains("256 bits") && out.contains("RFC 9266"),
+        "{out}"
+    );
+    let tokens = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/vectors/go-demo-tokens.json"
+    ))
+    .unwrap();
+    for (token, part) in [
+        (
+            "eyJhbGciOiJIUzI1NiJ9.",
+            "{\"iss\":\"issuer\",\"sub\":\"subject\"}",
+        ),
+        ("eyJhbGciOiJkaXIi", "\"kid\":\"client_1\""),
+    ] {
+        let start = tokens.find(&format!("\"token\": \"{token}")).unwrap() + 10;
+        let token = tokens[start..].split('"').next().unwrap();
+        std::fs::write(desk.path("token"), token).unwrap();
+        let (out, _) = desk.succeed(&["inspect", "token", "token"]);
+        assert!(
+            out.contains(part) && out.contains("a gateway would look at it"),
+            "{out}"
+        );
+        assert!(
+            !out.contains(&token[token.len() - 20..]),
+            "the token itself is not printed"
+        );
+    }
+    std::fs::write(desk.path("token"), "eyJhbGciOiJub25lIn0.e30.").unwrap();
+    let (out, _) = desk.succeed(&["inspect", "token", "token"]);
+    assert!(out.contains("would not take it"), "{out}");
+}

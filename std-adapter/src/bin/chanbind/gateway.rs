@@ -1,0 +1,81 @@
+use crate::shared::{Failure, SettingsArguments, read, say};
+use axum::{Router, http::header, routing::get};
+use chanbind::{
+    gateway::{Identity, ProofLayer, Registry, serve},
+    tls,
+};
+use clap::Args;
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use tokio::net::TcpListener;
+
+/// Serve a gateway that admits the devices of a registry.
+///
+/// It answers any GET of an admitted device with `ok`, and is meant to try things out: in a service of your own, put
+/// `chanbind::gateway::ProofLayer` around your routes.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  chanbind gateway --registry registry.toml --cert chain.pem --key key.pem --listen 127.0.0.1:8443"
+)]
+pub(crate) struct Arguments {
+    /// The registry of clients, as `chanbind provision` prints its entries.
+    #[arg(long, value_name = "FILE")]
+    registry: PathBuf,
+
+    /// The server's certificate chain, PEM, its own certificate first.
+    #[arg(long, value_name = "FILE")]
+    cert: PathBuf,
+
+    /// The key of that certificate, PEM.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+
+    /// Where to listen; port 0 takes a free one and prints it.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
+    listen: SocketAddr,
+
+    #[command(flatten)]
+    settings: SettingsArguments,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let named =
+        |path: &PathBuf, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let registry = String::from_utf8(read(&arguments.registry)?)
+        .map_err(|error| named(&arguments.registry, &error))?;
+    let registry =
+        Registry::from_toml(&registry).map_err(|error| named(&arguments.registry, &error))?;
+    let tls = tls::server_config_from_pem(&read(&arguments.cert)?, &read(&arguments.key)?)?;
+    let clients = registry.len();
+    let app = Router::new()
+        .fallback(get(|who: Identity| async move {
+            (
+                [(header::CONTENT_TYPE, "text/plain")],
+                format!("ok {}\n", who.client()),
+            )
+        }))
+        .layer(ProofLayer::new(registry, arguments.settings.settings()));
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {} ({error}): is another gateway running? --listen takes another address", arguments.listen))?;
+    say(&format!(
+        "listening on {} for {clients} client(s)\n",
+        listener.local_addr()?
+    ));
+    serve(listener, tls, app, stopped()).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ctrl-C, or the signal that service managers send.
+async fn stopped() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        return;
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

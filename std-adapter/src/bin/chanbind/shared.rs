@@ -1,0 +1,247 @@
+//! Options that several commands have, and reading what they name.
+
+use chanbind::{
+    core::{
+        kdf::Layout,
+        token::{ContextRule, Profile},
+    },
+    proof::{Form, Settings},
+    tpm::{Auth, Hierarchy, KeyFile, OpenOptions, Parent, Tpm, TpmName},
+};
+use clap::{Args, ValueEnum};
+use std::{
+    error::Error,
+    fs,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+use zeroize::Zeroizing;
+
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+
+/// How to reach the TPM.
+#[derive(Args)]
+pub(crate) struct TpmArguments {
+    /// Where the TPM is: device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321, mssim:..., tabrmd.
+    #[arg(
+        long,
+        env = "CHANBIND_TCTI",
+        default_value = "device:/dev/tpmrm0",
+        value_name = "TCTI"
+    )]
+    tcti: String,
+
+    /// The name of the parent key, as `chanbind provision` printed it: another TPM, or somebody between, is then an error.
+    #[arg(long, value_name = "HEX")]
+    parent_name: Option<TpmName>,
+
+    /// A file with the password of the owner hierarchy, if it has one.
+    #[arg(long, value_name = "FILE")]
+    owner_password_file: Option<PathBuf>,
+}
+
+impl TpmArguments {
+    pub(crate) async fn open(&self) -> Result<Tpm, Failure> {
+        let mut options = OpenOptions::default();
+        options.parent_name = self.parent_name.clone();
+        options.hierarchy_auth = password(self.owner_password_file.as_deref())?;
+        Ok(Tpm::open(&self.tcti, options).await?)
+    }
+}
+
+/// How a proof is made; both ends must say the same.
+#[derive(Args)]
+pub(crate) struct SettingsArguments {
+    /// A set of settings to start from.
+    #[arg(long, value_enum, default_value_t = Preset::Chanbind)]
+    profile: Preset,
+
+    /// The TLS exporter's label. Labels that begin with EXPERIMENTAL are for private use (RFC 5705).
+    #[arg(long, value_name = "TEXT")]
+    label: Option<String>,
+
+    /// The TLS exporter's context.
+    #[arg(long, value_enum)]
+    context: Option<Context>,
+
+    /// How the one-time key is derived from keying material.
+    #[arg(long, value_enum)]
+    layout: Option<KeyLayout>,
+
+    /// The header that names the client.
+    #[arg(long, value_name = "NAME")]
+    client_header: Option<axum::http::HeaderName>,
+
+    /// The header with the API key.
+    #[arg(long, value_name = "NAME")]
+    key_header: Option<axum::http::HeaderName>,
+
+    /// The client whose tokens name none (preset go-demo-jwt).
+    #[arg(long, value_name = "ID", default_value = "client1")]
+    default_client: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Preset {
+    /// This project's own: contexts by purpose and client, tokens for one request.
+    Chanbind,
+    /// The API key of the public Go demo "TPM One Time Password using TLS SessionKey".
+    GoDemoApiKey,
+    /// The JWT of that demo.
+    GoDemoJwt,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Context {
+    /// The client id.
+    ClientId,
+    /// The purpose of the key, 00, the client id.
+    PurposeAndClientId,
+    /// The words sig_key, enc_key and api_key.
+    Fixed,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum KeyLayout {
+    /// HashiCorp Vault's counter mode.
+    Vault,
+    /// SP 800-108 counter mode as in tpm-kdf, label "chanbind one-time key".
+    #[value(name = "sp800-108")]
+    Sp800108,
+    /// Plain HMAC.
+    Hmac,
+}
+
+impl SettingsArguments {
+    pub(crate) fn settings(self) -> Settings {
+        let mut settings = match self.profile {
+            Preset::Chanbind => Settings::default(),
+            Preset::GoDemoApiKey => Settings::go_demo_api_key(),
+            Preset::GoDemoJwt => Settings::go_demo_jwt(&self.default_client),
+        };
+        if let Some(label) = self.label {
+            // The label lives as long as the program.
+            settings.profile.exporter_label = Box::leak(label.into_boxed_str()).as_bytes();
+        }
+        match self.context {
+            Some(Context::ClientId) => settings.profile.context = ContextRule::ClientId,
+            Some(Context::PurposeAndClientId) => {
+                settings.profile.context = ContextRule::PurposeAndClientId
+            }
+            Some(Context::Fixed) => settings.profile.context = Profile::GO_DEMO_JWT.context,
+            None => {}
+        }
+        match self.layout {
+            Some(KeyLayout::Vault) => settings.profile.layout = Layout::VAULT,
+            Some(KeyLayout::Sp800108) => settings.profile.layout = Profile::default().layout,
+            Some(KeyLayout::Hmac) => settings.profile.layout = Layout::Hmac,
+            None => {}
+        }
+        if let Some(name) = self.client_header {
+            settings.client_header = name;
+        }
+        if let Some(name) = self.key_header {
+            settings.key_header = name;
+        }
+        settings
+    }
+}
+
+/// The form of proof, on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum FormArgument {
+    /// The one-time key itself, in a header.
+    ApiKey,
+    /// A signed token.
+    Jws,
+    /// A signed token inside an encrypted one.
+    Nested,
+}
+
+impl From<FormArgument> for Form {
+    fn from(form: FormArgument) -> Self {
+        match form {
+            FormArgument::ApiKey => Self::ApiKey,
+            FormArgument::Jws => Self::Jws,
+            FormArgument::Nested => Self::Nested,
+        }
+    }
+}
+
+/// `owner`, `null`, `endorsement`, `platform`, or a persistent handle like 0x81000001.
+pub(crate) fn parent(text: &str) -> Result<Parent, String> {
+    match text {
+        "owner" => Ok(Parent::Primary(Hierarchy::Owner)),
+        "null" => Ok(Parent::Primary(Hierarchy::Null)),
+        "endorsement" => Ok(Parent::Primary(Hierarchy::Endorsement)),
+        "platform" => Ok(Parent::Primary(Hierarchy::Platform)),
+        handle => handle
+            .strip_prefix("0x")
+            .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+            .and_then(|handle| Parent::from_handle(handle).ok())
+            .ok_or_else(|| {
+                "write owner, endorsement, platform, null, or a persistent handle like 0x81000001"
+                    .to_owned()
+            }),
+    }
+}
+
+/// The password in a file, without the end of its line.
+pub(crate) fn password(file: Option<&Path>) -> Result<Option<Auth>, Failure> {
+    let Some(file) = file else {
+        return Ok(None);
+    };
+    let bytes = Zeroizing::new(read(file)?);
+    let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    Ok(Some(Auth::new(text.strip_suffix(b"\r").unwrap_or(text))?))
+}
+
+pub(crate) fn key_file(path: &Path) -> Result<KeyFile, Failure> {
+    let text = String::from_utf8(read(path)?)
+        .map_err(|_| format!("{}: not text; a key file is PEM", path.display()))?;
+    KeyFile::from_pem(&text).map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+/// Reads a file, or standard input for `-`; at most 16 MiB.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    const MAX: u64 = 16 * 1024 * 1024;
+    let named = |error: io::Error| format!("{}: {error}", path.display());
+    let mut bytes = Vec::new();
+    if path.as_os_str() == "-" {
+        io::stdin()
+            .take(MAX)
+            .read_to_end(&mut bytes)
+            .map_err(named)?;
+    } else {
+        fs::File::open(path)
+            .map_err(named)?
+            .take(MAX)
+            .read_to_end(&mut bytes)
+            .map_err(named)?;
+    }
+    Ok(bytes)
+}
+
+/// Writes a new file, for its owner's eyes only; an existing one is not touched.
+pub(crate) fn write_new(path: &Path, contents: &[u8]) -> Result<(), Failure> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .open(path)
+        .and_then(|mut file| file.write_all(contents))
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => format!(
+                "{} exists: it was left as it is; move it away or name another file",
+                path.display()
+            ),
+            _ => format!("{}: {error}", path.display()),
+        })?;
+    Ok(())
+}
+
+/// Writes to standard output; a reader that has gone away is no error.
+pub(crate) fn say(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+}
