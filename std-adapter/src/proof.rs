@@ -2,6 +2,7 @@
 
 use axum::http::HeaderName;
 use chanbind_core::token::Profile;
+use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// The forms of proof (see [`chanbind_core::token`]).
@@ -32,6 +33,14 @@ impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// Eight hexadecimal digits by which people recognise a secret on both ends without seeing it: the start of its SHA-256.
+#[must_use]
+pub fn fingerprint(secret: &[u8]) -> String {
+    let mut digits = hex::encode(Sha256::digest(secret));
+    digits.truncate(8);
+    digits
 }
 
 /// How a proof is made and where it stands in a request. Both ends must have the same.

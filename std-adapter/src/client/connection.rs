@@ -73,6 +73,12 @@ impl Connection {
         &self.stream
     }
 
+    /// Protocol version, cipher suite and key exchange, for people.
+    #[must_use]
+    pub fn negotiated(&self) -> String {
+        self.stream.negotiated()
+    }
+
     /// A GET request for `uri`, which must be absolute.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! One connection, as the gateway's layer sees it: what it exports, and the keys that were derived from that.
 
 use super::{ClientKey, Registry, replay::SeenTokens};
-use crate::proof::Settings;
+use crate::proof::{Settings, fingerprint};
 use chanbind_core::{
     exporter::{Exporter, ExporterError},
     kdf::DeriveError,
@@ -113,7 +113,16 @@ impl ClientOnChannel {
                 .profile
                 .keying_material(&channel.exporter(), purpose, client)
                 .map_err(KeyError::Exporter)?;
-            derive(settings, &material, registry.find(&self.id).0).await
+            let key = derive(settings, &material, registry.find(&self.id).0).await?;
+            tracing::debug!(
+                client = self.id,
+                known = self.known,
+                ?purpose,
+                ekm = fingerprint(material.as_bytes()),
+                key = fingerprint(key.as_bytes()),
+                "one-time key derived"
+            );
+            Ok(key)
         })
         .await
     }

@@ -41,6 +41,25 @@ impl<IO> Exporter for SharedStream<client::TlsStream<IO>> {
     }
 }
 
+impl<IO> SharedStream<client::TlsStream<IO>> {
+    pub(crate) fn negotiated(&self) -> String {
+        let stream = self.lock();
+        let connection = stream.get_ref().1;
+        let words = [
+            connection
+                .protocol_version()
+                .map(|version| format!("{version:?}")),
+            connection
+                .negotiated_cipher_suite()
+                .map(|suite| format!("{:?}", suite.suite())),
+            connection
+                .negotiated_key_exchange_group()
+                .map(|group| format!("{:?}", group.name())),
+        ];
+        words.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
 impl<IO> Exporter for SharedStream<server::TlsStream<IO>> {
     fn protocol(&self) -> Protocol {
         RustlsExporter::new(self.lock().get_ref().1).protocol()

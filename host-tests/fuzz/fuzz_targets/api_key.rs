@@ -1,0 +1,12 @@
+//! An API key as a peer sends it: never accepted but in its one encoding.
+#![no_main]
+
+use chanbind_core::token::{OneTimeKey, api_key};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|presented: &str| {
+    let key = OneTimeKey::from_bytes([0x42; 32]);
+    let mut out = [0; api_key::ENCODED_LEN];
+    let good = api_key::encode(&key, &mut out);
+    assert_eq!(api_key::verify(&key, presented).is_ok(), presented == good);
+});

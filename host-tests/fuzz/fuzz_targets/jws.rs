@@ -1,0 +1,16 @@
+//! A signed token as a peer sends it; nobody who fuzzes knows the key.
+#![no_main]
+
+use chanbind_core::token::{OneTimeKey, Policy, TokenError, jws, scratch_len};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|token: &str| {
+    let key = OneTimeKey::from_bytes([0x42; 32]);
+    let mut scratch = vec![0; scratch_len(token.len())];
+    let peeked = jws::peek_header(token, &mut scratch).is_ok();
+    match jws::verify(&key, token, &Policy::default(), &mut scratch) {
+        // The seeds hold one token that is signed with this key.
+        Ok(_) | Err(TokenError::Rejected) => assert!(peeked),
+        Err(error) => assert_ne!(error, TokenError::BufferTooSmall),
+    }
+});

@@ -1,0 +1,298 @@
+//! The main job on real parts, as a story: a device with a TPM is admitted, a thief with its token is not.
+#![allow(clippy::print_stdout, reason = "it talks to people")]
+
+use axum::http::{HeaderValue, Request};
+use chanbind::{
+    client::Connection,
+    core::token::{ClientId, OneTimeKey, Profile, Purpose, api_key},
+    proof::{Settings, fingerprint},
+    tls,
+    tpm::{KeyFile, OpenOptions, Tpm},
+};
+use chanbind_host_tests::{pki::Pki, program, swtpm::Swtpm};
+use std::{
+    error::Error,
+    fmt::Display,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, ExitCode, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::Duration,
+};
+use tempfile::TempDir;
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+const CLIENT: &str = "client1";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match story().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("demo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn story() -> Outcome<()> {
+    println!("\nchanbind: a one-time password for one TLS channel");
+    println!("secrets appear as fingerprints, the first 8 digits of their SHA-256\n");
+
+    let folder = tempfile::Builder::new()
+        .prefix("chanbind-demo-")
+        .tempdir()?;
+    let swtpm = Swtpm::start()?;
+    tell(
+        "tpm",
+        format_args!(
+            "swtpm runs on 127.0.0.1:{}, its state in a temporary folder",
+            swtpm.port()
+        ),
+    );
+    let pin = provision(folder.path(), &swtpm)?;
+    let gateway = Gateway::start(&folder)?;
+
+    // The device: its key is in the TPM, whose parent key it has pinned.
+    let mut options = OpenOptions::default();
+    options.parent_name = Some(pin.parse()?);
+    let tpm = Tpm::open(&swtpm.tcti(), options).await?;
+    let file = KeyFile::from_pem(&std::fs::read_to_string(folder.path().join("client1.pem"))?)?;
+    let mut key = tpm.load(file, None).await?;
+    tell(
+        "device",
+        "loaded its key into the TPM; the parent has the pinned name",
+    );
+
+    let mut first = gateway.connect("device", "A").await?;
+    let (settings, client) = (Settings::default(), ClientId::new(CLIENT)?);
+    let profile = Profile::default();
+    let material = profile.keying_material(first.channel(), Purpose::ApiKey, client)?;
+    tell(
+        "device",
+        format_args!(
+            "exported keying material of A: ekm={}",
+            fingerprint(material.as_bytes())
+        ),
+    );
+    let one_time = OneTimeKey::derive_async(&profile, &material, &mut key).await?;
+    tell(
+        "tpm",
+        format_args!(
+            "TPM2_HMAC over it, in a salted session with encrypted parameters: key={}",
+            fingerprint(one_time.as_bytes())
+        ),
+    );
+
+    let mut password = [0; api_key::ENCODED_LEN];
+    let password = HeaderValue::from_str(api_key::encode(&one_time, &mut password))?;
+    let request = || -> Outcome<Request<()>> {
+        let mut request = Connection::get(gateway.url().parse()?)?;
+        request.headers_mut().insert(
+            settings.client_header.clone(),
+            HeaderValue::from_static(CLIENT),
+        );
+        request
+            .headers_mut()
+            .insert(settings.key_header.clone(), password.clone());
+        Ok(request)
+    };
+    send("device", "A", &settings);
+    let admitted = first.send(request()?).await?;
+    gateway.log(&["one-time key derived", "proof accepted"])?;
+    tell_answer("device", "A", &admitted);
+
+    println!();
+    let mut second = gateway.connect("thief", "B").await?;
+    let material = profile.keying_material(second.channel(), Purpose::ApiKey, client)?;
+    tell(
+        "thief",
+        format_args!(
+            "has the device's request from A; B exports ekm={}",
+            fingerprint(material.as_bytes())
+        ),
+    );
+    send("thief", "B", &settings);
+    let refused = second.send(request()?).await?;
+    gateway.log(&["one-time key derived", "request refused"])?;
+    tell_answer("thief", "B", &refused);
+
+    println!();
+    send("device", "A", &settings);
+    let again = first.send(request()?).await?;
+    gateway.log(&["proof accepted"])?;
+    tell_answer("device", "A", &again);
+
+    tpm.close().await;
+    drop((gateway, swtpm, folder));
+    tell("demo", "gateway and TPM ended, temporary folder removed");
+    let statuses =
+        [admitted.status(), refused.status(), again.status()].map(|status| status.as_u16());
+    if statuses != [200, 401, 200] {
+        return Err(format!("not as it should be: answers {statuses:?}").into());
+    }
+    println!("\nThe same password was good on connection A, and worth nothing on connection B.");
+    Ok(())
+}
+
+/// Makes the device's key and the gateway's registry, as an operator does it; gives the name of the TPM's parent key.
+fn provision(folder: &Path, swtpm: &Swtpm) -> Outcome<String> {
+    let arguments = ["provision", "--client-id", CLIENT, "--out", "client1.pem"];
+    tell(
+        "operator",
+        format_args!("$ chanbind {} > registry.toml", arguments.join(" ")),
+    );
+    let output = Command::new(program::path("chanbind"))
+        .args(arguments)
+        .env("CHANBIND_TCTI", swtpm.tcti())
+        .current_dir(folder)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(said.into_owned().into());
+    }
+    std::fs::write(folder.join("registry.toml"), &output.stdout)?;
+    tell(
+        "operator",
+        "a random HMAC key is wrapped in client1.pem for this TPM alone, and known to the gateway",
+    );
+    let pin = said
+        .split("--parent-name ")
+        .nth(1)
+        .and_then(|rest| rest.lines().next());
+    Ok(pin.ok_or("no parent name")?.to_owned())
+}
+
+/// `chanbind gateway` in its own process; ended when dropped.
+struct Gateway {
+    child: Child,
+    log: Receiver<String>,
+    port: u16,
+    ca: String,
+}
+
+impl Gateway {
+    fn start(folder: &TempDir) -> Outcome<Self> {
+        let pki = Pki::new()?;
+        std::fs::write(folder.path().join("chain.pem"), &pki.certificate)?;
+        std::fs::write(folder.path().join("key.pem"), &pki.key)?;
+        let arguments = [
+            "gateway",
+            "--registry",
+            "registry.toml",
+            "--cert",
+            "chain.pem",
+            "--key",
+            "key.pem",
+            "--listen",
+            "127.0.0.1:0",
+        ];
+        tell(
+            "operator",
+            format_args!("$ chanbind {}", arguments.join(" ")),
+        );
+        let mut child = Command::new(program::path("chanbind"))
+            .args(arguments)
+            .env("RUST_LOG", "chanbind=debug")
+            .env("NO_COLOR", "1")
+            .current_dir(folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let (out, err) = (
+            child.stdout.take().ok_or("no output")?,
+            child.stderr.take().ok_or("no log")?,
+        );
+        let (sender, log) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(err).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let mut gateway = Self {
+            child,
+            log,
+            port: 0,
+            ca: pki.ca,
+        };
+        let mut line = String::new();
+        BufReader::new(out).read_line(&mut line)?;
+        let port = line
+            .strip_prefix("listening on 127.0.0.1:")
+            .and_then(|rest| rest.split(' ').next());
+        gateway.port = port
+            .ok_or_else(|| format!("the gateway said {line:?}"))?
+            .parse()?;
+        tell("gateway", line.trim_end());
+        Ok(gateway)
+    }
+
+    fn url(&self) -> String {
+        format!("https://localhost:{}/get", self.port)
+    }
+
+    async fn connect(&self, who: &str, name: &str) -> Outcome<Connection> {
+        let config = tls::client_config(tls::roots_from_pem(self.ca.as_bytes())?)?;
+        let connection = Connection::open("localhost", self.port, config).await?;
+        tell(
+            who,
+            format_args!(
+                "opened TLS connection {name} to the gateway: {}",
+                connection.negotiated()
+            ),
+        );
+        Ok(connection)
+    }
+
+    /// Shows the lines of the gateway's log that tell of `expected`.
+    fn log(&self, expected: &[&str]) -> Outcome<()> {
+        for what in expected {
+            loop {
+                let line = self
+                    .log
+                    .recv_timeout(Duration::from_secs(20))
+                    .map_err(|_| format!("the gateway's log does not say {what:?}"))?;
+                if let Some(at) = line.find(what) {
+                    tell("gateway", line.get(at..).unwrap_or_default());
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn send(who: &str, connection: &str, settings: &Settings) {
+    tell(
+        who,
+        format_args!(
+            "-> gateway on {connection}: GET /get, {}: {CLIENT}, {}: (the key in base64)",
+            settings.client_header, settings.key_header
+        ),
+    );
+}
+
+fn tell_answer(to: &str, connection: &str, response: &axum::http::Response<impl AsRef<[u8]>>) {
+    let body = String::from_utf8_lossy(response.body().as_ref());
+    tell(
+        "gateway",
+        format_args!(
+            "-> {to} on {connection}: {}, {:?}",
+            response.status(),
+            body.trim_end()
+        ),
+    );
+}
+
+fn tell(who: &str, what: impl Display) {
+    println!("{who:>9} | {what}");
+}

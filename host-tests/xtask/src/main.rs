@@ -1,0 +1,64 @@
+//! `cargo x`: the one script that a person and CI run.
+#![allow(clippy::print_stdout, reason = "it talks to people")]
+
+mod bench;
+mod demo;
+mod firmware_targets;
+mod fuzz;
+mod report;
+mod run;
+mod setup;
+mod test;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+type Done = Result<(), Box<dyn Error>>;
+
+/// The commands of chanbind's workspace.
+#[derive(Parser)]
+#[command(name = "cargo x", bin_name = "cargo x", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what is missing, build, and show the main job on real parts: a TPM, a gateway, a device, a thief.
+    Demo,
+    /// Format, lints, tests, documents, bare-metal builds, fuzz targets: all that CI runs.
+    Test(test::Arguments),
+    /// Measure speed, as ratios within one run.
+    Bench(report::Arguments),
+    /// Count the bytes of the bare-metal builds.
+    Size(report::Arguments),
+    /// Fuzz one target, or all, for as long as you like.
+    Fuzz(fuzz::Arguments),
+    /// Install the system packages that tests and demo need, and say which and why.
+    Setup,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        None => Arguments::command().print_help().map_err(Into::into),
+        Some(Command::Demo) => demo::run(),
+        Some(Command::Test(arguments)) => test::run(&arguments),
+        Some(Command::Bench(arguments)) => bench::run(&arguments),
+        Some(Command::Size(arguments)) => firmware_targets::size(&arguments),
+        Some(Command::Fuzz(arguments)) => fuzz::run(&arguments),
+        Some(Command::Setup) => setup::all(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo x: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The top folder of the workspace.
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}

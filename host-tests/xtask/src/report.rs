@@ -1,0 +1,121 @@
+//! Tables for people, rows for programs, and goals.
+
+use crate::{Done, root};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Print one JSON array of rows instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Exit with 1 where a goal is missed.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// A figure as it was measured.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Figure {
+    pub(crate) name: String,
+    pub(crate) value: f64,
+    pub(crate) unit: String,
+}
+
+/// `host-tests/goals.toml`.
+#[derive(Deserialize)]
+struct Goals {
+    #[serde(flatten)]
+    tables: BTreeMap<String, BTreeMap<String, Goal>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Goal {
+    at_most: Option<f64>,
+    at_least: Option<f64>,
+}
+
+impl Goal {
+    fn holds(&self, value: f64) -> bool {
+        self.at_most.is_none_or(|most| value <= most)
+            && self.at_least.is_none_or(|least| value >= least)
+    }
+
+    fn words(&self) -> String {
+        match (self.at_least, self.at_most) {
+            (Some(least), Some(most)) => format!("{least} to {most}"),
+            (Some(least), None) => format!("at least {least}"),
+            (None, Some(most)) => format!("at most {most}"),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Row<'f> {
+    name: &'f str,
+    value: f64,
+    unit: &'f str,
+    goal: Option<String>,
+    holds: Option<bool>,
+}
+
+/// Holds `figures` against the goals of `table` and prints them.
+pub(crate) fn print(table: &str, figures: &[Figure], arguments: &Arguments) -> Done {
+    let path = root().join("host-tests/goals.toml");
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| format!("host-tests/goals.toml: {error}"))?;
+    let goals: Goals = toml::from_str(&text)?;
+    let goals = goals.tables.get(table);
+    let rows: Vec<_> = figures
+        .iter()
+        .map(|figure| {
+            let goal = goals.and_then(|goals| goals.get(&figure.name));
+            Row {
+                name: &figure.name,
+                value: figure.value,
+                unit: &figure.unit,
+                goal: goal.map(Goal::words),
+                holds: goal.map(|goal| goal.holds(figure.value)),
+            }
+        })
+        .collect();
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else if rows.is_empty() {
+        println!("nothing to count yet");
+    } else {
+        println!(
+            "{:58} {:>12} {:12} {:16} holds",
+            "name", "value", "unit", "goal"
+        );
+        for row in &rows {
+            let holds = row
+                .holds
+                .map_or("", |holds| if holds { "yes" } else { "NO" });
+            println!(
+                "{:58} {:12.3} {:12} {:16} {holds}",
+                row.name,
+                row.value,
+                row.unit,
+                row.goal.as_deref().unwrap_or("")
+            );
+        }
+    }
+    let measured = |name: &String| figures.iter().any(|figure| figure.name == *name);
+    let unmeasured: Vec<_> = goals
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name)
+        .filter(|name| !measured(name))
+        .collect();
+    if !unmeasured.is_empty() {
+        return Err(format!("goals without a figure: {unmeasured:?}").into());
+    }
+    if arguments.check && rows.iter().any(|row| row.holds == Some(false)) {
+        return Err("a goal is missed".into());
+    }
+    Ok(())
+}

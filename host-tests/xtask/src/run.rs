@@ -1,0 +1,86 @@
+//! Runs programs, and says how it goes.
+
+use crate::root;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{
+    error::Error,
+    io::IsTerminal,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// A command that runs in the workspace's top folder.
+pub(crate) fn command(line: &[&str]) -> Command {
+    let (program, arguments) = line.split_first().unwrap_or((&"true", &[]));
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// The cargo that runs this.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    command(&[&[cargo.as_str()], arguments].concat())
+}
+
+/// Runs a command whose output the user sees.
+pub(crate) fn show(command: &mut Command) -> Result<(), Box<dyn Error>> {
+    let status = command
+        .status()
+        .map_err(|error| format!("{:?}: {error}", command.get_program()))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{} ended with {status}", line(command)).into())
+    }
+}
+
+/// Runs a long command quietly: a spinner on a terminal, a line otherwise; its output is shown if it fails.
+pub(crate) fn quietly(what: &str, command: &mut Command) -> Result<Duration, Box<dyn Error>> {
+    let start = Instant::now();
+    let spinner = if std::io::stderr().is_terminal() {
+        let spinner = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
+            spinner.set_style(style);
+        }
+        spinner.set_message(what.to_owned());
+        spinner.enable_steady_tick(Duration::from_millis(120));
+        Some(spinner)
+    } else {
+        eprintln!("... {what}");
+        None
+    };
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("{:?}: {error}", command.get_program()))?;
+    if let Some(spinner) = spinner {
+        spinner.finish_and_clear();
+    }
+    let took = start.elapsed();
+    if !output.status.success() {
+        eprint!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        return Err(format!("{what}: {} ended with {}", line(command), output.status).into());
+    }
+    eprintln!("ok  {what} ({:.0} s)", took.as_secs_f64());
+    Ok(took)
+}
+
+/// Whether a program can be found.
+pub(crate) fn has(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    })
+}
+
+fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect::<Vec<_>>()
+        .join(" ")
+}

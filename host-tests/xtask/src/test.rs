@@ -1,0 +1,99 @@
+use crate::{Done, firmware_targets, fuzz, run, setup};
+use std::{
+    error::Error,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Seconds for each fuzz target.
+    #[arg(long, default_value_t = 5, value_name = "SECONDS")]
+    fuzz_seconds: u32,
+}
+
+/// A part of the tests, and how long it took.
+type Part = (&'static str, Duration);
+
+pub(crate) fn run(arguments: &Arguments) -> Done {
+    let mut parts: Vec<Part> = Vec::new();
+    let mut part = |name: &'static str, run: &dyn Fn() -> Done| -> Result<(), Box<dyn Error>> {
+        println!("\n== {name}");
+        let start = Instant::now();
+        run()?;
+        parts.push((name, start.elapsed()));
+        Ok(())
+    };
+    part("set-up", &|| {
+        setup::for_the_tests()?;
+        firmware_targets::prepare()
+    })?;
+    part("format", &|| {
+        run::show(&mut run::cargo(&["fmt", "--all", "--check"]))
+    })?;
+    part("lints", &|| {
+        run::show(&mut run::cargo(&[
+            "clippy",
+            "--quiet",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    })?;
+    part("build", &|| {
+        run::show(&mut run::cargo(&[
+            "build",
+            "--quiet",
+            "--locked",
+            "--workspace",
+            "--bins",
+        ]))
+    })?;
+    part("tests", &|| run::show(&mut tests()))?;
+    part("without default features", &|| {
+        let check = &[
+            "check",
+            "--quiet",
+            "--locked",
+            "--package",
+            "chanbind",
+            "--no-default-features",
+        ];
+        run::show(
+            run::cargo(check)
+                .env("RUSTFLAGS", "-Dwarnings")
+                .env("CARGO_TARGET_DIR", "target/features"),
+        )
+    })?;
+    part("documents", &|| {
+        let doc = &[
+            "doc",
+            "--quiet",
+            "--locked",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+        ];
+        run::show(run::cargo(doc).env("RUSTDOCFLAGS", "-Dwarnings"))
+    })?;
+    part("bare metal", &firmware_targets::build)?;
+    part("fuzz targets", &|| fuzz::smoke(arguments.fuzz_seconds))?;
+
+    println!("\nall parts passed");
+    for (name, took) in &parts {
+        println!("  {name:26} {:5.0} s", took.as_secs_f64());
+    }
+    Ok(())
+}
+
+fn tests() -> Command {
+    // The TPM software stack prints what the tests provoke.
+    let mut command = run::cargo(&["test", "--quiet", "--locked", "--workspace"]);
+    command
+        .env("TSS2_LOG", "all+NONE")
+        .env("RUST_BACKTRACE", "0");
+    command
+}
