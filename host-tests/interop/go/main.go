@@ -1,0 +1,20 @@
+// The Go side of chanbind's interoperability tests: a server and a client as one would write them with crypto/tls, Vault's
+// kdf, go-jose and go-tpm. Nothing here knows of chanbind.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	commands := map[string]func([]string) error{"server": server, "client": client, "token": token, "hmac": tpmHMAC}
+	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: interop server|client|token|hmac [flags]")
+		os.Exit(2)
+	}
+	if err := commands[os.Args[1]](os.Args[2:]); err != nil {
+		fmt.Fprintln(os.Stderr, "interop:", err)
+		os.Exit(1)
+	}
+}

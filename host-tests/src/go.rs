@@ -1,0 +1,97 @@
+//! The Go program in `host-tests/interop/go`, where Go is installed.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Output, Stdio},
+    sync::OnceLock,
+};
+
+/// The built program; `None`, and a loud word, where there is no Go.
+///
+/// # Panics
+/// If Go is there and the program does not build.
+pub fn program() -> Option<&'static Path> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            if Command::new("go").arg("version").output().is_err() {
+                eprintln!("\n*** SKIPPED: Go is not installed, nothing is tested against the Go implementation ***\n");
+                return None;
+            }
+            let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/go");
+            let program = sources.join("../../../target/interop-go");
+            let output = Command::new("go")
+                .args(["build", "-o"])
+                .arg(&program)
+                .arg(".")
+                .current_dir(sources)
+                .output()
+                .unwrap_or_else(|error| panic!("go: {error}"));
+            assert!(output.status.success(), "go build: {}", String::from_utf8_lossy(&output.stderr));
+            Some(program)
+        })
+        .as_deref()
+}
+
+/// Runs the program to its end.
+///
+/// # Panics
+/// If it cannot be run.
+#[must_use]
+pub fn run(program: &Path, arguments: &[&str]) -> Output {
+    Command::new(program)
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| panic!("{}: {error}", program.display()))
+}
+
+/// The program as a server; ended when dropped.
+pub struct Server {
+    child: Child,
+    _open: ChildStdin,
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+}
+
+impl Server {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    #[must_use]
+    pub fn start(program: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(program)
+            .arg("server")
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        let mut line = String::new();
+        let started = child
+            .stdout
+            .take()
+            .is_some_and(|out| BufReader::new(out).read_line(&mut line).is_ok());
+        match (line.trim().parse(), child.stdin.take()) {
+            (Ok(port), Some(open)) if started => Self {
+                child,
+                _open: open,
+                port,
+            },
+            _ => {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("the Go server said {line:?}");
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
