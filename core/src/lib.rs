@@ -56,6 +56,7 @@
 )]
 
 pub mod binding;
+mod crypto;
 pub mod exporter;
 pub mod kdf;
 pub mod token;

@@ -201,12 +201,13 @@ fn the_async_loop_is_the_same() {
     };
     let (mut now, mut later) = ([0; 70], [0; 70]);
     derive(&Layout::VAULT, b"in", &mut HmacSha256::new(b"k"), &mut now).unwrap();
-    let mut key = HmacSha256::new(b"k");
+    let key = HmacSha256::new(b"k");
+    let mut shared = &key;
     {
         let mut future = pin!(chanbind_core::kdf::derive_async(
             &Layout::VAULT,
             b"in",
-            &mut key,
+            &mut shared,
             &mut later
         ));
         assert!(matches!(

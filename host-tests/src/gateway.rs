@@ -1,15 +1,21 @@
 //! A gateway in this process, on a free port.
 
 use crate::pki::Pki;
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, Response},
+    routing::get,
+};
 use chanbind::{
     client::{ClientError, Connection},
     gateway::{Identity, ProofLayer, Registry, serve},
     proof::Settings,
     tls,
 };
-use std::error::Error;
+use std::{convert::Infallible, error::Error};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tower::{Layer, Service};
 
 /// A running gateway; ended when dropped, or in order by [`TestGateway::stop`].
 pub struct TestGateway {
@@ -31,17 +37,22 @@ impl TestGateway {
         settings: Settings,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let who = |who: Identity| async move { format!("ok {} {}", who.client(), who.form()) };
-        let app = Router::new()
-            .route("/get", get(who))
-            .layer(ProofLayer::new(registry, settings));
-        Self::serve(app).await
+        let app = Router::new().route("/get", get(who));
+        Self::serve(ProofLayer::new(registry, settings).layer(app)).await
     }
 
     /// A gateway around any application.
     ///
     /// # Errors
     /// As TLS and the system say.
-    pub async fn serve(app: Router) -> Result<Self, Box<dyn Error + Send + Sync>> {
+    pub async fn serve<S>(app: S) -> Result<Self, Box<dyn Error + Send + Sync>>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+    {
         let pki = Pki::new()?;
         let tls = tls::server_config_from_pem(pki.certificate.as_bytes(), pki.key.as_bytes())?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;

@@ -1,7 +1,7 @@
 use super::ChannelBinding;
+use crate::crypto::equal;
 use core::fmt;
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 /// One end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,7 +79,7 @@ impl DirectionTag {
 
 impl PartialEq for DirectionTag {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        equal(&self.0, &other.0)
     }
 }
 

@@ -24,9 +24,9 @@ mod end_point;
 
 pub use direction::{DirectionTag, DirectionTags, Side};
 
+use crate::crypto::equal;
 use crate::exporter::{Exporter, ExporterError, Protocol};
 use core::fmt;
-use subtle::ConstantTimeEq;
 
 /// The exporter label of `tls-exporter` (RFC 9266 section 2).
 pub const TLS_EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
@@ -157,7 +157,7 @@ impl ChannelBinding {
 impl PartialEq for ChannelBinding {
     /// In constant time for values of one length.
     fn eq(&self, other: &Self) -> bool {
-        self.kind == other.kind && self.as_bytes().ct_eq(other.as_bytes()).into()
+        self.kind == other.kind && equal(self.as_bytes(), other.as_bytes())
     }
 }
 

@@ -1,8 +1,8 @@
 use super::{Exporter, ExporterError, Protocol};
+use crate::crypto::{Wiped, hkdf_expand, sha256, wipe};
 use core::fmt;
-use hkdf::{Hkdf, HmacImpl, hmac::Hmac};
+use hkdf::Hkdf;
 use sha2::{Digest, Sha256, Sha384};
-use zeroize::{Zeroize, Zeroizing};
 
 /// `HkdfLabel.label` holds 255 bytes, six of them `"tls13 "` (RFC 8446 section 7.1).
 pub(super) const MAX_LABEL: usize = 249;
@@ -13,8 +13,8 @@ pub(super) const MAX_LABEL: usize = 249;
 pub struct ExporterSecret(Secret);
 
 enum Secret {
-    Sha256(Zeroizing<[u8; 32]>),
-    Sha384(Zeroizing<[u8; 48]>),
+    Sha256(Wiped<32>),
+    Sha384(Wiped<48>),
 }
 
 impl ExporterSecret {
@@ -22,13 +22,13 @@ impl ExporterSecret {
     /// `TLS_CHACHA20_POLY1305_SHA256`).
     #[must_use]
     pub fn sha256(exporter_secret: &[u8; 32]) -> Self {
-        Self(Secret::Sha256((*exporter_secret).into()))
+        Self(Secret::Sha256(Wiped::new(*exporter_secret)))
     }
 
     /// The exporter secret of a connection with a SHA-384 cipher suite (`TLS_AES_256_GCM_SHA384`).
     #[must_use]
     pub fn sha384(exporter_secret: &[u8; 48]) -> Self {
-        Self(Secret::Sha384((*exporter_secret).into()))
+        Self(Secret::Sha384(Wiped::new(*exporter_secret)))
     }
 }
 
@@ -45,15 +45,11 @@ impl Exporter for ExporterSecret {
     ) -> Result<(), ExporterError> {
         let context = context.unwrap_or_default();
         let exported = match &self.0 {
-            Secret::Sha256(secret) => {
-                export::<Sha256, Hmac<Sha256>>(&**secret, &SHA256_OF_NOTHING, label, context, out)
-            }
-            Secret::Sha384(secret) => {
-                export::<Sha384, Hmac<Sha384>>(&**secret, &SHA384_OF_NOTHING, label, context, out)
-            }
+            Secret::Sha256(secret) => export::<Sha256>(&**secret, label, context, out),
+            Secret::Sha384(secret) => export::<Sha384>(&**secret, label, context, out),
         };
         if exported.is_err() {
-            out.zeroize();
+            wipe(out);
         }
         exported
     }
@@ -68,19 +64,50 @@ impl fmt::Debug for ExporterSecret {
     }
 }
 
+/// The hash of a cipher suite, with what the key schedule does with it.
+trait ScheduleHash {
+    /// The hash of the empty string, the context of every Derive-Secret here.
+    const OF_NOTHING: &'static [u8];
+
+    /// The hash of an exporter's context.
+    fn of(context: &[u8]) -> impl AsRef<[u8]>;
+
+    /// HKDF-Expand (RFC 5869 section 2.3); `false` for more than 255 blocks.
+    fn expand(secret: &[u8], info: [&[u8]; 4], out: &mut [u8]) -> bool;
+}
+
+impl ScheduleHash for Sha256 {
+    const OF_NOTHING: &'static [u8] = &SHA256_OF_NOTHING;
+
+    fn of(context: &[u8]) -> impl AsRef<[u8]> {
+        sha256(context)
+    }
+
+    fn expand(secret: &[u8], info: [&[u8]; 4], out: &mut [u8]) -> bool {
+        hkdf_expand(secret, info, out)
+    }
+}
+
+impl ScheduleHash for Sha384 {
+    const OF_NOTHING: &'static [u8] = &SHA384_OF_NOTHING;
+
+    fn of(context: &[u8]) -> impl AsRef<[u8]> {
+        Self::digest(context)
+    }
+
+    fn expand(secret: &[u8], info: [&[u8]; 4], out: &mut [u8]) -> bool {
+        Hkdf::<Self>::from_prk(secret).is_ok_and(|hkdf| hkdf.expand_multi_info(&info, out).is_ok())
+    }
+}
+
 /// TLS-Exporter(label, context, length) = HKDF-Expand-Label(Derive-Secret(Secret, label, ""), "exporter", Hash(context), length)
-fn export<H, I>(
+fn export<H: ScheduleHash>(
     exporter_secret: &[u8],
-    hash_of_nothing: &[u8],
     label: &[u8],
     context: &[u8],
     out: &mut [u8],
-) -> Result<(), ExporterError>
-where
-    H: Digest + digest::OutputSizeUser,
-    I: HmacImpl<H>,
-{
-    let hash_len = hash_of_nothing.len();
+) -> Result<(), ExporterError> {
+    let hash_len = H::OF_NOTHING.len();
     if label.len() > MAX_LABEL {
         return Err(ExporterError::LabelTooLong {
             actual: label.len(),
@@ -93,50 +120,42 @@ where
             max,
         });
     }
-    let mut buffer = Zeroizing::new([0; 48]);
+    let mut buffer = Wiped::<48>::default();
     let derived = buffer.get_mut(..hash_len).unwrap_or_default();
-    expand_label::<H, I>(exporter_secret, label, hash_of_nothing, derived)?;
-    expand_label::<H, I>(derived, b"exporter", &H::digest(context), out)
+    let context = H::of(context);
+    expand_label::<H>(exporter_secret, label, H::OF_NOTHING, derived)?;
+    expand_label::<H>(derived, b"exporter", context.as_ref(), out)
 }
 
 /// HKDF-Expand-Label (RFC 8446 section 7.1).
-fn expand_label<H, I>(
+fn expand_label<H: ScheduleHash>(
     secret: &[u8],
     label: &[u8],
     context: &[u8],
     out: &mut [u8],
-) -> Result<(), ExporterError>
-where
-    H: Digest + digest::OutputSizeUser,
-    I: HmacImpl<H>,
-{
+) -> Result<(), ExporterError> {
     let too_long = ExporterError::OutputLength {
         actual: out.len(),
         max: usize::from(u16::MAX),
     };
-    let length = u16::try_from(out.len()).map_err(|_| too_long)?;
-    let label_length =
-        u8::try_from(label.len().saturating_add(6)).map_err(|_| ExporterError::LabelTooLong {
-            actual: label.len(),
-        })?;
-    let context_length = u8::try_from(context.len()).map_err(|_| ExporterError::Stack)?;
-    Hkdf::<H, I>::from_prk(secret)
-        .map_err(|_| ExporterError::Stack)?
-        .expand_multi_info(
-            &[
-                &length.to_be_bytes(),
-                &[label_length],
-                b"tls13 ",
-                label,
-                &[context_length],
-                context,
-            ],
-            out,
-        )
-        .map_err(|_| too_long)
+    let label_too_long = ExporterError::LabelTooLong {
+        actual: label.len(),
+    };
+    let [high, low] = u16::try_from(out.len())
+        .map_err(|_| too_long)?
+        .to_be_bytes();
+    let label_length = u8::try_from(label.len().saturating_add(6)).map_err(|_| label_too_long)?;
+    let context_length = [u8::try_from(context.len()).map_err(|_| ExporterError::Stack)?];
+    let head = [high, low, label_length, b't', b'l', b's', b'1', b'3', b' '];
+    let info = [head.as_slice(), label, &context_length, context];
+    if H::expand(secret, info, out) {
+        Ok(())
+    } else {
+        Err(too_long)
+    }
 }
 
-/// SHA-256 of the empty string, the context of every Derive-Secret here.
+/// SHA-256 of the empty string.
 const SHA256_OF_NOTHING: [u8; 32] = [
     0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
     0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,

@@ -1,5 +1,5 @@
 use super::{FixedInput, KdfError, Layout, MAX_PRF_LEN, PrfInput};
-use zeroize::Zeroize;
+use crate::crypto::wipe;
 
 /// Where a derivation stands.
 #[must_use]
@@ -24,6 +24,7 @@ impl<'a> Layout<'a> {
     ///
     /// # Errors
     /// [`KdfError::OutputLength`] if the layout cannot give that many bytes, [`KdfError::PrfLength`].
+    #[inline]
     pub fn derivation(
         &self,
         input: &'a [u8],
@@ -67,6 +68,7 @@ impl<'a> Layout<'a> {
 impl<'a> Pending<'a> {
     /// What the PRF is to be computed over.
     #[must_use]
+    #[inline]
     pub fn input(&self) -> PrfInput<'_> {
         match self.layout {
             Layout::Hmac => PrfInput::new(&[], &[], self.input, &[]),
@@ -93,6 +95,7 @@ impl<'a> Pending<'a> {
     ///
     /// # Errors
     /// [`KdfError::PrfLength`] if the answer has another length than announced; the output is then wiped.
+    #[inline]
     pub fn answer(mut self, block: &[u8]) -> Result<Step<'a>, KdfError> {
         if block.len() != self.prf_len {
             return Err(KdfError::PrfLength);
@@ -113,27 +116,32 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
+    #[inline]
     fn append(&mut self, block: &[u8]) {
         let room = self.bytes.get_mut(self.filled..).unwrap_or_default();
-        for (to, from) in room.iter_mut().zip(block) {
-            *to = *from;
-            self.filled = self.filled.saturating_add(1);
+        let len = room.len().min(block.len());
+        if let (Some(to), Some(from)) = (room.get_mut(..len), block.get(..len)) {
+            to.copy_from_slice(from);
+            self.filled = self.filled.saturating_add(len);
         }
     }
 
+    #[inline]
     fn is_complete(&self) -> bool {
         self.filled == self.bytes.len()
     }
 }
 
 impl Drop for Output<'_> {
+    #[inline]
     fn drop(&mut self) {
         if !self.is_complete() {
-            self.bytes.zeroize();
+            wipe(self.bytes);
         }
     }
 }
 
+#[inline]
 fn bits(bytes: usize) -> Option<u32> {
     u32::try_from(bytes).ok()?.checked_mul(8)
 }

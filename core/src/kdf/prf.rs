@@ -1,6 +1,9 @@
+use crate::crypto::HmacSha256State;
 use core::{convert::Infallible, fmt};
+use digest::Output;
 use hmac::{Hmac, Mac};
-use sha2::{Sha256, Sha384, Sha512};
+use sha2::{Sha384, Sha512};
+use zeroize::optimization_barrier;
 
 /// The longest PRF output, that of HMAC-SHA-512.
 pub const MAX_PRF_LEN: usize = 64;
@@ -52,6 +55,7 @@ pub struct PrfInput<'a> {
 impl<'a> PrfInput<'a> {
     /// The parts in their order; some may be empty.
     #[must_use]
+    #[inline]
     pub fn parts(&self) -> [&[u8]; 5] {
         [
             self.counter.0.get(..self.counter.1).unwrap_or_default(),
@@ -88,6 +92,7 @@ impl<'a> PrfInput<'a> {
         Some(out)
     }
 
+    #[inline]
     pub(super) fn new(counter: &[u8], label: &'a [u8], input: &'a [u8], length: &[u8]) -> Self {
         Self {
             counter: short(counter),
@@ -98,6 +103,7 @@ impl<'a> PrfInput<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn labelled(
         counter: &[u8],
         label: &'a [u8],
@@ -118,6 +124,7 @@ impl fmt::Debug for PrfInput<'_> {
 }
 
 /// The front four bytes at most, by value.
+#[inline]
 fn short(bytes: &[u8]) -> ([u8; 4], usize) {
     let mut value = [0; 4];
     let mut len = 0usize;
@@ -129,20 +136,11 @@ fn short(bytes: &[u8]) -> ([u8; 4], usize) {
 }
 
 macro_rules! software_hmac {
-    ($name:ident, $hash:ty, $len:literal, $doc:literal) => {
+    ($name:ident, $state:ty, $len:literal, $doc:literal) => {
         #[doc = $doc]
         ///
-        /// The key is absorbed once, so that an answer costs two compressions of the hash less. Overwritten when dropped.
-        pub struct $name(Hmac<$hash>);
-
-        impl $name {
-            /// A key of any length; SP 800-107 asks for at least half the hash's length of entropy.
-            #[must_use]
-            pub fn new(key: &[u8]) -> Self {
-                // HMAC takes keys of every length (RFC 2104 section 3), so the fallback is never taken.
-                Self(Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default())))
-            }
-        }
+        /// The key is absorbed once, so that an answer costs two compressions of the hash less. Wiped when dropped.
+        pub struct $name($state);
 
         impl Prf for $name {
             type Error = Infallible;
@@ -165,12 +163,9 @@ macro_rules! software_hmac {
             }
 
             fn compute(&mut self, input: &PrfInput<'_>, out: &mut [u8]) -> Result<(), Infallible> {
-                let mut mac = self.0.clone();
-                for part in input.parts() {
-                    mac.update(part);
-                }
-                for (to, from) in out.iter_mut().zip(mac.finalize().into_bytes()) {
-                    *to = from;
+                let mac = self.mac(input.parts());
+                if let Some(to) = out.get_mut(..$len) {
+                    to.copy_from_slice(&mac);
                 }
                 Ok(())
             }
@@ -193,13 +188,6 @@ macro_rules! software_hmac {
             }
         }
 
-        impl Drop for $name {
-            fn drop(&mut self) {
-                self.0 = Hmac::new(&Default::default());
-                core::hint::black_box(&self.0);
-            }
-        }
-
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(concat!(stringify!($name), "(hidden)"))
@@ -210,19 +198,62 @@ macro_rules! software_hmac {
 
 software_hmac!(
     HmacSha256,
-    Sha256,
+    HmacSha256State,
     32,
     "HMAC-SHA-256 in software (RFC 2104): what a gateway holds."
 );
 software_hmac!(
     HmacSha384,
-    Sha384,
+    Hmac<Sha384>,
     48,
     "HMAC-SHA-384 in software (RFC 2104)."
 );
 software_hmac!(
     HmacSha512,
-    Sha512,
+    Hmac<Sha512>,
     64,
     "HMAC-SHA-512 in software (RFC 2104)."
 );
+
+impl HmacSha256 {
+    /// A key of any length; SP 800-107 asks for at least half the hash's length of entropy.
+    #[must_use]
+    pub fn new(key: &[u8]) -> Self {
+        Self(HmacSha256State::new(key))
+    }
+
+    fn mac(&self, parts: [&[u8]; 5]) -> [u8; 32] {
+        self.0.mac(parts)
+    }
+}
+
+macro_rules! by_the_hmac_crate {
+    ($name:ident, $hash:ty) => {
+        impl $name {
+            /// A key of any length; SP 800-107 asks for at least half the hash's length of entropy.
+            #[must_use]
+            pub fn new(key: &[u8]) -> Self {
+                // HMAC takes keys of every length (RFC 2104 section 3), so the fallback is never taken.
+                Self(Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default())))
+            }
+
+            fn mac(&self, parts: [&[u8]; 5]) -> Output<$hash> {
+                let mut mac = self.0.clone();
+                for part in parts {
+                    mac.update(part);
+                }
+                mac.finalize().into_bytes()
+            }
+        }
+
+        impl Drop for $name {
+            fn drop(&mut self) {
+                self.0 = Hmac::new(&Default::default());
+                optimization_barrier(&self.0);
+            }
+        }
+    };
+}
+
+by_the_hmac_crate!(HmacSha384, Sha384);
+by_the_hmac_crate!(HmacSha512, Sha512);

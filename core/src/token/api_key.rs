@@ -3,9 +3,8 @@
 //! Whoever reads it can use it on this connection for as long as it lasts, and nowhere else.
 
 use super::{Malformed, OneTimeKey, TokenError};
+use crate::crypto::{Wiped, equal};
 use base64ct::{Base64, Encoding};
-use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
 
 /// The length of an encoded key.
 pub const ENCODED_LEN: usize = 44;
@@ -21,19 +20,19 @@ pub fn encode<'o>(key: &OneTimeKey, out: &'o mut [u8; ENCODED_LEN]) -> &'o str {
 /// # Errors
 /// [`TokenError::Malformed`] for what cannot be an encoded key, [`TokenError::Rejected`] for another key.
 pub fn verify(expected: &OneTimeKey, presented: &str) -> Result<(), TokenError> {
-    if presented.len() != ENCODED_LEN {
-        return Err(TokenError::Malformed(Malformed::Structure));
+    let mut buffer = Wiped::<ENCODED_LEN>::default();
+    let encoded = encode(expected, &mut buffer);
+    // There is one encoding of a key, so text can be compared; slices of two lengths are never equal.
+    if equal(encoded.as_bytes(), presented.as_bytes()) {
+        return Ok(());
     }
     // base64ct decodes whole blocks: one byte more than the key for the padded one.
-    let mut buffer = Zeroizing::new([0; OneTimeKey::LEN + 1]);
-    let presented = Base64::decode(presented, buffer.as_mut_slice())
-        .map_err(|_| TokenError::Malformed(Malformed::Base64))?;
-    if presented.len() != OneTimeKey::LEN {
-        return Err(TokenError::Malformed(Malformed::Structure));
-    }
-    if expected.as_bytes().as_slice().ct_eq(presented).into() {
-        Ok(())
-    } else {
-        Err(TokenError::Rejected)
+    let mut buffer = [0; OneTimeKey::LEN + 1];
+    match Base64::decode(presented, &mut buffer) {
+        Ok(key) if key.len() == OneTimeKey::LEN => Err(TokenError::Rejected),
+        Ok(_) | Err(base64ct::Error::InvalidLength) => {
+            Err(TokenError::Malformed(Malformed::Structure))
+        }
+        Err(base64ct::Error::InvalidEncoding) => Err(TokenError::Malformed(Malformed::Base64)),
     }
 }

@@ -6,8 +6,7 @@ use super::{
     header::{self, Form},
     json::Arena,
 };
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use crate::crypto::{HmacSha256State, equal};
 
 /// What a verified token says; it lives in the caller's scratch buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +34,7 @@ pub fn sign<'o>(
     let mut len = header::encode(Form::Jws, header, out)?;
     len = append(out, len, b".")?;
     len = append_encoded(out, len, payload)?;
-    let signature = mac(key, out.get(..len).unwrap_or_default())
-        .finalize()
-        .into_bytes();
+    let signature = mac(key, out.get(..len).unwrap_or_default());
     len = append(out, len, b".")?;
     len = append_encoded(out, len, &signature)?;
     text(out, len)
@@ -83,9 +80,9 @@ pub(super) fn verify_in<'a>(
     if signature.len() != 32 {
         return Err(TokenError::Malformed(Malformed::Structure));
     }
-    mac(key, signed.as_bytes())
-        .verify_slice(signature)
-        .map_err(|_| TokenError::Rejected)?;
+    if !equal(&mac(key, signed.as_bytes()), signature) {
+        return Err(TokenError::Rejected);
+    }
     let payload = decode(payload, arena.take(decoded_len(payload))?)?;
     let claims = Claims::parse(payload, policy.audience, arena)?;
     policy.check(&claims)?;
@@ -96,12 +93,8 @@ pub(super) fn verify_in<'a>(
     })
 }
 
-fn mac(key: &OneTimeKey, signed: &[u8]) -> Hmac<Sha256> {
-    // HMAC takes keys of every length, so the fallback is never taken.
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes())
-        .unwrap_or_else(|_| Hmac::new(&Default::default()));
-    mac.update(signed);
-    mac
+fn mac(key: &OneTimeKey, signed: &[u8]) -> [u8; 32] {
+    HmacSha256State::new(key.as_bytes()).mac([signed])
 }
 
 /// The parts between the dots, if there are just `N`.

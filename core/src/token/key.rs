@@ -1,14 +1,14 @@
 use super::{ClientId, Profile, Purpose};
 use crate::{
+    crypto::Wiped,
     exporter::{Exporter, ExporterError},
     kdf::{AsyncPrf, DeriveError, Prf, derive, derive_async},
 };
 use core::fmt;
-use zeroize::Zeroizing;
 
 /// 32 bytes that exist on both ends of one connection and nowhere else. Wiped when dropped.
 #[derive(Default)]
-pub struct KeyingMaterial(Zeroizing<[u8; 32]>);
+pub struct KeyingMaterial(Wiped<32>);
 
 impl KeyingMaterial {
     /// The 32 bytes: a secret.
@@ -29,7 +29,7 @@ impl fmt::Debug for KeyingMaterial {
 }
 
 /// The key that one client has on one channel for one purpose: 32 bytes, wiped when dropped.
-pub struct OneTimeKey(Zeroizing<[u8; 32]>);
+pub struct OneTimeKey(Wiped<32>);
 
 impl OneTimeKey {
     /// The length of the key, in bytes.
@@ -49,7 +49,7 @@ impl OneTimeKey {
         let material = profile
             .keying_material(channel, purpose, client)
             .map_err(OneTimeKeyError::Exporter)?;
-        let mut key = Self([0; Self::LEN].into());
+        let mut key = Self(Wiped::default());
         derive(
             &profile.layout,
             material.as_bytes(),
@@ -69,7 +69,7 @@ impl OneTimeKey {
         material: &KeyingMaterial,
         prf: &mut P,
     ) -> Result<Self, DeriveError<P::Error>> {
-        let mut key = Self([0; Self::LEN].into());
+        let mut key = Self(Wiped::default());
         derive_async(
             &profile.layout,
             material.as_bytes(),
@@ -83,7 +83,7 @@ impl OneTimeKey {
     /// A key that was derived elsewhere.
     #[must_use]
     pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
-        Self(bytes.into())
+        Self(Wiped::new(bytes))
     }
 
     /// The 32 bytes: a secret.

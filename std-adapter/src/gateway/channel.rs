@@ -32,7 +32,7 @@ struct Inner {
 
 /// What is expected of one client on one connection.
 pub(super) struct ClientOnChannel {
-    id: String,
+    id: Arc<str>,
     known: bool,
     api_key: OnceCell<OneTimeKey>,
     signing: OnceCell<OneTimeKey>,
@@ -65,14 +65,14 @@ impl Channel {
             .clients
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.iter().find(|client| client.id == id) {
+        if let Some(client) = clients.iter().find(|client| *client.id == *id) {
             return Arc::clone(client);
         }
         if clients.len() >= MAX_CLIENTS {
             clients.pop_front();
         }
         let client = Arc::new(ClientOnChannel {
-            id: id.to_owned(),
+            id: id.into(),
             known: registry.find(id).1,
             api_key: OnceCell::new(),
             signing: OnceCell::new(),
@@ -94,20 +94,25 @@ impl ClientOnChannel {
         &self.seen
     }
 
-    /// The key for `purpose`, derived at the first call.
-    pub(super) async fn key(
+    /// The client's id.
+    pub(super) fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    /// The key for `purpose`, if it is derived.
+    pub(super) fn key(&self, purpose: Purpose) -> Option<&OneTimeKey> {
+        self.cell(purpose).get()
+    }
+
+    /// Derives the key for `purpose`, at the first call.
+    pub(super) async fn derive(
         &self,
         purpose: Purpose,
         channel: &Channel,
         registry: &Registry,
         settings: &Settings,
-    ) -> Result<&OneTimeKey, KeyError> {
-        let cell = match purpose {
-            Purpose::ApiKey => &self.api_key,
-            Purpose::Signing => &self.signing,
-            Purpose::Encryption => &self.encryption,
-        };
-        cell.get_or_try_init(|| async {
+    ) -> Result<(), KeyError> {
+        let derived = self.cell(purpose).get_or_try_init(|| async {
             let client = ClientId::new(&self.id).map_err(|_| KeyError::Client)?;
             let material = settings
                 .profile
@@ -115,7 +120,7 @@ impl ClientOnChannel {
                 .map_err(KeyError::Exporter)?;
             let key = derive(settings, &material, registry.find(&self.id).0).await?;
             tracing::debug!(
-                client = self.id,
+                client = &*self.id,
                 known = self.known,
                 ?purpose,
                 ekm = fingerprint(material.as_bytes()),
@@ -123,8 +128,16 @@ impl ClientOnChannel {
                 "one-time key derived"
             );
             Ok(key)
-        })
-        .await
+        });
+        derived.await.map(|_| ())
+    }
+
+    fn cell(&self, purpose: Purpose) -> &OnceCell<OneTimeKey> {
+        match purpose {
+            Purpose::ApiKey => &self.api_key,
+            Purpose::Signing => &self.signing,
+            Purpose::Encryption => &self.encryption,
+        }
     }
 }
 
@@ -153,6 +166,8 @@ async fn derive(
 pub(super) enum KeyError {
     #[error("the client id is none")]
     Client,
+    #[error("it was forgotten again, for other clients on the connection")]
+    Missing,
     #[error("{0}")]
     Exporter(ExporterError),
     #[error("{0}")]

@@ -14,11 +14,11 @@ pub struct Identity {
 }
 
 impl Identity {
-    pub(super) fn new(client: &str, form: Form, payload: Option<&[u8]>) -> Self {
+    pub(super) fn new(client: &Arc<str>, form: Form, payload: Option<Arc<[u8]>>) -> Self {
         Self {
-            client: client.into(),
+            client: Arc::clone(client),
             form,
-            payload: payload.map(Into::into),
+            payload,
         }
     }
 

@@ -6,11 +6,17 @@ use super::{
 use crate::proof::{Form, Settings};
 use axum::{
     body::Body,
-    http::{HeaderValue, Request, Response, StatusCode, header, request::Parts},
+    http::{
+        Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
+        request::Parts,
+    },
 };
 use chanbind_core::token::{
-    OneTimeKey, Policy, Purpose, TokenError, Uniqueness, api_key, jws, nested, scratch_len,
+    self, Policy, Purpose, TokenError, Uniqueness, api_key,
+    jws::{self, Verified},
+    nested, scratch_len,
 };
+use pin_project_lite::pin_project;
 use std::{
     fmt,
     future::Future,
@@ -82,29 +88,116 @@ where
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
+    type Future = ProofFuture<S::Future, S::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let ready = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, ready);
-        let shared = Arc::clone(&self.shared);
-        Box::pin(async move {
-            let (mut parts, body) = request.into_parts();
-            // Nobody but this layer says who a request is from.
-            parts.extensions.remove::<Identity>();
-            match shared.verify(&parts).await {
-                Ok(identity) => {
-                    tracing::debug!(client = identity.client(), form = %identity.form(), "proof accepted");
-                    parts.extensions.insert(identity);
-                    inner.call(Request::from_parts(parts, body)).await
+        match self.shared.judge(&Asked::of(&request)) {
+            Ok(Some(identity)) => ProofFuture::Admitted {
+                inner: self.inner.call(admit(request, identity)),
+            },
+            Err(refusal) => ProofFuture::Refused {
+                answer: Some(self.shared.answer(&refusal)),
+            },
+            // The first proof of a client on a connection: its key has to be derived, and that may take a TPM's time.
+            Ok(None) => {
+                let ready = self.inner.clone();
+                let mut inner = std::mem::replace(&mut self.inner, ready);
+                let shared = Arc::clone(&self.shared);
+                let (parts, body) = request.into_parts();
+                ProofFuture::Deriving {
+                    done: Box::pin(async move {
+                        match shared.derive_and_judge(&Asked::of_parts(&parts)).await {
+                            Ok(identity) => {
+                                let request = Request::from_parts(parts, body);
+                                inner.call(admit(request, identity)).await
+                            }
+                            Err(refusal) => Ok(shared.answer(&refusal)),
+                        }
+                    }),
                 }
-                Err(refusal) => Ok(shared.answer(&refusal)),
             }
-        })
+        }
+    }
+}
+
+/// Puts the identity in, over whatever anybody else has put there.
+fn admit<B>(mut request: Request<B>, identity: Identity) -> Request<B> {
+    tracing::debug!(client = identity.client(), form = %identity.form(), "proof accepted");
+    request.extensions_mut().insert(identity);
+    request
+}
+
+/// What is looked at of a request.
+struct Asked<'r> {
+    headers: &'r HeaderMap,
+    extensions: &'r Extensions,
+    method: &'r Method,
+    uri: &'r Uri,
+}
+
+impl<'r> Asked<'r> {
+    fn of<B>(request: &'r Request<B>) -> Self {
+        Self {
+            headers: request.headers(),
+            extensions: request.extensions(),
+            method: request.method(),
+            uri: request.uri(),
+        }
+    }
+
+    fn of_parts(parts: &'r Parts) -> Self {
+        Self {
+            headers: &parts.headers,
+            extensions: &parts.extensions,
+            method: &parts.method,
+            uri: &parts.uri,
+        }
+    }
+}
+
+pin_project! {
+    /// The answer of a [`ProofService`].
+    #[project = Projected]
+    pub enum ProofFuture<F, E> {
+        /// Let through.
+        #[doc(hidden)]
+        Admitted {
+            #[pin]
+            inner: F,
+        },
+        /// Answered here.
+        #[doc(hidden)]
+        Refused { answer: Option<Response<Body>> },
+        /// A key is being derived.
+        #[doc(hidden)]
+        Deriving { done: Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>> },
+    }
+}
+
+impl<F, E> Future for ProofFuture<F, E>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    type Output = Result<Response<Body>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            Projected::Admitted { inner } => inner.poll(cx),
+            Projected::Refused { answer } => answer
+                .take()
+                .map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
+            Projected::Deriving { done } => done.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<F, E> fmt::Debug for ProofFuture<F, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProofFuture")
     }
 }
 
@@ -128,48 +221,133 @@ enum Refusal {
 }
 
 impl Shared {
-    async fn verify(&self, request: &Parts) -> Result<Identity, Refusal> {
+    /// Who the request is from; `None` if the keys to tell are not derived yet.
+    fn judge(&self, request: &Asked<'_>) -> Result<Option<Identity>, Refusal> {
+        let (channel, presented) = self.presented(request)?;
+        let client = channel.client(&presented.client, &self.registry);
+        self.verify(request, &presented, &client)
+    }
+
+    async fn derive_and_judge(&self, request: &Asked<'_>) -> Result<Identity, Refusal> {
+        let (channel, presented) = self.presented(request)?;
+        let client = channel.client(&presented.client, &self.registry);
+        let no_key = |error| Refusal::NoKey {
+            client: presented.client.to_string(),
+            error,
+        };
+        for purpose in purposes(presented.form) {
+            client
+                .derive(*purpose, channel, &self.registry, &self.settings)
+                .await
+                .map_err(no_key)?;
+        }
+        self.verify(request, &presented, &client)?
+            .ok_or_else(|| no_key(KeyError::Missing))
+    }
+
+    fn presented<'r>(&self, request: &Asked<'r>) -> Result<(&'r Channel, Presented<'r>), Refusal> {
         let channel = request
             .extensions
             .get::<Channel>()
-            .ok_or(Refusal::NoChannel)?
-            .clone();
-        let presented = Presented::find(&request.headers, &self.settings)
+            .ok_or(Refusal::NoChannel)?;
+        let presented = Presented::find(request.headers, &self.settings)
             .map_err(Refusal::Malformed)?
             .ok_or(Refusal::NoProof)?;
-        let client = channel.client(&presented.client, &self.registry);
-        let context = Verification {
-            shared: self,
-            channel: &channel,
-            client: &client,
-            presented: &presented,
-        };
+        Ok((channel, presented))
+    }
+
+    fn verify(
+        &self,
+        request: &Asked<'_>,
+        presented: &Presented<'_>,
+        client: &ClientOnChannel,
+    ) -> Result<Option<Identity>, Refusal> {
+        let keys = |purpose| client.key(purpose);
         let verified = match presented.form {
-            Form::ApiKey => context.api_key().await,
-            Form::Jws | Form::Nested => context.token(request).await,
+            Form::ApiKey => {
+                let Some(expected) = keys(Purpose::ApiKey) else {
+                    return Ok(None);
+                };
+                api_key::verify(expected, presented.value).map(|()| None)
+            }
+            Form::Jws => {
+                let Some(signing) = keys(Purpose::Signing) else {
+                    return Ok(None);
+                };
+                self.token(request, presented, client, |token, policy, scratch| {
+                    jws::verify(signing, token, policy, scratch)
+                })
+                .map(Some)
+            }
+            Form::Nested => {
+                let (Some(signing), Some(encryption)) =
+                    (keys(Purpose::Signing), keys(Purpose::Encryption))
+                else {
+                    return Ok(None);
+                };
+                let keys = nested::Keys {
+                    signing,
+                    encryption,
+                };
+                self.token(request, presented, client, |token, policy, scratch| {
+                    nested::open(&keys, token, policy, scratch)
+                })
+                .map(Some)
+            }
         };
         // The same work was done for an unknown client; its answer does not count.
         match verified {
-            Err(Failure::Token(TokenError::Malformed(what))) => Err(Refusal::Malformed(
-                Malformed::Token(TokenError::Malformed(what)),
-            )),
-            Err(Failure::Key(error)) => Err(Refusal::NoKey {
-                client: presented.client,
-                error,
-            }),
+            Err(error @ TokenError::Malformed(_)) => {
+                Err(Refusal::Malformed(Malformed::Token(error)))
+            }
             _ if !client.is_known() => Err(Refusal::Unknown {
-                client: presented.client,
+                client: presented.client.to_string(),
             }),
-            Err(Failure::Token(error)) => Err(Refusal::Wrong {
-                client: presented.client,
+            Err(error) => Err(Refusal::Wrong {
+                client: presented.client.to_string(),
                 error,
             }),
-            Ok(payload) => Ok(Identity::new(
-                &presented.client,
-                presented.form,
-                payload.as_deref(),
-            )),
+            Ok(payload) => Ok(Some(Identity::new(client.id(), presented.form, payload))),
         }
+    }
+
+    /// The payload of a token that `verify` takes.
+    fn token(
+        &self,
+        request: &Asked<'_>,
+        presented: &Presented<'_>,
+        client: &ClientOnChannel,
+        verify: impl for<'s> FnOnce(&str, &Policy<'_>, &'s mut [u8]) -> Result<Verified<'s>, TokenError>,
+    ) -> Result<Arc<[u8]>, TokenError> {
+        let bind = self.settings.bind_request;
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        let uri = bind.then(|| target_uri(request));
+        let policy = Policy {
+            now: Some(now),
+            leeway: LEEWAY,
+            require_expiry: self.settings.require_expiry,
+            method: bind.then(|| request.method.as_str()),
+            uri: uri.as_deref(),
+            token_id: if bind {
+                Uniqueness::Required
+            } else {
+                Uniqueness::Any
+            },
+            ..Policy::default()
+        };
+        let mut scratch = zeroize::Zeroizing::new(vec![0; scratch_len(presented.value.len())]);
+        let verified = verify(presented.value, &policy, &mut scratch)?;
+        if bind {
+            let mut seen = client.seen().lock().unwrap_or_else(PoisonError::into_inner);
+            let expiry = verified.claims.expires_at.unwrap_or(u64::MAX);
+            let id = verified.claims.token_id.unwrap_or_default();
+            if !seen.insert(id, expiry.saturating_add(LEEWAY), now) {
+                return Err(TokenError::Refused(token::Refusal::TokenId));
+            }
+        }
+        Ok(verified.payload.into())
     }
 
     fn answer(&self, refusal: &Refusal) -> Response<Body> {
@@ -198,95 +376,17 @@ impl Shared {
     }
 }
 
-/// A proof that is being verified.
-struct Verification<'v> {
-    shared: &'v Shared,
-    channel: &'v Channel,
-    client: &'v ClientOnChannel,
-    presented: &'v Presented<'v>,
-}
-
-enum Failure {
-    Token(TokenError),
-    Key(KeyError),
-}
-
-impl Verification<'_> {
-    async fn key(&self, purpose: Purpose) -> Result<&OneTimeKey, Failure> {
-        self.client
-            .key(
-                purpose,
-                self.channel,
-                &self.shared.registry,
-                &self.shared.settings,
-            )
-            .await
-            .map_err(Failure::Key)
-    }
-
-    async fn api_key(&self) -> Result<Option<Vec<u8>>, Failure> {
-        let expected = self.key(Purpose::ApiKey).await?;
-        api_key::verify(expected, self.presented.value).map_err(Failure::Token)?;
-        Ok(None)
-    }
-
-    async fn token(&self, request: &Parts) -> Result<Option<Vec<u8>>, Failure> {
-        let settings = &self.shared.settings;
-        let signing = self.key(Purpose::Signing).await?;
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
-        let uri = settings.bind_request.then(|| target_uri(request));
-        let policy = Policy {
-            now: Some(now),
-            leeway: LEEWAY,
-            require_expiry: settings.require_expiry,
-            method: settings.bind_request.then(|| request.method.as_str()),
-            uri: uri.as_deref(),
-            token_id: if settings.bind_request {
-                Uniqueness::Required
-            } else {
-                Uniqueness::Any
-            },
-            ..Policy::default()
-        };
-        let token = self.presented.value;
-        let mut scratch = zeroize::Zeroizing::new(vec![0; scratch_len(token.len())]);
-        let verified = match self.presented.form {
-            Form::Nested => {
-                let encryption = self.key(Purpose::Encryption).await?;
-                let keys = nested::Keys {
-                    signing,
-                    encryption,
-                };
-                nested::open(&keys, token, &policy, &mut scratch)
-            }
-            _ => jws::verify(signing, token, &policy, &mut scratch),
-        }
-        .map_err(Failure::Token)?;
-        if settings.bind_request {
-            let mut seen = self
-                .client
-                .seen()
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let forget_at = verified
-                .claims
-                .expires_at
-                .unwrap_or(u64::MAX)
-                .saturating_add(LEEWAY);
-            if !seen.insert(verified.claims.token_id.unwrap_or_default(), forget_at, now) {
-                return Err(Failure::Token(TokenError::Refused(
-                    chanbind_core::token::Refusal::TokenId,
-                )));
-            }
-        }
-        Ok(Some(verified.payload.to_vec()))
+/// The keys that a form of proof is verified with.
+fn purposes(form: Form) -> &'static [Purpose] {
+    match form {
+        Form::ApiKey => &[Purpose::ApiKey],
+        Form::Jws => &[Purpose::Signing],
+        Form::Nested => &[Purpose::Signing, Purpose::Encryption],
     }
 }
 
 /// The request's URI without query and fragment, as `htu` has it (RFC 9449 section 4.2).
-fn target_uri(request: &Parts) -> String {
+fn target_uri(request: &Asked<'_>) -> String {
     let authority = request
         .uri
         .authority()

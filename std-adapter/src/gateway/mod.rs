@@ -15,12 +15,12 @@
 //! ```no_run
 //! use axum::{Router, routing::get};
 //! use chanbind::{gateway::{Identity, ProofLayer, Registry, serve}, proof::Settings, tls};
+//! use tower::Layer;
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let registry = Registry::from_toml(&std::fs::read_to_string("registry.toml")?)?;
-//! let app = Router::new()
-//!     .route("/", get(|who: Identity| async move { format!("hello, {}\n", who.client()) }))
-//!     .layer(ProofLayer::new(registry, Settings::default()));
+//! let app = Router::new().route("/", get(|who: Identity| async move { format!("hello, {}\n", who.client()) }));
+//! let app = ProofLayer::new(registry, Settings::default()).layer(app);
 //! let tls = tls::server_config_from_pem(&std::fs::read("chain.pem")?, &std::fs::read("key.pem")?)?;
 //! let listener = tokio::net::TcpListener::bind("[::]:8443").await?;
 //! serve(listener, tls, app, std::future::pending()).await;
@@ -38,6 +38,6 @@ mod server;
 
 pub use channel::Channel;
 pub use identity::Identity;
-pub use layer::{ProofLayer, ProofService};
+pub use layer::{ProofFuture, ProofLayer, ProofService};
 pub use registry::{ClientKey, Registry, RegistryError};
 pub use server::{HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, serve};

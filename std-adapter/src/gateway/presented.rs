@@ -3,7 +3,7 @@
 use crate::proof::{Form, Settings};
 use axum::http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 use chanbind_core::token::{ClientId, ClientIdError, TokenError, jwe, jws, scratch_len};
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// The longest token that is looked at, in bytes.
 const MAX_TOKEN_LEN: usize = 8 * 1024;
@@ -11,7 +11,7 @@ const MAX_TOKEN_LEN: usize = 8 * 1024;
 /// A proof in a request's headers.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Presented<'h> {
-    pub(super) client: String,
+    pub(super) client: Cow<'h, str>,
     pub(super) form: Form,
     pub(super) value: &'h str,
 }
@@ -53,11 +53,12 @@ impl<'h> Presented<'h> {
             {
                 return Err(Malformed::TwoClients);
             }
-            (Some(client), _) => client.to_owned(),
+            (Some(client), _) => Cow::Borrowed(client),
             (None, key_id) => settings
                 .default_client
                 .clone()
                 .or(key_id)
+                .map(Cow::Owned)
                 .ok_or(Malformed::NoClient)?,
         };
         ClientId::new(&client).map_err(Malformed::Client)?;

@@ -1,6 +1,9 @@
 use super::Channel;
 use crate::tls::SharedStream;
-use axum::Router;
+use axum::{
+    body::Body,
+    http::{Request, Response},
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{
@@ -9,14 +12,14 @@ use hyper_util::{
     },
 };
 use rustls::ServerConfig;
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 /// How long a TLS handshake may take.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,12 +34,21 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// Every request has its [`Channel`] and its peer's [`SocketAddr`] in its extensions. HTTP/1.1, and HTTP/2 where `tls` offers
 /// it by ALPN.
-pub async fn serve(
+///
+/// `app` is an axum `Router` or any such service. [`super::ProofLayer`] around the whole of it costs a request half of what it
+/// costs as a layer of the router, which boxes every route for it.
+pub async fn serve<S>(
     listener: TcpListener,
     tls: ServerConfig,
-    app: Router,
+    app: S,
     shutdown: impl Future<Output = ()>,
-) {
+) where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
@@ -75,13 +87,20 @@ pub async fn serve(
     }
 }
 
-async fn connection(
+async fn connection<S>(
     stream: TcpStream,
     peer: SocketAddr,
     acceptor: &TlsAcceptor,
-    app: Router,
+    app: S,
     watcher: Watcher,
-) -> io::Result<()> {
+) -> io::Result<()>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
     stream.set_nodelay(true)?;
     let stream = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream))
         .await
@@ -89,12 +108,11 @@ async fn connection(
     let stream = SharedStream::new(stream);
     let channel = Channel::new(stream.clone());
     tracing::debug!(%peer, "connection accepted");
-    let service =
-        hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-            request.extensions_mut().insert(channel.clone());
-            request.extensions_mut().insert(peer);
-            app.clone().oneshot(request.map(axum::body::Body::new))
-        });
+    let service = hyper::service::service_fn(move |mut request: Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(channel.clone());
+        request.extensions_mut().insert(peer);
+        app.clone().oneshot(request.map(Body::new))
+    });
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()

@@ -7,6 +7,7 @@ use chanbind::{
 use clap::Args;
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use tokio::net::TcpListener;
+use tower::Layer;
 
 /// Serve a gateway that admits the devices of a registry.
 ///
@@ -46,14 +47,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Registry::from_toml(&registry).map_err(|error| named(&arguments.registry, &error))?;
     let tls = tls::server_config_from_pem(&read(&arguments.cert)?, &read(&arguments.key)?)?;
     let clients = registry.len();
-    let app = Router::new()
-        .fallback(get(|who: Identity| async move {
-            (
-                [(header::CONTENT_TYPE, "text/plain")],
-                format!("ok {}\n", who.client()),
-            )
-        }))
-        .layer(ProofLayer::new(registry, arguments.settings.settings()));
+    let app = Router::new().fallback(get(|who: Identity| async move {
+        (
+            [(header::CONTENT_TYPE, "text/plain")],
+            format!("ok {}\n", who.client()),
+        )
+    }));
+    let app = ProofLayer::new(registry, arguments.settings.settings()).layer(app);
     let listener = TcpListener::bind(arguments.listen)
         .await
         .map_err(|error| format!("cannot listen on {} ({error}): is another gateway running? --listen takes another address", arguments.listen))?;

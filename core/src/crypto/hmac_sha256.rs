@@ -1,0 +1,297 @@
+//! HMAC-SHA-256 and HKDF-Expand on the bare compression function of `sha2` (RFC 2104, RFC 5869 section 2.3).
+//!
+//! The messages here are short, and then the `hmac` crate spends a third of its time on buffering; nor can its keyed state be
+//! wiped. This one takes what is left of a block in one piece, and leaves no key behind.
+
+use super::wipe;
+use sha2::{
+    compress256,
+    digest::{consts::U64, generic_array::GenericArray},
+};
+use zeroize::optimization_barrier;
+
+pub(crate) const LEN: usize = 32;
+const BLOCK_LEN: usize = 64;
+
+type Block = GenericArray<u8, U64>;
+
+/// A key that has been absorbed: two compressions that every message then saves. Wiped when dropped.
+pub(crate) struct HmacSha256State {
+    inner: [u32; 8],
+    outer: [u32; 8],
+}
+
+impl HmacSha256State {
+    /// A key of any length; one over 64 bytes is hashed first.
+    pub(crate) fn new(key: &[u8]) -> Self {
+        let mut block = Block::default();
+        if key.len() > BLOCK_LEN {
+            fill(&mut block, 0, &sha256(key));
+        } else {
+            fill(&mut block, 0, key);
+        }
+        let mut state = Self {
+            inner: INITIAL,
+            outer: INITIAL,
+        };
+        block.iter_mut().for_each(|byte| *byte ^= 0x36);
+        compress256(&mut state.inner, core::slice::from_ref(&block));
+        block.iter_mut().for_each(|byte| *byte ^= 0x36 ^ 0x5c);
+        compress256(&mut state.outer, core::slice::from_ref(&block));
+        wipe(&mut block);
+        state
+    }
+
+    /// The HMAC of the parts, one behind the other.
+    #[inline]
+    pub(crate) fn mac<'p>(&self, parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; LEN] {
+        self.outer(hash(self.inner, BLOCK_LEN, parts))
+    }
+
+    /// The HMAC of a message that is laid out already.
+    fn mac_message(&self, message: &Message) -> [u8; LEN] {
+        let mut state = self.inner;
+        compress256(&mut state, message.blocks());
+        self.outer(state)
+    }
+
+    fn outer(&self, inner: [u32; 8]) -> [u8; LEN] {
+        let [a, b, c, d, e, f, g, h] = inner;
+        // The outer message is always a block of key, which is absorbed, and a digest: what is left is one block.
+        let words = [
+            a, b, c, d, e, f, g, h, PADDING, 0, 0, 0, 0, 0, 0, OUTER_BITS,
+        ];
+        let mut state = self.outer;
+        let mut block = words.map(u32::to_be_bytes);
+        if let Ok(block) = <&[u8; BLOCK_LEN]>::try_from(block.as_flattened()) {
+            compress256(&mut state, core::slice::from_ref(block.into()));
+        }
+        wipe(block.as_flattened_mut());
+        digest(state)
+    }
+}
+
+/// HKDF-Expand, with info in parts; `false` for more than 255 blocks, or for more info than an HkdfLabel can have.
+pub(crate) fn hkdf_expand<const PARTS: usize>(
+    prk: &[u8],
+    info: [&[u8]; PARTS],
+    out: &mut [u8],
+) -> bool {
+    // Laid out before the key is absorbed: what has just been written piece by piece is slow to read in whole words.
+    let Some(first) = Message::of(info.into_iter().chain([[1].as_slice()])) else {
+        return false;
+    };
+    let state = HmacSha256State::new(prk);
+    let mut previous = state.mac_message(&first);
+    for (number, chunk) in (1..=usize::MAX).zip(out.chunks_mut(LEN)) {
+        let Ok(number) = u8::try_from(number) else {
+            return false;
+        };
+        if number > 1 {
+            let number = [number];
+            let parts = [previous.as_slice()].into_iter().chain(info);
+            let next = state.mac(parts.chain([number.as_slice()]));
+            previous = next;
+        }
+        if let Some(front) = previous.get(..chunk.len()) {
+            chunk.copy_from_slice(front);
+        }
+    }
+    wipe(&mut previous);
+    true
+}
+
+/// A short message behind a block of key, padded. Nothing in it is secret.
+struct Message {
+    blocks: [Block; Self::MAX_BLOCKS],
+    used: usize,
+}
+
+impl Message {
+    /// Enough for an HkdfLabel: 2 + 1 + 255 + 1 + 32 bytes, a counter and padding.
+    const MAX_BLOCKS: usize = 5;
+
+    fn of<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Option<Self> {
+        let mut message = Self {
+            blocks: Default::default(),
+            used: 0,
+        };
+        let mut free = message.blocks.iter_mut();
+        let mut block = free.next()?;
+        let (mut used, mut blocks, mut total) = (0usize, 1usize, BLOCK_LEN);
+        for part in parts {
+            total = total.saturating_add(part.len());
+            let mut rest = part;
+            loop {
+                let taken = fill(block, used, rest);
+                rest = rest.get(taken..).unwrap_or_default();
+                used = used.saturating_add(taken);
+                if used < BLOCK_LEN {
+                    break;
+                }
+                block = free.next()?;
+                blocks = blocks.saturating_add(1);
+                used = 0;
+            }
+        }
+        if let Some(first) = block.get_mut(used) {
+            *first = 0x80;
+        }
+        if used >= BLOCK_LEN.saturating_sub(8) {
+            block = free.next()?;
+            blocks = blocks.saturating_add(1);
+        }
+        end(block, total);
+        message.used = blocks;
+        Some(message)
+    }
+
+    fn blocks(&self) -> &[Block] {
+        self.blocks.get(..self.used).unwrap_or_default()
+    }
+}
+
+impl Drop for HmacSha256State {
+    fn drop(&mut self) {
+        self.inner.fill(0);
+        self.outer.fill(0);
+        optimization_barrier(self);
+    }
+}
+
+/// SHA-256 of bytes that are short, as a rule.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; LEN] {
+    digest(hash(INITIAL, 0, [bytes]))
+}
+
+/// Hashes the parts on from a state that has taken `before` bytes in whole blocks.
+#[inline]
+fn hash<'p>(
+    mut state: [u32; 8],
+    before: usize,
+    parts: impl IntoIterator<Item = &'p [u8]>,
+) -> [u32; 8] {
+    let mut block = Block::default();
+    let mut used = 0usize;
+    let mut total = before;
+    for part in parts {
+        total = total.saturating_add(part.len());
+        let mut rest = part;
+        loop {
+            let taken = fill(&mut block, used, rest);
+            rest = rest.get(taken..).unwrap_or_default();
+            used = used.saturating_add(taken);
+            if used < BLOCK_LEN {
+                break;
+            }
+            compress256(&mut state, core::slice::from_ref(&block));
+            block = Block::default();
+            used = 0;
+        }
+    }
+    // The padding: a bit, zeroes, which are there already, and the length in bits (FIPS 180-4 section 5.1.1).
+    if let Some(first) = block.get_mut(used) {
+        *first = 0x80;
+    }
+    if used >= BLOCK_LEN.saturating_sub(8) {
+        compress256(&mut state, core::slice::from_ref(&block));
+        block = Block::default();
+    }
+    end(&mut block, total);
+    compress256(&mut state, core::slice::from_ref(&block));
+    wipe(&mut block);
+    state
+}
+
+/// Writes the length of a message, `total` bytes, into its last block.
+#[inline]
+fn end(block: &mut Block, total: usize) {
+    if let Some(bits) = block.last_chunk_mut::<8>() {
+        *bits = u64::try_from(total)
+            .unwrap_or(u64::MAX)
+            .wrapping_mul(8)
+            .to_be_bytes();
+    }
+}
+
+/// Copies from `bytes` to the place behind the first `used` bytes of the block; gives how many found room.
+#[inline]
+fn fill(block: &mut Block, used: usize, bytes: &[u8]) -> usize {
+    let room = block.get_mut(used..).unwrap_or_default();
+    let len = room.len().min(bytes.len());
+    if let (Some(to), Some(from)) = (room.get_mut(..len), bytes.get(..len)) {
+        to.copy_from_slice(from);
+    }
+    len
+}
+
+#[inline]
+fn digest(state: [u32; 8]) -> [u8; LEN] {
+    let mut digest = [0; LEN];
+    digest.copy_from_slice(state.map(u32::to_be_bytes).as_flattened());
+    digest
+}
+
+/// A block of key and a digest.
+const OUTER_BITS: u32 = 768;
+
+/// The bit that ends a message.
+const PADDING: u32 = 0x8000_0000;
+
+/// FIPS 180-4 section 5.3.3.
+const INITIAL: [u32; 8] = [
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
+    0x5be0_cd19,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hmac::{Hmac, Mac};
+    use sha2::Sha256;
+
+    /// Every length around the edges of blocks, in one part and in two, against the `hmac` crate.
+    #[test]
+    fn equals_the_hmac_crate() {
+        let bytes: [u8; 300] = core::array::from_fn(|at| (at * 7 % 251) as u8);
+        for key_len in [0, 1, 31, 32, 63, 64, 65, 128, 300] {
+            let key = &bytes[..key_len];
+            for len in 0..300 {
+                let mut expected = Hmac::<Sha256>::new_from_slice(key).unwrap();
+                expected.update(&bytes[..len]);
+                let expected = expected.finalize().into_bytes();
+                let state = HmacSha256State::new(key);
+                assert_eq!(state.mac([&bytes[..len]]), expected.as_slice());
+                let (one, other) = bytes[..len].split_at(len / 3);
+                assert_eq!(state.mac([one, &[], other]), expected.as_slice());
+            }
+        }
+    }
+
+    #[test]
+    fn equals_the_hkdf_crate() {
+        let prk = [0x5a; 32];
+        let theirs = hkdf::Hkdf::<Sha256>::from_prk(&prk).unwrap();
+        for len in [1, 31, 32, 33, 64, 100, 8160] {
+            let (mut one, mut other) = ([0; 8161], [0; 8161]);
+            theirs.expand(b"info", &mut one[..len]).unwrap();
+            assert!(hkdf_expand(&prk, [b"in", b"fo"], &mut other[..len]));
+            assert_eq!(one, other);
+        }
+        for len in 0..=291 {
+            let info = [0xa5; 291];
+            let (mut one, mut other) = ([0; 32], [0; 32]);
+            theirs.expand(&info[..len], &mut one).unwrap();
+            assert!(hkdf_expand(&prk, [&info[..len]], &mut other));
+            assert_eq!(one, other, "{len}");
+        }
+        assert!(!hkdf_expand(&prk, [b"info"], &mut [0; 8161]));
+        assert!(!hkdf_expand(&prk, [&[0; 320]], &mut [0; 32]));
+    }
+}

@@ -1,0 +1,43 @@
+use core::ops::{Deref, DerefMut};
+use zeroize::optimization_barrier;
+
+/// Bytes that are wiped when dropped: all at once, where `Zeroizing` writes them one by one.
+pub(crate) struct Wiped<const N: usize>([u8; N]);
+
+impl<const N: usize> Wiped<N> {
+    pub(crate) fn new(bytes: [u8; N]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl<const N: usize> Default for Wiped<N> {
+    fn default() -> Self {
+        Self([0; N])
+    }
+}
+
+impl<const N: usize> Deref for Wiped<N> {
+    type Target = [u8; N];
+
+    fn deref(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl<const N: usize> DerefMut for Wiped<N> {
+    fn deref_mut(&mut self) -> &mut [u8; N] {
+        &mut self.0
+    }
+}
+
+impl<const N: usize> Drop for Wiped<N> {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+/// Overwrites with zeroes, and keeps the compiler from leaving that out.
+pub(crate) fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    optimization_barrier(bytes);
+}
