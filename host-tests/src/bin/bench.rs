@@ -165,7 +165,7 @@ impl Gateways {
 
 async fn open(gateway: &TestGateway) -> Outcome<(Connection, Request<()>)> {
     let connection = gateway.connect().await?;
-    let mut request = Connection::get(gateway.uri("/get").parse()?)?;
+    let mut request = Connection::get(&gateway.uri("/get").parse()?)?;
     let prover = Prover::new(Settings::default(), ClientId::new("client1")?);
     prover
         .prove(

@@ -89,7 +89,7 @@ async fn story() -> Outcome<()> {
     let mut password = [0; api_key::ENCODED_LEN];
     let password = HeaderValue::from_str(api_key::encode(&one_time, &mut password))?;
     let request = || -> Outcome<Request<()>> {
-        let mut request = Connection::get(gateway.url().parse()?)?;
+        let mut request = Connection::get(&gateway.url().parse()?)?;
         request.headers_mut().insert(
             settings.client_header.clone(),
             HeaderValue::from_static(CLIENT),

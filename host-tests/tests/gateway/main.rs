@@ -31,7 +31,7 @@ async fn gateway(settings: Settings) -> TestGateway {
 }
 
 fn request(gateway: &TestGateway) -> Request<()> {
-    Connection::get(gateway.uri("/get").parse().unwrap()).unwrap()
+    Connection::get(&gateway.uri("/get").parse().unwrap()).unwrap()
 }
 
 /// A request with `client`'s proof for `connection`, by a key with this secret.

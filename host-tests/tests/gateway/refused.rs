@@ -148,9 +148,11 @@ async fn a_token_is_for_one_request() {
 
 #[tokio::test]
 async fn tokens_must_expire_unless_told_otherwise() {
-    let mut lax = Settings::default();
-    lax.bind_request = false;
-    lax.require_expiry = false;
+    let lax = Settings {
+        bind_request: false,
+        require_expiry: false,
+        ..Settings::default()
+    };
     let mut strict = lax.clone();
     strict.require_expiry = true;
     let gateway = gateway(strict).await;
@@ -162,8 +164,10 @@ async fn tokens_must_expire_unless_told_otherwise() {
 #[tokio::test]
 async fn an_expired_token() {
     use chanbind::core::token::{Claims, Header, OneTimeKey, Purpose, jws};
-    let mut settings = Settings::default();
-    settings.bind_request = false;
+    let settings = Settings {
+        bind_request: false,
+        ..Settings::default()
+    };
     let gateway = gateway(settings.clone()).await;
     let mut connection = gateway.connect().await.unwrap();
     let client = ClientId::new("client1").unwrap();

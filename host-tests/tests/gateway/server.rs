@@ -28,7 +28,7 @@ async fn requests_know_their_connection() {
         .channel()
         .export_keying_material(b"EXPORTER-test", None, &mut ekm)
         .unwrap();
-    let request = Connection::get(gateway.uri("/ekm").parse().unwrap()).unwrap();
+    let request = Connection::get(&gateway.uri("/ekm").parse().unwrap()).unwrap();
     assert_eq!(
         answer(&mut connection, request).await,
         (StatusCode::OK, format!("127.0.0.1 {ekm:?}"))
@@ -76,7 +76,7 @@ async fn it_stops_in_order() {
     let uri = gateway.uri("/get");
     let port = gateway.port;
     gateway.stop().await;
-    let request = Connection::get(uri.parse().unwrap()).unwrap();
+    let request = Connection::get(&uri.parse().unwrap()).unwrap();
     assert!(connection.send(request).await.is_err());
     assert!(
         tokio::net::TcpStream::connect(("127.0.0.1", port))

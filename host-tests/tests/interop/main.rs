@@ -33,7 +33,7 @@ where
     let config = tls::client_config(tls::roots_from_pem(pki.ca.as_bytes()).unwrap()).unwrap();
     let mut connection = Connection::open("localhost", port, config).await.unwrap();
     let mut request: Request<()> =
-        Connection::get(format!("https://localhost:{port}/get").parse().unwrap()).unwrap();
+        Connection::get(&format!("https://localhost:{port}/get").parse().unwrap()).unwrap();
     Prover::new(settings(form), ClientId::new("client1").unwrap())
         .prove(form, connection.channel(), key, &mut request)
         .await

@@ -83,7 +83,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`ClientError::Uri`]
-    pub fn get(uri: Uri) -> Result<Request<()>, ClientError> {
+    pub fn get(uri: &Uri) -> Result<Request<()>, ClientError> {
         let wrong = || ClientError::Uri(uri.to_string());
         let authority = uri
             .authority()

@@ -10,7 +10,7 @@
 //! let tls = tls::client_config(tls::roots_from_pem(&std::fs::read("ca.pem")?)?)?;
 //! let mut connection = Connection::open("gateway.example", 443, tls).await?;
 //! let prover = Prover::new(Settings::default(), ClientId::new("client1")?);
-//! let mut request = Connection::get("https://gateway.example/".parse()?)?;
+//! let mut request = Connection::get(&"https://gateway.example/".parse()?)?;
 //! prover.prove(Form::ApiKey, connection.channel(), &mut key, &mut request).await?;
 //! let response = connection.send(request).await?;
 //! # Ok(())

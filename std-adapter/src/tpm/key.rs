@@ -1,4 +1,4 @@
-use super::{KeyFile, TpmError, worker::Tpm};
+use super::{KeyFile, TpmError, device::Device, worker::Tpm};
 use chanbind_core::kdf::{AsyncPrf, Prf, PrfInput};
 use std::{fmt, sync::Arc};
 use tss_esapi::{
@@ -142,20 +142,20 @@ impl TpmKey {
     fn job(
         &self,
         data: &[u8],
-    ) -> Result<
-        impl FnOnce(&mut super::device::Device) -> Result<Zeroizing<Vec<u8>>, TpmError> + Send + 'static,
-        TpmError,
-    > {
+    ) -> Result<impl FnOnce(&mut Device) -> Answer + Send + 'static, TpmError> {
         if data.len() > MAX_HMAC_INPUT {
             return Err(TpmError::DataTooLong {
                 actual: data.len(),
                 max: MAX_HMAC_INPUT,
             });
         }
-        let (spec, data) = (Arc::clone(&self.loaded.spec), Zeroizing::new(data.to_vec()));
-        Ok(move |device: &mut super::device::Device| device.hmac(&spec, &data))
+        let spec = Arc::clone(&self.loaded.spec);
+        let data = Zeroizing::new(data.to_vec());
+        Ok(move |device: &mut Device| device.hmac(&spec, &data))
     }
 }
+
+type Answer = Result<Zeroizing<Vec<u8>>, TpmError>;
 
 impl Drop for Loaded {
     fn drop(&mut self) {

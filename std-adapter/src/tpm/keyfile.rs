@@ -191,9 +191,7 @@ impl KeyFile {
     /// # Errors
     /// [`KeyFileError::Encoding`] for parts over 2^28 bytes.
     pub fn to_pem(&self) -> Result<String, KeyFileError> {
-        let octets = |bytes: &[u8]| {
-            OctetString::new(bytes).map_err(|error| KeyFileError::Encoding(error.into()))
-        };
+        let octets = |bytes: &[u8]| OctetString::new(bytes).map_err(KeyFileError::Encoding);
         TpmKey {
             key_type: LOADABLE_KEY,
             empty_auth: self.empty_auth.then_some(BerBoolean(true)),
@@ -253,8 +251,7 @@ impl PolicyCommand {
         };
         Ok(TpmPolicy {
             command_code,
-            command_policy: OctetString::new(body)
-                .map_err(|error| KeyFileError::Encoding(error.into()))?,
+            command_policy: OctetString::new(body).map_err(KeyFileError::Encoding)?,
         })
     }
 }

@@ -53,7 +53,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         arguments.settings.settings(),
         ClientId::new(&arguments.client_id)?,
     );
-    let mut request = Connection::get(arguments.url.clone())?;
+    let mut request = Connection::get(&arguments.url)?;
     let file = key_file(&arguments.key)?;
     let auth = password(arguments.password_file.as_deref())?;
     let roots = tls::roots_from_pem(&read(&arguments.ca)?)
