@@ -1,7 +1,7 @@
 //! Key derivation by SP 800-108 counter mode over any PRF, and by the bare PRF.
 //!
 //! The PRF is a request and an answer: [`Layout::derivation`] hands out what is to be computed and takes back the result, so
-//! that a TPM behind a slow bus, an async driver and an HMAC in software drive the same code. [`derive`] and
+//! that a TPM behind a slow bus, an async driver and an HMAC in software drive the same code. [`derive()`] and
 //! [`derive_async`] are those loops.
 //!
 //! ```
