@@ -7,7 +7,7 @@ use std::{
     sync::OnceLock,
 };
 
-/// The built program; `None`, and a loud word, where there is no Go.
+/// The built program; `None` where there is no Go, of which `cargo x test` warns.
 ///
 /// # Panics
 /// If Go is there and the program does not build.
@@ -16,7 +16,7 @@ pub fn program() -> Option<&'static Path> {
     BUILT
         .get_or_init(|| {
             if Command::new("go").arg("version").output().is_err() {
-                eprintln!("\n*** SKIPPED: Go is not installed, nothing is tested against the Go implementation ***\n");
+                eprintln!("SKIPPED: Go is not installed");
                 return None;
             }
             let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/go");
@@ -28,7 +28,11 @@ pub fn program() -> Option<&'static Path> {
                 .current_dir(sources)
                 .output()
                 .unwrap_or_else(|error| panic!("go: {error}"));
-            assert!(output.status.success(), "go build: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(
+                output.status.success(),
+                "go build: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             Some(program)
         })
         .as_deref()

@@ -52,7 +52,10 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
             "--bins",
         ]))
     })?;
-    part("tests", &|| run::show(&mut tests()))?;
+    part("tests", &|| {
+        warn_of_what_is_skipped();
+        run::show(&mut tests())
+    })?;
     part("without default features", &|| {
         let check = &[
             "check",
@@ -82,11 +85,22 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
     part("bare metal", &firmware_targets::build)?;
     part("fuzz targets", &|| fuzz::smoke(arguments.fuzz_seconds))?;
 
-    println!("\nall parts passed");
+    println!();
+    warn_of_what_is_skipped();
+    println!("all parts passed");
     for (name, took) in &parts {
         println!("  {name:26} {:5.0} s", took.as_secs_f64());
     }
     Ok(())
+}
+
+/// Tests that pass are silent, also about what they skipped.
+fn warn_of_what_is_skipped() {
+    if !run::has("go") {
+        println!(
+            "*** SKIPPED: Go is not installed, so nothing is tested against the Go implementation ***"
+        );
+    }
 }
 
 fn tests() -> Command {
