@@ -179,9 +179,14 @@ fn lengths_that_cannot_be() {
         (Layout::Hmac, 0),
         (Layout::VAULT, 0),
     ] {
+        out.fill(0xaa);
         assert_eq!(
             derive(&layout, b"", &mut key, &mut out[..len]),
             Err(DeriveError::Kdf(KdfError::OutputLength { actual: len }))
+        );
+        assert!(
+            out[..len].iter().all(|&byte| byte == 0),
+            "nothing is left behind"
         );
     }
     for prf_len in [0, 65] {

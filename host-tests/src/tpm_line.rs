@@ -2,6 +2,7 @@
 
 use crate::{port, swtpm};
 use std::{
+    collections::HashMap,
     io::{self, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
@@ -24,6 +25,8 @@ struct Shared {
     commands: Mutex<Vec<u32>>,
     cut_at: AtomicU32,
     change_at: AtomicU32,
+    answers: Mutex<HashMap<u32, Vec<u8>>>,
+    substitutes: Mutex<HashMap<u32, Vec<u8>>>,
     ended: AtomicBool,
 }
 
@@ -76,6 +79,27 @@ impl TpmLine {
     /// Flips one bit in the parameters of the next answer to a command with this code.
     pub fn change_answer_to(&self, command_code: u32) {
         self.shared.change_at.store(command_code, Ordering::SeqCst);
+    }
+
+    /// The last answer to a command with this code.
+    #[must_use]
+    pub fn answer_to(&self, command_code: u32) -> Option<Vec<u8>> {
+        let answers = self
+            .shared
+            .answers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        answers.get(&command_code).cloned()
+    }
+
+    /// Gives `answer` instead of the TPM's to the next command with this code.
+    pub fn substitute(&self, command_code: u32, answer: Vec<u8>) {
+        let mut substitutes = self
+            .shared
+            .substitutes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        substitutes.insert(command_code, answer);
     }
 
     /// Whether `bytes` have passed in either direction.
@@ -142,6 +166,19 @@ fn relay(mut client: &TcpStream, mut tpm: &TcpStream, shared: &Shared) -> io::Re
         {
             *byte ^= 1;
         }
+        let substitute = shared
+            .substitutes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&code);
+        if let Some(substitute) = substitute {
+            answer = substitute;
+        }
+        shared
+            .answers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(code, answer.clone());
         shared
             .passed
             .lock()

@@ -54,7 +54,8 @@ pub struct Settings {
     pub key_header: HeaderName,
     /// Whether each token must be for its request alone: `htm`, `htu` and an unused `jti`.
     pub bind_request: bool,
-    /// The client whose token names none: for peers that know one client only.
+    /// The client of every token that comes without the client header; `kid` and `sub` are then not looked at. For peers that
+    /// know one client only.
     pub default_client: Option<String>,
     /// Whether tokens must expire. Without, and without [`Settings::bind_request`], a token is good for its connection's life.
     pub require_expiry: bool,

@@ -26,7 +26,9 @@ impl HmacSha256State {
     pub(crate) fn new(key: &[u8]) -> Self {
         let mut block = Block::default();
         if key.len() > BLOCK_LEN {
-            fill(&mut block, 0, &sha256(key));
+            let mut hashed = sha256(key);
+            fill(&mut block, 0, &hashed);
+            wipe(&mut hashed);
         } else {
             fill(&mut block, 0, key);
         }
@@ -90,8 +92,9 @@ pub(crate) fn hkdf_expand<const PARTS: usize>(
         if number > 1 {
             let number = [number];
             let parts = [previous.as_slice()].into_iter().chain(info);
-            let next = state.mac(parts.chain([number.as_slice()]));
+            let mut next = state.mac(parts.chain([number.as_slice()]));
             previous = next;
+            wipe(&mut next);
         }
         if let Some(front) = previous.get(..chunk.len()) {
             chunk.copy_from_slice(front);

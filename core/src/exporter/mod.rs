@@ -29,8 +29,8 @@ pub trait Exporter {
     /// In TLS 1.3 an absent context and an empty one give the same bytes (RFC 8446 section 7.5); in TLS 1.2 they do not
     /// (RFC 5705 section 4). Pass `Some(&[])` where a protocol says "empty context" and `None` where it says "no context".
     ///
-    /// Labels are 1 to 249 bytes of ASCII by the registry's rules; RFC 5705 reserves those that begin with `EXPORTER` for
-    /// registration and gives `EXPERIMENTAL` to private use. The most that TLS 1.3 can give is 255 times the length of the
+    /// Labels are ASCII, at most 249 bytes. Those that begin with `EXPERIMENTAL` are for private use, all others are to be
+    /// registered and should begin with `EXPORTER` (RFC 5705 sections 4 and 6). The most that TLS 1.3 can give is 255 times the length of the
     /// handshake's hash: 8,160 bytes for SHA-256, 12,240 for SHA-384.
     ///
     /// # Errors

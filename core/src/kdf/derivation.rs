@@ -31,37 +31,47 @@ impl<'a> Layout<'a> {
         prf_len: usize,
         out: &'a mut [u8],
     ) -> Result<Step<'a>, KdfError> {
+        match self.first_counter(prf_len, out.len()) {
+            Ok(counter) => Ok(Step::Prf(Pending {
+                layout: *self,
+                input,
+                prf_len,
+                counter,
+                output: Output {
+                    bytes: out,
+                    filled: 0,
+                },
+            })),
+            Err(error) => {
+                wipe(out);
+                Err(error)
+            }
+        }
+    }
+
+    #[inline]
+    fn first_counter(&self, prf_len: usize, out_len: usize) -> Result<u32, KdfError> {
         if prf_len == 0 || prf_len > MAX_PRF_LEN {
             return Err(KdfError::PrfLength);
         }
-        let length_error = KdfError::OutputLength { actual: out.len() };
-        let blocks = u32::try_from(out.len().div_ceil(prf_len)).map_err(|_| length_error)?;
+        let length_error = KdfError::OutputLength { actual: out_len };
+        let blocks = u32::try_from(out_len.div_ceil(prf_len)).map_err(|_| length_error)?;
         let last_block = blocks.checked_sub(1).ok_or(length_error)?;
-        let start = match self {
-            Self::Hmac if last_block == 0 => 0,
-            Self::Hmac => return Err(length_error),
+        match self {
+            Self::Hmac if last_block == 0 => Ok(0),
+            Self::Hmac => Err(length_error),
             Self::Counter { mode, .. } => {
                 if mode
                     .start
                     .checked_add(last_block)
                     .is_none_or(|last| last > mode.width.max())
-                    || bits(out.len()).is_none()
+                    || bits(out_len).is_none()
                 {
                     return Err(length_error);
                 }
-                mode.start
+                Ok(mode.start)
             }
-        };
-        Ok(Step::Prf(Pending {
-            layout: *self,
-            input,
-            prf_len,
-            counter: start,
-            output: Output {
-                bytes: out,
-                filled: 0,
-            },
-        }))
+        }
     }
 }
 

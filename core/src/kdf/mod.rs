@@ -66,7 +66,7 @@ pub fn derive<P: Prf>(
 /// Derives a key of `out.len()` bytes from `input` with a PRF that has to be waited for.
 ///
 /// # Errors
-/// [`DeriveError`]; `out` is then all zeroes, also when the future is dropped before it is done.
+/// [`DeriveError`]; `out` is then all zeroes, also when the future is dropped after it was first polled.
 pub async fn derive_async<P: AsyncPrf>(
     layout: &Layout<'_>,
     input: &[u8],

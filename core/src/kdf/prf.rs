@@ -1,4 +1,4 @@
-use crate::crypto::HmacSha256State;
+use crate::crypto::{HmacSha256State, wipe};
 use core::{convert::Infallible, fmt};
 use digest::Output;
 use hmac::{Hmac, Mac};
@@ -163,11 +163,28 @@ macro_rules! software_hmac {
             }
 
             fn compute(&mut self, input: &PrfInput<'_>, out: &mut [u8]) -> Result<(), Infallible> {
-                let mac = self.mac(input.parts());
+                let mut mac = self.mac(input.parts());
                 if let Some(to) = out.get_mut(..$len) {
                     to.copy_from_slice(&mac);
                 }
+                wipe(&mut mac);
                 Ok(())
+            }
+        }
+
+        impl AsyncPrf for $name {
+            type Error = Infallible;
+
+            fn output_len(&self) -> usize {
+                $len
+            }
+
+            async fn compute(
+                &mut self,
+                input: &PrfInput<'_>,
+                out: &mut [u8],
+            ) -> Result<(), Infallible> {
+                Prf::compute(self, input, out)
             }
         }
 

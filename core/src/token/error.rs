@@ -8,6 +8,8 @@ pub enum TokenError {
     BufferTooSmall,
     /// The bytes are no token of this form. Whoever sent them can see that, so it may be told.
     Malformed(Malformed),
+    /// The key is right, but what it vouches for is no claims. Only who holds the key can make such a token.
+    Content(Malformed),
     /// The key does not fit: a wrong key, a token of another connection, a changed token. Nothing more is said.
     Rejected,
     /// A token that this verifier does not take, by its header, or by its claims after the key was found right.
@@ -26,7 +28,7 @@ pub enum Malformed {
     Json,
     /// A member name stands twice in one object (RFC 7515 section 4, RFC 7519 section 4).
     DuplicateMember,
-    /// More members than this crate takes in one object.
+    /// More than the 32 members that this crate takes in one object.
     TooManyMembers,
 }
 
@@ -46,6 +48,8 @@ pub enum Refusal {
     NotYetValid,
     /// `iat` is missing or too long ago.
     TooOld,
+    /// `sub` names somebody else than who proves.
+    Subject,
     /// `iss` is not the one required.
     Issuer,
     /// `aud` does not hold the one required.
@@ -58,11 +62,22 @@ pub enum Refusal {
     TokenId,
 }
 
+impl TokenError {
+    /// The same, found behind a signature or encryption that was right.
+    pub(super) fn behind_the_key(self) -> Self {
+        match self {
+            Self::Malformed(what) => Self::Content(what),
+            other => other,
+        }
+    }
+}
+
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BufferTooSmall => f.write_str("the buffer is too small for the token"),
             Self::Malformed(what) => write!(f, "malformed token: {what}"),
+            Self::Content(what) => write!(f, "malformed content of a right token: {what}"),
             Self::Rejected => f.write_str("the token was not made with this channel's key"),
             Self::Refused(why) => write!(f, "token refused: {why}"),
         }
@@ -90,6 +105,7 @@ impl fmt::Display for Refusal {
             Self::Expired => "it has expired or does not expire",
             Self::NotYetValid => "it is not valid yet: compare the clocks",
             Self::TooOld => "it was issued too long ago",
+            Self::Subject => "it speaks for somebody else",
             Self::Issuer => "it has another issuer",
             Self::Audience => "it is for another audience",
             Self::Method => "it is for another request method",

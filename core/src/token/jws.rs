@@ -21,7 +21,7 @@ pub struct Verified<'a> {
 
 /// Signs `payload`, a JSON object as [`Claims::encode`] writes it, into the front of `out`.
 ///
-/// The token has 44 bytes for the signature and two dots, and four thirds of header and payload.
+/// The token has 45 bytes for the signature and two dots, and four thirds of header and payload, each rounded up.
 ///
 /// # Errors
 /// [`TokenError::BufferTooSmall`]
@@ -43,7 +43,8 @@ pub fn sign<'o>(
 /// Verifies `token` and holds its claims against `policy`; `scratch` needs [`super::scratch_len`] bytes.
 ///
 /// # Errors
-/// [`TokenError::Malformed`], [`TokenError::Rejected`] if the signature is not of this key, [`TokenError::Refused`],
+/// [`TokenError::Malformed`], [`TokenError::Rejected`] if the signature is not of this key, [`TokenError::Content`],
+/// [`TokenError::Refused`],
 /// [`TokenError::BufferTooSmall`].
 pub fn verify<'a>(
     key: &OneTimeKey,
@@ -83,8 +84,10 @@ pub(super) fn verify_in<'a>(
     if !equal(&mac(key, signed.as_bytes()), signature) {
         return Err(TokenError::Rejected);
     }
-    let payload = decode(payload, arena.take(decoded_len(payload))?)?;
-    let claims = Claims::parse(payload, policy.audience, arena)?;
+    let place = arena.take(decoded_len(payload))?;
+    let payload = decode(payload, place).map_err(TokenError::behind_the_key)?;
+    let claims =
+        Claims::parse(payload, policy.audience, arena).map_err(TokenError::behind_the_key)?;
     policy.check(&claims)?;
     Ok(Verified {
         header,

@@ -1,7 +1,8 @@
 //! The one-time password of a channel: made on the device, verified at the gateway, worth nothing on any other connection.
 //!
 //! A [`Profile`] says how both ends come from the channel to a [`OneTimeKey`]: exporter label, context, layout of the key
-//! derivation. With that key a device proves itself in one of four forms:
+//! derivation. With that key a device proves itself by what is made of it here; a plain JWE proves only that
+//! its maker has the encryption key, and carries whatever bytes there are:
 //!
 //! | form | what is sent | module |
 //! |---|---|---|

@@ -48,8 +48,9 @@ pub fn open<'a>(
     let mut arena = Arena::new(scratch);
     let outer = jwe::decrypt_in(Form::Nested, keys.encryption, token, &mut arena)?;
     let inner = core::str::from_utf8(outer.plaintext)
-        .map_err(|_| TokenError::Malformed(Malformed::Structure))?;
-    let verified = jws::verify_in(keys.signing, inner, policy, &mut arena)?;
+        .map_err(|_| TokenError::Content(Malformed::Structure))?;
+    let verified = jws::verify_in(keys.signing, inner, policy, &mut arena)
+        .map_err(TokenError::behind_the_key)?;
     Ok(Verified {
         header: outer.header,
         ..verified

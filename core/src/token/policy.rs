@@ -9,9 +9,9 @@ pub struct Policy<'a> {
     pub now: Option<u64>,
     /// Seconds by which the clocks may differ.
     pub leeway: u64,
-    /// Whether `exp` must be present. Where there is no clock, such a token is refused.
+    /// Whether `exp` must be present. Without [`Policy::now`] every token is then refused.
     pub require_expiry: bool,
-    /// The most seconds since `iat`, which must then be present.
+    /// The most seconds since `iat`, which must then be present. Without [`Policy::now`] every token is then refused.
     pub max_age: Option<u64>,
     /// `iss` must be this.
     pub issuer: Option<&'a str>,

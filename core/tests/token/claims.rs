@@ -82,7 +82,7 @@ fn time_claims() {
     ] {
         assert_eq!(
             verify_payload(&format!(r#"{{"exp":{number}}}"#), &at(0)),
-            Err(TokenError::Malformed(Malformed::Json)),
+            Err(TokenError::Content(Malformed::Json)),
             "{number}"
         );
     }
@@ -133,7 +133,7 @@ fn a_token_can_be_tied_to_one_request() {
         );
         assert_eq!(
             verify_payload(&payload(usize::MAX, Some((i, "7"))), &policy),
-            Err(TokenError::Malformed(Malformed::Json))
+            Err(TokenError::Content(Malformed::Json))
         );
     }
     for (audience, holds) in [

@@ -226,7 +226,9 @@ fn every_short_buffer_is_an_error() {
                 matches!(
                     result,
                     None | Some(
-                        TokenError::BufferTooSmall | TokenError::Malformed(Malformed::Json)
+                        TokenError::BufferTooSmall
+                            | TokenError::Malformed(Malformed::Json)
+                            | TokenError::Content(Malformed::Json)
                     )
                 ),
                 "{result:?}"

@@ -131,12 +131,12 @@ fn many_members_and_deep_nesting_are_bounded() {
     assert_eq!(verify_payload(&members(32), &Policy::default()), Ok(()));
     assert_eq!(
         verify_payload(&members(33), &Policy::default()),
-        Err(TokenError::Malformed(Malformed::TooManyMembers))
+        Err(TokenError::Content(Malformed::TooManyMembers))
     );
     let deep = format!("{{\"x\":{}{}}}", "[".repeat(50_000), "]".repeat(50_000));
     assert_eq!(
         verify_payload(&deep, &Policy::default()),
-        Err(TokenError::Malformed(Malformed::Json))
+        Err(TokenError::Content(Malformed::Json))
     );
 }
 

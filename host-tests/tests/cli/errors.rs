@@ -194,3 +194,29 @@ fn wrong_files() {
     let (_, error) = desk.fail(&taken);
     assert!(error.contains("is another gateway running?"), "{error}");
 }
+
+/// A registry entry that cannot be printed is not lost: nothing was made, and the next try is not in its own way.
+#[test]
+fn an_output_that_is_full() {
+    let desk = Desk::new();
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let arguments = ["provision", "--client-id", "client1", "--out", "key.pem"];
+    let output = desk.command(&arguments).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("standard output"));
+    assert!(!desk.path("key.pem").exists());
+    desk.succeed(&arguments);
+    let (_, error) = desk.fail(&[
+        "provision",
+        "--client-id",
+        "c",
+        "--out",
+        "k",
+        "--parent-name",
+        "000b00",
+    ]);
+    assert!(error.contains("64 more hexadecimal digits"), "{error}");
+}

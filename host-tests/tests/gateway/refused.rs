@@ -240,3 +240,144 @@ async fn a_client_that_tries_many_names() {
         assert_eq!(answer(&mut connection, request).await.0, StatusCode::OK);
     }
 }
+
+/// What was used stays used, whatever else comes by the connection.
+#[tokio::test]
+async fn a_used_token_is_not_forgotten_for_other_names() {
+    let settings = Settings::default();
+    let gateway = gateway(settings.clone()).await;
+    let mut connection = gateway.connect().await.unwrap();
+    let token = proved(
+        &gateway,
+        &settings,
+        &connection,
+        Form::Jws,
+        "client1",
+        SECRET,
+    )
+    .await;
+    assert_eq!(
+        answer(&mut connection, copy(&token)).await.0,
+        StatusCode::OK
+    );
+    refusal(&mut connection, copy(&token)).await;
+    for number in 0..20 {
+        let mut request = request(&gateway);
+        set(
+            &mut request,
+            "chanbind-client",
+            format!("name{number}").as_bytes(),
+        );
+        set(&mut request, "chanbind-key", b"x");
+        answer(&mut connection, request).await;
+    }
+    refusal(&mut connection, token).await;
+}
+
+/// Two layers on one connection, each with its own registry: what one has found out is nothing to the other.
+#[tokio::test]
+async fn two_layers_do_not_share_what_they_expect() {
+    use axum::{Router, routing::get};
+    use chanbind::gateway::ProofLayer;
+    let layer = |client: &str, secret: &[u8]| {
+        let registry = Registry::new([(client.to_owned(), ClientKey::secret(secret))]).unwrap();
+        ProofLayer::new(registry, Settings::default())
+    };
+    let route = |path: &str| Router::new().route(path, get(|| async { "in" }));
+    let app = route("/get")
+        .layer(layer("client1", SECRET))
+        .merge(route("/admin").layer(layer("admin", b"another")))
+        .merge(route("/other").layer(layer("client1", b"another")));
+    let gateway = TestGateway::serve(app).await.unwrap();
+    let mut connection = gateway.connect().await.unwrap();
+    let settings = Settings::default();
+    let good = proved(
+        &gateway,
+        &settings,
+        &connection,
+        Form::ApiKey,
+        "client1",
+        SECRET,
+    )
+    .await;
+    for _ in 0..2 {
+        assert_eq!(answer(&mut connection, copy(&good)).await.0, StatusCode::OK);
+        for path in ["/admin", "/other"] {
+            let mut elsewhere = copy(&good);
+            *elsewhere.uri_mut() = gateway.uri(path).parse().unwrap();
+            refusal(&mut connection, elsewhere).await;
+        }
+    }
+}
+
+/// A token's sub must not name somebody else, and its request must say one host.
+#[tokio::test]
+async fn other_subjects_and_other_hosts() {
+    use chanbind::core::token::{Claims, Header, OneTimeKey, Purpose, jws};
+    let settings = Settings {
+        bind_request: false,
+        require_expiry: false,
+        ..Settings::default()
+    };
+    let gateway = gateway(settings.clone()).await;
+    let mut connection = gateway.connect().await.unwrap();
+    let client = ClientId::new("client1").unwrap();
+    let mut key = HmacSha256::new(SECRET);
+    let key = OneTimeKey::derive(
+        &settings.profile,
+        Purpose::Signing,
+        client,
+        connection.channel(),
+        &mut key,
+    )
+    .unwrap();
+    for (subject, status) in [
+        ("client1", StatusCode::OK),
+        ("client2", StatusCode::UNAUTHORIZED),
+    ] {
+        let claims = Claims {
+            subject: Some(subject),
+            ..Claims::default()
+        };
+        let (mut payload, mut out) = ([0; 64], [0; 256]);
+        let token = jws::sign(
+            &key,
+            &Header::default(),
+            claims.encode(&mut payload).unwrap(),
+            &mut out,
+        )
+        .unwrap();
+        let mut request = request(&gateway);
+        set(&mut request, "chanbind-client", b"client1");
+        set(
+            &mut request,
+            "authorization",
+            format!("Bearer {token}").as_bytes(),
+        );
+        assert_eq!(answer(&mut connection, request).await.0, status);
+    }
+    // Content that is no claims, under the right key, is answered like a wrong key.
+    let mut out = [0; 256];
+    let token = jws::sign(&key, &Header::default(), b"x", &mut out).unwrap();
+    let mut no_claims = request(&gateway);
+    set(&mut no_claims, "chanbind-client", b"client1");
+    set(
+        &mut no_claims,
+        "authorization",
+        format!("Bearer {token}").as_bytes(),
+    );
+    refusal(&mut connection, no_claims).await;
+
+    let strict = Settings::default();
+    let gateway = super::gateway(strict.clone()).await;
+    let mut connection = gateway.connect().await.unwrap();
+    let mut two_hosts = proved(&gateway, &strict, &connection, Form::Jws, "client1", SECRET).await;
+    two_hosts
+        .headers_mut()
+        .append("host", HeaderValue::from_static("elsewhere"));
+    let status = answer(&mut connection, two_hosts).await.0;
+    assert!(
+        matches!(status, StatusCode::UNAUTHORIZED | StatusCode::BAD_REQUEST),
+        "{status}"
+    );
+}

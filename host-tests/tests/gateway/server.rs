@@ -138,5 +138,12 @@ fn registries() {
         assert!(message.contains(what), "{text:?}: {message}");
         assert!(!message.contains("AAAA"), "no key in a message");
     }
+    let twice = ["a", "a"].map(|id| (id.to_owned(), ClientKey::secret(b"k")));
+    assert!(
+        Registry::new(twice)
+            .unwrap_err()
+            .to_string()
+            .contains("twice")
+    );
     assert!(!format!("{:?}", Registry::from_toml(&entry).unwrap()).contains("my_api_key"));
 }

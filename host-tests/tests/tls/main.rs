@@ -188,6 +188,10 @@ fn nothing_before_the_handshake_is_complete() {
         export(&RustlsExporter::new(&pair.server), None),
         Err(ExporterError::HandshakeIncomplete)
     );
+    assert_eq!(
+        ChannelBinding::tls_exporter(&RustlsExporter::new(&pair.client)).err(),
+        Some(BindingError::Exporter(ExporterError::HandshakeIncomplete))
+    );
     // The client has finished, the server has not heard of it.
     assert!(pair.step().unwrap());
     assert!(export(&RustlsExporter::new(&pair.client), None).is_ok());

@@ -128,3 +128,61 @@ async fn an_answer_that_was_changed_is_not_taken() {
         "the session that failed is flushed"
     );
 }
+
+/// Somebody on the line answers CreatePrimary with a key of their own, and lets ReadPublic through: salts would go to them.
+#[tokio::test]
+async fn another_key_in_the_parents_place() {
+    let (swtpm, theirs) = (Swtpm::start().unwrap(), Swtpm::start().unwrap());
+    let line = TpmLine::to(theirs.port()).unwrap();
+    let tpm = Tpm::open(&line.tcti(), OpenOptions::default())
+        .await
+        .unwrap();
+    let their_name = tpm
+        .parent_name(chanbind::tpm::Parent::default())
+        .await
+        .unwrap();
+    tpm.close().await;
+    let create_primary = line.answer_to(TPM2_CREATE_PRIMARY).unwrap();
+    let read_public = line.answer_to(TPM2_READ_PUBLIC).unwrap();
+
+    let tpm = open(&swtpm).await;
+    let name = tpm
+        .parent_name(chanbind::tpm::Parent::default())
+        .await
+        .unwrap();
+    let file = import(&tpm).await;
+    tpm.close().await;
+    let line = TpmLine::to(swtpm.port()).unwrap();
+    for (what, both) in [("one answer", false), ("both answers", true)] {
+        let mut options = OpenOptions::default();
+        options.parent_name = Some(name.clone());
+        let tpm = Tpm::open(&line.tcti(), options).await.unwrap();
+        line.substitute(TPM2_CREATE_PRIMARY, create_primary.clone());
+        if both {
+            line.substitute(TPM2_READ_PUBLIC, read_public.clone());
+        }
+        let _ = line.take_commands();
+        let refused = tpm.load(file.clone(), None).await.unwrap_err();
+        match refused {
+            TpmError::NotAuthentic => assert!(!both, "{what}"),
+            TpmError::ParentName { ref actual, .. } => assert_eq!(*actual, their_name, "{what}"),
+            other => panic!("{what}: {other}"),
+        }
+        let sent = line.take_commands();
+        assert!(
+            !sent.contains(&TPM2_START_AUTH_SESSION),
+            "{what}: nothing after it, {sent:x?}"
+        );
+        // When nobody is in between any more, it works.
+        assert_eq!(
+            *tpm.load(file.clone(), None)
+                .await
+                .unwrap()
+                .hmac(b"data")
+                .await
+                .unwrap(),
+            hmac(SECRET, b"data")
+        );
+        tpm.close().await;
+    }
+}

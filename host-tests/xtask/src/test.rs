@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
         run::show(&mut run::cargo(&["fmt", "--all", "--check"]))
     })?;
     part("lints", &|| {
-        run::show(&mut run::cargo(&[
+        let clippy = &[
             "clippy",
             "--quiet",
             "--locked",
@@ -41,16 +41,18 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
             "--",
             "-D",
             "warnings",
-        ]))
+        ];
+        run::quietly("clippy", &mut run::cargo(clippy)).map(|_| ())
     })?;
     part("build", &|| {
-        run::show(&mut run::cargo(&[
+        let build = &[
             "build",
             "--quiet",
             "--locked",
             "--workspace",
-            "--bins",
-        ]))
+            "--all-targets",
+        ];
+        run::quietly("build programs and tests", &mut run::cargo(build)).map(|_| ())
     })?;
     part("tests", &|| {
         warn_of_what_is_skipped();
@@ -65,11 +67,11 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
             "chanbind",
             "--no-default-features",
         ];
-        run::show(
-            run::cargo(check)
-                .env("RUSTFLAGS", "-Dwarnings")
-                .env("CARGO_TARGET_DIR", "target/features"),
-        )
+        let mut check = run::cargo(check);
+        check
+            .env("RUSTFLAGS", "-Dwarnings")
+            .env("CARGO_TARGET_DIR", "target/features");
+        run::quietly("check", &mut check).map(|_| ())
     })?;
     part("documents", &|| {
         let doc = &[
@@ -80,7 +82,9 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
             "--no-deps",
             "--document-private-items",
         ];
-        run::show(run::cargo(doc).env("RUSTDOCFLAGS", "-Dwarnings"))
+        let mut doc = run::cargo(doc);
+        doc.env("RUSTDOCFLAGS", "-Dwarnings");
+        run::quietly("rustdoc", &mut doc).map(|_| ())
     })?;
     part("bare metal", &firmware_targets::build)?;
     part("fuzz targets", &|| fuzz::smoke(arguments.fuzz_seconds))?;

@@ -28,16 +28,17 @@ pub struct Channel {
 struct Inner {
     exporter: Box<dyn Exporter + Send + Sync>,
     clients: Mutex<VecDeque<Arc<ClientOnChannel>>>,
+    seen: Mutex<SeenTokens>,
 }
 
 /// What is expected of one client on one connection.
 pub(super) struct ClientOnChannel {
     id: Arc<str>,
+    layer: u64,
     known: bool,
     api_key: OnceCell<OneTimeKey>,
     signing: OnceCell<OneTimeKey>,
     encryption: OnceCell<OneTimeKey>,
-    seen: Mutex<SeenTokens>,
 }
 
 impl Channel {
@@ -48,6 +49,7 @@ impl Channel {
             inner: Arc::new(Inner {
                 exporter: Box::new(exporter),
                 clients: Mutex::default(),
+                seen: Mutex::default(),
             }),
         }
     }
@@ -58,14 +60,23 @@ impl Channel {
         &*self.inner.exporter
     }
 
-    /// Keys are looked up by the layer's registry, so one channel serves one layer.
-    pub(super) fn client(&self, id: &str, registry: &Registry) -> Arc<ClientOnChannel> {
+    /// The token ids that were used on this connection. They are not forgotten with a client: whoever can send requests could
+    /// have one forgotten by naming others.
+    pub(super) fn seen(&self) -> &Mutex<SeenTokens> {
+        &self.inner.seen
+    }
+
+    /// What the layer with number `layer` expects of a client. Another layer may have another registry, and other settings.
+    pub(super) fn client(&self, id: &str, layer: u64, registry: &Registry) -> Arc<ClientOnChannel> {
         let mut clients = self
             .inner
             .clients
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.iter().find(|client| *client.id == *id) {
+        if let Some(client) = clients
+            .iter()
+            .find(|client| client.layer == layer && *client.id == *id)
+        {
             return Arc::clone(client);
         }
         if clients.len() >= MAX_CLIENTS {
@@ -73,11 +84,11 @@ impl Channel {
         }
         let client = Arc::new(ClientOnChannel {
             id: id.into(),
+            layer,
             known: registry.find(id).1,
             api_key: OnceCell::new(),
             signing: OnceCell::new(),
             encryption: OnceCell::new(),
-            seen: Mutex::default(),
         });
         clients.push_back(Arc::clone(&client));
         client
@@ -88,10 +99,6 @@ impl ClientOnChannel {
     /// Whether the registry has the client; otherwise its keys are a decoy's.
     pub(super) fn is_known(&self) -> bool {
         self.known
-    }
-
-    pub(super) fn seen(&self) -> &Mutex<SeenTokens> {
-        &self.seen
     }
 
     /// The client's id.

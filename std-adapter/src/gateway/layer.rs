@@ -21,11 +21,17 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, PoisonError},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::{SystemTime, UNIX_EPOCH},
 };
 use tower::{Layer, Service};
+
+/// Tells layers apart that share a connection.
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 
 /// Seconds by which a device's clock may differ.
 const LEEWAY: u64 = 60;
@@ -44,6 +50,7 @@ pub struct ProofService<S> {
 }
 
 struct Shared {
+    number: u64,
     registry: Registry,
     settings: Settings,
     challenge: HeaderValue,
@@ -59,6 +66,7 @@ impl ProofLayer {
         );
         Self {
             shared: Arc::new(Shared {
+                number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
                 registry,
                 settings,
                 // Header names have no character that a header value must not have.
@@ -224,13 +232,13 @@ impl Shared {
     /// Who the request is from; `None` if the keys to tell are not derived yet.
     fn judge(&self, request: &Asked<'_>) -> Result<Option<Identity>, Refusal> {
         let (channel, presented) = self.presented(request)?;
-        let client = channel.client(&presented.client, &self.registry);
-        self.verify(request, &presented, &client)
+        let client = channel.client(&presented.client, self.number, &self.registry);
+        self.verify(request, channel, &presented, &client)
     }
 
     async fn derive_and_judge(&self, request: &Asked<'_>) -> Result<Identity, Refusal> {
         let (channel, presented) = self.presented(request)?;
-        let client = channel.client(&presented.client, &self.registry);
+        let client = channel.client(&presented.client, self.number, &self.registry);
         let no_key = |error| Refusal::NoKey {
             client: presented.client.to_string(),
             error,
@@ -241,7 +249,7 @@ impl Shared {
                 .await
                 .map_err(no_key)?;
         }
-        self.verify(request, &presented, &client)?
+        self.verify(request, channel, &presented, &client)?
             .ok_or_else(|| no_key(KeyError::Missing))
     }
 
@@ -259,6 +267,7 @@ impl Shared {
     fn verify(
         &self,
         request: &Asked<'_>,
+        channel: &Channel,
         presented: &Presented<'_>,
         client: &ClientOnChannel,
     ) -> Result<Option<Identity>, Refusal> {
@@ -274,9 +283,13 @@ impl Shared {
                 let Some(signing) = keys(Purpose::Signing) else {
                     return Ok(None);
                 };
-                self.token(request, presented, client, |token, policy, scratch| {
-                    jws::verify(signing, token, policy, scratch)
-                })
+                self.token(
+                    request,
+                    channel,
+                    presented,
+                    client,
+                    |token, policy, scratch| jws::verify(signing, token, policy, scratch),
+                )
                 .map(Some)
             }
             Form::Nested => {
@@ -289,9 +302,13 @@ impl Shared {
                     signing,
                     encryption,
                 };
-                self.token(request, presented, client, |token, policy, scratch| {
-                    nested::open(&keys, token, policy, scratch)
-                })
+                self.token(
+                    request,
+                    channel,
+                    presented,
+                    client,
+                    |token, policy, scratch| nested::open(&keys, token, policy, scratch),
+                )
                 .map(Some)
             }
         };
@@ -315,6 +332,7 @@ impl Shared {
     fn token(
         &self,
         request: &Asked<'_>,
+        channel: &Channel,
         presented: &Presented<'_>,
         client: &ClientOnChannel,
         verify: impl for<'s> FnOnce(&str, &Policy<'_>, &'s mut [u8]) -> Result<Verified<'s>, TokenError>,
@@ -323,7 +341,11 @@ impl Shared {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs());
-        let uri = bind.then(|| target_uri(request));
+        let uri = match target_uri(request) {
+            Some(uri) if bind => Some(uri),
+            None if bind => return Err(TokenError::Refused(token::Refusal::Uri)),
+            _ => None,
+        };
         let policy = Policy {
             now: Some(now),
             leeway: LEEWAY,
@@ -339,11 +361,22 @@ impl Shared {
         };
         let mut scratch = zeroize::Zeroizing::new(vec![0; scratch_len(presented.value.len())]);
         let verified = verify(presented.value, &policy, &mut scratch)?;
-        if bind {
-            let mut seen = client.seen().lock().unwrap_or_else(PoisonError::into_inner);
+        // A peer that knows one client only names whom it likes.
+        let subject = verified
+            .claims
+            .subject
+            .filter(|_| self.settings.default_client.is_none());
+        if subject.is_some_and(|subject| subject != presented.client) {
+            return Err(TokenError::Refused(token::Refusal::Subject));
+        }
+        if bind && client.is_known() {
+            let mut seen = channel
+                .seen()
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             let expiry = verified.claims.expires_at.unwrap_or(u64::MAX);
             let id = verified.claims.token_id.unwrap_or_default();
-            if !seen.insert(id, expiry.saturating_add(LEEWAY), now) {
+            if !seen.insert(&presented.client, id, expiry.saturating_add(LEEWAY), now) {
                 return Err(TokenError::Refused(token::Refusal::TokenId));
             }
         }
@@ -385,20 +418,23 @@ fn purposes(form: Form) -> &'static [Purpose] {
     }
 }
 
-/// The request's URI without query and fragment, as `htu` has it (RFC 9449 section 4.2).
-fn target_uri(request: &Asked<'_>) -> String {
+/// The request's URI without query and fragment, as `htu` has it (RFC 9449 section 4.2); `None` where the request does not say
+/// one host.
+fn target_uri(request: &Asked<'_>) -> Option<String> {
+    let mut hosts = request.headers.get_all(header::HOST).iter();
+    let host = hosts.next().map(|host| host.to_str()).transpose().ok()?;
     let authority = request
         .uri
         .authority()
-        .map(axum::http::uri::Authority::as_str)
-        .or_else(|| {
-            request
-                .headers
-                .get(header::HOST)
-                .and_then(|host| host.to_str().ok())
-        })
-        .unwrap_or_default();
-    format!("https://{authority}{}", request.uri.path())
+        .map(axum::http::uri::Authority::as_str);
+    let one = match (authority, host) {
+        (Some(authority), Some(host)) if authority != host => return None,
+        (authority, host) => authority.or(host).filter(|one| !one.is_empty())?,
+    };
+    if hosts.next().is_some() {
+        return None;
+    }
+    Some(format!("https://{one}{}", request.uri.path()))
 }
 
 impl fmt::Debug for ProofLayer {

@@ -54,6 +54,7 @@ impl<'h> Presented<'h> {
                 return Err(Malformed::TwoClients);
             }
             (Some(client), _) => Cow::Borrowed(client),
+            // A peer that knows one client only puts what it likes into kid.
             (None, key_id) => settings
                 .default_client
                 .clone()

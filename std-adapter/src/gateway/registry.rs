@@ -14,7 +14,9 @@ use std::{
 use zeroize::Zeroizing;
 
 #[cfg(feature = "tpm")]
-use crate::tpm::TpmKey;
+use crate::tpm::{Parent, TpmKey};
+#[cfg(feature = "tpm")]
+use std::hash::{BuildHasher, RandomState};
 
 /// What a gateway derives a client's expected key with.
 #[derive(Clone)]
@@ -57,7 +59,17 @@ impl fmt::Debug for ClientKey {
 /// All keys are of one kind, in software or in a TPM, so that the decoy for unknown clients takes as long as a real key.
 pub struct Registry {
     clients: HashMap<String, ClientKey>,
-    decoy: ClientKey,
+    decoy: Decoy,
+}
+
+/// What stands in for the key of an unknown client.
+enum Decoy {
+    /// A key in software that nobody knows.
+    Secret(ClientKey),
+    /// One of the clients' keys in the TPM, by the unknown id, so that unknown ids spread over the TPM's slots as known ones
+    /// do. Its answer does not count.
+    #[cfg(feature = "tpm")]
+    Tpm(Vec<ClientKey>, RandomState),
 }
 
 impl Registry {
@@ -68,27 +80,31 @@ impl Registry {
     pub fn new(
         clients: impl IntoIterator<Item = (String, ClientKey)>,
     ) -> Result<Self, RegistryError> {
-        let clients: HashMap<_, _> = clients.into_iter().collect();
-        for id in clients.keys() {
-            ClientId::new(id).map_err(|error| RegistryError::ClientId {
+        let mut known = HashMap::new();
+        for (id, key) in clients {
+            ClientId::new(&id).map_err(|error| RegistryError::ClientId {
                 id: id.clone(),
                 error,
             })?;
+            if known.contains_key(&id) {
+                return Err(RegistryError::Twice { id });
+            }
+            known.insert(id, key);
         }
-        let mut kinds = clients.values().map(std::mem::discriminant);
+        let clients = known;
+        let mut kinds = clients.values().map(ClientKey::kind);
         let first = kinds.next().ok_or(RegistryError::Empty)?;
         if kinds.any(|kind| kind != first) {
             return Err(RegistryError::Mixed);
         }
-        // A decoy in software has a key that nobody knows; one in a TPM is another client's, and its answer is not looked at.
-        let decoy = match clients.values().next() {
+        let decoy = match first {
             #[cfg(feature = "tpm")]
-            Some(ClientKey::Tpm(key)) => ClientKey::Tpm(key.clone()),
-            _ => {
+            Kind::Tpm { .. } => Decoy::Tpm(clients.values().cloned().collect(), RandomState::new()),
+            Kind::Secret => {
                 let mut key = Zeroizing::new([0; 32]);
                 getrandom::fill(key.as_mut_slice())
                     .map_err(|error| RegistryError::Random(error.to_string()))?;
-                ClientKey::secret(key.as_slice())
+                Decoy::Secret(ClientKey::secret(key.as_slice()))
             }
         };
         Ok(Self { clients, decoy })
@@ -141,7 +157,45 @@ impl Registry {
     pub(super) fn find(&self, client: &str) -> (&ClientKey, bool) {
         match self.clients.get(client) {
             Some(key) => (key, true),
-            None => (&self.decoy, false),
+            None => (self.decoy.of(client), false),
+        }
+    }
+}
+
+impl Decoy {
+    fn of(&self, client: &str) -> &ClientKey {
+        match self {
+            Self::Secret(key) => key,
+            #[cfg(feature = "tpm")]
+            Self::Tpm(keys, hasher) => {
+                let hash = usize::try_from(hasher.hash_one(client) >> 32).unwrap_or(0);
+                // A registry without clients is none, so there is a key.
+                &keys[hash % keys.len()]
+            }
+        }
+    }
+}
+
+/// What a look-up costs, as far as a stopwatch could tell.
+#[derive(PartialEq)]
+enum Kind {
+    Secret,
+    #[cfg(feature = "tpm")]
+    Tpm {
+        parent: Parent,
+        policy: usize,
+    },
+}
+
+impl ClientKey {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Secret(_) => Kind::Secret,
+            #[cfg(feature = "tpm")]
+            Self::Tpm(key) => Kind::Tpm {
+                parent: key.file().parent,
+                policy: key.file().policy.len(),
+            },
         }
     }
 }
@@ -184,6 +238,12 @@ pub enum RegistryError {
         /// What is wrong with it.
         error: ClientIdError,
     },
+    /// One id for two clients.
+    #[error("client {id:?} stands twice in the registry: remove one of its entries")]
+    Twice {
+        /// The id.
+        id: String,
+    },
     /// A key that is none.
     #[error(
         "the key of client {id:?} in the registry is empty or not base64: copy what `chanbind provision` printed"
@@ -194,7 +254,7 @@ pub enum RegistryError {
     },
     /// Keys of two kinds.
     #[error(
-        "the registry mixes keys in software with keys in a TPM, which lets a stopwatch tell clients apart: use one kind"
+        "the registry mixes keys in software with keys in a TPM, or TPM keys with different parents or policies, which lets a stopwatch tell clients apart: use one kind"
     )]
     Mixed,
     /// No random numbers.

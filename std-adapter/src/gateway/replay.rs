@@ -1,4 +1,4 @@
-//! The token ids that one client has used on one connection.
+//! The token ids that were used on one connection.
 
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -14,14 +14,19 @@ pub(super) struct SeenTokens {
 
 impl SeenTokens {
     /// Whether the id is new. It is remembered until its token has surely expired.
-    pub(super) fn insert(&mut self, id: &str, forget_at: u64, now: u64) -> bool {
+    pub(super) fn insert(&mut self, client: &str, id: &str, forget_at: u64, now: u64) -> bool {
         if self.seen.len() >= MAX_REMEMBERED {
             self.seen.retain(|_, end| *end > now);
         }
         if self.seen.len() >= MAX_REMEMBERED {
             return false;
         }
-        let hash: [u8; 32] = Sha256::digest(id).into();
+        // A client id has no zero byte.
+        let hash = Sha256::new()
+            .chain_update(client)
+            .chain_update([0])
+            .chain_update(id);
+        let hash: [u8; 32] = hash.finalize().into();
         let mut key = [0; 16];
         key.copy_from_slice(&hash[..16]);
         self.seen.insert(key, forget_at).is_none()
@@ -35,13 +40,14 @@ mod tests {
     #[test]
     fn an_id_is_new_once_and_memory_is_bounded() {
         let mut seen = SeenTokens::default();
-        assert!(seen.insert("a", 100, 0));
-        assert!(!seen.insert("a", 100, 0));
-        for number in 1..MAX_REMEMBERED {
-            assert!(seen.insert(&number.to_string(), 100, 0));
+        assert!(seen.insert("c", "a", 100, 0));
+        assert!(!seen.insert("c", "a", 100, 0));
+        assert!(seen.insert("d", "a", 100, 0));
+        for number in 2..MAX_REMEMBERED {
+            assert!(seen.insert("c", &number.to_string(), 100, 0));
         }
-        assert!(!seen.insert("one too many", 100, 99));
-        assert!(seen.insert("after the others expired", 300, 100));
+        assert!(!seen.insert("c", "one too many", 100, 99));
+        assert!(seen.insert("c", "after the others expired", 300, 100));
         assert_eq!(seen.seen.len(), 1);
     }
 }

@@ -15,7 +15,7 @@ use rustls::ServerConfig;
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
@@ -54,8 +54,8 @@ pub async fn serve<S>(
     let graceful = GracefulShutdown::new();
     tokio::pin!(shutdown);
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let (place, accepted) = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
             () = &mut shutdown => break,
         };
         let (stream, peer) = match accepted {
@@ -66,9 +66,6 @@ pub async fn serve<S>(
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
-        };
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            break;
         };
         let (acceptor, app, watcher) = (acceptor.clone(), app.clone(), graceful.watcher());
         tokio::spawn(async move {
@@ -85,6 +82,19 @@ pub async fn serve<S>(
     {
         tracing::warn!("connections were cut that did not end in time");
     }
+}
+
+/// Waits for a place, and then for a connection to take it.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> (
+    Option<OwnedSemaphorePermit>,
+    io::Result<(TcpStream, SocketAddr)>,
+) {
+    // The semaphore is never closed.
+    let place = Arc::clone(places).acquire_owned().await.ok();
+    (place, listener.accept().await)
 }
 
 async fn connection<S>(
@@ -105,6 +115,8 @@ where
     let stream = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream))
         .await
         .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no handshake in time"))??;
+    // By ALPN and not by a look at the first bytes, for which nobody would set a time.
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let stream = SharedStream::new(stream);
     let channel = Channel::new(stream.clone());
     tracing::debug!(%peer, "connection accepted");
@@ -118,7 +130,16 @@ where
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT);
-    builder.http2().timer(TokioTimer::new());
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(HEADER_TIMEOUT)
+        .keep_alive_timeout(HANDSHAKE_TIMEOUT);
+    let builder = if http2 {
+        builder.http2_only()
+    } else {
+        builder.http1_only()
+    };
     let connection = builder
         .serve_connection(TokioIo::new(stream), service)
         .into_owned();

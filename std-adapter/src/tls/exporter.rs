@@ -37,8 +37,9 @@ impl<'c, Side> RustlsExporter<'c, Side> {
 impl<Side: SideData> Exporter for RustlsExporter<'_, Side> {
     fn protocol(&self) -> Protocol {
         match self.connection.protocol_version() {
-            Some(ProtocolVersion::TLSv1_3) => Protocol::Tls13,
-            _ => Protocol::Tls12 {
+            // Before the handshake is complete nothing is exported in any case, and the export says so.
+            Some(ProtocolVersion::TLSv1_3) | None => Protocol::Tls13,
+            Some(_) => Protocol::Tls12 {
                 extended_master_secret: self.tls12 == Tls12::ExtendedMasterSecretRequired,
             },
         }

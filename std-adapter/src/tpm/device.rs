@@ -7,7 +7,9 @@ use super::{
     policy,
     response::{Failure, classify, describe},
 };
+use sha2::{Digest as _, Sha256};
 use std::str::FromStr;
+use tss_esapi::traits::Marshall;
 use tss_esapi::{
     Context, TctiNameConf,
     attributes::{ObjectAttributesBuilder, SessionAttributesBuilder},
@@ -20,7 +22,7 @@ use tss_esapi::{
         session_handles::AuthSession,
     },
     structures::{
-        Auth, EccPoint, MaxBuffer, Public, PublicBuilder, PublicEccParametersBuilder,
+        Auth, EccPoint, MaxBuffer, Public, PublicBuffer, PublicBuilder, PublicEccParametersBuilder,
         SymmetricDefinition, SymmetricDefinitionObject,
     },
 };
@@ -93,7 +95,7 @@ impl Device {
         }
         .map_err(|attempt| match attempt {
             Attempt::Failed(error) => error,
-            Attempt::Stale => TpmError::NotAuthentic,
+            Attempt::Stale => TpmError::Reset,
         })
     }
 
@@ -216,10 +218,21 @@ impl Device {
                 }
             }
         };
-        match self.open()?.context.read_public(handle) {
-            Ok((public, name, _)) => Ok((handle, public, TpmName::from_bytes(name.value()))),
-            Err(error) => Err(self.failed("TPM2_ReadPublic", error)),
+        let read = self.open()?.context.read_public(handle);
+        let public = match read {
+            Ok((public, _, _)) => public,
+            Err(error) => return Err(self.failed("TPM2_ReadPublic", error)),
+        };
+        // Sessions are salted to the key that the stack has for the handle, keys are wrapped to the one read just now. Neither
+        // answer was authenticated: the name that is pinned must be that of both.
+        let stored = self.open()?.context.tr_get_name(handle.into());
+        let stored = stored.map_err(|error| self.failed("the parent's name", error))?;
+        let name = TpmName::from_bytes(stored.value());
+        if name != name_of(&public)? {
+            self.abandon();
+            return Err(TpmError::NotAuthentic.into());
         }
+        Ok((handle, public, name))
     }
 
     fn create_primary(&mut self, hierarchy: Hierarchy) -> Result<KeyHandle, Attempt> {
@@ -231,21 +244,21 @@ impl Device {
         };
         let template = h2_template().map_err(|error| describe("the parent's template", error))?;
         let auth = self.settings.hierarchy_auth.clone();
-        let context = &mut self.open()?.context;
-        let created = match auth {
-            None => context.execute_with_session(Some(AuthSession::Password), |context| {
-                context.create_primary(hierarchy, template, None, None, None, None)
-            }),
+        let create = |context: &mut Context, session| {
+            context.execute_with_session(Some(session), |context| {
+                context.create_primary(hierarchy, template.clone(), None, None, None, None)
+            })
+        };
+        let created = self.making_room(|context| match &auth {
+            None => create(context, AuthSession::Password),
             // The password is proved by HMAC, not sent. There is no parent to salt this session with yet.
-            Some(auth) => context.tr_set_auth(handle, auth).and_then(|()| {
+            Some(auth) => context.tr_set_auth(handle, auth.clone()).and_then(|()| {
                 let session = start_session(context, None, SessionType::Hmac)?;
-                let created = context.execute_with_session(Some(session), |context| {
-                    context.create_primary(hierarchy, template, None, None, None, None)
-                });
+                let created = create(context, session);
                 flush_session(context, session);
                 created
             }),
-        };
+        })?;
         match created {
             Ok(created) => Ok(created.key_handle),
             Err(error) if classify(error) == Failure::Auth => Err(TpmError::HierarchyAuth.into()),
@@ -260,20 +273,23 @@ impl Device {
         run: impl Fn(&mut Context) -> tss_esapi::Result<T>,
     ) -> Result<T, Attempt> {
         let session = self.hmac_session()?;
-        let mut answer = self
-            .open()?
-            .context
-            .execute_with_session(Some(session), &run);
-        while let Err(error) = answer
-            && classify(error) == Failure::Memory
-            && self.open()?.forget_oldest_key()
-        {
-            answer = self
-                .open()?
-                .context
-                .execute_with_session(Some(session), &run);
+        self.making_room(|context| context.execute_with_session(Some(session), &run))?
+            .map_err(|error| self.failed(command, error))
+    }
+
+    /// Runs a command that takes a slot of the TPM's, and gives up loaded keys for it.
+    fn making_room<T>(
+        &mut self,
+        run: impl Fn(&mut Context) -> tss_esapi::Result<T>,
+    ) -> Result<tss_esapi::Result<T>, TpmError> {
+        let open = self.open()?;
+        loop {
+            let answer = run(&mut open.context);
+            match answer {
+                Err(error) if classify(error) == Failure::Memory && open.forget_oldest_key() => {}
+                answer => return Ok(answer),
+            }
         }
-        answer.map_err(|error| self.failed(command, error))
     }
 
     /// Runs commands that need no authorization, such as a policy's.
@@ -322,8 +338,7 @@ impl Device {
         parent: KeyHandle,
         kind: SessionType,
     ) -> Result<AuthSession, Attempt> {
-        let context = &mut self.open()?.context;
-        start_session(context, Some(parent), kind)
+        self.making_room(|context| start_session(context, Some(parent), kind))?
             .map_err(|error| self.failed("TPM2_StartAuthSession", error))
     }
 
@@ -448,9 +463,20 @@ impl From<Attempt> for TpmError {
     fn from(attempt: Attempt) -> Self {
         match attempt {
             Attempt::Failed(error) => error,
-            Attempt::Stale => Self::NotAuthentic,
+            Attempt::Stale => Self::Reset,
         }
     }
+}
+
+/// The name of an object with SHA-256 (Part 1 section 16).
+fn name_of(public: &Public) -> Result<TpmName, TpmError> {
+    let marshalled = PublicBuffer::try_from(public.clone())
+        .and_then(|buffer| buffer.marshall())
+        .map_err(|error| describe("the parent's public part", error))?;
+    let area = marshalled.get(2..).unwrap_or_default();
+    Ok(TpmName::from_bytes(
+        &[&[0x00, 0x0b][..], &Sha256::digest(area)].concat(),
+    ))
 }
 
 fn connect(tcti: &str) -> Result<Context, TpmError> {

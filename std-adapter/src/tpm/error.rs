@@ -70,7 +70,7 @@ pub enum TpmError {
     PolicyFailed,
     /// The owner's or another hierarchy's password is set.
     #[error(
-        "the TPM's hierarchy has a password: give it with the options, or use a parent at a persistent handle"
+        "the password of the TPM's hierarchy is wrong or missing: give the right one (--owner-password-file), or use a parent at a persistent handle"
     )]
     HierarchyAuth,
     /// More data than one TPM2_HMAC takes.
@@ -110,6 +110,9 @@ pub enum TpmError {
         "the TPM's answer was not authentic: somebody between changed it, or the TPM was reset; try again, and look at who has access to the bus"
     )]
     NotAuthentic,
+    /// The TPM was reset in the meantime, twice over.
+    #[error("the TPM was reset in the meantime: try again")]
+    Reset,
     /// The key file cannot be read.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),

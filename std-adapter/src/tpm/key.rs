@@ -183,6 +183,7 @@ impl AsyncPrf for TpmKey {
     }
 }
 
+/// Waits on the calling thread for the TPM: not for async code.
 impl Prf for TpmKey {
     type Error = TpmError;
 

@@ -16,8 +16,8 @@ pub const MAX_KEY_FILE_LEN: usize = 64 * 1024;
 const BEGIN: &str = "-----BEGIN TSS2 PRIVATE KEY-----";
 const END: &str = "-----END TSS2 PRIVATE KEY-----";
 
-const POLICY_PCR: u32 = 0x17f;
-const POLICY_AUTH_VALUE: u32 = 0x16b;
+pub(super) const POLICY_PCR: u32 = 0x17f;
+pub(super) const POLICY_AUTH_VALUE: u32 = 0x16b;
 const POLICY_PASSWORD: u32 = 0x18c;
 
 /// A key that a TPM has wrapped, as OpenSSL's TPM provider, tpm2-tools (`tpm2_load -r`) and go-tpm write and read it.

@@ -84,9 +84,20 @@ impl std::fmt::Debug for TpmName {
 }
 
 impl std::str::FromStr for TpmName {
-    type Err = hex::FromHexError;
+    type Err = TpmNameError;
 
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        hex::decode(name).map(Self)
+    /// From hexadecimal digits: of SHA-256, the only name algorithm of the parents that this crate makes.
+    fn from_str(name: &str) -> Result<Self, TpmNameError> {
+        match hex::decode(name) {
+            Ok(name) if name.len() == 34 && name.starts_with(&[0x00, 0x0b]) => Ok(Self(name)),
+            _ => Err(TpmNameError),
+        }
     }
 }
+
+/// The text is no name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a name is 000b and 64 more hexadecimal digits: copy what `chanbind provision` printed behind --parent-name"
+)]
+pub struct TpmNameError;

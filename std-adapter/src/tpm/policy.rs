@@ -1,6 +1,9 @@
 //! Policies that a key's file asks for: PolicyPCR and PolicyAuthValue.
 
-use super::{PolicyCommand, TpmError};
+use super::{
+    PolicyCommand, TpmError,
+    keyfile::{POLICY_AUTH_VALUE, POLICY_PCR},
+};
 use sha2::{Digest as _, Sha256};
 use std::{fmt, str::FromStr};
 use tss_esapi::{
@@ -102,7 +105,24 @@ impl PcrSelection {
     }
 }
 
-/// Carries out `commands` in a policy session or a trial.
+/// The digest that carrying out `commands` reaches (Part 3 sections 23.7 and 23.17). Computed here, for an answer of the TPM's
+/// could be somebody else's.
+pub(super) fn digest(commands: &[PolicyCommand]) -> [u8; 32] {
+    commands.iter().fold([0; 32], |digest, command| {
+        let hash = Sha256::new().chain_update(digest);
+        match command {
+            PolicyCommand::Pcr { digest, selection } => hash
+                .chain_update(POLICY_PCR.to_be_bytes())
+                .chain_update(selection)
+                .chain_update(digest),
+            PolicyCommand::AuthValue => hash.chain_update(POLICY_AUTH_VALUE.to_be_bytes()),
+        }
+        .finalize()
+        .into()
+    })
+}
+
+/// Carries out `commands` in a policy session.
 pub(super) fn satisfy(
     context: &mut Context,
     session: AuthSession,

@@ -2,7 +2,7 @@
 
 use super::{
     Auth, KeyFile, Parent, PcrSelection, PolicyCommand, TpmError,
-    device::{Attempt, Device, flush_session},
+    device::{Attempt, Device},
     key::KeySpec,
     policy,
     response::describe,
@@ -11,15 +11,11 @@ use super::{
 use sha2::{Digest as _, Sha256};
 use tss_esapi::{
     attributes::{ObjectAttributes, ObjectAttributesBuilder},
-    constants::SessionType,
     handles::ObjectHandle,
-    interface_types::{
-        algorithm::{HashingAlgorithm, PublicAlgorithm},
-        session_handles::PolicySession,
-    },
+    interface_types::algorithm::{HashingAlgorithm, PublicAlgorithm},
     structures::{
         Auth as TssAuth, Digest, KeyedHashScheme, Private, Public, PublicBuffer, PublicBuilder,
-        PublicKeyedHashParameters, Sensitive, SensitiveBuffer, SensitiveData, SymmetricDefinition,
+        PublicKeyedHashParameters, Sensitive, SensitiveBuffer, SensitiveData,
         SymmetricDefinitionObject,
     },
     traits::Marshall,
@@ -156,24 +152,8 @@ impl Draft {
             if !auth.value().is_empty() {
                 commands.push(PolicyCommand::AuthValue);
             }
-            policy_digest = device.with_context("a trial of the policy", |context| {
-                let trial = context
-                    .start_auth_session(
-                        None,
-                        None,
-                        None,
-                        SessionType::Trial,
-                        SymmetricDefinition::AES_128_CFB,
-                        HashingAlgorithm::Sha256,
-                    )?
-                    .ok_or(tss_esapi::Error::WrapperError(
-                        tss_esapi::WrapperErrorKind::WrongValueFromTpm,
-                    ))?;
-                let digest = policy::satisfy(context, trial, &commands)
-                    .and_then(|()| context.policy_get_digest(PolicySession::try_from(trial)?));
-                flush_session(context, trial);
-                digest
-            })?;
+            policy_digest = Digest::try_from(policy::digest(&commands).to_vec())
+                .map_err(|error| describe("the key's policy", error))?;
         }
         Ok(Self {
             parent: options.parent,

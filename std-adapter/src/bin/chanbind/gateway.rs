@@ -60,7 +60,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     say(&format!(
         "listening on {} for {clients} client(s)\n",
         listener.local_addr()?
-    ));
+    ))?;
     serve(listener, tls, app, stopped()).await;
     Ok(ExitCode::SUCCESS)
 }

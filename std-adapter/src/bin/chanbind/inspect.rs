@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         What::Token { file } => token(&mut out, file)?,
         What::Binding { certificate } => binding(&mut out, certificate)?,
     }
-    say(&out);
+    say(&out)?;
     Ok(ExitCode::SUCCESS)
 }
 

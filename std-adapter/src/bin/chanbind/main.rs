@@ -44,6 +44,7 @@ async fn main() -> ExitCode {
         .unwrap_or_else(|_| EnvFilter::new("chanbind=info,tss_esapi=off"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr)
         .init();
     let done = match arguments.command {

@@ -27,7 +27,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 
-    /// Make the key inside the TPM. It never leaves it, so no registry entry can be printed: a gateway has to use the same TPM.
+    /// Make the key inside the TPM. It never leaves it, so no registry entry can be printed: a
+    /// gateway has to use the same TPM, from code, by `ClientKey::Tpm`.
     #[arg(long)]
     inside: bool,
 
@@ -85,6 +86,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     tpm.close().await;
     let (parent_name, file) = made?;
     write_new(&arguments.out, file.to_pem()?.as_bytes())?;
+    if !arguments.inside
+        && let Err(error) = say(&Registry::entry(client, &secret))
+    {
+        // Without its registry entry the key is of no use, and the file would be in the way of the next try.
+        std::fs::remove_file(&arguments.out)?;
+        return Err(error);
+    }
     eprintln!(
         "wrote {}, a key that only this TPM can use",
         arguments.out.display()
@@ -96,7 +104,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         eprintln!(
             "the registry entry on standard output is a secret: keep it on the gateway, readable by the gateway only"
         );
-        say(&Registry::entry(client, &secret));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -76,7 +76,7 @@ pub(crate) struct SettingsArguments {
     #[arg(long, value_name = "NAME")]
     key_header: Option<axum::http::HeaderName>,
 
-    /// The client whose tokens name none (preset go-demo-jwt).
+    /// The client of all tokens, with profile go-demo-jwt.
     #[arg(long, value_name = "ID", default_value = "client1")]
     default_client: String,
 }
@@ -241,7 +241,10 @@ pub(crate) fn write_new(path: &Path, contents: &[u8]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes to standard output; a reader that has gone away is no error.
-pub(crate) fn say(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes());
+/// Writes to standard output.
+pub(crate) fn say(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| format!("standard output: {error}").into())
 }
