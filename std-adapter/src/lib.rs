@@ -10,6 +10,8 @@
 //! - [`proof`]: what both ends have to agree on.
 //!
 //! The command `chanbind` puts them together.
+//!
+//! Features, both on by default: `tpm`, which needs the system library tpm2-tss 2.4.6 or later, and `cli`, the command.
 #![forbid(unsafe_code)]
 
 pub mod client;

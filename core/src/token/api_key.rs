@@ -5,6 +5,7 @@
 use super::{Malformed, OneTimeKey, TokenError};
 use crate::crypto::{Wiped, equal};
 use base64ct::{Base64, Encoding};
+use core::fmt;
 
 /// The length of an encoded key.
 pub const ENCODED_LEN: usize = 44;
@@ -20,19 +21,44 @@ pub fn encode<'o>(key: &OneTimeKey, out: &'o mut [u8; ENCODED_LEN]) -> &'o str {
 /// # Errors
 /// [`TokenError::Malformed`] for what cannot be an encoded key, [`TokenError::Rejected`] for another key.
 pub fn verify(expected: &OneTimeKey, presented: &str) -> Result<(), TokenError> {
-    let mut buffer = Wiped::<ENCODED_LEN>::default();
-    let encoded = encode(expected, &mut buffer);
-    // There is one encoding of a key, so text can be compared; slices of two lengths are never equal.
-    if equal(encoded.as_bytes(), presented.as_bytes()) {
-        return Ok(());
+    Expected::new(expected).verify(presented)
+}
+
+/// An API key that is expected more than once, encoded in advance. Wiped when dropped.
+pub struct Expected(Wiped<ENCODED_LEN>);
+
+impl Expected {
+    /// Encodes the key.
+    #[must_use]
+    pub fn new(key: &OneTimeKey) -> Self {
+        let mut encoded = Wiped::default();
+        encode(key, &mut encoded);
+        Self(encoded)
     }
-    // base64ct decodes whole blocks: one byte more than the key for the padded one.
-    let mut buffer = [0; OneTimeKey::LEN + 1];
-    match Base64::decode(presented, &mut buffer) {
-        Ok(key) if key.len() == OneTimeKey::LEN => Err(TokenError::Rejected),
-        Ok(_) | Err(base64ct::Error::InvalidLength) => {
-            Err(TokenError::Malformed(Malformed::Structure))
+
+    /// As [`verify`].
+    ///
+    /// # Errors
+    /// As [`verify`].
+    pub fn verify(&self, presented: &str) -> Result<(), TokenError> {
+        // There is one encoding of a key, so text can be compared; slices of two lengths are never equal.
+        if equal(self.0.as_slice(), presented.as_bytes()) {
+            return Ok(());
         }
-        Err(base64ct::Error::InvalidEncoding) => Err(TokenError::Malformed(Malformed::Base64)),
+        // base64ct decodes whole blocks: one byte more than the key for the padded one.
+        let mut buffer = [0; OneTimeKey::LEN + 1];
+        match Base64::decode(presented, &mut buffer) {
+            Ok(key) if key.len() == OneTimeKey::LEN => Err(TokenError::Rejected),
+            Ok(_) | Err(base64ct::Error::InvalidLength) => {
+                Err(TokenError::Malformed(Malformed::Structure))
+            }
+            Err(base64ct::Error::InvalidEncoding) => Err(TokenError::Malformed(Malformed::Base64)),
+        }
+    }
+}
+
+impl fmt::Debug for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Expected(hidden)")
     }
 }

@@ -2,29 +2,21 @@
 
 use super::{
     Hierarchy, Parent, PolicyCommand, TpmError, TpmName,
+    esys::{connect, flush_session, h2_template, name_of, start_session},
     key::KeySpec,
     leftovers::Baseline,
     policy,
     response::{Failure, classify, describe},
 };
-use sha2::{Digest as _, Sha256};
-use std::str::FromStr;
-use tss_esapi::traits::Marshall;
 use tss_esapi::{
-    Context, TctiNameConf,
-    attributes::{ObjectAttributesBuilder, SessionAttributesBuilder},
+    Context,
     constants::SessionType,
     handles::{KeyHandle, ObjectHandle, PersistentTpmHandle, TpmHandle},
     interface_types::{
-        algorithm::{HashingAlgorithm, PublicAlgorithm},
-        ecc::EccCurve,
-        resource_handles::Hierarchy as TssHierarchy,
+        algorithm::HashingAlgorithm, resource_handles::Hierarchy as TssHierarchy,
         session_handles::AuthSession,
     },
-    structures::{
-        Auth, EccPoint, MaxBuffer, Public, PublicBuffer, PublicBuilder, PublicEccParametersBuilder,
-        SymmetricDefinition, SymmetricDefinitionObject,
-    },
+    structures::{Auth, MaxBuffer, Public},
 };
 use zeroize::Zeroizing;
 
@@ -466,100 +458,4 @@ impl From<Attempt> for TpmError {
             Attempt::Stale => Self::Reset,
         }
     }
-}
-
-/// The name of an object with SHA-256 (Part 1 section 16).
-fn name_of(public: &Public) -> Result<TpmName, TpmError> {
-    let marshalled = PublicBuffer::try_from(public.clone())
-        .and_then(|buffer| buffer.marshall())
-        .map_err(|error| describe("the parent's public part", error))?;
-    let area = marshalled.get(2..).unwrap_or_default();
-    Ok(TpmName::from_bytes(
-        &[&[0x00, 0x0b][..], &Sha256::digest(area)].concat(),
-    ))
-}
-
-fn connect(tcti: &str) -> Result<Context, TpmError> {
-    let bad = || TpmError::Tcti {
-        tcti: tcti.to_owned(),
-    };
-    // tss-esapi takes an empty configuration for its defaults, but not a misspelt one for an error.
-    let (name, configuration) = tcti.split_once(':').unwrap_or((tcti, ""));
-    let known = match name {
-        "device" => configuration.is_empty() || configuration.starts_with('/'),
-        "swtpm" | "mssim" => configuration
-            .split(',')
-            .all(|pair| pair.is_empty() || pair.starts_with("host=") || pair.starts_with("port=")),
-        "tabrmd" => true,
-        _ => false,
-    };
-    if !known {
-        return Err(bad());
-    }
-    let name = TctiNameConf::from_str(tcti).map_err(|_| bad())?;
-    Context::new(name).map_err(|_| TpmError::NoTpm {
-        tcti: tcti.to_owned(),
-    })
-}
-
-fn start_session(
-    context: &mut Context,
-    salt: Option<KeyHandle>,
-    kind: SessionType,
-) -> tss_esapi::Result<AuthSession> {
-    let session = context
-        .start_auth_session(
-            salt,
-            None,
-            None,
-            kind,
-            SymmetricDefinition::AES_128_CFB,
-            HashingAlgorithm::Sha256,
-        )?
-        .ok_or(tss_esapi::Error::WrapperError(
-            tss_esapi::WrapperErrorKind::WrongValueFromTpm,
-        ))?;
-    // Encryption of parameters is worth something only with a salt.
-    let encrypt = salt.is_some();
-    let (attributes, mask) = SessionAttributesBuilder::new()
-        .with_continue_session(true)
-        .with_decrypt(encrypt)
-        .with_encrypt(encrypt)
-        .build();
-    if let Err(error) = context.tr_sess_set_attributes(session, attributes, mask) {
-        flush_session(context, session);
-        return Err(error);
-    }
-    Ok(session)
-}
-
-pub(super) fn flush_session(context: &mut Context, session: AuthSession) {
-    let _ = context.flush_context(tss_esapi::handles::SessionHandle::from(session).into());
-}
-
-/// TCG EK Credential Profile section B.4.5, for the storage hierarchies: the template H-2.
-fn h2_template() -> tss_esapi::Result<Public> {
-    PublicBuilder::new()
-        .with_public_algorithm(PublicAlgorithm::Ecc)
-        .with_name_hashing_algorithm(HashingAlgorithm::Sha256)
-        .with_object_attributes(
-            ObjectAttributesBuilder::new()
-                .with_fixed_tpm(true)
-                .with_fixed_parent(true)
-                .with_sensitive_data_origin(true)
-                .with_user_with_auth(true)
-                .with_no_da(true)
-                .with_restricted(true)
-                .with_decrypt(true)
-                .build()?,
-        )
-        .with_ecc_parameters(
-            PublicEccParametersBuilder::new_restricted_decryption_key(
-                SymmetricDefinitionObject::AES_128_CFB,
-                EccCurve::NistP256,
-            )
-            .build()?,
-        )
-        .with_ecc_unique_identifier(EccPoint::default())
-        .build()
 }

@@ -28,6 +28,8 @@ mod device;
 #[cfg(feature = "tpm")]
 mod error;
 #[cfg(feature = "tpm")]
+mod esys;
+#[cfg(feature = "tpm")]
 mod key;
 #[cfg(feature = "tpm")]
 mod leftovers;
