@@ -96,9 +96,9 @@ fn derive_and_verify() -> Outcome<(f64, f64)> {
         [sha2::digest::generic_array::GenericArray::default()],
     );
     let ratio = interleaved(
-        4000,
+        30_000,
         || {
-            for _ in 0..50 {
+            for _ in 0..10 {
                 let expected = OneTimeKey::derive(
                     &profile,
                     Purpose::ApiKey,
@@ -112,7 +112,7 @@ fn derive_and_verify() -> Outcome<(f64, f64)> {
             }
         },
         || {
-            for _ in 0..50 * compressions {
+            for _ in 0..10 * compressions {
                 sha2::compress256(black_box(&mut state), black_box(&block));
             }
         },

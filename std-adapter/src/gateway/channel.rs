@@ -5,7 +5,7 @@ use crate::proof::{Settings, fingerprint};
 use chanbind_core::{
     exporter::{Exporter, ExporterError},
     kdf::DeriveError,
-    token::{ClientId, KeyingMaterial, OneTimeKey, Purpose},
+    token::{ClientId, KeyingMaterial, OneTimeKey, Purpose, api_key},
 };
 use std::{
     collections::VecDeque,
@@ -36,7 +36,7 @@ pub(super) struct ClientOnChannel {
     id: Arc<str>,
     layer: u64,
     known: bool,
-    api_key: OnceCell<OneTimeKey>,
+    api_key: OnceCell<api_key::Expected>,
     signing: OnceCell<OneTimeKey>,
     encryption: OnceCell<OneTimeKey>,
 }
@@ -106,9 +106,19 @@ impl ClientOnChannel {
         &self.id
     }
 
-    /// The key for `purpose`, if it is derived.
-    pub(super) fn key(&self, purpose: Purpose) -> Option<&OneTimeKey> {
-        self.cell(purpose).get()
+    /// The API key that is expected, if it is derived.
+    pub(super) fn api_key(&self) -> Option<&api_key::Expected> {
+        self.api_key.get()
+    }
+
+    /// The key that signs, if it is derived.
+    pub(super) fn signing(&self) -> Option<&OneTimeKey> {
+        self.signing.get()
+    }
+
+    /// The key that encrypts, if it is derived.
+    pub(super) fn encryption(&self) -> Option<&OneTimeKey> {
+        self.encryption.get()
     }
 
     /// Derives the key for `purpose`, at the first call.
@@ -119,32 +129,39 @@ impl ClientOnChannel {
         registry: &Registry,
         settings: &Settings,
     ) -> Result<(), KeyError> {
-        let derived = self.cell(purpose).get_or_try_init(|| async {
-            let client = ClientId::new(&self.id).map_err(|_| KeyError::Client)?;
-            let material = settings
-                .profile
-                .keying_material(&channel.exporter(), purpose, client)
-                .map_err(KeyError::Exporter)?;
-            let key = derive(settings, &material, registry.find(&self.id).0).await?;
-            tracing::debug!(
-                client = &*self.id,
-                known = self.known,
-                ?purpose,
-                ekm = fingerprint(material.as_bytes()),
-                key = fingerprint(key.as_bytes()),
-                "one-time key derived"
-            );
-            Ok(key)
-        });
-        derived.await.map(|_| ())
+        let derive = || self.derive_now(purpose, channel, registry, settings);
+        match purpose {
+            Purpose::ApiKey => {
+                let expected = || async { Ok(api_key::Expected::new(&derive().await?)) };
+                self.api_key.get_or_try_init(expected).await.map(|_| ())
+            }
+            Purpose::Signing => self.signing.get_or_try_init(derive).await.map(|_| ()),
+            Purpose::Encryption => self.encryption.get_or_try_init(derive).await.map(|_| ()),
+        }
     }
 
-    fn cell(&self, purpose: Purpose) -> &OnceCell<OneTimeKey> {
-        match purpose {
-            Purpose::ApiKey => &self.api_key,
-            Purpose::Signing => &self.signing,
-            Purpose::Encryption => &self.encryption,
-        }
+    async fn derive_now(
+        &self,
+        purpose: Purpose,
+        channel: &Channel,
+        registry: &Registry,
+        settings: &Settings,
+    ) -> Result<OneTimeKey, KeyError> {
+        let client = ClientId::new(&self.id).map_err(|_| KeyError::Client)?;
+        let material = settings
+            .profile
+            .keying_material(&channel.exporter(), purpose, client)
+            .map_err(KeyError::Exporter)?;
+        let key = derive(settings, &material, registry.find(&self.id).0).await?;
+        tracing::debug!(
+            client = &*self.id,
+            known = self.known,
+            ?purpose,
+            ekm = fingerprint(material.as_bytes()),
+            key = fingerprint(key.as_bytes()),
+            "one-time key derived"
+        );
+        Ok(key)
     }
 }
 

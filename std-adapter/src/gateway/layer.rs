@@ -12,7 +12,7 @@ use axum::{
     },
 };
 use chanbind_core::token::{
-    self, Policy, Purpose, TokenError, Uniqueness, api_key,
+    self, Policy, Purpose, TokenError, Uniqueness,
     jws::{self, Verified},
     nested, scratch_len,
 };
@@ -271,16 +271,15 @@ impl Shared {
         presented: &Presented<'_>,
         client: &ClientOnChannel,
     ) -> Result<Option<Identity>, Refusal> {
-        let keys = |purpose| client.key(purpose);
         let verified = match presented.form {
             Form::ApiKey => {
-                let Some(expected) = keys(Purpose::ApiKey) else {
+                let Some(expected) = client.api_key() else {
                     return Ok(None);
                 };
-                api_key::verify(expected, presented.value).map(|()| None)
+                expected.verify(presented.value).map(|()| None)
             }
             Form::Jws => {
-                let Some(signing) = keys(Purpose::Signing) else {
+                let Some(signing) = client.signing() else {
                     return Ok(None);
                 };
                 self.token(
@@ -293,8 +292,7 @@ impl Shared {
                 .map(Some)
             }
             Form::Nested => {
-                let (Some(signing), Some(encryption)) =
-                    (keys(Purpose::Signing), keys(Purpose::Encryption))
+                let (Some(signing), Some(encryption)) = (client.signing(), client.encryption())
                 else {
                     return Ok(None);
                 };

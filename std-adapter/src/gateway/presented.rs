@@ -35,9 +35,26 @@ impl<'h> Presented<'h> {
         headers: &'h HeaderMap,
         settings: &Settings,
     ) -> Result<Option<Self>, Malformed> {
-        let client = single(headers, &settings.client_header)?;
-        let key = single(headers, &settings.key_header)?;
-        let bearer = single(headers, &AUTHORIZATION)?.and_then(bearer);
+        // One pass over the few headers of a request is quicker than a look-up of each.
+        let (mut client, mut key, mut authorization) = (None, None, None);
+        for (name, value) in headers {
+            let place = if *name == settings.client_header {
+                &mut client
+            } else if *name == settings.key_header {
+                &mut key
+            } else if *name == AUTHORIZATION {
+                &mut authorization
+            } else {
+                continue;
+            };
+            let text = value
+                .to_str()
+                .map_err(|_| Malformed::NotText(name.clone()))?;
+            if place.replace(text).is_some() {
+                return Err(Malformed::Twice(name.clone()));
+            }
+        }
+        let bearer = authorization.and_then(bearer);
         let (form, value, key_id) = match (key, bearer) {
             (None, None) => return Ok(None),
             (Some(_), Some(_)) => return Err(Malformed::TwoProofs),
@@ -96,20 +113,6 @@ fn bearer(authorization: &str) -> Option<&str> {
     scheme
         .eq_ignore_ascii_case("Bearer")
         .then(|| token.trim_start_matches(' '))
-}
-
-fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Malformed> {
-    let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
-        return Err(Malformed::Twice(name.clone()));
-    }
-    value
-        .to_str()
-        .map(Some)
-        .map_err(|_| Malformed::NotText(name.clone()))
 }
 
 impl fmt::Display for Malformed {
