@@ -30,6 +30,10 @@ pub(super) fn for_each_member(
     const MALFORMED: TokenError = TokenError::Malformed(Malformed::Json);
     // picojson takes bytes as they are: what is handed on as text must be UTF-8.
     core::str::from_utf8(json).map_err(|_| MALFORMED)?;
+    // It also lets halves of surrogate pairs stand apart, and other readers would then see another text.
+    if !surrogates_are_paired(json) {
+        return Err(MALFORMED);
+    }
     let mut parser = SliceParser::with_buffer_from_slice(json, unescaped);
     if !matches!(parser.next_event(), Ok(Event::StartObject)) {
         return Err(MALFORMED);
@@ -77,6 +81,34 @@ pub(super) fn for_each_member(
         Ok(Event::EndDocument) => Ok(()),
         _ => Err(MALFORMED),
     }
+}
+
+/// Whether every escaped high surrogate has its low one directly behind it, and no low one stands alone (RFC 8259 section 8.2).
+fn surrogates_are_paired(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|&byte| byte == b'\\') {
+        rest = rest.get(at..).unwrap_or_default();
+        match escaped_unit(rest) {
+            Some(0xd800..=0xdbff) => {
+                let next = rest.get(6..).unwrap_or_default();
+                if !matches!(escaped_unit(next), Some(0xdc00..=0xdfff)) {
+                    return false;
+                }
+                rest = next.get(6..).unwrap_or_default();
+            }
+            Some(0xdc00..=0xdfff) => return false,
+            // Past the backslash and what it escapes, so that an escaped backslash begins nothing.
+            _ => rest = rest.get(2..).unwrap_or_default(),
+        }
+    }
+    true
+}
+
+/// The number of an escape `\uXXXX` at the front.
+fn escaped_unit(json: &[u8]) -> Option<u16> {
+    let digits = json.strip_prefix(b"\\u")?.get(..4)?;
+    let digits = core::str::from_utf8(digits).ok()?;
+    u16::from_str_radix(digits, 16).ok()
 }
 
 /// A member name, as far as any name matters here: longer ones match nothing.

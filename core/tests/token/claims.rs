@@ -93,6 +93,34 @@ fn time_claims() {
 }
 
 #[test]
+fn surrogates_stand_in_pairs() {
+    for (text, holds) in [
+        (r"\ud83d\ude00", true),
+        (r"\uD83D\uDE00x", true),
+        (r"\\ud83d", true),
+        (r"\ud83d", false),
+        (r"\ude00", false),
+        (r"\ud83d.\ude00", false),
+        (r"\ud83d\tde00", false),
+        (r"\ud83d\ud83d\ude00", false),
+        (r"\ud83d\u0041", false),
+        (r"\ud83dude00", false),
+    ] {
+        let payload = format!(r#"{{"jti":"{text}"}}"#);
+        assert_eq!(
+            verify_payload(&payload, &Policy::default()).is_ok(),
+            holds,
+            "{text}"
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&payload).is_ok(),
+            holds,
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_token_can_be_tied_to_one_request() {
     let policy = Policy {
         issuer: Some("issuer"),
