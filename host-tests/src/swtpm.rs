@@ -180,7 +180,11 @@ fn wait_until_up(child: &mut Child, port: u16) -> io::Result<()> {
         }
         // The control port: the data port serves one client at a time, and a look would be one.
         if TcpStream::connect(("127.0.0.1", port.saturating_add(1))).is_ok() {
-            return Ok(());
+            // If that was somebody else's port, this swtpm is about to end for want of it.
+            thread::sleep(Duration::from_millis(20));
+            if child.try_wait()?.is_none() {
+                return Ok(());
+            }
         }
         thread::sleep(Duration::from_millis(10));
     }

@@ -4,7 +4,7 @@ use crate::{port, swtpm};
 use std::{
     collections::HashMap,
     io::{self, Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Shutdown, TcpStream},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -37,9 +37,9 @@ impl TpmLine {
     /// As the system says.
     pub fn to(tpm_port: u16) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let port = port::neighbours()?;
-        for (offset, is_data) in [(0, true), (1, false)] {
-            let listener = TcpListener::bind(("127.0.0.1", port.saturating_add(offset)))?;
+        let (data, control) = port::listeners()?;
+        let port = data.local_addr()?.port();
+        for (offset, listener, is_data) in [(0, data, true), (1, control, false)] {
             let target = tpm_port.saturating_add(offset);
             let shared = Arc::clone(&shared);
             thread::spawn(move || {

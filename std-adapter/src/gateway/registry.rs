@@ -69,7 +69,7 @@ enum Decoy {
     /// One of the clients' keys in the TPM, by the unknown id, so that unknown ids spread over the TPM's slots as known ones
     /// do. Its answer does not count.
     #[cfg(feature = "tpm")]
-    Tpm(Vec<ClientKey>, RandomState),
+    Tpm(ClientKey, Vec<ClientKey>, RandomState),
 }
 
 impl Registry {
@@ -99,7 +99,11 @@ impl Registry {
         }
         let decoy = match first {
             #[cfg(feature = "tpm")]
-            Kind::Tpm { .. } => Decoy::Tpm(clients.values().cloned().collect(), RandomState::new()),
+            Kind::Tpm { .. } => {
+                let keys: Vec<_> = clients.values().cloned().collect();
+                let first = keys.first().cloned().ok_or(RegistryError::Empty)?;
+                Decoy::Tpm(first, keys, RandomState::new())
+            }
             Kind::Secret => {
                 let mut key = Zeroizing::new([0; 32]);
                 getrandom::fill(key.as_mut_slice())
@@ -163,14 +167,20 @@ impl Registry {
 }
 
 impl Decoy {
+    #[cfg_attr(
+        not(feature = "tpm"),
+        expect(
+            unused_variables,
+            reason = "a decoy in software is the same for every id"
+        )
+    )]
     fn of(&self, client: &str) -> &ClientKey {
         match self {
             Self::Secret(key) => key,
             #[cfg(feature = "tpm")]
-            Self::Tpm(keys, hasher) => {
+            Self::Tpm(first, keys, hasher) => {
                 let hash = usize::try_from(hasher.hash_one(client) >> 32).unwrap_or(0);
-                // A registry without clients is none, so there is a key.
-                &keys[hash % keys.len()]
+                keys.get(hash % keys.len().max(1)).unwrap_or(first)
             }
         }
     }
