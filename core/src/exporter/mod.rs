@@ -14,7 +14,7 @@
 
 mod secret;
 
-pub use secret::ExporterSecret;
+pub use secret::{ExporterSecret, MAX_LABEL};
 
 use core::fmt;
 
@@ -123,7 +123,7 @@ impl fmt::Display for ExporterError {
             Self::LabelTooLong { actual } => write!(
                 f,
                 "the exporter label has {actual} bytes: use at most {}",
-                secret::MAX_LABEL
+                MAX_LABEL
             ),
             Self::ContextTooLong { actual } => write!(
                 f,

@@ -4,8 +4,8 @@ use core::fmt;
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256, Sha384};
 
-/// `HkdfLabel.label` holds 255 bytes, six of them `"tls13 "` (RFC 8446 section 7.1).
-pub(super) const MAX_LABEL: usize = 249;
+/// The longest exporter label of TLS 1.3: `HkdfLabel.label` holds 255 bytes, six of them `"tls13 "` (RFC 8446 section 7.1).
+pub const MAX_LABEL: usize = 249;
 
 /// The exporter secret of a TLS 1.3 connection: what is left to do of the key schedule (RFC 8446 and 9846, section 7.5).
 ///

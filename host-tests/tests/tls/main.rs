@@ -27,7 +27,7 @@ fn configs() -> (ClientConfig, ServerConfig) {
 }
 
 /// The same, but for TLS 1.2, which only somebody else's configuration speaks.
-fn tls12(client: &ClientConfig, server: &ServerConfig) -> (ClientConfig, ServerConfig) {
+fn tls12(server: &ServerConfig) -> (ClientConfig, ServerConfig) {
     let provider = || Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let versions = &[&rustls::version::TLS12];
     let builder = ClientConfig::builder_with_provider(provider())
@@ -45,7 +45,6 @@ fn tls12(client: &ClientConfig, server: &ServerConfig) -> (ClientConfig, ServerC
         .with_no_client_auth()
         .with_cert_resolver(server.cert_resolver.clone());
     new_server.require_ems = true;
-    let _ = client;
     (new_client, new_server)
 }
 
@@ -206,7 +205,7 @@ fn nothing_before_the_handshake_is_complete() {
 #[test]
 fn a_tls_1_2_peer() {
     let (client, server) = configs();
-    let (old_client, old_server) = tls12(&client, &server);
+    let (old_client, old_server) = tls12(&server);
     assert!(
         Pair::new((client, old_server)).finish().is_err(),
         "our client takes no TLS 1.2 server"
@@ -219,8 +218,8 @@ fn a_tls_1_2_peer() {
 
 #[test]
 fn tls_1_2_exports_on_the_callers_word_only() {
-    let (client, server) = configs();
-    let pair = Pair::new(tls12(&client, &server)).finish().unwrap();
+    let (_, server) = configs();
+    let pair = Pair::new(tls12(&server)).finish().unwrap();
     let refused = RustlsExporter::new(&pair.client);
     assert_eq!(export(&refused, None), Err(ExporterError::NotUnique));
     assert_eq!(

@@ -1,4 +1,4 @@
-use chanbind_core::exporter::{Exporter, ExporterError, Protocol};
+use chanbind_core::exporter::{Exporter, ExporterError, MAX_LABEL, Protocol};
 use rustls::{ConnectionCommon, ProtocolVersion, SideData, SupportedCipherSuite};
 use std::fmt;
 use zeroize::Zeroize;
@@ -108,5 +108,3 @@ impl<Side> fmt::Debug for RustlsExporter<'_, Side> {
         f.write_str("RustlsExporter")
     }
 }
-
-const MAX_LABEL: usize = 249;
