@@ -8,7 +8,8 @@
 //! - [`exporter`]: what a channel offers, keying material for a label and a context;
 //! - [`binding`]: channel bindings, and one value of them for each side;
 //! - [`kdf`]: key derivation over a PRF that may live in a TPM;
-//! - [`token`]: the one-time password that comes of it, made and verified.
+//! - [`token`]: the one-time password that comes of it, made and verified;
+//! - [`crypto`] and [`wire`]: what the formats stand on, and what the crates for TPMs and boards use too.
 //!
 //! # A one-time password, both ends
 //!
@@ -56,8 +57,8 @@
 )]
 
 pub mod binding;
-mod crypto;
+pub mod crypto;
 pub mod exporter;
 pub mod kdf;
 pub mod token;
-mod wire;
+pub mod wire;

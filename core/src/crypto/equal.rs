@@ -4,7 +4,8 @@ use zeroize::optimization_barrier;
 /// Whether two strings of bytes are the same, in a time that tells their lengths only.
 ///
 /// All differences are gathered first and looked at once; `subtle` would look at each byte by itself.
-pub(crate) fn equal(one: &[u8], other: &[u8]) -> bool {
+#[must_use]
+pub fn equal(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;
     }

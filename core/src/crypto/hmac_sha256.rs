@@ -4,26 +4,28 @@
 //! wiped. This one takes what is left of a block in one piece, and leaves no key behind.
 
 use super::wipe;
+use core::fmt;
 use sha2::{
     compress256,
     digest::{consts::U64, generic_array::GenericArray},
 };
 use zeroize::optimization_barrier;
 
-pub(crate) const LEN: usize = 32;
+const LEN: usize = 32;
 const BLOCK_LEN: usize = 64;
 
 type Block = GenericArray<u8, U64>;
 
 /// A key that has been absorbed: two compressions that every message then saves. Wiped when dropped.
-pub(crate) struct HmacSha256State {
+pub struct HmacSha256State {
     inner: [u32; 8],
     outer: [u32; 8],
 }
 
 impl HmacSha256State {
     /// A key of any length; one over 64 bytes is hashed first.
-    pub(crate) fn new(key: &[u8]) -> Self {
+    #[must_use]
+    pub fn new(key: &[u8]) -> Self {
         let mut block = Block::default();
         if key.len() > BLOCK_LEN {
             let mut hashed = sha256(key);
@@ -45,8 +47,9 @@ impl HmacSha256State {
     }
 
     /// The HMAC of the parts, one behind the other.
+    #[must_use]
     #[inline]
-    pub(crate) fn mac<'p>(&self, parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; LEN] {
+    pub fn mac<'p>(&self, parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; LEN] {
         self.outer(hash(self.inner, BLOCK_LEN, parts))
     }
 
@@ -154,6 +157,12 @@ impl Message {
     }
 }
 
+impl fmt::Debug for HmacSha256State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HmacSha256State(hidden)")
+    }
+}
+
 impl Drop for HmacSha256State {
     fn drop(&mut self) {
         self.inner.fill(0);
@@ -163,8 +172,14 @@ impl Drop for HmacSha256State {
 }
 
 /// SHA-256 of bytes that are short, as a rule.
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; LEN] {
-    digest(hash(INITIAL, 0, [bytes]))
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; LEN] {
+    hash_parts([bytes])
+}
+
+/// SHA-256 of the parts, one behind the other.
+pub(crate) fn hash_parts<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; LEN] {
+    digest(hash(INITIAL, 0, parts))
 }
 
 /// Hashes the parts on from a state that has taken `before` bytes in whole blocks.

@@ -1,9 +1,14 @@
-//! The few primitives that this crate has of its own, where a library's is too slow or cannot be wiped.
+//! The few primitives that this crate has of its own, where a library's is too slow or cannot be wiped. The crates for TPMs and
+//! boards use them too, so that a firmware links each once.
 
 mod equal;
 mod hmac_sha256;
+mod tpm_kdf;
 mod wiped;
 
-pub(crate) use equal::equal;
-pub(crate) use hmac_sha256::{HmacSha256State, hkdf_expand, sha256};
-pub(crate) use wiped::{Wiped, wipe};
+pub use equal::equal;
+pub use hmac_sha256::{HmacSha256State, sha256};
+pub use tpm_kdf::{kdfa, kdfe};
+pub use wiped::{Wiped, wipe};
+
+pub(crate) use hmac_sha256::hkdf_expand;

@@ -1,11 +1,16 @@
-use core::ops::{Deref, DerefMut};
+use core::{
+    fmt,
+    ops::{Deref, DerefMut},
+};
 use zeroize::optimization_barrier;
 
 /// Bytes that are wiped when dropped: all at once, where `Zeroizing` writes them one by one.
-pub(crate) struct Wiped<const N: usize>([u8; N]);
+pub struct Wiped<const N: usize>([u8; N]);
 
 impl<const N: usize> Wiped<N> {
-    pub(crate) fn new(bytes: [u8; N]) -> Self {
+    /// Takes the bytes; what they were copied from is the caller's to wipe.
+    #[must_use]
+    pub fn new(bytes: [u8; N]) -> Self {
         Self(bytes)
     }
 }
@@ -30,6 +35,12 @@ impl<const N: usize> DerefMut for Wiped<N> {
     }
 }
 
+impl<const N: usize> fmt::Debug for Wiped<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wiped(hidden)")
+    }
+}
+
 impl<const N: usize> Drop for Wiped<N> {
     fn drop(&mut self) {
         wipe(&mut self.0);
@@ -37,7 +48,7 @@ impl<const N: usize> Drop for Wiped<N> {
 }
 
 /// Overwrites with zeroes, and keeps the compiler from leaving that out.
-pub(crate) fn wipe(bytes: &mut [u8]) {
+pub fn wipe(bytes: &mut [u8]) {
     bytes.fill(0);
     optimization_barrier(bytes);
 }

@@ -1,15 +1,15 @@
-//! One reader and one writer over byte slices, used by every format of this crate. Nothing here panics.
+//! One reader and one writer over byte slices, big-endian as TLS and TPM are. Nothing here panics.
 
 mod reader;
 mod writer;
 
-pub(crate) use reader::Reader;
-pub(crate) use writer::Writer;
+pub use reader::Reader;
+pub use writer::Writer;
 
 /// The bytes end before the value does, or a length does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Truncated;
+pub struct Truncated;
 
-/// The caller's buffer is shorter than the value.
+/// The caller's buffer is shorter than the value, or the value is longer than its length field can say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Full;
+pub struct Full;

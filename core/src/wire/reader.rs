@@ -1,34 +1,88 @@
 use super::Truncated;
 
 /// Takes values from the front of a slice.
-#[derive(Clone, Copy)]
-pub(crate) struct Reader<'a> {
+#[derive(Debug, Clone, Copy)]
+pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    /// From the first byte on.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether everything has been taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], Truncated> {
+    /// What has not been taken yet.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The next `len` bytes.
+    ///
+    /// # Errors
+    /// [`Truncated`]; nothing is taken then.
+    pub fn take(&mut self, len: usize) -> Result<&'a [u8], Truncated> {
         let (head, tail) = self.rest.split_at_checked(len).ok_or(Truncated)?;
         self.rest = tail;
         Ok(head)
     }
 
-    pub(crate) fn u8(&mut self) -> Result<u8, Truncated> {
-        let (&first, tail) = self.rest.split_first().ok_or(Truncated)?;
+    /// The next `N` bytes.
+    ///
+    /// # Errors
+    /// [`Truncated`]; nothing is taken then.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Truncated> {
+        let (head, tail) = self.rest.split_first_chunk().ok_or(Truncated)?;
         self.rest = tail;
-        Ok(first)
+        Ok(*head)
+    }
+
+    /// One byte.
+    ///
+    /// # Errors
+    /// [`Truncated`]
+    pub fn u8(&mut self) -> Result<u8, Truncated> {
+        self.array().map(u8::from_be_bytes)
+    }
+
+    /// Two bytes, big-endian.
+    ///
+    /// # Errors
+    /// [`Truncated`]
+    pub fn u16(&mut self) -> Result<u16, Truncated> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    /// Four bytes, big-endian.
+    ///
+    /// # Errors
+    /// [`Truncated`]
+    pub fn u32(&mut self) -> Result<u32, Truncated> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    /// Bytes behind their length of two bytes: a TPM2B.
+    ///
+    /// # Errors
+    /// [`Truncated`]
+    pub fn sized16(&mut self) -> Result<&'a [u8], Truncated> {
+        let len = self.u16()?;
+        self.take(usize::from(len))
     }
 
     /// One DER element with a single-byte tag: its tag and contents (X.690 section 8.1, definite and minimal lengths only).
-    pub(crate) fn der(&mut self) -> Result<(u8, &'a [u8]), Truncated> {
+    ///
+    /// # Errors
+    /// [`Truncated`], also for lengths in another form.
+    pub fn der(&mut self) -> Result<(u8, &'a [u8]), Truncated> {
         let tag = self.u8()?;
         let first = self.u8()?;
         let len = match first {

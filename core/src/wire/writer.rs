@@ -1,17 +1,36 @@
 use super::Full;
 
 /// Appends values to a caller's buffer.
-pub(crate) struct Writer<'a> {
+#[derive(Debug)]
+pub struct Writer<'a> {
     out: &'a mut [u8],
     len: usize,
 }
 
 impl<'a> Writer<'a> {
-    pub(crate) fn new(out: &'a mut [u8]) -> Self {
+    /// From the buffer's first byte on.
+    #[must_use]
+    pub fn new(out: &'a mut [u8]) -> Self {
         Self { out, len: 0 }
     }
 
-    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+    /// How many bytes have been written.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing has been written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// [`Full`]; nothing is written then.
+    pub fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
         let end = self.len.checked_add(bytes.len()).ok_or(Full)?;
         self.out
             .get_mut(self.len..end)
@@ -21,8 +40,42 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Appends one byte.
+    ///
+    /// # Errors
+    /// [`Full`]
+    pub fn u8(&mut self, value: u8) -> Result<(), Full> {
+        self.put(&[value])
+    }
+
+    /// Appends two bytes, big-endian.
+    ///
+    /// # Errors
+    /// [`Full`]
+    pub fn u16(&mut self, value: u16) -> Result<(), Full> {
+        self.put(&value.to_be_bytes())
+    }
+
+    /// Appends four bytes, big-endian.
+    ///
+    /// # Errors
+    /// [`Full`]
+    pub fn u32(&mut self, value: u32) -> Result<(), Full> {
+        self.put(&value.to_be_bytes())
+    }
+
+    /// Appends bytes behind their length of two bytes: a TPM2B.
+    ///
+    /// # Errors
+    /// [`Full`], also for more than 65,535 bytes.
+    pub fn sized16(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        self.u16(u16::try_from(bytes.len()).map_err(|_| Full)?)?;
+        self.put(bytes)
+    }
+
     /// What has been written.
-    pub(crate) fn finish(self) -> &'a mut [u8] {
+    #[must_use]
+    pub fn finish(self) -> &'a mut [u8] {
         let len = self.len;
         self.out.get_mut(..len).unwrap_or_default()
     }

@@ -7,13 +7,12 @@ use aes::{
     Aes128,
     cipher::{AsyncStreamCipher, KeyIvInit},
 };
-use hmac::{Hmac, Mac};
+use chanbind_core::crypto::{HmacSha256State, kdfa, kdfe};
 use p256::{
     EncodedPoint, PublicKey, SecretKey,
     ecdh::diffie_hellman,
     elliptic_curve::sec1::{FromEncodedPoint, ToEncodedPoint},
 };
-use sha2::{Digest, Sha256};
 use tss_esapi::structures::{EncryptedSecret, Private, Public};
 use zeroize::Zeroizing;
 
@@ -38,66 +37,22 @@ pub(super) fn wrap(
     };
 
     let shared = diffie_hellman(ephemeral.to_nonzero_scalar(), parent.as_affine());
-    let seed = kdfe(shared.raw_secret_bytes(), b"DUPLICATE", ex, &x);
+    let seed = HmacSha256State::new(&*kdfe(shared.raw_secret_bytes(), b"DUPLICATE", ex, &x));
     let mut encrypted = sensitive.to_vec();
-    let symmetric_key = kdfa(&*seed, b"STORAGE", name, 16)?;
-    cfb_mode::Encryptor::<Aes128>::new_from_slices(&symmetric_key, &[0; 16])
+    let symmetric_key = kdfa(&seed, b"STORAGE", name, &[], 128);
+    let symmetric_key = symmetric_key.get(..16).unwrap_or_default();
+    cfb_mode::Encryptor::<Aes128>::new_from_slices(symmetric_key, &[0; 16])
         .map_err(|_| stack("AES-128-CFB"))?
         .encrypt(&mut encrypted);
-    let hmac_key = kdfa(&*seed, b"INTEGRITY", &[], 32)?;
-    let mut integrity = hmac(&hmac_key)?;
-    integrity.update(&encrypted);
-    integrity.update(name);
+    let integrity_key = kdfa(&seed, b"INTEGRITY", &[], &[], 256);
+    let integrity = HmacSha256State::new(&*integrity_key).mac([encrypted.as_slice(), name]);
 
-    let duplicate = [&[0, 32][..], &integrity.finalize().into_bytes(), &encrypted].concat();
+    let duplicate = [&[0, 32][..], &integrity, &encrypted].concat();
     let secret = [&[0, 32][..], ex, &[0, 32], ey].concat();
     Ok((
         Private::try_from(duplicate).map_err(|error| stack(&error.to_string()))?,
         EncryptedSecret::try_from(secret).map_err(|error| stack(&error.to_string()))?,
     ))
-}
-
-/// KDFe of Part 1 section 11.4.10.3, for 256 bits of SHA-256.
-fn kdfe(shared: &[u8], label: &[u8], party_u: &[u8], party_v: &[u8]) -> Zeroizing<[u8; 32]> {
-    let mut hash = Sha256::new();
-    for part in [
-        &1u32.to_be_bytes()[..],
-        shared,
-        label,
-        &[0],
-        party_u,
-        party_v,
-    ] {
-        hash.update(part);
-    }
-    Zeroizing::new(hash.finalize().into())
-}
-
-/// KDFa of Part 1 section 11.4.10.2, for at most 256 bits of SHA-256 and without a second context.
-fn kdfa(
-    key: &[u8],
-    label: &[u8],
-    context: &[u8],
-    len: usize,
-) -> Result<Zeroizing<Vec<u8>>, TpmError> {
-    let bits = u32::try_from(len * 8).map_err(|_| stack("KDFa"))?;
-    let mut mac = hmac(key)?;
-    for part in [
-        &1u32.to_be_bytes()[..],
-        label,
-        &[0],
-        context,
-        &bits.to_be_bytes(),
-    ] {
-        mac.update(part);
-    }
-    let mut derived = mac.finalize().into_bytes().to_vec();
-    derived.truncate(len);
-    Ok(Zeroizing::new(derived))
-}
-
-fn hmac(key: &[u8]) -> Result<Hmac<Sha256>, TpmError> {
-    Hmac::new_from_slice(key).map_err(|_| stack("HMAC"))
 }
 
 fn ephemeral_key() -> Result<SecretKey, TpmError> {

@@ -1,0 +1,44 @@
+//! The key derivation functions of TPM 2.0 Part 1 section 11.4.10, with SHA-256 and for at most one block of it.
+
+use super::{HmacSha256State, Wiped, hmac_sha256::hash_parts};
+
+const COUNTER: [u8; 4] = 1u32.to_be_bytes();
+const SEPARATOR: [u8; 1] = [0];
+
+/// KDFa (TPM 2.0 Part 1 section 11.4.10.2): SP 800-108 counter mode with HMAC-SHA-256, here for 256 bits. A caller that needs
+/// `bits` of fewer takes the front, and says so, for the number is part of what is hashed.
+///
+/// `label` comes without its terminating zero.
+#[must_use]
+pub fn kdfa(
+    key: &HmacSha256State,
+    label: &[u8],
+    context_u: &[u8],
+    context_v: &[u8],
+    bits: u32,
+) -> Wiped<32> {
+    Wiped::new(key.mac([
+        COUNTER.as_slice(),
+        label,
+        &SEPARATOR,
+        context_u,
+        context_v,
+        &bits.to_be_bytes(),
+    ]))
+}
+
+/// KDFe (TPM 2.0 Part 1 section 11.4.10.3): SP 800-56A's one-step derivation with SHA-256, for 256 bits.
+///
+/// `shared` is the x coordinate of the shared point, `party_u` and `party_v` those of the ephemeral and the static key. `label`
+/// comes without its terminating zero.
+#[must_use]
+pub fn kdfe(shared: &[u8], label: &[u8], party_u: &[u8], party_v: &[u8]) -> Wiped<32> {
+    Wiped::new(hash_parts([
+        COUNTER.as_slice(),
+        shared,
+        label,
+        &SEPARATOR,
+        party_u,
+        party_v,
+    ]))
+}
