@@ -10,7 +10,7 @@ pub struct Wiped<const N: usize>([u8; N]);
 impl<const N: usize> Wiped<N> {
     /// Takes the bytes; what they were copied from is the caller's to wipe.
     #[must_use]
-    pub fn new(bytes: [u8; N]) -> Self {
+    pub const fn new(bytes: [u8; N]) -> Self {
         Self(bytes)
     }
 }

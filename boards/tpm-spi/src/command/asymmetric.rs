@@ -1,0 +1,123 @@
+use super::{AlgorithmId, Command, CommandCode, Entities, Entity, Handle, one, types::coordinate};
+use chanbind_core::wire::{Full, Reader, Truncated, Writer};
+
+/// A point of P-256, big-endian coordinates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EccPoint {
+    /// The x coordinate.
+    pub x: [u8; 32],
+    /// The y coordinate.
+    pub y: [u8; 32],
+}
+
+impl EccPoint {
+    pub(crate) fn write(&self, out: &mut Writer<'_>) -> Result<(), Full> {
+        out.sized16(&self.x)?;
+        out.sized16(&self.y)
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Truncated> {
+        Ok(Self {
+            x: coordinate(reader)?,
+            y: coordinate(reader)?,
+        })
+    }
+}
+
+/// TPM2_ECDH_ZGen (Part 3 section 14.5): the point that a key in the chip shares with a public one.
+#[derive(Debug)]
+pub struct EcdhZGen<'a> {
+    /// An unrestricted decryption key on P-256, whose authorization is needed.
+    pub key: &'a Entity,
+    /// The public key of the other side.
+    pub point: EccPoint,
+}
+
+impl Command for EcdhZGen<'_> {
+    const CODE: CommandCode = CommandCode::ECDH_Z_GEN;
+    const AUTHORIZATIONS: usize = 1;
+    const ENCRYPTS_COMMAND: bool = true;
+    const ENCRYPTS_RESPONSE: bool = true;
+    type Response<'r> = EccPoint;
+
+    fn entities(&self) -> Entities<'_> {
+        one(self.key)
+    }
+
+    fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {
+        out.u16(POINT_LEN)?;
+        self.point.write(out)
+    }
+
+    fn response<'r>(
+        &self,
+        _: Handle,
+        parameters: &mut Reader<'r>,
+    ) -> Result<Self::Response<'r>, Truncated> {
+        EccPoint::read(&mut Reader::new(parameters.sized16()?))
+    }
+}
+
+/// TPMS_ECC_POINT on P-256.
+pub(super) const POINT_LEN: u16 = 68;
+
+/// TPM2_Sign (Part 3 section 20.2), ECDSA on P-256 over a SHA-256 digest, with a key that is not restricted.
+#[derive(Debug)]
+pub struct Sign<'a> {
+    /// The key, whose authorization is needed.
+    pub key: &'a Entity,
+    /// SHA-256 of what is to be signed.
+    pub digest: &'a [u8; 32],
+}
+
+/// An ECDSA signature on P-256, big-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signature {
+    /// The first half.
+    pub r: [u8; 32],
+    /// The second half.
+    pub s: [u8; 32],
+}
+
+impl Signature {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Truncated> {
+        if reader.u16()? != AlgorithmId::ECDSA.0 || reader.u16()? != AlgorithmId::SHA256.0 {
+            return Err(Truncated);
+        }
+        Ok(Self {
+            r: coordinate(reader)?,
+            s: coordinate(reader)?,
+        })
+    }
+}
+
+pub(super) fn ecdsa_sha256(out: &mut Writer<'_>) -> Result<(), Full> {
+    out.u16(AlgorithmId::ECDSA.0)?;
+    out.u16(AlgorithmId::SHA256.0)
+}
+
+impl Command for Sign<'_> {
+    const CODE: CommandCode = CommandCode::SIGN;
+    const AUTHORIZATIONS: usize = 1;
+    const ENCRYPTS_COMMAND: bool = true;
+    type Response<'r> = Signature;
+
+    fn entities(&self) -> Entities<'_> {
+        one(self.key)
+    }
+
+    fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {
+        out.sized16(self.digest)?;
+        ecdsa_sha256(out)?;
+        // validation: TPM_ST_HASHCHECK, no hierarchy, no digest, for a key that signs what it is given.
+        out.put(&[0x80, 0x24, 0x40, 0x00, 0x00, 0x07, 0x00, 0x00])
+    }
+
+    fn response<'r>(
+        &self,
+        _: Handle,
+        parameters: &mut Reader<'r>,
+    ) -> Result<Self::Response<'r>, Truncated> {
+        Signature::read(parameters)
+    }
+}

@@ -1,0 +1,70 @@
+/// TPM_CC: which command (TPM 2.0 Part 2 section 6.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct CommandCode(pub u32);
+
+macro_rules! codes {
+    ($($name:ident = $value:literal, $text:literal, $limit:expr;)*) => {
+        #[allow(missing_docs, reason = "the names are the specification's")]
+        impl CommandCode {
+            $(pub const $name: Self = Self($value);)*
+
+            /// The specification's name; `TPM2_?` for a code that this crate has no command for.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                    _ => "TPM2_?",
+                }
+            }
+
+            /// How long a chip may work on it, in milliseconds, before it is cancelled: the durations short 20, medium 750 and
+            /// long 2000 of the PTP where chips are known to keep them, and more where they are known not to.
+            #[must_use]
+            pub const fn limit_ms(self) -> u32 {
+                match self {
+                    $(Self::$name => $limit,)*
+                    _ => DEFAULT,
+                }
+            }
+        }
+    };
+}
+
+const MEDIUM: u32 = 750;
+const LONG: u32 = 2_000;
+/// Self-tests, and commands that may have to wait for one.
+const TEST: u32 = 3_000;
+/// Commands that use a private key, or write to non-volatile memory.
+const DEFAULT: u32 = 120_000;
+/// Some chips need that for an RSA key.
+const CREATE: u32 = 300_000;
+
+codes! {
+    EVICT_CONTROL = 0x120, "TPM2_EvictControl", DEFAULT;
+    CREATE_PRIMARY = 0x131, "TPM2_CreatePrimary", CREATE;
+    DICTIONARY_ATTACK_LOCK_RESET = 0x139, "TPM2_DictionaryAttackLockReset", LONG;
+    SEQUENCE_COMPLETE = 0x13e, "TPM2_SequenceComplete", LONG;
+    SELF_TEST = 0x143, "TPM2_SelfTest", TEST;
+    STARTUP = 0x144, "TPM2_Startup", LONG;
+    SHUTDOWN = 0x145, "TPM2_Shutdown", LONG;
+    POLICY_SECRET = 0x151, "TPM2_PolicySecret", LONG;
+    ECDH_Z_GEN = 0x154, "TPM2_ECDH_ZGen", DEFAULT;
+    HMAC = 0x155, "TPM2_HMAC", DEFAULT;
+    IMPORT = 0x156, "TPM2_Import", DEFAULT;
+    LOAD = 0x157, "TPM2_Load", DEFAULT;
+    QUOTE = 0x158, "TPM2_Quote", DEFAULT;
+    HMAC_START = 0x15b, "TPM2_HMAC_Start", LONG;
+    SEQUENCE_UPDATE = 0x15c, "TPM2_SequenceUpdate", LONG;
+    SIGN = 0x15d, "TPM2_Sign", DEFAULT;
+    FLUSH_CONTEXT = 0x165, "TPM2_FlushContext", LONG;
+    POLICY_AUTH_VALUE = 0x16b, "TPM2_PolicyAuthValue", MEDIUM;
+    READ_PUBLIC = 0x173, "TPM2_ReadPublic", LONG;
+    START_AUTH_SESSION = 0x176, "TPM2_StartAuthSession", DEFAULT;
+    GET_CAPABILITY = 0x17a, "TPM2_GetCapability", LONG;
+    GET_RANDOM = 0x17b, "TPM2_GetRandom", LONG;
+    GET_TEST_RESULT = 0x17c, "TPM2_GetTestResult", LONG;
+    PCR_READ = 0x17e, "TPM2_PCR_Read", LONG;
+    POLICY_PCR = 0x17f, "TPM2_PolicyPCR", LONG;
+    PCR_EXTEND = 0x182, "TPM2_PCR_Extend", LONG;
+}

@@ -1,0 +1,73 @@
+use super::{
+    AlgorithmId, Command, CommandCode, EccPoint, Entities, Entity, Handle, asymmetric::POINT_LEN,
+};
+use chanbind_core::wire::{Full, Reader, Truncated, Writer};
+
+/// TPM_SE
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SessionType {
+    /// Authorizes by the entity's password, which it does not send.
+    Hmac,
+    /// Authorizes by the entity's policy.
+    Policy,
+}
+
+/// TPM2_StartAuthSession (Part 3 section 11.1), salted, not bound, SHA-256, AES-128-CFB. [`crate::session::Session`] makes it.
+#[derive(Debug)]
+pub struct StartAuthSession<'a> {
+    /// The key that the salt is encrypted to.
+    pub tpm_key: &'a Entity,
+    /// Fresh, 32 bytes.
+    pub nonce_caller: &'a [u8; 32],
+    /// The ephemeral public key by which the salt is agreed on.
+    pub salt: EccPoint,
+    /// What kind of session.
+    pub session_type: SessionType,
+}
+
+/// What [`StartAuthSession`] gives.
+#[derive(Debug)]
+pub struct StartAuthSessionResponse {
+    /// The session's handle.
+    pub handle: Handle,
+    /// The chip's nonce.
+    pub nonce_tpm: [u8; 32],
+}
+
+impl Command for StartAuthSession<'_> {
+    const CODE: CommandCode = CommandCode::START_AUTH_SESSION;
+    const AUTHORIZATIONS: usize = 0;
+    const RESPONSE_HANDLE: bool = true;
+    type Response<'r> = StartAuthSessionResponse;
+
+    fn entities(&self) -> Entities<'_> {
+        // bind: none.
+        [Some(self.tpm_key), Some(&Entity::NULL)]
+    }
+
+    fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {
+        out.sized16(self.nonce_caller)?;
+        out.u16(POINT_LEN)?;
+        self.salt.write(out)?;
+        out.u8(match self.session_type {
+            SessionType::Hmac => 0,
+            SessionType::Policy => 1,
+        })?;
+        out.u16(AlgorithmId::AES.0)?;
+        out.u16(128)?;
+        out.u16(AlgorithmId::CFB.0)?;
+        out.u16(AlgorithmId::SHA256.0)
+    }
+
+    fn response<'r>(
+        &self,
+        handle: Handle,
+        parameters: &mut Reader<'r>,
+    ) -> Result<Self::Response<'r>, Truncated> {
+        Ok(StartAuthSessionResponse {
+            handle,
+            nonce_tpm: parameters.sized16()?.try_into().map_err(|_| Truncated)?,
+        })
+    }
+}

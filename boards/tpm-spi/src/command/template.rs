@@ -1,0 +1,54 @@
+//! Templates of storage primary keys: a chip makes the same key of the same template every time, until it is cleared.
+
+use chanbind_core::wire::{Full, Writer};
+
+/// A TPM2B_PUBLIC from which TPM2_CreatePrimary makes a storage key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Template {
+    /// H-2 of the TCG's EK Credential Profile with an empty `unique`, ECC P-256: the parent of key files of `chanbind provision`,
+    /// OpenSSL's provider and tpm2-tools.
+    H2,
+    /// The storage root key of the TCG's TPM 2.0 Provisioning Guidance, ECC P-256: as H-2, `unique` 32 zeroes twice.
+    SrkEccP256,
+    /// The same, RSA-2048. Sessions cannot be salted with it here, and a chip may take minutes for it.
+    SrkRsa2048,
+}
+
+impl Template {
+    /// Appends the TPM2B_PUBLIC.
+    pub(super) fn write(self, out: &mut Writer<'_>) -> Result<(), Full> {
+        // `unique`: numbers of zeroes, each behind its length.
+        let (area, unique): (&[u8], &[u16]) = match self {
+            Self::H2 => (&ECC_P256, &[0, 0]),
+            Self::SrkEccP256 => (&ECC_P256, &[32, 32]),
+            Self::SrkRsa2048 => (&RSA_2048, &[256]),
+        };
+        let size = unique.iter().fold(area.len(), |sum, &zeroes| {
+            sum.saturating_add(2).saturating_add(zeroes.into())
+        });
+        out.u16(u16::try_from(size).map_err(|_| Full)?)?;
+        out.put(area)?;
+        for &zeroes in unique {
+            out.u16(zeroes)?;
+            for _ in 0..zeroes {
+                out.u8(0)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// ECC, SHA-256, fixedTPM | fixedParent | sensitiveDataOrigin | userWithAuth | noDA | restricted | decrypt, no policy, AES-128-CFB,
+/// no scheme, P-256, no KDF.
+const ECC_P256: [u8; 22] = [
+    0x00, 0x23, 0x00, 0x0b, 0x00, 0x03, 0x04, 0x72, 0x00, 0x00, 0x00, 0x06, 0x00, 0x80, 0x00, 0x43,
+    0x00, 0x10, 0x00, 0x03, 0x00, 0x10,
+];
+
+/// RSA, SHA-256, the same attributes, AES-128-CFB, no scheme, 2048 bits, exponent 65537.
+const RSA_2048: [u8; 24] = [
+    0x00, 0x01, 0x00, 0x0b, 0x00, 0x03, 0x04, 0x72, 0x00, 0x00, 0x00, 0x06, 0x00, 0x80, 0x00, 0x43,
+    0x00, 0x10, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00,
+];

@@ -1,0 +1,111 @@
+use crate::command::{CommandCode, ResponseCode};
+use chanbind_core::wire::{Full, Truncated};
+use core::fmt;
+
+/// Why a command of a TPM failed; `E` is the error of the way to the chip, as a rule [`crate::tis::TisError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Error<E> {
+    /// The chip could not be spoken with. The next command begins by setting it right.
+    Chip(E),
+    /// The TPM refused the command. Not authenticated: whoever sits on the bus could have said so.
+    Tpm {
+        /// Which command.
+        command: CommandCode,
+        /// Why.
+        code: ResponseCode,
+    },
+    /// The chip was reset: sessions and loaded keys are gone. It has been started again.
+    Reset,
+    /// The response is not authentic: its session's HMAC is wrong or missing. Somebody sits on the bus, or it is disturbed.
+    /// Nothing of the response was used; the session cannot be used any more.
+    NotAuthentic,
+    /// The response is not what the specification says.
+    Malformed,
+    /// The parent key's name is not the pinned one: another TPM, a cleared one, or somebody on the bus with a key of their own.
+    ParentName,
+    /// The parent is not an ECC P-256 key with nameAlg SHA-256, which is what sessions can be salted with.
+    Parent,
+    /// The key is not of the kind that was asked for, or its public area is damaged.
+    KeyKind,
+    /// The command is longer than the caller's buffer: 512 bytes do for every command with data of its usual length.
+    TooLong,
+    /// The command needs this many authorizations, and was given others.
+    Authorizations {
+        /// How many entities of it need one; at most 3 in all can be given.
+        needed: usize,
+    },
+    /// The session was used for a command that failed or was given up: start another.
+    SessionInDoubt,
+    /// More sessions and keys than [`crate::Contexts::CAPACITY`]: drop some.
+    TooManyContexts,
+}
+
+/// What is wrong with a frame, whatever the chip.
+pub(crate) enum FrameError {
+    TooLong,
+    Authorizations { needed: usize },
+    Malformed,
+    NotAuthentic,
+}
+
+impl From<Full> for FrameError {
+    fn from(_: Full) -> Self {
+        Self::TooLong
+    }
+}
+
+impl From<Truncated> for FrameError {
+    fn from(_: Truncated) -> Self {
+        Self::Malformed
+    }
+}
+
+impl<E> From<FrameError> for Error<E> {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::TooLong => Self::TooLong,
+            FrameError::Authorizations { needed } => Self::Authorizations { needed },
+            FrameError::Malformed => Self::Malformed,
+            FrameError::NotAuthentic => Self::NotAuthentic,
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for Error<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chip(error) => error.fmt(f),
+            Self::Tpm { command, code } => {
+                write!(f, "the TPM refused {}: {code}", command.name())
+            }
+            Self::Reset => f.write_str("the TPM was reset: load keys and start sessions again"),
+            Self::NotAuthentic => f.write_str(
+                "the TPM's response is not authentic: somebody sits on the bus, or it is disturbed",
+            ),
+            Self::Malformed => f.write_str("the TPM's response is malformed: suspect the bus"),
+            Self::ParentName => f.write_str(
+                "the TPM's parent key is not the pinned one: is it the TPM that was provisioned, and not cleared since?",
+            ),
+            Self::Parent => f.write_str(
+                "the parent is no ECC P-256 key with SHA-256: use template H-2 or the ECC storage root key",
+            ),
+            Self::KeyKind => {
+                f.write_str("the key is not of the kind asked for, or its blob is damaged: provision it again")
+            }
+            Self::TooLong => f.write_str("the command does not fit the buffer: give it 512 bytes"),
+            Self::Authorizations { needed } => {
+                write!(f, "the command needs {needed} authorizations, and takes 3 at most")
+            }
+            Self::SessionInDoubt => f.write_str(
+                "the session was used for a command that failed or was given up: start another",
+            ),
+            Self::TooManyContexts => {
+                f.write_str("too many sessions and keys are in the TPM: drop some")
+            }
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> core::error::Error for Error<E> {}

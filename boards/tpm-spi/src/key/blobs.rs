@@ -1,0 +1,101 @@
+use crate::command::{AlgorithmId, ECC_NIST_P256, EccPoint, Name};
+use chanbind_core::wire::Reader;
+
+/// A key that a TPM has wrapped: two blobs, neither of them a secret. `chanbind provision --raw` writes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyBlobs<'k> {
+    private: &'k [u8],
+    public: &'k [u8],
+}
+
+impl<'k> KeyBlobs<'k> {
+    /// TPM2B_PRIVATE and TPM2B_PUBLIC, each with its two bytes of size; `None` if a size is not that of its blob.
+    #[must_use]
+    pub fn new(private: &'k [u8], public: &'k [u8]) -> Option<Self> {
+        for blob in [private, public] {
+            let mut reader = Reader::new(blob);
+            reader.sized16().ok()?;
+            if !reader.is_empty() {
+                return None;
+            }
+        }
+        Some(Self { private, public })
+    }
+
+    pub(super) fn private(&self) -> &'k [u8] {
+        self.private
+    }
+
+    pub(super) fn public(&self) -> &'k [u8] {
+        self.public
+    }
+
+    /// TPMT_PUBLIC
+    pub(super) fn public_area(&self) -> &'k [u8] {
+        self.public.get(2..).unwrap_or_default()
+    }
+}
+
+/// What a key is for.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Hmac,
+    Signing,
+}
+
+impl Kind {
+    /// The name of a public area of this kind, and its point if it has one.
+    pub(super) fn check(self, public_area: &[u8]) -> Option<(Name, EccPoint)> {
+        let mut reader = Reader::new(public_area);
+        let (algorithm, name_algorithm) = (reader.u16().ok()?, reader.u16().ok()?);
+        let attributes = reader.u32().ok()?;
+        reader.sized16().ok()?;
+        let wanted = match self {
+            Self::Hmac => AlgorithmId::KEYED_HASH,
+            Self::Signing => AlgorithmId::ECC,
+        };
+        if algorithm != wanted.0
+            || name_algorithm != AlgorithmId::SHA256.0
+            || attributes & SIGN == 0
+            || attributes & RESTRICTED != 0
+        {
+            return None;
+        }
+        let point = match self {
+            Self::Hmac => {
+                check_scheme(&mut reader, AlgorithmId::HMAC)?;
+                reader.sized16().ok()?;
+                EccPoint {
+                    x: [0; 32],
+                    y: [0; 32],
+                }
+            }
+            Self::Signing => {
+                let symmetric = reader.u16().ok()?;
+                check_scheme(&mut reader, AlgorithmId::ECDSA)?;
+                let curve = reader.u16().ok()?;
+                let kdf = reader.u16().ok()?;
+                if (symmetric, curve, kdf)
+                    != (AlgorithmId::NULL.0, ECC_NIST_P256, AlgorithmId::NULL.0)
+                {
+                    return None;
+                }
+                EccPoint::read(&mut reader).ok()?
+            }
+        };
+        let name = Name::of_public(public_area).ok()?;
+        reader.is_empty().then_some((name, point))
+    }
+}
+
+/// This scheme with SHA-256, or none, which leaves the choice to the command.
+fn check_scheme(reader: &mut Reader<'_>, wanted: AlgorithmId) -> Option<()> {
+    let scheme = reader.u16().ok()?;
+    let is_right = scheme == AlgorithmId::NULL.0
+        || (scheme == wanted.0 && reader.u16().ok()? == AlgorithmId::SHA256.0);
+    is_right.then_some(())
+}
+
+/// TPMA_OBJECT
+const RESTRICTED: u32 = 0x0001_0000;
+const SIGN: u32 = 0x0004_0000;

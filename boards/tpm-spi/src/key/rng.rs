@@ -1,0 +1,32 @@
+use rand_chacha::ChaCha20Rng;
+use rand_core::{CryptoRng, Error, RngCore, SeedableRng};
+
+/// Random numbers by ChaCha20, seeded from the TPM's generator through an encrypted session: for everything that asks for a
+/// `rand_core` 0.6 source, which cannot wait for a chip nor be told that it failed. Take another one from time to time.
+pub struct TpmRng(ChaCha20Rng);
+
+impl TpmRng {
+    pub(super) fn new(seed: &[u8; 32]) -> Self {
+        Self(ChaCha20Rng::from_seed(*seed))
+    }
+}
+
+impl RngCore for TpmRng {
+    fn next_u32(&mut self) -> u32 {
+        self.0.next_u32()
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    fn fill_bytes(&mut self, dest: &mut [u8]) {
+        self.0.fill_bytes(dest);
+    }
+
+    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), Error> {
+        self.0.try_fill_bytes(dest)
+    }
+}
+
+impl CryptoRng for TpmRng {}

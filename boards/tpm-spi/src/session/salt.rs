@@ -1,0 +1,52 @@
+//! The salt of a session, agreed on by ECDH with a key in the chip (TPM 2.0 Part 1 sections 19.6.8 and C.6.1).
+
+use crate::command::EccPoint;
+use chanbind_core::crypto::{Wiped, kdfe};
+use p256::{
+    EncodedPoint, PublicKey,
+    ecdh::EphemeralSecret,
+    elliptic_curve::sec1::{FromEncodedPoint, ToEncodedPoint},
+};
+use rand_core::{CryptoRng, RngCore};
+
+pub(crate) struct Salt {
+    value: Wiped<32>,
+    ephemeral: EccPoint,
+    nonce_caller: [u8; 32],
+}
+
+impl Salt {
+    /// For the key at `point`; `None` if that is not on P-256.
+    pub(crate) fn new(point: &EccPoint, rng: &mut (impl CryptoRng + RngCore)) -> Option<Self> {
+        let encoded =
+            EncodedPoint::from_affine_coordinates(&point.x.into(), &point.y.into(), false);
+        let public = Option::<PublicKey>::from(PublicKey::from_encoded_point(&encoded))?;
+        let ephemeral = EphemeralSecret::random(rng);
+        let shared = ephemeral.diffie_hellman(&public);
+        let encoded = ephemeral.public_key().to_encoded_point(false);
+        let ephemeral = EccPoint {
+            x: (*encoded.x()?).into(),
+            y: (*encoded.y()?).into(),
+        };
+        let mut nonce_caller = [0; 32];
+        rng.fill_bytes(&mut nonce_caller);
+        Some(Self {
+            value: kdfe(shared.raw_secret_bytes(), b"SECRET", &ephemeral.x, &point.x),
+            ephemeral,
+            nonce_caller,
+        })
+    }
+
+    pub(crate) fn value(&self) -> &[u8; 32] {
+        &self.value
+    }
+
+    /// What the chip computes the same salt from.
+    pub(crate) fn ephemeral(&self) -> EccPoint {
+        self.ephemeral
+    }
+
+    pub(crate) fn nonce_caller(&self) -> &[u8; 32] {
+        &self.nonce_caller
+    }
+}

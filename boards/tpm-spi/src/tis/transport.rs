@@ -1,0 +1,220 @@
+//! The two ways to a chip on SPI (PTP section 6.4.6): a bus of one's own, with the chip select held through wait states, and a
+//! shared bus.
+
+use super::register::READY;
+use core::fmt;
+use embedded_hal::digital::OutputPin;
+use embedded_hal_async::spi::{Operation, SpiBus, SpiDevice};
+
+/// The most bytes that a chip may hold off one transaction.
+pub const MAX_WAIT_STATES: usize = 100;
+
+/// One transaction with a TPM on SPI: four header bytes, wait states, 1 to 64 data bytes.
+///
+/// SPI mode 0, most significant bit first, at most the chip's clock (10 MHz suits every chip). Blocking buses come in by
+/// [`crate::blocking`].
+#[allow(
+    async_fn_in_trait,
+    reason = "as in embedded-hal-async: the executor of a firmware needs no Send"
+)]
+pub trait Transport {
+    /// Why the bus failed.
+    type Error: fmt::Debug;
+
+    /// Reads `data.len()` bytes.
+    ///
+    /// # Errors
+    /// [`TransportError`]
+    async fn read(
+        &mut self,
+        header: [u8; 4],
+        data: &mut [u8],
+    ) -> Result<(), TransportError<Self::Error>>;
+
+    /// Writes `data`.
+    ///
+    /// # Errors
+    /// [`TransportError`]
+    async fn write(
+        &mut self,
+        header: [u8; 4],
+        data: &[u8],
+    ) -> Result<(), TransportError<Self::Error>>;
+}
+
+/// Why a transaction failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum TransportError<E> {
+    /// The bus or a pin failed.
+    Bus(E),
+    /// The chip held the transaction off for more than [`MAX_WAIT_STATES`] bytes: is it there, and powered?
+    WaitStates,
+    /// The chip held the transaction off, which [`SharedBus`] cannot wait for: use [`ExclusiveBus`], or a lower clock.
+    WaitStateInserted,
+}
+
+impl<E: fmt::Debug> fmt::Display for TransportError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bus(error) => write!(f, "the SPI bus failed: {error:?}"),
+            Self::WaitStates => write!(
+                f,
+                "the TPM held a transaction off for more than {MAX_WAIT_STATES} bytes: is it there, and powered?"
+            ),
+            Self::WaitStateInserted => f.write_str(
+                "the TPM inserted a wait state, which a shared bus cannot wait for: give it a bus of its own (ExclusiveBus), or a lower clock",
+            ),
+        }
+    }
+}
+
+/// A bus that the TPM has for itself, and its chip select: right for every chip.
+pub struct ExclusiveBus<B, P> {
+    bus: B,
+    chip_select: P,
+}
+
+impl<B: SpiBus, P: OutputPin> ExclusiveBus<B, P> {
+    /// The bus, and the pin at the chip's CS, which is low for a transaction.
+    pub fn new(bus: B, chip_select: P) -> Self {
+        Self { bus, chip_select }
+    }
+
+    async fn begin<'t>(
+        &'t mut self,
+        mut header: [u8; 4],
+    ) -> Result<(&'t mut B, Selected<'t, P>), ExclusiveBusError<B, P>> {
+        let bus = &mut self.bus;
+        // What a transfer that was given up may still be sending goes out before the chip is selected.
+        bus.flush().await.map_err(spi)?;
+        let selected = Selected::new(&mut self.chip_select)?;
+        bus.transfer_in_place(&mut header).await.map_err(spi)?;
+        let [_, _, _, mut last] = header;
+        let mut tries = MAX_WAIT_STATES;
+        while last & READY == 0 {
+            tries = tries.checked_sub(1).ok_or(TransportError::WaitStates)?;
+            let mut byte = [0];
+            bus.transfer_in_place(&mut byte).await.map_err(spi)?;
+            [last] = byte;
+        }
+        Ok((bus, selected))
+    }
+}
+
+type ExclusiveBusError<B, P> = TransportError<
+    BusOrPin<
+        <B as embedded_hal_async::spi::ErrorType>::Error,
+        <P as embedded_hal::digital::ErrorType>::Error,
+    >,
+>;
+
+impl<B: SpiBus, P: OutputPin> Transport for ExclusiveBus<B, P> {
+    type Error = BusOrPin<B::Error, P::Error>;
+
+    async fn read(
+        &mut self,
+        header: [u8; 4],
+        data: &mut [u8],
+    ) -> Result<(), ExclusiveBusError<B, P>> {
+        let (bus, selected) = self.begin(header).await?;
+        bus.read(data).await.map_err(spi)?;
+        bus.flush().await.map_err(spi)?;
+        selected.release()
+    }
+
+    async fn write(&mut self, header: [u8; 4], data: &[u8]) -> Result<(), ExclusiveBusError<B, P>> {
+        let (bus, selected) = self.begin(header).await?;
+        bus.write(data).await.map_err(spi)?;
+        bus.flush().await.map_err(spi)?;
+        selected.release()
+    }
+}
+
+fn spi<S, P>(error: S) -> TransportError<BusOrPin<S, P>> {
+    TransportError::Bus(BusOrPin::Spi(error))
+}
+
+fn pin<S, P>(error: P) -> TransportError<BusOrPin<S, P>> {
+    TransportError::Bus(BusOrPin::ChipSelect(error))
+}
+
+/// What failed on an [`ExclusiveBus`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum BusOrPin<S, P> {
+    /// The bus.
+    Spi(S),
+    /// The chip select.
+    ChipSelect(P),
+}
+
+/// A chip that is selected; let go also when the future that holds this is dropped.
+struct Selected<'p, P: OutputPin>(&'p mut P);
+
+impl<'p, P: OutputPin> Selected<'p, P> {
+    fn new<S>(chip_select: &'p mut P) -> Result<Self, TransportError<BusOrPin<S, P::Error>>> {
+        chip_select.set_low().map_err(pin)?;
+        Ok(Self(chip_select))
+    }
+
+    fn release<S>(self) -> Result<(), TransportError<BusOrPin<S, P::Error>>> {
+        // Dropped after this, it sets the pin high once more, which does no harm.
+        self.0.set_high().map_err(pin)
+    }
+}
+
+impl<P: OutputPin> Drop for Selected<'_, P> {
+    fn drop(&mut self) {
+        let _ = self.0.set_high();
+    }
+}
+
+/// A bus that others use too: for chips that insert no wait states at the clock in use, as many do up to 10 MHz or so.
+pub struct SharedBus<D> {
+    device: D,
+}
+
+impl<D: SpiDevice> SharedBus<D> {
+    /// The TPM as a device of the bus.
+    pub fn new(device: D) -> Self {
+        Self { device }
+    }
+
+    async fn transfer(
+        &mut self,
+        mut header: [u8; 4],
+        data: Operation<'_, u8>,
+    ) -> Result<(), TransportError<D::Error>> {
+        self.device
+            .transaction(&mut [Operation::TransferInPlace(&mut header), data])
+            .await
+            .map_err(TransportError::Bus)?;
+        let [_, _, _, last] = header;
+        if last & READY == 0 {
+            return Err(TransportError::WaitStateInserted);
+        }
+        Ok(())
+    }
+}
+
+impl<D: SpiDevice> Transport for SharedBus<D> {
+    type Error = D::Error;
+
+    async fn read(
+        &mut self,
+        header: [u8; 4],
+        data: &mut [u8],
+    ) -> Result<(), TransportError<D::Error>> {
+        self.transfer(header, Operation::Read(data)).await
+    }
+
+    async fn write(
+        &mut self,
+        header: [u8; 4],
+        data: &[u8],
+    ) -> Result<(), TransportError<D::Error>> {
+        self.transfer(header, Operation::Write(data)).await
+    }
+}

@@ -1,0 +1,430 @@
+//! The chip behind the transport: registers of localities, the FIFO and its states (PTP section 6.5).
+
+use crate::{Event, Script, tpm::Computes};
+
+/// Something a driver must not do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A byte was clocked with the chip select high.
+    NotSelected,
+    /// The header's second byte is not D4.
+    Address(u8),
+    /// More data bytes than the header announced, or than 64.
+    TooManyBytes,
+    /// The chip select rose before header, wait states and data were complete.
+    CutShort,
+    /// A register that only the active locality may touch: locality, register.
+    WrongLocality(u8, u16),
+    /// A register that there is not.
+    NoRegister(u16),
+    /// Several bits, or none, written to the access register.
+    AccessBits(u8),
+    /// Several bits, or none, written to the status register.
+    StatusBits(u8),
+    /// A byte written to the FIFO while the chip expected none.
+    NotExpected,
+    /// A byte written or read beyond the burst count.
+    BurstCount,
+    /// `tpmGo` before the command was complete.
+    GoTooEarly,
+    /// A byte read from the FIFO while there was none.
+    NoData,
+    /// `responseRetry` without a response.
+    NothingToRetry,
+}
+
+/// Where the FIFO stands.
+#[derive(Debug)]
+enum State {
+    Idle,
+    /// Becomes ready at this time.
+    BecomesReady(u64),
+    Ready,
+    Reception(Vec<u8>),
+    /// Works on this command until this time.
+    Execution(Vec<u8>, u64),
+    /// The response, and how much of it has been read.
+    Completion(Vec<u8>, usize),
+}
+
+/// Infineon SLB9670, TPM 2.0.
+const DID_VID: u32 = 0x001b_15d1;
+const LOCALITIES: usize = 5;
+
+pub(crate) struct Chip {
+    tpm: Box<dyn Computes>,
+    pub(crate) script: Script,
+    state: State,
+    active: Option<u8>,
+    requested: [bool; LOCALITIES],
+    seized: [bool; LOCALITIES],
+    /// Answers from then on; before, it reads as all ones.
+    up_at: u64,
+    gone: Option<u8>,
+    valid_at: u64,
+    /// Bytes that may still pass the FIFO before the status is read again.
+    allowance: u16,
+    shown_burst: u16,
+    status_reads: u64,
+    interrupt_enable: [u8; 4],
+    interrupt_status: u8,
+    pub(crate) violations: Vec<Violation>,
+    /// The commands and responses that have passed the FIFO.
+    pub(crate) commands: Vec<Vec<u8>>,
+    pub(crate) responses: Vec<Vec<u8>>,
+}
+
+/// Microseconds from reset to the first answer.
+const START_UP: u64 = 10_000;
+
+impl Chip {
+    pub(crate) fn new(tpm: Box<dyn Computes>) -> Self {
+        Self {
+            tpm,
+            script: Script::default(),
+            state: State::Idle,
+            active: None,
+            requested: [false; LOCALITIES],
+            seized: [false; LOCALITIES],
+            up_at: 0,
+            gone: None,
+            valid_at: 0,
+            allowance: 0,
+            shown_burst: 0,
+            status_reads: 0,
+            interrupt_enable: [0; 4],
+            interrupt_status: 0,
+            violations: Vec::new(),
+            commands: Vec::new(),
+            responses: Vec::new(),
+        }
+    }
+
+    pub(crate) fn event(&mut self, event: Event, now: u64) {
+        match event {
+            Event::Reset => self.reset(now),
+            Event::VanishHigh => self.gone = Some(0xff),
+            Event::VanishLow => self.gone = Some(0x00),
+            Event::Return => {
+                self.gone = None;
+                self.reset(now);
+            }
+            Event::Seize(locality) => {
+                if let Some(active) = self.active {
+                    self.seized[usize::from(active)] = true;
+                }
+                self.active = Some(locality);
+                self.state = State::Idle;
+            }
+            Event::Relinquish(locality) => self.relinquish(locality),
+        }
+    }
+
+    pub(crate) fn reset(&mut self, now: u64) {
+        self.state = State::Idle;
+        self.active = None;
+        self.requested = [false; LOCALITIES];
+        self.seized = [false; LOCALITIES];
+        self.interrupt_enable = [0; 4];
+        self.interrupt_status = 0;
+        self.up_at = now + START_UP;
+        self.tpm.reset().expect("the TPM can be reset");
+    }
+
+    /// What the bus reads where no chip drives it.
+    pub(crate) fn silence(&self, now: u64) -> Option<u8> {
+        self.gone.or((now < self.up_at).then_some(0xff))
+    }
+
+    /// Whether PIRQ# is low.
+    pub(crate) fn interrupts(&mut self, now: u64) -> bool {
+        self.work(now);
+        let [enabled, _, _, global] = self.interrupt_enable;
+        global & 0x80 != 0 && enabled & self.interrupt_status != 0
+    }
+
+    /// The byte of a register, at `offset` from the address in the header.
+    pub(crate) fn read(&mut self, locality: u8, register: u16, offset: u16, now: u64) -> u8 {
+        self.work(now);
+        if usize::from(locality) >= LOCALITIES {
+            return 0xff;
+        }
+        let active = self.active == Some(locality);
+        if register == 0x24 {
+            return self.read_fifo(active, locality);
+        }
+        match register + offset {
+            0x00 => self.access(locality),
+            0x08..=0x0b => self.interrupt_enable[usize::from(register + offset - 0x08)],
+            0x10 => self.interrupt_status,
+            // Interrupts on data, status, locality and ready; level low; static burst count off; transfers of 64 bytes.
+            address @ 0x14..=0x17 => byte_of(0x3000_0697, address - 0x14),
+            address @ 0x18..=0x1b => {
+                if !active {
+                    return 0xff;
+                }
+                let status = self.status(offset == 0, now);
+                byte_of(status, address - 0x18)
+            }
+            address @ 0xf00..=0xf03 => byte_of(DID_VID, address - 0xf00),
+            0xf04 => 0x10,
+            address => {
+                self.violations.push(Violation::NoRegister(address));
+                0xff
+            }
+        }
+    }
+
+    pub(crate) fn write(&mut self, locality: u8, register: u16, offset: u16, byte: u8, now: u64) {
+        self.work(now);
+        if usize::from(locality) >= LOCALITIES {
+            return;
+        }
+        let address = if register == 0x24 {
+            register
+        } else {
+            register + offset
+        };
+        if address != 0x00 && self.active != Some(locality) {
+            self.violations
+                .push(Violation::WrongLocality(locality, address));
+            return;
+        }
+        match address {
+            0x00 => self.write_access(locality, byte, now),
+            0x08..=0x0b => self.interrupt_enable[usize::from(address - 0x08)] = byte,
+            0x10 => self.interrupt_status &= !byte,
+            0x18 => self.write_status(byte, now),
+            0x19 | 0x1a => {}
+            0x1b => {
+                if byte & 0x01 != 0 {
+                    self.cancel(now);
+                }
+            }
+            0x24 => self.write_fifo(byte, now),
+            address => self.violations.push(Violation::NoRegister(address)),
+        }
+    }
+
+    fn access(&self, locality: u8) -> u8 {
+        let place = usize::from(locality);
+        let others = (0..LOCALITIES).any(|other| other != place && self.requested[other]);
+        let mut value = 0x81;
+        for (bit, is_set) in [
+            (0x20, self.active == Some(locality)),
+            (0x10, self.seized[place]),
+            (0x04, others),
+            (0x02, self.requested[place]),
+        ] {
+            if is_set {
+                value |= bit;
+            }
+        }
+        value
+    }
+
+    fn write_access(&mut self, locality: u8, byte: u8, now: u64) {
+        if byte.count_ones() != 1 {
+            self.violations.push(Violation::AccessBits(byte));
+            return;
+        }
+        let place = usize::from(locality);
+        match byte {
+            0x02 => match self.active {
+                None => self.active = Some(locality),
+                Some(active) if active == locality => {}
+                Some(_) => self.requested[place] = true,
+            },
+            0x08 => {
+                if self.active.is_some_and(|active| active < locality) {
+                    self.event(Event::Seize(locality), now);
+                } else if self.active.is_none() {
+                    self.active = Some(locality);
+                }
+            }
+            0x10 => self.seized[place] = false,
+            0x20 => {
+                self.requested[place] = false;
+                self.relinquish(locality);
+            }
+            _ => {}
+        }
+    }
+
+    fn relinquish(&mut self, locality: u8) {
+        if self.active != Some(locality) {
+            return;
+        }
+        self.state = State::Idle;
+        self.active = (0..5u8)
+            .rev()
+            .find(|&other| self.requested[usize::from(other)]);
+        if let Some(next) = self.active {
+            self.requested[usize::from(next)] = false;
+        }
+    }
+
+    fn status(&mut self, first: bool, now: u64) -> u32 {
+        if first {
+            self.status_reads += 1;
+            self.shown_burst = match self.state {
+                State::Idle | State::BecomesReady(_) | State::Execution(..) => 0,
+                _ => (self.script.burst_count)(self.status_reads),
+            };
+            self.allowance = self.shown_burst;
+        }
+        let mut low = match &self.state {
+            State::Ready => 0x40,
+            State::Reception(command) if command.len() < expected_len(command) => 0x08,
+            State::Completion(response, at) if *at < response.len() => 0x10,
+            _ => 0,
+        };
+        if now >= self.valid_at {
+            low |= 0x80;
+        } else {
+            // Expect and dataAvail are not to be believed without stsValid: show the contrary.
+            low ^= 0x18;
+        }
+        low | u32::from(self.shown_burst) << 8 | 0x0400_0000
+    }
+
+    fn write_status(&mut self, byte: u8, now: u64) {
+        if byte.count_ones() != 1 {
+            self.violations.push(Violation::StatusBits(byte));
+            return;
+        }
+        match byte {
+            0x40 => {
+                let from_rest = matches!(self.state, State::Idle | State::BecomesReady(_));
+                self.state = match &self.state {
+                    State::Ready => State::Ready,
+                    State::BecomesReady(at) => State::BecomesReady(*at),
+                    _ if from_rest || self.script.ready_at_once => {
+                        State::BecomesReady(now + self.script.ready_after)
+                    }
+                    _ => State::Idle,
+                };
+                self.changed(now);
+            }
+            0x20 => match std::mem::replace(&mut self.state, State::Idle) {
+                State::Reception(command) if command.len() == expected_len(&command) => {
+                    let until = now.saturating_add((self.script.execution)(&command));
+                    self.state = State::Execution(command, until);
+                    self.changed(now);
+                }
+                other => {
+                    self.state = other;
+                    self.violations.push(Violation::GoTooEarly);
+                }
+            },
+            0x02 => match &mut self.state {
+                State::Completion(_, at) => {
+                    *at = 0;
+                    self.changed(now);
+                }
+                _ => self.violations.push(Violation::NothingToRetry),
+            },
+            _ => self.violations.push(Violation::StatusBits(byte)),
+        }
+        self.work(now);
+    }
+
+    fn cancel(&mut self, now: u64) {
+        if self.script.can_be_cancelled && matches!(self.state, State::Execution(..)) {
+            // TPM_RC_CANCELED
+            self.complete(vec![0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x09, 0x09], now);
+        }
+    }
+
+    fn write_fifo(&mut self, byte: u8, now: u64) {
+        if matches!(self.state, State::Ready) {
+            self.state = State::Reception(Vec::new());
+        }
+        let State::Reception(command) = &mut self.state else {
+            self.violations.push(Violation::NotExpected);
+            return;
+        };
+        if command.len() >= expected_len(command) {
+            self.violations.push(Violation::NotExpected);
+            return;
+        }
+        if self.allowance == 0 {
+            self.violations.push(Violation::BurstCount);
+            return;
+        }
+        self.allowance -= 1;
+        command.push(byte);
+        if command.len() == expected_len(command) {
+            self.changed(now);
+        }
+    }
+
+    fn read_fifo(&mut self, active: bool, locality: u8) -> u8 {
+        if !active {
+            self.violations
+                .push(Violation::WrongLocality(locality, 0x24));
+            return 0xff;
+        }
+        let State::Completion(response, at) = &mut self.state else {
+            self.violations.push(Violation::NoData);
+            return 0xff;
+        };
+        let Some(&byte) = response.get(*at) else {
+            self.violations.push(Violation::NoData);
+            return 0xff;
+        };
+        if self.allowance == 0 {
+            self.violations.push(Violation::BurstCount);
+            return 0xff;
+        }
+        self.allowance -= 1;
+        *at += 1;
+        byte
+    }
+
+    /// Whatever time has brought.
+    fn work(&mut self, now: u64) {
+        match &self.state {
+            State::BecomesReady(at) if now >= *at => {
+                self.state = State::Ready;
+                self.interrupt_status |= 0x80;
+            }
+            State::Execution(command, until) if now >= *until => {
+                let command = command.clone();
+                self.commands.push(command.clone());
+                let passed = (self.script.command)(command.clone());
+                let response = self.tpm.execute(&passed).expect("the TPM answers");
+                let response = (self.script.response)(&command, response);
+                self.complete(response, now);
+            }
+            _ => {}
+        }
+    }
+
+    fn complete(&mut self, response: Vec<u8>, now: u64) {
+        self.responses.push(response.clone());
+        self.state = State::Completion(response, 0);
+        self.interrupt_status |= 0x01;
+        self.changed(now);
+    }
+
+    fn changed(&mut self, now: u64) {
+        self.allowance = 0;
+        self.valid_at = now + self.script.status_valid_after;
+    }
+}
+
+/// How long the command in the FIFO will be, as far as its header tells.
+fn expected_len(command: &[u8]) -> usize {
+    match command {
+        [_, _, a, b, c, d, ..] => {
+            usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])).map_or(10, |len| len.max(10))
+        }
+        _ => 10,
+    }
+}
+
+fn byte_of(value: u32, at: u16) -> u8 {
+    value.to_le_bytes()[usize::from(at)]
+}

@@ -1,0 +1,74 @@
+use std::fmt;
+
+/// How the chip behaves. The default is a good one without delay: no wait states, burst count 64.
+pub struct Script {
+    /// Wait state bytes of the transaction with this number.
+    pub wait_states: Box<dyn FnMut(u64) -> u32 + Send>,
+    /// The burst count that the status read with this number shows.
+    pub burst_count: Box<dyn FnMut(u64) -> u16 + Send>,
+    /// Microseconds after a change of state in which `stsValid` is 0.
+    pub status_valid_after: u64,
+    /// Microseconds that the chip works on this command.
+    pub execution: Duration,
+    /// Microseconds from idle to ready.
+    pub ready_after: u64,
+    /// Whether `commandReady` leads from completion straight to ready; by the specification it may lead to idle first.
+    pub ready_at_once: bool,
+    /// Whether `commandCancel` has an effect.
+    pub can_be_cancelled: bool,
+    /// Between host and chip: what the chip gets instead of this command.
+    pub command: ChangeCommand,
+    /// Between chip and host: what the host gets instead of this response, behind its command.
+    pub response: ChangeResponse,
+    /// What happens when the transaction with this number begins.
+    pub events: Vec<(u64, Event)>,
+}
+
+/// Microseconds by command.
+pub type Duration = Box<dyn FnMut(&[u8]) -> u64 + Send>;
+/// Another command for the chip.
+pub type ChangeCommand = Box<dyn FnMut(Vec<u8>) -> Vec<u8> + Send>;
+/// Another response for the host, by command.
+pub type ChangeResponse = Box<dyn FnMut(&[u8], Vec<u8>) -> Vec<u8> + Send>;
+
+/// Something that happens to the chip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// It is reset, as by its pin.
+    Reset,
+    /// It is gone; the bus is pulled up.
+    VanishHigh,
+    /// It is gone; the bus is pulled down.
+    VanishLow,
+    /// It is there again, as after a reset.
+    Return,
+    /// This locality seizes it.
+    Seize(u8),
+    /// This locality gives it up.
+    Relinquish(u8),
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            wait_states: Box::new(|_| 0),
+            burst_count: Box::new(|_| 64),
+            status_valid_after: 0,
+            execution: Box::new(|_| 0),
+            ready_after: 0,
+            ready_at_once: true,
+            can_be_cancelled: true,
+            command: Box::new(|command| command),
+            response: Box::new(|_, response| response),
+            events: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Script")
+            .field("events", &self.events)
+            .finish_non_exhaustive()
+    }
+}

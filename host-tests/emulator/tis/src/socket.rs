@@ -1,0 +1,211 @@
+//! The chip at the end of a stream of bytes, for emulated boards.
+//!
+//! Each message begins with one byte: `00` to `3f`, that many bytes less one follow and are clocked, and as many come back; `80`
+//! and `81`, the chip select goes low and high; `82` and `83`, so does the reset pin; `84`, one byte comes back, 1 while the
+//! interrupt pin is low. Edges are not answered.
+
+use crate::Emulator;
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+/// Messages that move no bytes.
+pub mod message {
+    /// The chip select goes low.
+    pub const SELECT: u8 = 0x80;
+    /// The chip select goes high.
+    pub const DESELECT: u8 = 0x81;
+    /// The reset pin goes low.
+    pub const RESET: u8 = 0x82;
+    /// The reset pin goes high.
+    pub const RUN: u8 = 0x83;
+    /// How is the interrupt pin?
+    pub const INTERRUPT: u8 = 0x84;
+}
+
+/// Serves one board after the other until the stream ends.
+///
+/// # Errors
+/// As the stream says; [`io::ErrorKind::InvalidData`] for a message that there is not.
+pub fn serve(mut stream: impl Read + Write, emulator: &Emulator) -> io::Result<()> {
+    let mut kind = [0];
+    loop {
+        if stream.read(&mut kind)? == 0 {
+            return Ok(());
+        }
+        match kind {
+            [message::SELECT] => emulator.inner().select(true),
+            [message::DESELECT] => emulator.inner().select(false),
+            [message::RESET] => emulator.inner().hold_in_reset(true),
+            [message::RUN] => emulator.inner().hold_in_reset(false),
+            [message::INTERRUPT] => {
+                let low = u8::from(emulator.inner().interrupts());
+                stream.write_all(&[low])?;
+            }
+            [len @ 0..=0x3f] => {
+                let mut bytes = [0; 64];
+                let bytes = &mut bytes[..=usize::from(len)];
+                stream.read_exact(bytes)?;
+                {
+                    let mut inner = emulator.inner();
+                    for byte in bytes.iter_mut() {
+                        *byte = inner.clock(*byte);
+                    }
+                }
+                stream.write_all(bytes)?;
+            }
+            _ => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "no message of the SPI wire",
+                ));
+            }
+        }
+    }
+}
+
+/// The chip at a port of 127.0.0.1, in a thread that ends when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves one board at a time at a free port.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn start(emulator: Emulator) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let address = listener.local_addr()?;
+        let ended = Arc::new(AtomicBool::new(false));
+        let thread = thread::spawn({
+            let ended = Arc::clone(&ended);
+            move || {
+                for stream in listener.incoming().flatten() {
+                    if ended.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let _ = stream.set_nodelay(true);
+                    let _ = serve(stream, &emulator);
+                    emulator.inner().select(false);
+                }
+            }
+        });
+        Ok(Self {
+            address,
+            ended,
+            thread: Some(thread),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        // Wakes the thread if it waits for a board; one that is being served ends with its board.
+        let woken = TcpStream::connect(self.address);
+        if woken.is_ok()
+            && let Some(thread) = self.thread.take()
+            && thread.is_finished()
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A board's end of the stream, blocking, for hosts.
+#[derive(Debug)]
+pub struct Client(TcpStream);
+
+impl Client {
+    /// Connects to a [`Server`].
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        Ok(Self(stream))
+    }
+
+    /// Moves a pin.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn send(&mut self, message: u8) -> io::Result<()> {
+        self.0.write_all(&[message])
+    }
+
+    /// Clocks bytes, and puts those that come back in their place.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn transfer(&mut self, words: &mut [u8]) -> io::Result<()> {
+        for chunk in words.chunks_mut(64) {
+            let len = u8::try_from(chunk.len() - 1).unwrap_or(0x3f);
+            self.0.write_all(&[&[len], &*chunk].concat())?;
+            self.0.read_exact(chunk)?;
+        }
+        Ok(())
+    }
+}
+
+impl embedded_hal::spi::ErrorType for Client {
+    type Error = WireError;
+}
+
+impl embedded_hal::spi::SpiDevice for Client {
+    fn transaction(
+        &mut self,
+        operations: &mut [embedded_hal::spi::Operation<'_, u8>],
+    ) -> Result<(), WireError> {
+        use embedded_hal::spi::Operation;
+        let run = || {
+            self.send(message::SELECT)?;
+            for operation in operations {
+                match operation {
+                    Operation::Read(words) => {
+                        words.fill(0);
+                        self.transfer(words)?;
+                    }
+                    Operation::Write(words) => self.transfer(&mut words.to_vec())?,
+                    Operation::TransferInPlace(words) => self.transfer(words)?,
+                    Operation::Transfer(read, write) => {
+                        let mut both = write.to_vec();
+                        both.resize(read.len().max(write.len()), 0);
+                        self.transfer(&mut both)?;
+                        read.copy_from_slice(&both[..read.len()]);
+                    }
+                    Operation::DelayNs(_) => {}
+                }
+            }
+            self.send(message::DESELECT)
+        };
+        run().map_err(|error: io::Error| WireError(error.kind()))
+    }
+}
+
+/// The stream broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WireError(pub io::ErrorKind);
+
+impl embedded_hal::spi::Error for WireError {
+    fn kind(&self) -> embedded_hal::spi::ErrorKind {
+        embedded_hal::spi::ErrorKind::Other
+    }
+}

@@ -1,0 +1,133 @@
+//! The SPI transport: one byte out for each byte in, while the chip select is low (PTP section 6.4.6).
+
+use crate::chip::{Chip, Violation};
+
+/// Where a transaction stands.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    Header(usize),
+    Wait(u32),
+    Data(usize),
+}
+
+pub(crate) struct Wire {
+    selected: bool,
+    header: [u8; 4],
+    stage: Stage,
+    pub(crate) transactions: u64,
+    pub(crate) bytes: u64,
+    pub(crate) mosi: Vec<u8>,
+    pub(crate) miso: Vec<u8>,
+}
+
+impl Wire {
+    pub(crate) fn new() -> Self {
+        Self {
+            selected: false,
+            header: [0; 4],
+            stage: Stage::Header(0),
+            transactions: 0,
+            bytes: 0,
+            mosi: Vec::new(),
+            miso: Vec::new(),
+        }
+    }
+
+    pub(crate) fn select(&mut self, chip: &mut Chip, now: u64) {
+        if self.selected {
+            return;
+        }
+        self.selected = true;
+        self.stage = Stage::Header(0);
+        self.transactions += 1;
+        let number = self.transactions;
+        let happening: Vec<_> = chip
+            .script
+            .events
+            .iter()
+            .filter(|(at, _)| *at == number)
+            .map(|(_, event)| *event)
+            .collect();
+        for event in happening {
+            chip.event(event, now);
+        }
+    }
+
+    pub(crate) fn deselect(&mut self, chip: &mut Chip, now: u64) {
+        if !std::mem::replace(&mut self.selected, false) || chip.silence(now).is_some() {
+            return;
+        }
+        let complete = matches!(self.stage, Stage::Data(done) if done == self.len());
+        if !complete {
+            chip.violations.push(Violation::CutShort);
+        }
+    }
+
+    pub(crate) fn clock(&mut self, mosi: u8, chip: &mut Chip, now: u64) -> u8 {
+        let miso = self.answer(mosi, chip, now);
+        self.bytes += 1;
+        self.mosi.push(mosi);
+        self.miso.push(miso);
+        miso
+    }
+
+    fn answer(&mut self, mosi: u8, chip: &mut Chip, now: u64) -> u8 {
+        if !self.selected {
+            chip.violations.push(Violation::NotSelected);
+            return 0xff;
+        }
+        if let Some(silence) = chip.silence(now) {
+            return silence;
+        }
+        match self.stage {
+            Stage::Header(at) => {
+                self.header[at] = mosi;
+                if at < 3 {
+                    self.stage = Stage::Header(at + 1);
+                    return 0;
+                }
+                if self.header[1] != 0xd4 {
+                    chip.violations.push(Violation::Address(self.header[1]));
+                }
+                match (chip.script.wait_states)(self.transactions) {
+                    0 => {
+                        self.stage = Stage::Data(0);
+                        1
+                    }
+                    waits => {
+                        self.stage = Stage::Wait(waits);
+                        0
+                    }
+                }
+            }
+            Stage::Wait(1) => {
+                self.stage = Stage::Data(0);
+                1
+            }
+            Stage::Wait(left) => {
+                self.stage = Stage::Wait(left - 1);
+                0
+            }
+            Stage::Data(done) => {
+                if done >= self.len() || done >= 64 {
+                    chip.violations.push(Violation::TooManyBytes);
+                    return 0xff;
+                }
+                self.stage = Stage::Data(done + 1);
+                let [direction, _, high, low] = self.header;
+                let (locality, register) = (high >> 4, u16::from_be_bytes([high & 0x0f, low]));
+                let offset = u16::try_from(done).unwrap_or(0);
+                if direction & 0x80 != 0 {
+                    chip.read(locality, register, offset, now)
+                } else {
+                    chip.write(locality, register, offset, mosi, now);
+                    0
+                }
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.header[0] & 0x3f) + 1
+    }
+}

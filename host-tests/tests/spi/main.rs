@@ -1,0 +1,146 @@
+//! The driver for TPMs on SPI, against an emulated chip in front of a real swtpm: what works, and everything that can go wrong.
+
+mod bring_up;
+mod commands;
+mod keys;
+
+use chanbind::tpm::{Auth, KeyFile, KeyOptions, OpenOptions};
+use chanbind_host_tests::swtpm::Swtpm;
+use chanbind_tis_emulator::Emulator;
+use chanbind_tpm_spi::{
+    Contexts, ParentKey, Tpm,
+    blocking::run,
+    command::{Name, Template},
+    key::{KeyBlobs, Keys},
+    session::AuthValue,
+    tis::{BusOrPin, ExclusiveBus, Tis, TisError},
+};
+use hmac::{Hmac, Mac};
+use rand_core::OsRng;
+use std::convert::Infallible;
+
+const SECRET: &[u8] = b"my_api_key";
+
+type BusError = BusOrPin<Infallible, Infallible>;
+type ChipError = TisError<BusError>;
+#[allow(dead_code, reason = "used by tests to come")]
+type Error = chanbind_tpm_spi::Error<ChipError>;
+type Chip = Tis<
+    ExclusiveBus<chanbind_tis_emulator::Bus, chanbind_tis_emulator::ChipSelect>,
+    chanbind_tis_emulator::Delay,
+>;
+
+/// A swtpm, the chip in front of it, and a key that was provisioned for it.
+struct Bench {
+    emulator: Emulator,
+    key: Provisioned,
+    _swtpm: Swtpm,
+}
+
+/// What firmware holds.
+#[derive(Clone)]
+struct Provisioned {
+    private: Vec<u8>,
+    public: Vec<u8>,
+    parent_name: Name,
+}
+
+impl Provisioned {
+    fn blobs(&self) -> KeyBlobs<'_> {
+        KeyBlobs::new(&self.private, &self.public).unwrap()
+    }
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with_password(None)
+    }
+
+    fn with_password(password: Option<&str>) -> Self {
+        let swtpm = Swtpm::start().unwrap();
+        let key = provision(&swtpm, password);
+        Self {
+            emulator: emulator(&swtpm),
+            key,
+            _swtpm: swtpm,
+        }
+    }
+
+    fn chip(&self) -> Chip {
+        run(open_chip(&self.emulator)).unwrap()
+    }
+
+    /// Runs `test` with keys opened, and the chip's opinion of the driver afterwards.
+    fn with_keys<T>(&self, test: impl AsyncFnOnce(&mut TestKeys<'_>) -> T) -> T {
+        let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
+        let tpm = Tpm::new(self.chip(), &mut buffer, &mut contexts);
+        let result = run(async {
+            let mut keys = Keys::open(tpm, OsRng, H2, self.key.parent_name)
+                .await
+                .unwrap();
+            test(&mut keys).await
+        });
+        self.assert_no_violations();
+        result
+    }
+
+    fn with_tpm<T>(&self, test: impl AsyncFnOnce(&mut TestTpm<'_>) -> T) -> T {
+        let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
+        let mut tpm = Tpm::new(self.chip(), &mut buffer, &mut contexts);
+        let result = run(async {
+            tpm.start().await.unwrap();
+            test(&mut tpm).await
+        });
+        self.assert_no_violations();
+        result
+    }
+
+    fn assert_no_violations(&self) {
+        assert_eq!(self.emulator.take_violations(), []);
+    }
+}
+
+type TestKeys<'m> = Keys<'m, Chip, OsRng>;
+type TestTpm<'m> = Tpm<'m, Chip>;
+
+const H2: ParentKey = ParentKey::Primary(Template::H2);
+
+fn emulator(swtpm: &Swtpm) -> Emulator {
+    Emulator::new(chanbind_tis_emulator::Swtpm::connect(swtpm.port()).unwrap())
+}
+
+async fn open_chip(emulator: &Emulator) -> Result<Chip, ChipError> {
+    let bus = ExclusiveBus::new(emulator.bus(), emulator.chip_select());
+    Tis::builder(bus, emulator.delay()).open().await
+}
+
+/// A key of the host's making, by tss-esapi: the two stacks must agree.
+fn provision(swtpm: &Swtpm, password: Option<&str>) -> Provisioned {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let tpm = chanbind::tpm::Tpm::open(&swtpm.tcti(), OpenOptions::default())
+            .await
+            .unwrap();
+        let mut options = KeyOptions::default();
+        options.auth = password.map(|password| Auth::new(password.as_bytes()).unwrap());
+        let file: KeyFile = tpm.import_hmac_key(SECRET, options).await.unwrap();
+        let name = tpm.parent_name(file.parent).await.unwrap();
+        tpm.close().await;
+        Provisioned {
+            private: file.private,
+            public: file.public,
+            parent_name: Name::new(name.as_bytes()).unwrap(),
+        }
+    })
+}
+
+/// HMAC-SHA256 in software.
+fn hmac(data: &[u8]) -> [u8; 32] {
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET).unwrap();
+    mac.update(data);
+    mac.finalize().into_bytes().into()
+}
+
+fn parts(data: &[u8]) -> [&[u8]; 5] {
+    [data, &[], &[], &[], &[]]
+}
