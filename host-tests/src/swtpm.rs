@@ -120,6 +120,16 @@ impl Swtpm {
             .unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
+    /// A file that a command has written.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.state.path().join(name))
+            .unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
     /// The transient objects and loaded sessions that the TPM holds.
     #[must_use]
     pub fn leftovers(&self) -> Vec<String> {

@@ -371,7 +371,8 @@ impl<'m, C: Chip> Tpm<'m, C> {
     async fn restart(&mut self) -> Result<(), Error<C::Error>> {
         log!(warn, "the TPM was reset");
         self.contexts.forget_all();
-        self.unaccounted = false;
+        // Unless it was somebody on the bus who said so.
+        self.unaccounted = true;
         let startup = Startup(StartupType::Clear);
         let len = frame::encode(self.buffer, &startup, &mut [])?;
         match self.exchange(CommandCode::STARTUP, len).await? {

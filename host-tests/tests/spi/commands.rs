@@ -1,1 +1,594 @@
-//! x
+//! Every command of the crate, answered by a real TPM.
+
+use super::*;
+use chanbind_tpm_spi::{
+    Error::Tpm as Refused,
+    command::{Hmac, *},
+    session::{AuthValue, Password},
+};
+use p256::{
+    ecdsa::{VerifyingKey, signature::hazmat::PrehashVerifier},
+    elliptic_curve::sec1::ToEncodedPoint,
+};
+
+#[test]
+fn life_cycle() {
+    let bench = Bench::new();
+    bench.with_tpm(async |tpm| {
+        tpm.execute(&SelfTest { full_test: true }, &mut [])
+            .await
+            .unwrap();
+        let result = tpm.execute(&GetTestResult, &mut []).await.unwrap();
+        assert_eq!(result.code, 0);
+        tpm.execute(&Shutdown(StartupType::Clear), &mut [])
+            .await
+            .unwrap();
+        // A second start is refused, by a code that names the reason.
+        let error = tpm
+            .execute(&Startup(StartupType::State), &mut [])
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error,
+            Refused {
+                command: CommandCode::STARTUP,
+                code: ResponseCode::Error(ErrorCode::Initialize),
+            }
+        );
+        assert_eq!(
+            error.to_string(),
+            "the TPM refused TPM2_Startup: TPM_RC_INITIALIZE"
+        );
+    });
+}
+
+#[test]
+fn random_and_capabilities() {
+    let bench = Bench::new();
+    bench.with_tpm(async |tpm| {
+        let mut random = [[0; 100]; 2];
+        for bytes in &mut random {
+            tpm.random(bytes).await.unwrap();
+            assert!(bytes.iter().filter(|byte| **byte == 0).count() < 20);
+        }
+        assert_ne!(random[0], random[1]);
+
+        let properties = GetCapability {
+            capability: Capability::TPM_PROPERTIES,
+            property: 0x10d,
+            count: 1,
+        };
+        let answer = tpm.execute(&properties, &mut []).await.unwrap();
+        assert!(answer.more);
+        assert_eq!(answer.properties().collect::<Vec<_>>(), [(0x10d, 1024)]);
+        // As many as fit a response of libtpms: 8 + 10 + 5 bytes over.
+        let all = GetCapability {
+            count: 60,
+            ..properties
+        };
+        assert!(
+            tpm.execute(&all, &mut [])
+                .await
+                .unwrap()
+                .properties()
+                .count()
+                > 20
+        );
+    });
+}
+
+#[test]
+fn primaries_of_every_template() {
+    let bench = Bench::new();
+    bench.with_tpm(async |tpm| {
+        for (template, first) in [
+            (Template::H2, 0x23),
+            (Template::SrkEccP256, 0x23),
+            (Template::SrkRsa2048, 0x01),
+        ] {
+            let command = CreatePrimary {
+                hierarchy: &Entity::OWNER,
+                template,
+            };
+            let response = tpm
+                .execute(&command, &mut [&mut Password::empty()])
+                .await
+                .unwrap();
+            let handle = response.handle;
+            assert_eq!(response.public_area[1], first);
+            assert_eq!(
+                Name::of_public(response.public_area).unwrap().as_bytes(),
+                response.name
+            );
+            tpm.execute(&FlushContext { handle }, &mut [])
+                .await
+                .unwrap();
+        }
+        // An RSA key cannot salt a session.
+        let rsa = ParentKey::Primary(Template::SrkRsa2048);
+        let error = tpm.parent(rsa, &bench.key.parent_name).await.unwrap_err();
+        assert_eq!(error, Error::Parent);
+        assert_eq!(transients(tpm).await, []);
+    });
+}
+
+async fn transients(tpm: &mut TestTpm<'_>) -> Vec<Handle> {
+    let command = GetCapability {
+        capability: Capability::HANDLES,
+        property: 0x8000_0000,
+        count: 16,
+    };
+    let answer = tpm.execute(&command, &mut []).await.unwrap();
+    answer.handles().collect()
+}
+
+#[test]
+fn persistent_objects() {
+    let bench = Bench::new();
+    bench.with_tpm(async |tpm| {
+        let persistent = Handle(0x8100_0001);
+        let parent = tpm.parent(H2, &bench.key.parent_name).await.unwrap();
+        let evict = EvictControl {
+            hierarchy: &Entity::OWNER,
+            object: parent.entity(),
+            persistent,
+        };
+        tpm.execute(&evict, &mut [&mut Password::empty()])
+            .await
+            .unwrap();
+        drop(parent);
+
+        let wrong = Name::new(&[9; 34]).unwrap();
+        let key = ParentKey::Persistent(persistent);
+        assert_eq!(
+            tpm.parent(key, &wrong).await.unwrap_err(),
+            Error::ParentName
+        );
+        let parent = tpm.parent(key, &bench.key.parent_name).await.unwrap();
+        let mut session = tpm
+            .start_session(&parent, SessionType::Hmac, &mut OsRng)
+            .await
+            .unwrap();
+
+        // And away with it, authorized by a session.
+        let evict = EvictControl {
+            hierarchy: &Entity::OWNER,
+            object: parent.entity(),
+            persistent,
+        };
+        let empty = AuthValue::empty();
+        tpm.execute(&evict, &mut [&mut session.authorizing(&empty)])
+            .await
+            .unwrap();
+        let gone = tpm.parent(key, &bench.key.parent_name).await.unwrap_err();
+        assert!(
+            matches!(
+                gone,
+                Refused {
+                    command: CommandCode::READ_PUBLIC,
+                    code: ResponseCode::FormatOne {
+                        code: FormatOneCode::Handle,
+                        at: Position::Handle(1)
+                    },
+                }
+            ),
+            "{gone:?}"
+        );
+    });
+}
+
+#[test]
+fn import_of_a_key_wrapped_by_the_host() {
+    // What the host wraps and imports itself, the driver imports too: same outer wrapper, same result.
+    let bench = Bench::new();
+    bench.with_tpm(async |tpm| {
+        let parent = tpm.parent(H2, &bench.key.parent_name).await.unwrap();
+        let (public, duplicate, seed) = wrapped(parent.point(), SECRET);
+        let import = Import {
+            parent: parent.entity(),
+            public: &public,
+            duplicate: &duplicate,
+            in_sym_seed: &seed,
+        };
+        let private = tpm
+            .execute(&import, &mut [&mut Password::empty()])
+            .await
+            .unwrap();
+        let private = [
+            &u16::try_from(private.len()).unwrap().to_be_bytes()[..],
+            private,
+        ]
+        .concat();
+        let load = Load {
+            parent: parent.entity(),
+            private: &private,
+            public: &public,
+        };
+        let loaded = tpm
+            .execute(&load, &mut [&mut Password::empty()])
+            .await
+            .unwrap();
+        let name = Name::new(loaded.name).unwrap();
+        assert_eq!(name, Name::of_public(&public[2..]).unwrap());
+        let key = Entity::object(loaded.handle, name);
+        let command = Hmac {
+            key: &key,
+            data: parts(b"data"),
+        };
+        let made = tpm
+            .execute(&command, &mut [&mut Password::empty()])
+            .await
+            .unwrap();
+        assert_eq!(made, hmac(b"data"));
+    });
+}
+
+/// An HMAC key for TPM2_Import (TPM 2.0 Part 1 section 23.3), made in software.
+fn wrapped(parent: &EccPoint, secret: &[u8]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+    use chanbind_core::crypto::{HmacSha256State, kdfa, kdfe, sha256};
+    let sized = |bytes: &[u8]| {
+        [
+            &u16::try_from(bytes.len()).unwrap().to_be_bytes()[..],
+            bytes,
+        ]
+        .concat()
+    };
+    let seed_value = [3; 32];
+    let unique = sha256(&[&seed_value[..], secret].concat());
+    // KEYEDHASH, SHA-256, userWithAuth | sign, no policy, HMAC with SHA-256.
+    let area = [
+        &[0, 8, 0, 0x0b, 0, 4, 0, 0x40, 0, 0, 0, 5, 0, 0x0b][..],
+        &sized(&unique),
+    ]
+    .concat();
+    let name = Name::of_public(&area).unwrap();
+    let sensitive = [
+        &[0, 8][..],
+        &sized(&[]),
+        &sized(&seed_value),
+        &sized(secret),
+    ]
+    .concat();
+
+    let ephemeral = p256::SecretKey::random(&mut OsRng);
+    let point =
+        p256::EncodedPoint::from_affine_coordinates(&parent.x.into(), &parent.y.into(), false);
+    let public = p256::PublicKey::from_sec1_bytes(point.as_bytes()).unwrap();
+    let shared = p256::ecdh::diffie_hellman(ephemeral.to_nonzero_scalar(), public.as_affine());
+    let own = ephemeral.public_key().to_encoded_point(false);
+    let seed = kdfe(
+        shared.raw_secret_bytes(),
+        b"DUPLICATE",
+        own.x().unwrap(),
+        &parent.x,
+    );
+    let seed = HmacSha256State::new(&*seed);
+    let mut encrypted = sized(&sensitive);
+    let key = kdfa(&seed, b"STORAGE", name.as_bytes(), &[], 128);
+    aes_128_cfb(key[..16].try_into().unwrap(), &mut encrypted);
+    let integrity = HmacSha256State::new(&*kdfa(&seed, b"INTEGRITY", &[], &[], 256))
+        .mac([encrypted.as_slice(), name.as_bytes()]);
+    let duplicate = [sized(&integrity), encrypted].concat();
+    let secret = [sized(own.x().unwrap()), sized(own.y().unwrap())].concat();
+    (sized(&area), sized(&duplicate), sized(&secret))
+}
+
+/// With an IV of zeroes.
+fn aes_128_cfb(key: [u8; 16], data: &mut [u8]) {
+    use aes::cipher::{BlockEncrypt, KeyInit};
+    let cipher = aes::Aes128::new(&key.into());
+    let mut feedback = aes::Block::default();
+    for chunk in data.chunks_mut(16) {
+        cipher.encrypt_block(&mut feedback);
+        for (byte, stream) in chunk.iter_mut().zip(&feedback) {
+            *byte ^= stream;
+        }
+        feedback[..chunk.len()].copy_from_slice(chunk);
+    }
+}
+
+#[test]
+fn ecdh_with_a_key_in_the_chip() {
+    let created = Created::new("ecc256", "userwithauth|decrypt|sensitivedataorigin");
+    created.bench.with_tpm(async |tpm| {
+        let key = created.load(tpm).await;
+        let public = tpm
+            .execute(&ReadPublic { object: &key }, &mut [])
+            .await
+            .unwrap();
+        // The point ends the public area.
+        let area = public.public_area;
+        let (x, y) = (&area[area.len() - 66..][..32], &area[area.len() - 32..]);
+        let ours = p256::SecretKey::random(&mut OsRng);
+        let point = ours.public_key().to_encoded_point(false);
+        let theirs = [&[4], x, y].concat();
+        let theirs = p256::PublicKey::from_sec1_bytes(&theirs).unwrap();
+        let expected = p256::ecdh::diffie_hellman(ours.to_nonzero_scalar(), theirs.as_affine());
+        let command = EcdhZGen {
+            key: &key,
+            point: EccPoint {
+                x: (*point.x().unwrap()).into(),
+                y: (*point.y().unwrap()).into(),
+            },
+        };
+        let shared = tpm
+            .execute(&command, &mut [&mut Password::empty()])
+            .await
+            .unwrap();
+        assert_eq!(&shared.x, expected.raw_secret_bytes().as_slice());
+    });
+}
+
+#[test]
+fn quote_of_extended_registers() {
+    let created = Created::new(
+        "ecc256:ecdsa-sha256:null",
+        "fixedtpm|fixedparent|userwithauth|sign|restricted|sensitivedataorigin",
+    );
+    created.bench.with_tpm(async |tpm| {
+        let key = created.load(tpm).await;
+        let pcrs = PcrSelection::sha256(&[16, 23]);
+        let extend = PcrExtend {
+            pcr: &Entity::pcr(16),
+            digest: &[7; 32],
+        };
+        tpm.execute(&extend, &mut [&mut Password::empty()])
+            .await
+            .unwrap();
+        let read = tpm.execute(&PcrRead { pcrs }, &mut []).await.unwrap();
+        assert_eq!(read.pcrs, pcrs);
+        let values: Vec<_> = read.values.map(<[u8]>::to_vec).collect();
+        let extended = chanbind_core::crypto::sha256(&[[0; 32], [7; 32]].concat());
+        assert_eq!(values, [extended, [0; 32]]);
+
+        let point = created.point();
+        let quote = Quote {
+            key: &key,
+            qualifying_data: b"challenge",
+            pcrs,
+        };
+        let response = tpm
+            .execute(&quote, &mut [&mut Password::empty()])
+            .await
+            .unwrap();
+        let digest = chanbind_core::crypto::sha256(&values.concat());
+        assert!(response.quoted.ends_with(&digest));
+        assert!(
+            response
+                .quoted
+                .windows(9)
+                .any(|bytes| bytes == b"challenge")
+        );
+        verify(
+            &point,
+            &chanbind_core::crypto::sha256(response.quoted),
+            &response.signature,
+        );
+    });
+}
+
+#[test]
+fn signatures() {
+    let created = Created::new(
+        "ecc256:ecdsa-sha256",
+        "fixedtpm|fixedparent|userwithauth|sign|sensitivedataorigin",
+    );
+    let point = created.point();
+    created.bench.with_keys(async |keys| {
+        let mut key = keys
+            .load_signing(created.blobs(), AuthValue::empty())
+            .await
+            .unwrap();
+        assert_eq!(*key.public_key(), point);
+        for digest in [[1; 32], [2; 32]] {
+            let signature = keys.sign(&mut key, &digest).await.unwrap();
+            verify(&point, &digest, &signature);
+        }
+        // A signing key is no HMAC key, and the other way round.
+        let wrong = keys.load_hmac(created.blobs(), AuthValue::empty()).await;
+        assert_eq!(wrong.unwrap_err(), Error::KeyKind);
+        let wrong = keys
+            .load_signing(created.bench.key.blobs(), AuthValue::empty())
+            .await;
+        assert_eq!(wrong.unwrap_err(), Error::KeyKind);
+    });
+}
+
+fn verify(point: &EccPoint, digest: &[u8; 32], signature: &Signature) {
+    let point =
+        p256::EncodedPoint::from_affine_coordinates(&point.x.into(), &point.y.into(), false);
+    let signature = p256::ecdsa::Signature::from_scalars(signature.r, signature.s).unwrap();
+    VerifyingKey::from_encoded_point(&point)
+        .unwrap()
+        .verify_prehash(digest, &signature)
+        .unwrap();
+}
+
+/// A key that tpm2-tools made under the H-2 primary.
+struct Created {
+    bench: Bench,
+    private: Vec<u8>,
+    public: Vec<u8>,
+}
+
+impl Created {
+    fn new(algorithm: &str, attributes: &str) -> Self {
+        let swtpm = Swtpm::start().unwrap();
+        let parent =
+            "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt";
+        swtpm.tool(
+            "tpm2_createprimary",
+            &[
+                "-Q",
+                "-C",
+                "o",
+                "-g",
+                "sha256",
+                "-G",
+                "ecc256:aes128cfb",
+                "-a",
+                parent,
+                "-c",
+                "h2.ctx",
+            ],
+        );
+        swtpm.tool(
+            "tpm2_create",
+            &[
+                "-Q", "-C", "h2.ctx", "-G", algorithm, "-a", attributes, "-r", "private", "-u",
+                "public",
+            ],
+        );
+        swtpm.tool("tpm2_flushcontext", &["-t"]);
+        let [private, public] = ["private", "public"].map(|name| swtpm.file(name));
+        let key = provision(&swtpm, None, None);
+        Self {
+            bench: Bench {
+                emulator: emulator(&swtpm),
+                key,
+                _swtpm: swtpm,
+            },
+            private,
+            public,
+        }
+    }
+
+    fn blobs(&self) -> KeyBlobs<'_> {
+        KeyBlobs::new(&self.private, &self.public).unwrap()
+    }
+
+    fn point(&self) -> EccPoint {
+        let public = &self.public;
+        EccPoint {
+            x: public[public.len() - 66..][..32].try_into().unwrap(),
+            y: public[public.len() - 32..].try_into().unwrap(),
+        }
+    }
+
+    async fn load(&self, tpm: &mut TestTpm<'_>) -> Entity {
+        let parent = tpm.parent(H2, &self.bench.key.parent_name).await.unwrap();
+        let load = Load {
+            parent: parent.entity(),
+            private: &self.private,
+            public: &self.public,
+        };
+        let loaded = tpm
+            .execute(&load, &mut [&mut Password::empty()])
+            .await
+            .unwrap();
+        Entity::object(loaded.handle, Name::new(loaded.name).unwrap())
+    }
+}
+
+#[test]
+fn lockout_is_named_and_reset() {
+    let bench = Bench::with_password(Some("secret"));
+    bench.with_keys(async |keys| {
+        let wrong = AuthValue::new(b"guess").unwrap();
+        let mut key = keys.load_hmac(bench.key.blobs(), wrong).await.unwrap();
+        let mut out = [0; 32];
+        let mut failures = Vec::new();
+        for _ in 0..40 {
+            let error = keys
+                .hmac(&mut key, parts(b"data"), &mut out)
+                .await
+                .unwrap_err();
+            failures.push(error.to_string());
+            if failures.last().unwrap().contains("LOCKOUT") {
+                break;
+            }
+        }
+        assert_eq!(
+            failures[0],
+            "the TPM refused TPM2_HMAC: TPM_RC_AUTH_FAIL, session 1"
+        );
+        assert_eq!(
+            failures.last().unwrap(),
+            "the TPM refused TPM2_HMAC: TPM_RC_LOCKOUT"
+        );
+        keys.tpm_mut()
+            .execute(&DictionaryAttackLockReset, &mut [&mut Password::empty()])
+            .await
+            .unwrap();
+        let right = AuthValue::new(b"secret").unwrap();
+        let mut key = keys.load_hmac(bench.key.blobs(), right).await.unwrap();
+        keys.hmac(&mut key, parts(b"data"), &mut out).await.unwrap();
+        assert_eq!(out, hmac(b"data"));
+    });
+}
+
+#[test]
+fn policy_sessions() {
+    // A key that wants its registers unchanged, and its password proved.
+    for password in [None, Some("secret")] {
+        let swtpm = Swtpm::start().unwrap();
+        let key = provision(&swtpm, password, Some("sha256:16"));
+        let bench = Bench {
+            emulator: emulator(&swtpm),
+            key,
+            _swtpm: swtpm,
+        };
+        bench.with_tpm(async |tpm| {
+            let parent = tpm.parent(H2, &bench.key.parent_name).await.unwrap();
+            let load = Load {
+                parent: parent.entity(),
+                private: &bench.key.private,
+                public: &bench.key.public,
+            };
+            let loaded = tpm
+                .execute(&load, &mut [&mut Password::empty()])
+                .await
+                .unwrap();
+            let key = Entity::object(loaded.handle, Name::new(loaded.name).unwrap());
+            let auth = AuthValue::new(password.unwrap_or_default().as_bytes()).unwrap();
+
+            // Its password alone will not do.
+            let command = Hmac {
+                key: &key,
+                data: parts(b"data"),
+            };
+            let refused = tpm.execute(&command, &mut [&mut Password(&auth)]).await;
+            assert!(matches!(
+                refused.unwrap_err(),
+                Refused {
+                    code: ResponseCode::Error(ErrorCode::AuthUnavailable),
+                    ..
+                }
+            ));
+
+            let mut session = tpm
+                .start_session(&parent, SessionType::Policy, &mut OsRng)
+                .await
+                .unwrap();
+            drop(parent);
+            let entity = session.entity();
+            let policy = PolicyPcr {
+                session: &entity,
+                digest: &[],
+                pcrs: PcrSelection::sha256(&[16]),
+            };
+            tpm.execute(&policy, &mut []).await.unwrap();
+            if password.is_some() {
+                tpm.execute(&PolicyAuthValue { session: &entity }, &mut [])
+                    .await
+                    .unwrap();
+                session.include_auth_value();
+            }
+            let made = tpm
+                .execute(&command, &mut [&mut session.authorizing(&auth)])
+                .await
+                .unwrap();
+            assert_eq!(made, hmac(b"data"));
+            assert!(!bench.emulator.has_seen(&hmac(b"data")));
+
+            // PolicySecret: accepted, though it is not this key's policy.
+            let secret = PolicySecret {
+                entity: &Entity::OWNER,
+                session: &entity,
+            };
+            tpm.execute(&secret, &mut [&mut Password::empty()])
+                .await
+                .unwrap();
+        });
+    }
+}

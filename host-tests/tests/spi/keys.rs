@@ -1,6 +1,18 @@
 //! Keys in the chip.
 
 use super::*;
+use chanbind_core::{
+    exporter::ExporterSecret,
+    kdf::{HmacSha256, Layout, derive, derive_async},
+    token::{ClientId, OneTimeKey, Profile, Purpose},
+};
+use chanbind_tis_emulator::Event;
+use chanbind_tpm_spi::{
+    blocking,
+    command::{Entity, EvictControl, Handle, Load, SessionType},
+    session::Password,
+};
+use rand_core::RngCore;
 
 #[test]
 fn hmac_is_that_of_the_key() {
@@ -16,5 +28,313 @@ fn hmac_is_that_of_the_key() {
             keys.hmac(&mut key, parts(&data), &mut out).await.unwrap();
             assert_eq!(out, hmac(&data), "{len}");
         }
+    });
+}
+
+#[test]
+fn the_prf_of_core() {
+    let bench = Bench::new();
+    let profile = Profile::default();
+    let client = ClientId::new("client1").unwrap();
+    let channel = ExporterSecret::sha256(&[7; 32]);
+    let expected = OneTimeKey::derive(
+        &profile,
+        Purpose::ApiKey,
+        client,
+        &channel,
+        &mut HmacSha256::new(SECRET),
+    )
+    .unwrap();
+    bench.with_keys(async |keys| {
+        let mut key = keys
+            .load_hmac(bench.key.blobs(), AuthValue::empty())
+            .await
+            .unwrap();
+        for (layout, len) in [
+            (Layout::VAULT, 100),
+            (Layout::sp800_108(b"label"), 64),
+            (Layout::Hmac, 16),
+        ] {
+            let (mut inside, mut outside) = (vec![0; len], vec![0; len]);
+            derive_async(&layout, b"input", &mut keys.prf(&mut key), &mut inside)
+                .await
+                .unwrap();
+            derive(
+                &layout,
+                b"input",
+                &mut HmacSha256::new(SECRET),
+                &mut outside,
+            )
+            .unwrap();
+            assert_eq!(inside, outside);
+        }
+    });
+
+    // Without an executor: blocking parts, blocking trait.
+    let bus = ExclusiveBus::new(
+        blocking::Bus(bench.emulator.bus()),
+        bench.emulator.chip_select(),
+    );
+    let chip = Tis::builder(bus, blocking::Delay(bench.emulator.delay())).open();
+    let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
+    let tpm = Tpm::new(run(chip).unwrap(), &mut buffer, &mut contexts);
+    let mut keys = run(Keys::open(tpm, OsRng, H2, bench.key.parent_name)).unwrap();
+    let mut key = run(keys.load_hmac(bench.key.blobs(), AuthValue::empty())).unwrap();
+    let derived = OneTimeKey::derive(
+        &profile,
+        Purpose::ApiKey,
+        client,
+        &channel,
+        &mut keys.prf(&mut key),
+    )
+    .unwrap();
+    assert_eq!(derived.as_bytes(), expected.as_bytes());
+    bench.assert_no_violations();
+}
+
+/// The same key through the host's stack.
+#[test]
+fn equals_tss_esapi() {
+    let swtpm = Swtpm::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (key, theirs) = runtime.block_on(async {
+        let tpm = chanbind::tpm::Tpm::open(&swtpm.tcti(), OpenOptions::default())
+            .await
+            .unwrap();
+        // Made inside: nobody knows the key but the TPM.
+        let file = tpm.create_hmac_key(KeyOptions::default()).await.unwrap();
+        let name = tpm.parent_name(file.parent).await.unwrap();
+        let key = Provisioned {
+            private: file.private.clone(),
+            public: file.public.clone(),
+            parent_name: Name::new(name.as_bytes()).unwrap(),
+        };
+        let loaded = tpm.load(file, None).await.unwrap();
+        let theirs = loaded.hmac(b"keying material").await.unwrap().to_vec();
+        drop(loaded);
+        tpm.close().await;
+        (key, theirs)
+    });
+    let bench = Bench {
+        emulator: emulator(&swtpm),
+        key,
+        _swtpm: swtpm,
+    };
+    bench.with_keys(async |keys| {
+        let mut key = keys
+            .load_hmac(bench.key.blobs(), AuthValue::empty())
+            .await
+            .unwrap();
+        let mut ours = [0; 32];
+        keys.hmac(&mut key, parts(b"keying material"), &mut ours)
+            .await
+            .unwrap();
+        assert_eq!(ours.as_slice(), theirs);
+    });
+}
+
+#[test]
+fn passwords() {
+    let bench = Bench::with_password(Some("secret\0"));
+    bench.with_keys(async |keys| {
+        // A TPM takes zeroes off the end.
+        for password in ["secret", "secret\0", "secret\0\0"] {
+            let auth = AuthValue::new(password.as_bytes()).unwrap();
+            let mut key = keys.load_hmac(bench.key.blobs(), auth).await.unwrap();
+            let mut out = [0; 32];
+            keys.hmac(&mut key, parts(b"data"), &mut out).await.unwrap();
+            assert_eq!(out, hmac(b"data"));
+            // With data over the chip's limit, too.
+            let long = [1; 2000];
+            keys.hmac(&mut key, parts(&long), &mut out).await.unwrap();
+            assert_eq!(out, hmac(&long));
+        }
+    });
+    assert!(AuthValue::new(&[1; 65]).is_err());
+}
+
+#[test]
+fn a_key_that_stays_in_the_chip() {
+    let bench = Bench::new();
+    bench.with_keys(async |keys| {
+        let parent = keys
+            .tpm_mut()
+            .parent(H2, &bench.key.parent_name)
+            .await
+            .unwrap();
+        let load = Load {
+            parent: parent.entity(),
+            private: &bench.key.private,
+            public: &bench.key.public,
+        };
+        let loaded = keys
+            .tpm_mut()
+            .execute(&load, &mut [&mut Password::empty()])
+            .await
+            .unwrap();
+        let name = Name::new(loaded.name).unwrap();
+        let transient = Entity::object(loaded.handle, name);
+        drop(parent);
+        let persistent = Handle(0x8100_0007);
+        let evict = EvictControl {
+            hierarchy: &Entity::OWNER,
+            object: &transient,
+            persistent,
+        };
+        keys.tpm_mut()
+            .execute(&evict, &mut [&mut Password::empty()])
+            .await
+            .unwrap();
+
+        let key = Entity::object(persistent, name);
+        let mut key = keys.persistent_hmac(key, AuthValue::empty()).await.unwrap();
+        let mut out = [0; 32];
+        keys.hmac(&mut key, parts(b"data"), &mut out).await.unwrap();
+        assert_eq!(out, hmac(b"data"));
+
+        let wrong = Entity::object(persistent, bench.key.parent_name);
+        let error = keys.persistent_hmac(wrong, AuthValue::empty()).await;
+        assert_eq!(error.unwrap_err(), Error::KeyKind);
+        let error = keys
+            .persistent_signing(Entity::object(persistent, name), AuthValue::empty())
+            .await;
+        assert_eq!(error.unwrap_err(), Error::KeyKind);
+    });
+}
+
+#[test]
+fn damaged_blobs() {
+    let bench = Bench::new();
+    let Provisioned {
+        private, public, ..
+    } = &bench.key;
+    assert!(KeyBlobs::new(&private[1..], public).is_none());
+    assert!(KeyBlobs::new(private, &public[..9]).is_none());
+    assert!(KeyBlobs::new(&[], public).is_none());
+    bench.with_keys(async |keys| {
+        // Every byte of the public area is known, part of the name, or refused.
+        for at in 2..public.len() {
+            let mut public = public.clone();
+            public[at] ^= 0x40;
+            let blobs = KeyBlobs::new(private, &public);
+            let Some(blobs) = blobs else { continue };
+            keys.load_hmac(blobs, AuthValue::empty()).await.unwrap_err();
+        }
+        for at in 2..private.len() {
+            let mut private = private.clone();
+            private[at] ^= 0x40;
+            let Some(blobs) = KeyBlobs::new(&private, public) else {
+                continue;
+            };
+            keys.load_hmac(blobs, AuthValue::empty()).await.unwrap_err();
+        }
+    });
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    let bench = Bench::new();
+    let Bench {
+        emulator,
+        key,
+        _swtpm: swtpm,
+    } = bench;
+    {
+        let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
+        let chip = run(open_chip(&emulator)).unwrap();
+        let tpm = Tpm::new(chip, &mut buffer, &mut contexts);
+        let mut keys = run(Keys::open(tpm, OsRng, H2, key.parent_name)).unwrap();
+        // More than the chip has room for, one after the other.
+        for _ in 0..5 {
+            let mut loaded = run(keys.load_hmac(key.blobs(), AuthValue::empty())).unwrap();
+            let mut out = [0; 32];
+            run(keys.hmac(&mut loaded, parts(b"data"), &mut out)).unwrap();
+        }
+        // All at once, an error, and a name for it.
+        let mut held = Vec::new();
+        let error = loop {
+            match run(keys.load_hmac(key.blobs(), AuthValue::empty())) {
+                Ok(loaded) => held.push(loaded),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(
+            error.to_string(),
+            "the TPM refused TPM2_Load: TPM_RC_OBJECT_MEMORY"
+        );
+        drop(held);
+        run(keys.close()).unwrap();
+    }
+    {
+        // An earlier run that did not clean up; a program that crashed.
+        let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
+        let chip = run(open_chip(&emulator)).unwrap();
+        let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);
+        run(tpm.start()).unwrap();
+        let parent = run(tpm.parent(H2, &key.parent_name)).unwrap();
+        let session = run(tpm.start_session(&parent, SessionType::Hmac, &mut OsRng)).unwrap();
+        core::mem::forget((parent, session));
+    }
+    {
+        let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
+        let chip = run(open_chip(&emulator)).unwrap();
+        let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);
+        run(tpm.start()).unwrap();
+    }
+    assert_eq!(emulator.take_violations(), []);
+    drop(emulator);
+    assert_eq!(swtpm.leftovers(), [""; 0]);
+}
+
+#[test]
+fn survives_resets_of_the_chip() {
+    let bench = Bench::new();
+    bench.with_keys(async |keys| {
+        let mut key = keys
+            .load_hmac(bench.key.blobs(), AuthValue::empty())
+            .await
+            .unwrap();
+        let mut out = [0; 32];
+        for _ in 0..3 {
+            bench.emulator.event(Event::Reset);
+            keys.hmac(&mut key, parts(b"data"), &mut out).await.unwrap();
+            assert_eq!(out, hmac(b"data"));
+        }
+        bench.emulator.event(Event::Reset);
+        keys.random(&mut out).await.unwrap();
+    });
+    // Who holds sessions and objects himself is told.
+    bench.with_tpm(async |tpm| {
+        let parent = tpm.parent(H2, &bench.key.parent_name).await.unwrap();
+        bench.emulator.event(Event::Reset);
+        let error = tpm
+            .start_session(&parent, SessionType::Hmac, &mut OsRng)
+            .await
+            .unwrap_err();
+        assert_eq!(error, Error::Reset);
+        assert!(!parent.is_live());
+        let parent = tpm.parent(H2, &bench.key.parent_name).await.unwrap();
+        tpm.start_session(&parent, SessionType::Hmac, &mut OsRng)
+            .await
+            .unwrap();
+    });
+}
+
+#[test]
+fn random_numbers() {
+    let bench = Bench::new();
+    bench.with_keys(async |keys| {
+        let (mut one, mut other) = (keys.rng().await.unwrap(), keys.rng().await.unwrap());
+        let (mut first, mut second) = ([0; 64], [0; 64]);
+        one.fill_bytes(&mut first);
+        other.fill_bytes(&mut second);
+        assert_ne!(first, second);
+        let mut long = [0; 200];
+        keys.random(&mut long).await.unwrap();
+        assert!(
+            !long
+                .windows(4)
+                .any(|window| bench.emulator.has_seen(window))
+        );
     });
 }

@@ -245,10 +245,10 @@ impl<T: Transport, D: DelayNs, R: OutputPin, I: Wait> Tis<T, D, R, I> {
         loop {
             let mut value = [0];
             match self.read(Register::Access, &mut value).await {
-                // A chip that comes up may hold transactions off.
-                Err(TisError::Transport(
-                    TransportError::WaitStates | TransportError::WaitStateInserted,
-                )) if waited < TIMEOUT_A => {}
+                // A chip that comes up may hold transactions off; a bus that is pulled down does so for ever.
+                Err(TisError::Transport(TransportError::WaitStates)) => value = [0],
+                Err(TisError::Transport(TransportError::WaitStateInserted))
+                    if waited < TIMEOUT_A => {}
                 other => other?,
             }
             let [value] = value;

@@ -51,7 +51,8 @@ pub enum TransportError<E> {
     Bus(E),
     /// The chip held the transaction off for more than [`MAX_WAIT_STATES`] bytes: is it there, and powered?
     WaitStates,
-    /// The chip held the transaction off, which [`SharedBus`] cannot wait for: use [`ExclusiveBus`], or a lower clock.
+    /// The chip held the transaction off, which [`SharedBus`] cannot wait for: use [`ExclusiveBus`], or a lower clock. A bus that
+    /// is pulled down with no chip on it looks the same.
     WaitStateInserted,
 }
 

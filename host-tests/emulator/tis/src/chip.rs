@@ -48,8 +48,6 @@ enum State {
     Completion(Vec<u8>, usize),
 }
 
-/// Infineon SLB9670, TPM 2.0.
-const DID_VID: u32 = 0x001b_15d1;
 const LOCALITIES: usize = 5;
 
 pub(crate) struct Chip {
@@ -67,6 +65,7 @@ pub(crate) struct Chip {
     allowance: u16,
     shown_burst: u16,
     status_reads: u64,
+    fifo_reads: u64,
     interrupt_enable: [u8; 4],
     interrupt_status: u8,
     pub(crate) violations: Vec<Violation>,
@@ -93,6 +92,7 @@ impl Chip {
             allowance: 0,
             shown_burst: 0,
             status_reads: 0,
+            fifo_reads: 0,
             interrupt_enable: [0; 4],
             interrupt_status: 0,
             violations: Vec::new(),
@@ -167,7 +167,7 @@ impl Chip {
                 let status = self.status(offset == 0, now);
                 byte_of(status, address - 0x18)
             }
-            address @ 0xf00..=0xf03 => byte_of(DID_VID, address - 0xf00),
+            address @ 0xf00..=0xf03 => byte_of(self.script.did_vid, address - 0xf00),
             0xf04 => 0x10,
             address => {
                 self.violations.push(Violation::NoRegister(address));
@@ -286,7 +286,8 @@ impl Chip {
             // Expect and dataAvail are not to be believed without stsValid: show the contrary.
             low ^= 0x18;
         }
-        low | u32::from(self.shown_burst) << 8 | 0x0400_0000
+        let family = if self.script.is_tpm_2 { 0x0400_0000 } else { 0 };
+        low | u32::from(self.shown_burst) << 8 | family
     }
 
     fn write_status(&mut self, byte: u8, now: u64) {
@@ -380,7 +381,8 @@ impl Chip {
         }
         self.allowance -= 1;
         *at += 1;
-        byte
+        self.fifo_reads += 1;
+        (self.script.fifo)(self.fifo_reads, byte)
     }
 
     /// Whatever time has brought.
@@ -393,6 +395,10 @@ impl Chip {
             State::Execution(command, until) if now >= *until => {
                 let command = command.clone();
                 self.commands.push(command.clone());
+                if let Some(refusal) = (self.script.refusal)(&command) {
+                    self.complete(refusal, now);
+                    return;
+                }
                 let passed = (self.script.command)(command.clone());
                 let response = self.tpm.execute(&passed).expect("the TPM answers");
                 let response = (self.script.response)(&command, response);

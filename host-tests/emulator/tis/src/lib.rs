@@ -19,5 +19,5 @@ mod wire;
 pub use chip::Violation;
 pub use emulator::{Counts, Emulator};
 pub use hal::{Bus, ChipSelect, Delay, Device, Interrupt, ResetPin};
-pub use script::{ChangeCommand, ChangeResponse, Duration, Event, Script};
+pub use script::{ChangeCommand, ChangeResponse, Duration, Event, Refusal, Script};
 pub use tpm::{Computes, Swtpm};

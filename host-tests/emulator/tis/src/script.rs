@@ -16,6 +16,14 @@ pub struct Script {
     pub ready_at_once: bool,
     /// Whether `commandCancel` has an effect.
     pub can_be_cancelled: bool,
+    /// What the chip answers at once, without working on the command, if anything.
+    pub refusal: Refusal,
+    /// On the wire: what the host reads instead of this byte of the FIFO, the how-many-th since the chip is there.
+    pub fifo: Box<dyn FnMut(u64, u8) -> u8 + Send>,
+    /// Whether the status register tells of a TPM 2.0.
+    pub is_tpm_2: bool,
+    /// What DID_VID reads.
+    pub did_vid: u32,
     /// Between host and chip: what the chip gets instead of this command.
     pub command: ChangeCommand,
     /// Between chip and host: what the host gets instead of this response, behind its command.
@@ -26,6 +34,8 @@ pub struct Script {
 
 /// Microseconds by command.
 pub type Duration = Box<dyn FnMut(&[u8]) -> u64 + Send>;
+/// A response, by command, or none.
+pub type Refusal = Box<dyn FnMut(&[u8]) -> Option<Vec<u8>> + Send>;
 /// Another command for the chip.
 pub type ChangeCommand = Box<dyn FnMut(Vec<u8>) -> Vec<u8> + Send>;
 /// Another response for the host, by command.
@@ -58,6 +68,11 @@ impl Default for Script {
             ready_after: 0,
             ready_at_once: true,
             can_be_cancelled: true,
+            refusal: Box::new(|_| None),
+            fifo: Box::new(|_, byte| byte),
+            is_tpm_2: true,
+            // Infineon SLB9670, TPM 2.0.
+            did_vid: 0x001b_15d1,
             command: Box::new(|command| command),
             response: Box::new(|_, response| response),
             events: Vec::new(),

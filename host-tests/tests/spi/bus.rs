@@ -1,0 +1,344 @@
+//! Who reads the bus, and who changes it.
+
+use super::*;
+use chanbind_core::{
+    exporter::ExporterSecret,
+    kdf::HmacSha256,
+    token::{ClientId, OneTimeKey, Profile, Purpose},
+};
+use chanbind_tpm_spi::{
+    command::{Entity, EvictControl, Handle, Hmac, ResponseCode},
+    session::Password,
+};
+
+const PASSWORD: &str = "a password of some length";
+
+#[test]
+fn nothing_secret_crosses_the_bus() {
+    let bench = Bench::with_password(Some(PASSWORD));
+    let profile = Profile::default();
+    let client = ClientId::new("client1").unwrap();
+    let channel = ExporterSecret::sha256(&[7; 32]);
+    let material = profile
+        .keying_material(&channel, Purpose::ApiKey, client)
+        .unwrap();
+    bench.with_keys(async |keys| {
+        let auth = AuthValue::new(PASSWORD.as_bytes()).unwrap();
+        let mut key = keys.load_hmac(bench.key.blobs(), auth).await.unwrap();
+        let derived = OneTimeKey::derive_async(&profile, &material, &mut keys.prf(&mut key))
+            .await
+            .unwrap();
+        let in_software = OneTimeKey::derive(
+            &profile,
+            Purpose::ApiKey,
+            client,
+            &channel,
+            &mut HmacSha256::new(SECRET),
+        )
+        .unwrap();
+        assert_eq!(derived.as_bytes(), in_software.as_bytes());
+
+        let mut random = [0; 16];
+        keys.random(&mut random).await.unwrap();
+        for secret in [
+            material.as_bytes(),
+            derived.as_bytes(),
+            PASSWORD.as_bytes(),
+            SECRET,
+            &random,
+        ] {
+            // Not in one piece, and no eight bytes of it.
+            for piece in secret.windows(8) {
+                assert!(!bench.emulator.has_seen(piece));
+            }
+        }
+
+        // That the recorder would have seen it: the same by a password, in the clear.
+        drop(key);
+        let parent_name = bench.key.parent_name;
+        let tpm = keys.tpm_mut();
+        let parent = tpm.parent(H2, &parent_name).await.unwrap();
+        let load = chanbind_tpm_spi::command::Load {
+            parent: parent.entity(),
+            private: &bench.key.private,
+            public: &bench.key.public,
+        };
+        let loaded = tpm
+            .execute(&load, &mut [&mut Password::empty()])
+            .await
+            .unwrap();
+        let entity = Entity::object(loaded.handle, Name::new(loaded.name).unwrap());
+        let auth = AuthValue::new(PASSWORD.as_bytes()).unwrap();
+        let command = Hmac {
+            key: &entity,
+            data: parts(material.as_bytes()),
+        };
+        tpm.execute(&command, &mut [&mut Password(&auth)])
+            .await
+            .unwrap();
+        assert!(bench.emulator.has_seen(material.as_bytes()));
+        assert!(bench.emulator.has_seen(PASSWORD.as_bytes()));
+    });
+}
+
+const CREATE_PRIMARY: u8 = 0x31;
+const READ_PUBLIC: u8 = 0x73;
+const START_AUTH_SESSION: u8 = 0x76;
+const HMAC: u8 = 0x55;
+
+/// The chip's responses to commands with this code are changed.
+fn change(
+    emulator: &Emulator,
+    code: u8,
+    mut change: impl FnMut(Vec<u8>) -> Vec<u8> + Send + 'static,
+) {
+    emulator.script(|script| {
+        script.response = Box::new(move |command, response| {
+            if command[8..10] == [0x01, code] {
+                change(response)
+            } else {
+                response
+            }
+        });
+    });
+}
+
+fn leave_alone(emulator: &Emulator) {
+    emulator.script(|script| {
+        script.response = Box::new(|_, response| response);
+        script.command = Box::new(|command| command);
+    });
+}
+
+#[test]
+fn another_parent_key_is_noticed() {
+    let bench = Bench::new();
+    // Each bit of the public key, and a key of the attacker's own.
+    let point = p256::SecretKey::random(&mut OsRng).public_key();
+    let own = p256::elliptic_curve::sec1::ToEncodedPoint::to_encoded_point(&point, false);
+    let (x, y) = (own.x().unwrap().to_vec(), own.y().unwrap().to_vec());
+    let open = || {
+        let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
+        let tpm = Tpm::new(bench.chip(), &mut buffer, &mut contexts);
+        let opened = run(Keys::open(tpm, OsRng, H2, bench.key.parent_name));
+        opened.map(|_| ()).unwrap_err()
+    };
+    change(&bench.emulator, CREATE_PRIMARY, move |mut response| {
+        response[44..76].copy_from_slice(&x);
+        response[78..110].copy_from_slice(&y);
+        response
+    });
+    assert_eq!(open(), Error::ParentName);
+    for byte in [20, 30, 44, 60, 75, 78, 100, 109] {
+        change(&bench.emulator, CREATE_PRIMARY, move |mut response| {
+            response[byte] ^= 1;
+            response
+        });
+        let error = open();
+        assert!(
+            matches!(error, Error::ParentName | Error::Parent),
+            "{byte}: {error:?}"
+        );
+    }
+    // Neither a session nor anything secret was asked for after that.
+    let codes: Vec<_> = bench
+        .emulator
+        .commands()
+        .iter()
+        .map(|command| command[9])
+        .collect();
+    assert!(!codes.contains(&START_AUTH_SESSION));
+    assert!(!codes.contains(&HMAC));
+}
+
+#[test]
+fn another_persistent_parent_is_noticed() {
+    let bench = Bench::new();
+    let persistent = Handle(0x8100_0001);
+    bench.with_tpm(async |tpm| {
+        let parent = tpm.parent(H2, &bench.key.parent_name).await.unwrap();
+        let evict = EvictControl {
+            hierarchy: &Entity::OWNER,
+            object: parent.entity(),
+            persistent,
+        };
+        tpm.execute(&evict, &mut [&mut Password::empty()])
+            .await
+            .unwrap();
+        change(&bench.emulator, READ_PUBLIC, |mut response| {
+            response[40] ^= 1;
+            response
+        });
+        let error = tpm
+            .parent(ParentKey::Persistent(persistent), &bench.key.parent_name)
+            .await
+            .unwrap_err();
+        assert_eq!(error, Error::ParentName);
+    });
+}
+
+/// Every bit of the response to an HMAC in a session.
+#[test]
+fn no_changed_response_is_accepted() {
+    let bench = Bench::new();
+    bench.with_keys(async |keys| {
+        let mut key = keys
+            .load_hmac(bench.key.blobs(), AuthValue::empty())
+            .await
+            .unwrap();
+        let mut out = [0; 32];
+        keys.hmac(&mut key, parts(b"data"), &mut out).await.unwrap();
+        let len = bench.emulator.responses().last().unwrap().len();
+        for bit in 0..len * 8 {
+            change(&bench.emulator, HMAC, move |mut response| {
+                response[bit / 8] ^= 1 << (bit % 8);
+                response
+            });
+            let mut out = [0; 32];
+            let error = keys
+                .hmac(&mut key, parts(b"data"), &mut out)
+                .await
+                .expect_err("a changed response was accepted");
+            assert_eq!(out, [0; 32], "{bit}: {error:?}");
+            leave_alone(&bench.emulator);
+            keys.hmac(&mut key, parts(b"data"), &mut out).await.unwrap();
+            assert_eq!(out, hmac(b"data"));
+        }
+        bench.forgive(|what| *what == Violation::NoData);
+    });
+}
+
+/// Every bit of the command: the TPM refuses it, or does what was asked.
+#[test]
+fn no_changed_command_is_obeyed() {
+    let bench = Bench::new();
+    bench.with_keys(async |keys| {
+        let mut key = keys
+            .load_hmac(bench.key.blobs(), AuthValue::empty())
+            .await
+            .unwrap();
+        let mut out = [0; 32];
+        keys.hmac(&mut key, parts(b"data"), &mut out).await.unwrap();
+        let len = bench.emulator.commands().last().unwrap().len();
+        // The size in the header is the transport's, and of no meaning to who reads a stream.
+        for bit in (0..len * 8).filter(|bit| !(16..48).contains(bit)) {
+            bench.emulator.script(|script| {
+                script.command = Box::new(move |mut command| {
+                    if command[8..10] == [0x01, HMAC] {
+                        command[bit / 8] ^= 1 << (bit % 8);
+                    }
+                    command
+                });
+            });
+            let mut out = [0; 32];
+            if keys.hmac(&mut key, parts(b"data"), &mut out).await.is_ok() {
+                assert_eq!(out, hmac(b"data"), "{bit}");
+            }
+            leave_alone(&bench.emulator);
+            keys.hmac(&mut key, parts(b"data"), &mut out).await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn replayed_stripped_and_made_up_responses() {
+    let bench = Bench::new();
+    bench.with_keys(async |keys| {
+        let mut key = keys
+            .load_hmac(bench.key.blobs(), AuthValue::empty())
+            .await
+            .unwrap();
+        let mut out = [0; 32];
+        keys.hmac(&mut key, parts(b"data"), &mut out).await.unwrap();
+        let old = bench.emulator.responses().last().unwrap().clone();
+
+        type Change = Box<dyn FnMut(Vec<u8>) -> Vec<u8> + Send>;
+        let stripped = [&[0x80, 0x01, 0, 0, 0, 44, 0, 0, 0, 0, 0, 32][..], &[7; 32]].concat();
+        let by_password = [
+            &[0x80, 0x02, 0, 0, 0, 53, 0, 0, 0, 0, 0, 0, 0, 34, 0, 32][..],
+            &[7; 32],
+            &[0, 0, 1, 0, 0],
+        ]
+        .concat();
+        let changes: [(&str, Change); 4] = [
+            ("replayed", Box::new(move |_| old.clone())),
+            ("stripped", Box::new(move |_| stripped.clone())),
+            ("by password", Box::new(move |_| by_password.clone())),
+            (
+                "another parameter",
+                Box::new(|mut response| {
+                    response[20..30].fill(0);
+                    response
+                }),
+            ),
+        ];
+        for (name, how) in changes {
+            change(&bench.emulator, HMAC, how);
+            let mut out = [0; 32];
+            let error = keys
+                .hmac(&mut key, parts(b"data"), &mut out)
+                .await
+                .unwrap_err();
+            assert_eq!(error, Error::NotAuthentic, "{name}");
+            assert_eq!(out, [0; 32]);
+            leave_alone(&bench.emulator);
+            keys.hmac(&mut key, parts(b"data"), &mut out).await.unwrap();
+        }
+    });
+}
+
+/// Whoever changes how a session begins does not get one.
+#[test]
+fn a_changed_session_start_is_noticed() {
+    let bench = Bench::new();
+    for byte in [13, 16, 30, 47] {
+        bench.with_keys(async |keys| {
+            let mut key = keys
+                .load_hmac(bench.key.blobs(), AuthValue::empty())
+                .await
+                .unwrap();
+            change(&bench.emulator, START_AUTH_SESSION, move |mut response| {
+                response[byte] ^= 1;
+                response
+            });
+            let mut out = [0; 32];
+            let error = keys
+                .hmac(&mut key, parts(b"data"), &mut out)
+                .await
+                .unwrap_err();
+            assert_eq!(out, [0; 32], "{byte} {error:?}");
+            leave_alone(&bench.emulator);
+            keys.hmac(&mut key, parts(b"data"), &mut out).await.unwrap();
+        });
+    }
+}
+
+/// A refusal is not authenticated: it can be made up, but does no more than a cut wire would.
+#[test]
+fn made_up_refusals() {
+    let bench = Bench::new();
+    bench.with_keys(async |keys| {
+        let mut key = keys
+            .load_hmac(bench.key.blobs(), AuthValue::empty())
+            .await
+            .unwrap();
+        for code in [0x18bu16, 0x98e, 0x910, 0x918, 0x101, 0x923, 0xfff] {
+            change(&bench.emulator, HMAC, move |_| {
+                let [high, low] = code.to_be_bytes();
+                vec![0x80, 0x01, 0, 0, 0, 10, 0, 0, high, low]
+            });
+            let mut out = [0; 32];
+            let error = keys
+                .hmac(&mut key, parts(b"data"), &mut out)
+                .await
+                .unwrap_err();
+            assert!(
+                matches!(error, Error::Tpm { code: refused, .. } if refused == ResponseCode::new(code.into())),
+                "{error:?}"
+            );
+            leave_alone(&bench.emulator);
+            keys.hmac(&mut key, parts(b"data"), &mut out).await.unwrap();
+            assert_eq!(out, hmac(b"data"));
+        }
+    });
+}

@@ -1,0 +1,435 @@
+//! Chips and buses that misbehave: the driver comes to an end in bounded time, says what is wrong, never takes a wrong answer, and
+//! goes on when it can.
+
+use super::*;
+use chanbind_tis_emulator::{Event, Violation};
+use chanbind_tpm_spi::{
+    command::{CommandCode, ErrorCode, ResponseCode, WarningCode},
+    tis::{Awaited, TransportError},
+};
+
+/// The transactions of one HMAC with a session that is there.
+fn transactions_of_an_hmac() -> u64 {
+    let bench = Bench::new();
+    bench.with_keys(async |keys| {
+        let mut key = loaded(&bench, keys).await;
+        let before = bench.emulator.counts();
+        right_hmac(keys, &mut key).await;
+        (bench.emulator.counts() - before).transactions
+    })
+}
+
+async fn loaded<'k, 'm>(bench: &'k Bench, keys: &mut TestKeys<'m>) -> HmacKey<'k, 'm> {
+    let mut key = keys
+        .load_hmac(bench.key.blobs(), AuthValue::empty())
+        .await
+        .unwrap();
+    right_hmac(keys, &mut key).await;
+    key
+}
+
+async fn try_hmac<'m>(
+    keys: &mut TestKeys<'m>,
+    key: &mut HmacKey<'_, 'm>,
+) -> Result<[u8; 32], Error> {
+    let mut out = [0; 32];
+    keys.hmac(key, parts(b"data"), &mut out).await?;
+    Ok(out)
+}
+
+async fn right_hmac<'m>(keys: &mut TestKeys<'m>, key: &mut HmacKey<'_, 'm>) {
+    assert_eq!(try_hmac(keys, key).await.unwrap(), hmac(b"data"));
+}
+
+#[test]
+fn wait_states_at_every_transaction() {
+    let bench = Bench::new();
+    for waits in (0..=100).step_by(9).chain([1, 100]) {
+        bench
+            .emulator
+            .script(|script| script.wait_states = Box::new(move |_| waits));
+        bench.with_keys(async |keys| {
+            loaded(&bench, keys).await;
+        });
+    }
+    // Others at each transaction.
+    bench.emulator.script(|script| {
+        script.wait_states = Box::new(|number| u32::try_from(number * 31 % 101).unwrap());
+    });
+    bench.with_keys(async |keys| {
+        let mut key = loaded(&bench, keys).await;
+        bench
+            .emulator
+            .script(|script| script.wait_states = Box::new(|_| 101));
+        let error = try_hmac(keys, &mut key).await.unwrap_err();
+        assert_eq!(
+            error,
+            Error::Chip(TisError::Transport(TransportError::WaitStates))
+        );
+        bench
+            .emulator
+            .script(|script| script.wait_states = Box::new(|_| 0));
+        right_hmac(keys, &mut key).await;
+        // What was given up was given up in the middle of a transaction.
+        bench.forgive(|what| *what == Violation::CutShort);
+    });
+}
+
+#[test]
+fn burst_counts() {
+    type Burst = fn(u64) -> u16;
+    let bursts: [Burst; 6] = [
+        |_| 1,
+        |_| 7,
+        |_| 63,
+        |_| 512,
+        |number| if number % 4 == 0 { 8 } else { 0 },
+        |number| u16::try_from(number * 13 % 70).unwrap(),
+    ];
+    let bench = Bench::new();
+    for burst in bursts {
+        bench
+            .emulator
+            .script(|script| script.burst_count = Box::new(burst));
+        bench.with_keys(async |keys| {
+            loaded(&bench, keys).await;
+        });
+    }
+    // For ever without room: an error, after time-out A.
+    bench.with_keys(async |keys| {
+        let mut key = loaded(&bench, keys).await;
+        bench
+            .emulator
+            .script(|script| script.burst_count = Box::new(|_| 0));
+        let error = try_hmac(keys, &mut key).await.unwrap_err();
+        assert_eq!(error, Error::Chip(TisError::Timeout(Awaited::Room)));
+        bench
+            .emulator
+            .script(|script| script.burst_count = Box::new(|_| 64));
+        right_hmac(keys, &mut key).await;
+    });
+}
+
+#[test]
+fn slow_chips() {
+    let bench = Bench::new();
+    bench.emulator.script(|script| {
+        script.status_valid_after = 5_000;
+        script.ready_after = 20_000;
+        script.ready_at_once = false;
+        script.execution = Box::new(|command| u64::from(command[9]) * 1_000);
+    });
+    bench.with_keys(async |keys| {
+        loaded(&bench, keys).await;
+    });
+}
+
+#[test]
+fn never_ready_never_valid() {
+    let bench = Bench::new();
+    bench.with_keys(async |keys| {
+        let mut key = loaded(&bench, keys).await;
+        bench.emulator.script(|script| {
+            script.ready_at_once = false;
+            script.ready_after = 1 << 40;
+        });
+        try_hmac(keys, &mut key).await.unwrap();
+        let error = try_hmac(keys, &mut key).await.unwrap_err();
+        assert_eq!(error, Error::Chip(TisError::Timeout(Awaited::Ready)));
+        bench.emulator.event(Event::Reset);
+        bench.emulator.script(|script| script.ready_after = 0);
+        right_hmac(keys, &mut key).await;
+
+        bench
+            .emulator
+            .script(|script| script.status_valid_after = 1 << 40);
+        let error = try_hmac(keys, &mut key).await.unwrap_err();
+        assert_eq!(error, Error::Chip(TisError::Timeout(Awaited::Room)));
+        bench
+            .emulator
+            .script(|script| script.status_valid_after = 0);
+        right_hmac(keys, &mut key).await;
+    });
+}
+
+#[test]
+fn what_takes_too_long_is_cancelled() {
+    let bench = Bench::new();
+    bench.with_keys(async |keys| {
+        let mut key = loaded(&bench, keys).await;
+        for (can_be_cancelled, expected) in [
+            (
+                true,
+                Error::Tpm {
+                    command: CommandCode::HMAC,
+                    code: ResponseCode::Warning(WarningCode::Canceled),
+                },
+            ),
+            (false, Error::Chip(TisError::Timeout(Awaited::Response))),
+        ] {
+            bench.emulator.script(|script| {
+                script.execution = Box::new(|_| 1 << 40);
+                script.can_be_cancelled = can_be_cancelled;
+            });
+            let before = bench.emulator.now();
+            let error = try_hmac(keys, &mut key).await.unwrap_err();
+            assert_eq!(error, expected);
+            // 120 s for a key's use, 2 s for the cancel.
+            let took = bench.emulator.now() - before;
+            assert!((120_000_000..130_000_000).contains(&took), "{took}");
+            bench
+                .emulator
+                .script(|script| script.execution = Box::new(|_| 0));
+            right_hmac(keys, &mut key).await;
+        }
+    });
+}
+
+#[test]
+fn idle_bus_while_the_chip_works() {
+    let bench = Bench::new();
+    bench.with_keys(async |keys| {
+        let mut key = loaded(&bench, keys).await;
+        let before = bench.emulator.counts();
+        right_hmac(keys, &mut key).await;
+        let at_once = (bench.emulator.counts() - before).bytes;
+        bench
+            .emulator
+            .script(|script| script.execution = Box::new(|_| 50_000));
+        let (before, since) = (bench.emulator.counts(), bench.emulator.now());
+        right_hmac(keys, &mut key).await;
+        let slowly = (bench.emulator.counts() - before).bytes;
+        // Under 20 looks at the status, of 8 bytes each, and no more than half as long again.
+        assert!(slowly - at_once <= 160, "{slowly} {at_once}");
+        assert!(bench.emulator.now() - since < 75_000);
+    });
+}
+
+#[test]
+fn vanishes_or_resets_at_every_transaction() {
+    let count = transactions_of_an_hmac();
+    let bench = Bench::new();
+    for event in [Event::Reset, Event::VanishHigh, Event::VanishLow] {
+        bench.with_keys(async |keys| {
+            let mut key = loaded(&bench, keys).await;
+            for number in 1..=count {
+                let at = bench.emulator.counts().transactions + number;
+                bench
+                    .emulator
+                    .script(|script| script.events = vec![(at, event)]);
+                let since = bench.emulator.now();
+                match try_hmac(keys, &mut key).await {
+                    Ok(out) => assert_eq!(out, hmac(b"data"), "{event:?} {number}"),
+                    Err(error) => assert!(
+                        matches!(error, Error::Chip(_)),
+                        "{event:?} {number}: {error:?}"
+                    ),
+                }
+                assert!(
+                    bench.emulator.now() - since < 10_000_000,
+                    "{event:?} {number}"
+                );
+                if event != Event::Reset {
+                    bench.emulator.event(Event::Return);
+                }
+                right_hmac(keys, &mut key).await;
+            }
+            bench.forgive(|what| matches!(what, Violation::WrongLocality(0, _)));
+        });
+    }
+}
+
+#[test]
+fn seized_by_another_locality_at_every_transaction() {
+    let count = transactions_of_an_hmac();
+    let bench = Bench::new();
+    bench.with_keys(async |keys| {
+        let mut key = loaded(&bench, keys).await;
+        for number in 1..=count {
+            let at = bench.emulator.counts().transactions + number;
+            bench
+                .emulator
+                .script(|script| script.events = vec![(at, Event::Seize(4))]);
+            match try_hmac(keys, &mut key).await {
+                Ok(out) => assert_eq!(out, hmac(b"data")),
+                Err(error) => assert!(
+                    matches!(
+                        error,
+                        Error::Chip(TisError::LocalityLost | TisError::LocalityTaken)
+                    ),
+                    "{number}: {error:?}"
+                ),
+            }
+            bench.emulator.event(Event::Relinquish(4));
+            right_hmac(keys, &mut key).await;
+        }
+        // Whoever is robbed in the middle of a transaction cannot know.
+        bench.forgive(|what| matches!(what, Violation::WrongLocality(0, _)));
+    });
+}
+
+#[test]
+fn sizes_that_cannot_be() {
+    let bench = Bench::new();
+    bench.with_keys(async |keys| {
+        let mut key = loaded(&bench, keys).await;
+        for size in [0u32, 1, 9, 10, 11, 116, 118, 512, 513, 0x1_0000, u32::MAX] {
+            bench.emulator.script(|script| {
+                script.response = Box::new(move |_, mut response| {
+                    response[2..6].copy_from_slice(&size.to_be_bytes());
+                    response
+                });
+            });
+            let error = try_hmac(keys, &mut key).await.unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    Error::Chip(TisError::ResponseSize { .. }) | Error::Malformed
+                ),
+                "{size}: {error:?}"
+            );
+            bench
+                .emulator
+                .script(|script| script.response = Box::new(|_, response| response));
+            right_hmac(keys, &mut key).await;
+        }
+        // Truncated or oversized all through, size and contents.
+        for len in [10usize, 11, 14, 50, 116, 118, 300] {
+            bench.emulator.script(|script| {
+                script.response = Box::new(move |_, mut response| {
+                    response.resize(len, 0);
+                    response[2..6].copy_from_slice(&u32::try_from(len).unwrap().to_be_bytes());
+                    response
+                });
+            });
+            let error = try_hmac(keys, &mut key).await.unwrap_err();
+            assert!(
+                matches!(error, Error::Malformed | Error::NotAuthentic),
+                "{len}: {error:?}"
+            );
+            bench
+                .emulator
+                .script(|script| script.response = Box::new(|_, response| response));
+            right_hmac(keys, &mut key).await;
+        }
+        bench.forgive(|what| *what == Violation::NoData);
+    });
+}
+
+#[test]
+fn a_disturbed_size_is_read_again() {
+    let bench = Bench::new();
+    bench.with_keys(async |keys| {
+        let mut key = loaded(&bench, keys).await;
+        for byte in 3..=6 {
+            let mut reads = 0;
+            bench.emulator.script(|script| {
+                script.fifo = Box::new(move |_, value| {
+                    reads += 1;
+                    if reads == byte { value ^ 0x01 } else { value }
+                });
+            });
+            right_hmac(keys, &mut key).await;
+        }
+        bench.forgive(|what| *what == Violation::NoData);
+    });
+}
+
+/// A response of ten bytes.
+fn refusal(code: u16) -> Vec<u8> {
+    let [high, low] = code.to_be_bytes();
+    vec![0x80, 0x01, 0, 0, 0, 10, 0, 0, high, low]
+}
+
+#[test]
+fn asked_to_ask_again() {
+    let bench = Bench::new();
+    bench.with_keys(async |keys| {
+        let mut key = loaded(&bench, keys).await;
+        // TPM_RC_RETRY, _YIELDED, _TESTING, _NV_RATE: some times, then for ever.
+        for code in [0x922, 0x908, 0x90a, 0x920] {
+            let mut left = 6;
+            bench.emulator.script(|script| {
+                script.refusal = Box::new(move |_| {
+                    left -= 1;
+                    (left >= 0).then(|| refusal(code))
+                });
+            });
+            right_hmac(keys, &mut key).await;
+            bench
+                .emulator
+                .script(|script| script.refusal = Box::new(move |_| Some(refusal(code))));
+            let (before, since) = (bench.emulator.commands().len(), bench.emulator.now());
+            let error = try_hmac(keys, &mut key).await.unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    Error::Tpm {
+                        code: ResponseCode::Warning(_),
+                        ..
+                    }
+                ),
+                "{error:?}"
+            );
+            assert!(bench.emulator.commands().len() - before < 30);
+            assert!(bench.emulator.now() - since < 6_000_000);
+            bench
+                .emulator
+                .script(|script| script.refusal = Box::new(|_| None));
+            right_hmac(keys, &mut key).await;
+        }
+    });
+}
+
+#[test]
+fn asked_to_start_again_and_again() {
+    let bench = Bench::new();
+    bench.with_keys(async |keys| {
+        let mut key = loaded(&bench, keys).await;
+        bench
+            .emulator
+            .script(|script| script.refusal = Box::new(|_| Some(refusal(0x100))));
+        let before = bench.emulator.commands().len();
+        let error = try_hmac(keys, &mut key).await.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::Reset
+                    | Error::Tpm {
+                        code: ResponseCode::Error(ErrorCode::Initialize),
+                        ..
+                    }
+            ),
+            "{error:?}"
+        );
+        assert!(bench.emulator.commands().len() - before < 20);
+        bench
+            .emulator
+            .script(|script| script.refusal = Box::new(|_| None));
+        right_hmac(keys, &mut key).await;
+    });
+}
+
+#[test]
+fn an_interrupt_ends_the_wait() {
+    let bench = Bench::new();
+    bench.emulator.returns_to_the_executor(true);
+    bench
+        .emulator
+        .script(|script| script.execution = Box::new(|_| 1_000_000));
+    let bus = ExclusiveBus::new(bench.emulator.bus(), bench.emulator.chip_select());
+    let chip = Tis::builder(bus, bench.emulator.delay())
+        .interrupt_pin(bench.emulator.interrupt())
+        .open();
+    let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
+    let mut tpm = Tpm::new(run(chip).unwrap(), &mut buffer, &mut contexts);
+    run(tpm.start()).unwrap();
+    let (before, since) = (bench.emulator.counts(), bench.emulator.now());
+    run(tpm.random(&mut [0; 8])).unwrap();
+    let took = bench.emulator.now() - since;
+    let bytes = (bench.emulator.counts() - before).bytes;
+    // Polling would look a little later than the chip is ready, by half of what it has waited; this knows.
+    assert!((1_000_000..1_020_000).contains(&took), "{took}");
+    assert!(bytes < 300, "{bytes}");
+    bench.assert_no_violations();
+}
