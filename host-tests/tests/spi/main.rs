@@ -2,9 +2,11 @@
 
 mod bring_up;
 mod bus;
+mod cancel;
 mod commands;
 mod faults;
 mod keys;
+mod socket;
 
 use chanbind::tpm::{Auth, KeyFile, KeyOptions, OpenOptions};
 use chanbind_host_tests::swtpm::Swtpm;

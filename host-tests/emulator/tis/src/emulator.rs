@@ -45,6 +45,13 @@ impl std::ops::Sub for Counts {
     }
 }
 
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        self.transactions += other.transactions;
+    }
+}
+
 impl Emulator {
     /// A chip in front of `tpm`, with a clock of its own.
     #[must_use]

@@ -2,6 +2,8 @@
 //! Prints one JSON array of `{name, value, unit}`; `cargo x bench` holds them against the goals.
 #![allow(clippy::print_stdout, reason = "its output is its result")]
 
+mod spi;
+
 use axum::{Router, http::Request, routing::get};
 use chanbind::{
     client::{Connection, Prover},
@@ -33,6 +35,8 @@ use tss_esapi::{
     traits::UnMarshall,
 };
 
+/// Name, value, unit.
+type Figure = (String, f64, &'static str);
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 const SECRET: &[u8] = b"my_api_key";
@@ -40,25 +44,34 @@ const SECRET: &[u8] = b"my_api_key";
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<()> {
     let (derive, compressions) = derive_and_verify()?;
-    let figures = [
+    let mut figures = vec![
         (
-            "API key: derive and verify / bare SHA-256 compressions",
+            "API key: derive and verify / bare SHA-256 compressions".to_owned(),
             derive,
             "ratio",
         ),
-        ("API key: SHA-256 compressions in it", compressions, "count"),
         (
-            "gateway: requests with the layer / without",
+            "API key: SHA-256 compressions in it".to_owned(),
+            compressions,
+            "count",
+        ),
+        (
+            "gateway: requests with the layer / without".to_owned(),
             requests().await?,
             "ratio",
         ),
         (
-            "gateway: new connections with the layer / without",
+            "gateway: new connections with the layer / without".to_owned(),
             connections().await?,
             "ratio",
         ),
-        ("TPM: derivation / bare TPM2_HMAC", tpm().await?, "ratio"),
+        (
+            "TPM: derivation / bare TPM2_HMAC".to_owned(),
+            tpm().await?,
+            "ratio",
+        ),
     ];
+    figures.extend(spi::figures().await?);
     let rows: Vec<_> = figures
         .iter()
         .map(|(name, value, unit)| {
