@@ -21,7 +21,7 @@
 
 use crate::{
     chip::Chip,
-    tis::{ExclusiveBus, NoPin, SharedBus, Tis, Transport},
+    tis::{ExclusiveBus, NoPin, ResetPin, SharedBus, Tis, Transport},
 };
 use core::{
     future::Future,
@@ -56,7 +56,7 @@ pub trait BlockingTransport: Transport {}
 
 impl<B: SpiBus, P: OutputPin> BlockingTransport for ExclusiveBus<Bus<B>, P> {}
 impl<D: SpiDevice> BlockingTransport for SharedBus<Device<D>> {}
-impl<T: BlockingTransport, D: DelayNs, R: OutputPin> BlockingChip for Tis<T, Delay<D>, R, NoPin> {}
+impl<T: BlockingTransport, D: DelayNs, R: ResetPin> BlockingChip for Tis<T, Delay<D>, R, NoPin> {}
 
 /// A blocking bus.
 #[derive(Debug)]

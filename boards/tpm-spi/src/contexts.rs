@@ -57,8 +57,9 @@ impl Contexts {
         }
     }
 
-    pub(crate) fn contains(&self, handle: Handle) -> bool {
-        self.find(handle.0).is_some()
+    /// Whether it is on the list, perhaps to be flushed.
+    pub(crate) fn knows(&self, handle: Handle) -> bool {
+        self.find(handle.0).is_some() || self.find(handle.0 | DROPPED).is_some()
     }
 
     /// Something that was dropped and not yet flushed.

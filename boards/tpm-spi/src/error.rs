@@ -48,6 +48,7 @@ pub(crate) enum FrameError {
     Authorizations { needed: usize },
     Malformed,
     NotAuthentic,
+    SessionInDoubt,
 }
 
 impl From<Full> for FrameError {
@@ -69,6 +70,7 @@ impl<E> From<FrameError> for Error<E> {
             FrameError::Authorizations { needed } => Self::Authorizations { needed },
             FrameError::Malformed => Self::Malformed,
             FrameError::NotAuthentic => Self::NotAuthentic,
+            FrameError::SessionInDoubt => Self::SessionInDoubt,
         }
     }
 }

@@ -7,10 +7,9 @@ use crate::{
 };
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};
 use core::ops::Range;
-use sha2::{Digest, Sha256};
 
 /// TPM_ST_NO_SESSIONS
-pub(crate) const NO_SESSIONS: u16 = 0x8001;
+const NO_SESSIONS: u16 = 0x8001;
 /// TPM_ST_SESSIONS
 const SESSIONS: u16 = 0x8002;
 /// Tag, size, code.
@@ -19,38 +18,21 @@ pub(crate) const HEADER_LEN: usize = 10;
 /// Who authorizes a command: passwords and sessions, in the order of the handles, then sessions that only encrypt.
 pub(crate) type Authorizations<'a, 'b> = &'a mut [&'b mut dyn Authorize];
 
-/// Marshals a command to the front of `buffer`; gives its length.
-pub(crate) fn encode<C: Command>(
-    buffer: &mut [u8],
-    command: &C,
-    authorizations: Authorizations<'_, '_>,
-) -> Result<usize, FrameError> {
-    if authorizations.len() < C::AUTHORIZATIONS || authorizations.len() > MAX_SESSIONS {
-        return Err(FrameError::Authorizations {
-            needed: C::AUTHORIZATIONS,
-        });
-    }
-    let entities = command.entities();
-    let encrypts = Encrypts {
-        command: C::ENCRYPTS_COMMAND,
-        response: C::ENCRYPTS_RESPONSE,
-    };
-    let mut out = Writer::new(buffer);
-    let areas = begin(&mut out, C::CODE, &entities, encrypts, authorizations)?;
-    let start = out.len();
-    command.parameters(&mut out)?;
-    let len = out.finish().len();
-    let frame = buffer.get_mut(..len).ok_or(FrameError::TooLong)?;
-    finish(
-        frame,
-        start,
-        &areas,
-        C::CODE,
-        &entities,
-        encrypts,
-        authorizations,
-    )?;
-    Ok(len)
+/// A [`Command`] without its response's type, so that all commands share one piece of code.
+pub(crate) trait Marshal {
+    fn shape(&self) -> &'static Shape;
+    fn entities(&self) -> Entities<'_>;
+    fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full>;
+    fn flushes(&self) -> Option<Handle>;
+}
+
+/// What all commands of a kind have in common.
+pub(crate) struct Shape {
+    pub(crate) code: CommandCode,
+    pub(crate) limit_ms: u32,
+    pub(crate) authorizations: usize,
+    pub(crate) response_handle: bool,
+    pub(crate) encrypts: Encrypts,
 }
 
 /// What a session could encrypt.
@@ -60,96 +42,114 @@ pub(crate) struct Encrypts {
     pub(crate) response: bool,
 }
 
-/// Where the HMACs stand, which can be computed last only.
-type Areas = [Option<Range<usize>>; MAX_SESSIONS];
+impl Shape {
+    /// That of a command.
+    pub(crate) fn of<C: Command>() -> &'static Self {
+        const {
+            &Self {
+                code: C::CODE,
+                limit_ms: C::CODE.limit_ms(),
+                authorizations: C::AUTHORIZATIONS,
+                response_handle: C::RESPONSE_HANDLE,
+                encrypts: Encrypts {
+                    command: C::ENCRYPTS_COMMAND,
+                    response: C::ENCRYPTS_RESPONSE,
+                },
+            }
+        }
+    }
+}
+
+impl<C: Command> Marshal for C {
+    fn shape(&self) -> &'static Shape {
+        Shape::of::<C>()
+    }
+
+    fn entities(&self) -> Entities<'_> {
+        Command::entities(self)
+    }
+
+    fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {
+        Command::parameters(self, out)
+    }
+
+    fn flushes(&self) -> Option<Handle> {
+        Command::flushes(self)
+    }
+}
 
 /// TPMs take three.
 const MAX_SESSIONS: usize = 3;
 
-fn begin(
-    out: &mut Writer<'_>,
-    code: CommandCode,
-    entities: &Entities<'_>,
-    encrypts: Encrypts,
+/// Marshals a command to the front of `buffer`; gives its length.
+pub(crate) fn encode(
+    buffer: &mut [u8],
+    command: &dyn Marshal,
     authorizations: Authorizations<'_, '_>,
-) -> Result<Areas, Full> {
-    let mut areas = Areas::default();
-    let tag = if authorizations.is_empty() {
+) -> Result<usize, FrameError> {
+    let shape = command.shape();
+    if authorizations.len() < shape.authorizations || authorizations.len() > MAX_SESSIONS {
+        return Err(FrameError::Authorizations {
+            needed: shape.authorizations,
+        });
+    }
+    let entities = command.entities();
+    let mut out = Writer::new(buffer);
+    out.u16(if authorizations.is_empty() {
         NO_SESSIONS
     } else {
         SESSIONS
-    };
-    out.u16(tag)?;
+    })?;
     out.u32(0)?;
-    out.u32(code.0)?;
+    out.u32(shape.code.0)?;
     for entity in entities.iter().flatten() {
         out.u32(entity.handle().0)?;
     }
-    if authorizations.is_empty() {
-        return Ok(areas);
-    }
-    let mut len = 0usize;
-    for authorization in authorizations.iter() {
-        len = len.saturating_add(authorization.area_len());
-    }
-    out.u32(u32::try_from(len).map_err(|_| Full)?)?;
-    let mut encrypts = encrypts;
-    for (authorization, area) in authorizations.iter_mut().zip(&mut areas) {
-        let hmac_len = authorization.begin(out, &mut encrypts)?;
-        if hmac_len > 0 {
-            *area = Some(out.len().saturating_sub(hmac_len)..out.len());
+    let areas = out.len().saturating_add(4);
+    if !authorizations.is_empty() {
+        let len = authorizations
+            .iter()
+            .fold(0usize, |sum, one| sum.saturating_add(one.area_len()));
+        out.u32(u32::try_from(len).map_err(|_| Full)?)?;
+        let mut encrypts = shape.encrypts;
+        for authorization in authorizations.iter_mut() {
+            authorization.begin(&mut out, &mut encrypts)?;
         }
     }
-    Ok(areas)
-}
+    let start = out.len();
+    command.parameters(&mut out)?;
+    let len = out.finish().len();
 
-fn finish(
-    frame: &mut [u8],
-    start: usize,
-    areas: &Areas,
-    code: CommandCode,
-    entities: &Entities<'_>,
-    encrypts: Encrypts,
-    authorizations: Authorizations<'_, '_>,
-) -> Result<(), FrameError> {
-    let size = u32::try_from(frame.len()).map_err(|_| FrameError::TooLong)?;
+    let size = u32::try_from(len).map_err(|_| FrameError::TooLong)?;
+    let frame = buffer.get_mut(..len).ok_or(FrameError::TooLong)?;
     if let Some(field) = frame.get_mut(2..6) {
         field.copy_from_slice(&size.to_be_bytes());
-    }
-    if areas.iter().all(Option::is_none) {
-        return Ok(());
     }
     let (head, parameters) = frame
         .split_at_mut_checked(start)
         .ok_or(FrameError::TooLong)?;
-    if encrypts.command
-        && let Some(first) = first_sized(parameters)
-    {
+    if shape.encrypts.command {
         // At most one of them has taken the encryption on.
         for authorization in authorizations.iter_mut() {
-            authorization.encrypt(first);
+            authorization.encrypt(first_sized(parameters));
         }
     }
-    // cpHash (Part 1 section 18.7)
-    let mut hash = Sha256::new();
-    hash.update(code.0.to_be_bytes());
-    for entity in entities.iter().flatten() {
-        hash.update(entity.name().as_bytes());
+    // What cpHash is of (Part 1 section 18.7).
+    let code = shape.code.0.to_be_bytes();
+    let name = |at: usize| match entities.get(at) {
+        Some(Some(entity)) => entity.name().as_bytes(),
+        _ => &[],
+    };
+    let cp = [&code, name(0), name(1), &*parameters];
+    let mut end = areas;
+    for authorization in authorizations.iter_mut() {
+        end = end.saturating_add(authorization.area_len());
+        authorization.seal(&cp, head.get_mut(..end).unwrap_or_default());
     }
-    hash.update(&*parameters);
-    let hash = hash.finalize().into();
-    for (authorization, area) in authorizations.iter_mut().zip(areas) {
-        if let Some(field) = area.clone().and_then(|area| head.get_mut(area))
-            && let Some(hmac) = authorization.seal(&hash)
-            && field.len() == hmac.len()
-        {
-            field.copy_from_slice(&hmac);
-        }
-    }
-    Ok(())
+    Ok(len)
 }
 
-/// The header of a response, whose size must be `len`: its response code, 0 for success.
+/// The header of a response, whose size must be its length: its response code, 0 for success.
 pub(crate) fn response_code(response: &[u8]) -> Result<u32, Truncated> {
     let mut header = Reader::new(response);
     header.u16()?;
@@ -162,30 +162,19 @@ pub(crate) fn response_code(response: &[u8]) -> Result<u32, Truncated> {
 
 /// Opens a response with code 0: every authorization is held against it before anything of it is believed, and the first
 /// parameter is decrypted. Gives the handle, and where the parameters are.
-pub(crate) fn open<C: Command>(
+pub(crate) fn open(
     response: &mut [u8],
-    authorizations: Authorizations<'_, '_>,
-) -> Result<(Handle, Range<usize>), FrameError> {
-    open_frame(
-        response,
-        C::CODE,
-        C::RESPONSE_HANDLE,
-        C::ENCRYPTS_RESPONSE,
-        authorizations,
-    )
-}
-
-fn open_frame(
-    response: &mut [u8],
-    code: CommandCode,
-    has_handle: bool,
-    encrypts: bool,
+    shape: &Shape,
     authorizations: Authorizations<'_, '_>,
 ) -> Result<(Handle, Range<usize>), FrameError> {
     let mut reader = Reader::new(response);
     let tag = reader.u16()?;
     reader.take(8)?;
-    let handle = Handle(if has_handle { reader.u32()? } else { 0 });
+    let handle = Handle(if shape.response_handle {
+        reader.u32()?
+    } else {
+        0
+    });
     let end = response.len();
     if authorizations.is_empty() {
         if tag != NO_SESSIONS {
@@ -201,12 +190,9 @@ fn open_frame(
     let len = usize::try_from(reader.u32()?).map_err(|_| Truncated)?;
     let start = end.saturating_sub(reader.rest().len());
     let parameters = reader.take(len)?;
-    // rpHash (Part 1 section 18.8); the response code is 0.
-    let mut hash = Sha256::new();
-    hash.update([0; 4]);
-    hash.update(code.0.to_be_bytes());
-    hash.update(parameters);
-    let hash = hash.finalize().into();
+    // What rpHash is of (Part 1 section 18.8); the response code is 0.
+    let code = shape.code.0.to_be_bytes();
+    let rp = [&[0; 4], code.as_slice(), parameters];
     for authorization in authorizations.iter_mut() {
         let area = ResponseArea {
             nonce: reader.sized16()?,
@@ -214,23 +200,27 @@ fn open_frame(
             hmac: reader.sized16()?,
         };
         authorization
-            .verify(&hash, &area)
+            .verify(&rp, &area)
             .map_err(|_| FrameError::NotAuthentic)?;
     }
     if !reader.is_empty() {
         return Err(FrameError::Malformed);
     }
     let parameters = start..start.saturating_add(len);
-    if encrypts && let Some(first) = response.get_mut(parameters.clone()).and_then(first_sized) {
+    if shape.encrypts.response
+        && let Some(bytes) = response.get_mut(parameters.clone())
+    {
         for authorization in authorizations.iter_mut() {
-            authorization.decrypt(first);
+            authorization.decrypt(first_sized(bytes));
         }
     }
     Ok((handle, parameters))
 }
 
 /// The contents of the TPM2B that the parameters begin with.
-fn first_sized(parameters: &mut [u8]) -> Option<&mut [u8]> {
-    let (size, rest) = parameters.split_first_chunk_mut()?;
-    rest.get_mut(..usize::from(u16::from_be_bytes(*size)))
+fn first_sized(parameters: &mut [u8]) -> &mut [u8] {
+    parameters
+        .split_first_chunk_mut()
+        .and_then(|(size, rest)| rest.get_mut(..usize::from(u16::from_be_bytes(*size))))
+        .unwrap_or_default()
 }

@@ -1,8 +1,12 @@
 use crate::{
-    command::{AlgorithmId, ECC_NIST_P256, EccPoint, Entity, Handle, Name, Template},
-    contexts::Slot,
+    command::{
+        AlgorithmId, CreatePrimary, ECC_NIST_P256, EccPoint, Entities, Entity, Handle, Name,
+        ReadPublic, Template,
+    },
+    contexts::{Contexts, Slot},
+    frame::{Marshal, Shape},
 };
-use chanbind_core::wire::Reader;
+use chanbind_core::wire::{Full, Reader, Writer};
 use core::fmt;
 
 /// Which storage key is the parent of a device's keys.
@@ -22,13 +26,74 @@ pub struct Parent<'m> {
     slot: Option<Slot<'m>>,
 }
 
+impl ParentKey {
+    /// The command whose response begins with its public area.
+    pub(crate) fn command(self) -> ParentCommand {
+        match self {
+            Self::Primary(template) => ParentCommand::Create(CreatePrimary {
+                hierarchy: &Entity::OWNER,
+                template,
+            }),
+            Self::Persistent(handle) => ParentCommand::Read(Entity::named_by_handle(handle)),
+        }
+    }
+
+    /// What the command has made in the chip, if it has.
+    pub(crate) fn made(self, handle: Handle, contexts: &Contexts) -> Option<Slot<'_>> {
+        match self {
+            Self::Primary(_) => Some(contexts.adopt(handle)),
+            Self::Persistent(_) => None,
+        }
+    }
+}
+
+/// The command by which a parent is opened.
+pub(crate) enum ParentCommand {
+    Create(CreatePrimary<'static>),
+    /// TPM2_ReadPublic
+    Read(Entity),
+}
+
+impl Marshal for ParentCommand {
+    fn shape(&self) -> &'static Shape {
+        match self {
+            Self::Create(_) => Shape::of::<CreatePrimary<'_>>(),
+            Self::Read(_) => Shape::of::<ReadPublic<'_>>(),
+        }
+    }
+
+    fn entities(&self) -> Entities<'_> {
+        match self {
+            Self::Create(command) => Marshal::entities(command),
+            Self::Read(object) => [Some(object), None],
+        }
+    }
+
+    fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {
+        match self {
+            Self::Create(command) => Marshal::parameters(command, out),
+            Self::Read(_) => Ok(()),
+        }
+    }
+
+    fn flushes(&self) -> Option<Handle> {
+        None
+    }
+}
+
 impl<'m> Parent<'m> {
-    pub(crate) fn new(handle: Handle, name: Name, point: EccPoint, slot: Option<Slot<'m>>) -> Self {
-        Self {
+    /// Of a public area; `slot` is where the chip has it, if it was made.
+    pub(crate) fn new(key: ParentKey, public_area: &[u8], slot: Option<Slot<'m>>) -> Option<Self> {
+        let (name, point) = Self::parse(public_area)?;
+        let handle = match key {
+            ParentKey::Persistent(handle) => handle,
+            ParentKey::Primary(_) => slot.as_ref()?.handle(),
+        };
+        Some(Self {
             entity: Entity::object(handle, name),
             point,
             slot,
-        }
+        })
     }
 
     /// It as the parent of commands.
@@ -50,7 +115,7 @@ impl<'m> Parent<'m> {
     }
 
     /// Name and point of a TPMT_PUBLIC that is a storage key on P-256.
-    pub(crate) fn parse(public_area: &[u8]) -> Option<(Name, EccPoint)> {
+    fn parse(public_area: &[u8]) -> Option<(Name, EccPoint)> {
         let mut reader = Reader::new(public_area);
         let algorithms = (reader.u16().ok()?, reader.u16().ok()?);
         let attributes = reader.u32().ok()?;

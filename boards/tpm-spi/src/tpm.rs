@@ -1,15 +1,16 @@
 use crate::{
     chip::Chip,
     command::{
-        Capability, Command, CommandCode, CreatePrimary, ErrorCode, FlushContext, GetCapability,
-        GetRandom, Handle, ResponseCode, SessionType, StartAuthSession, Startup, StartupType,
+        Capability, Command, CommandCode, FlushContext, GetCapability, Handle, Name, ResponseCode,
+        SessionType,
     },
     contexts::Contexts,
     error::Error,
-    frame::{self, Authorizations},
+    frame::{self, Authorizations, Marshal},
+    key::RandomJob,
     log,
     parent::{Parent, ParentKey},
-    session::{Password, Salt, Session},
+    session::{Authorize, Password, Salt, Session},
 };
 use chanbind_core::{crypto::wipe, wire::Reader};
 use core::ops::Range;
@@ -24,8 +25,18 @@ pub struct Tpm<'m, C> {
     contexts: &'m Contexts,
     /// A command went out and its response has not been seen.
     in_flight: bool,
-    /// The chip may hold what nobody here knows of.
-    unaccounted: bool,
+    /// What is to be looked for in the chip that nobody here knows of.
+    sweep: Sweep,
+    /// What it has found.
+    stray: Option<Handle>,
+}
+
+/// How far the search for strays has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sweep {
+    Objects,
+    Sessions,
+    Done,
 }
 
 impl<'m, C: Chip> Tpm<'m, C> {
@@ -39,7 +50,8 @@ impl<'m, C: Chip> Tpm<'m, C> {
             buffer,
             contexts,
             in_flight: false,
-            unaccounted: true,
+            sweep: Sweep::Objects,
+            stray: None,
         }
     }
 
@@ -48,23 +60,16 @@ impl<'m, C: Chip> Tpm<'m, C> {
     /// # Errors
     /// [`Error::Chip`], [`Error::Tpm`]
     pub async fn start(&mut self) -> Result<(), Error<C::Error>> {
-        match self.execute(&Startup(StartupType::Clear), &mut []).await {
-            Ok(())
-            | Err(Error::Tpm {
-                // It has started already.
-                code: ResponseCode::Error(ErrorCode::Initialize),
-                ..
-            }) => self.settle().await,
-            Err(error) => Err(error),
-        }
+        // The question what is in the chip starts one that was reset.
+        self.settle().await
     }
 
     /// Runs one command, authorized by `authorizations`: passwords and sessions in the order of the command's handles, then, if
     /// wanted, a session that only encrypts. The response is in the TPM's buffer until the next command.
     ///
-    /// What the command makes in the chip is the caller's to flush, by [`FlushContext`]; it is flushed with all else when a later
-    /// command is given up. A chip that is busy (TPM_RC_RETRY, _YIELDED, _NV_RATE) or testing itself (TPM_RC_TESTING) is asked
-    /// again for up to 5 seconds.
+    /// What the command makes in the chip is the caller's to flush, by [`FlushContext`]; it is flushed with all else when the chip
+    /// is closed and opened again. A chip that is busy (TPM_RC_RETRY, _YIELDED, _NV_RATE) or testing itself (TPM_RC_TESTING) is
+    /// asked again for up to 5 seconds.
     ///
     /// # Errors
     /// [`Error`]; the future may be dropped at any point.
@@ -73,11 +78,8 @@ impl<'m, C: Chip> Tpm<'m, C> {
         command: &K,
         authorizations: Authorizations<'_, '_>,
     ) -> Result<K::Response<'s>, Error<C::Error>> {
-        if K::CODE != CommandCode::STARTUP {
-            self.settle().await?;
-        }
-        let (handle, parameters) = self.run(command, authorizations).await?;
-        let mut parameters = Reader::new(self.buffer.get(parameters).unwrap_or_default());
+        let erased: &dyn Marshal = command;
+        let (handle, mut parameters) = self.submit(Some(erased), authorizations).await?;
         let response = command
             .response(handle, &mut parameters)
             .map_err(|_| Error::Malformed)?;
@@ -93,34 +95,12 @@ impl<'m, C: Chip> Tpm<'m, C> {
     /// # Errors
     /// [`Error`]
     pub async fn random(&mut self, out: &mut [u8]) -> Result<(), Error<C::Error>> {
-        self.random_by(out, None).await
-    }
-
-    pub(crate) async fn random_by(
-        &mut self,
-        mut out: &mut [u8],
-        mut session: Option<&mut Session<'m>>,
-    ) -> Result<(), Error<C::Error>> {
-        while !out.is_empty() {
-            let wanted = out.len().min(RANDOM_AT_ONCE);
-            let command = GetRandom {
-                bytes_requested: u16::try_from(wanted).unwrap_or(1),
-            };
-            let bytes = match session.as_deref_mut() {
-                Some(session) => {
-                    self.execute(&command, &mut [&mut session.encrypting()])
-                        .await?
-                }
-                None => self.execute(&command, &mut []).await?,
-            };
-            let (now, later) = out
-                .split_at_mut_checked(bytes.len())
-                .filter(|(now, _)| !now.is_empty())
-                .ok_or(Error::Malformed)?;
-            now.copy_from_slice(bytes);
-            out = later;
+        let mut job = RandomJob::new(out);
+        while !job.is_done() {
+            let command = job.command();
+            let bytes = self.execute(&command, &mut []).await?;
+            job.put(bytes).map_err(|_| Error::Malformed)?;
         }
-        wipe(self.buffer);
         Ok(())
     }
 
@@ -135,31 +115,20 @@ impl<'m, C: Chip> Tpm<'m, C> {
     pub async fn parent(
         &mut self,
         key: ParentKey,
-        pinned: &crate::command::Name,
+        pinned: &Name,
     ) -> Result<Parent<'m>, Error<C::Error>> {
+        let command = key.command();
+        let mut password = Password::empty();
+        let mut authorization: [&mut dyn Authorize; 1] = [&mut password];
+        let authorizations = authorization
+            .get_mut(..command.shape().authorizations)
+            .unwrap_or_default();
         let contexts = self.contexts;
-        let parent = match key {
-            ParentKey::Primary(template) => {
-                let command = CreatePrimary {
-                    hierarchy: &crate::command::Entity::OWNER,
-                    template,
-                };
-                let response = self
-                    .execute(&command, &mut [&mut Password::empty()])
-                    .await?;
-                let (handle, area) = (response.handle, Parent::parse(response.public_area));
-                let slot = contexts.adopt(handle);
-                let (name, point) = area.ok_or(Error::Parent)?;
-                Parent::new(handle, name, point, Some(slot))
-            }
-            ParentKey::Persistent(handle) => {
-                let object = crate::command::Entity::named_by_handle(handle);
-                let command = crate::command::ReadPublic { object: &object };
-                let response = self.execute(&command, &mut []).await?;
-                let (name, point) = Parent::parse(response.public_area).ok_or(Error::Parent)?;
-                Parent::new(handle, name, point, None)
-            }
-        };
+        let (handle, mut answer) = self.submit(Some(&command), authorizations).await?;
+        let slot = key.made(handle, contexts);
+        // What else the response says is not needed.
+        let area = answer.sized16().map_err(|_| Error::Malformed)?;
+        let parent = Parent::new(key, area, slot).ok_or(Error::Parent)?;
         // The name is no secret.
         if parent.entity().name() != pinned {
             return Err(Error::ParentName);
@@ -178,12 +147,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
         rng: &mut (impl CryptoRng + RngCore),
     ) -> Result<Session<'m>, Error<C::Error>> {
         let salt = Salt::new(parent.point(), rng).ok_or(Error::Parent)?;
-        let command = StartAuthSession {
-            tpm_key: parent.entity(),
-            nonce_caller: salt.nonce_caller(),
-            salt: salt.ephemeral(),
-            session_type,
-        };
+        let command = salt.command(parent.entity(), session_type);
         let response = self.execute(&command, &mut []).await?;
         let slot = self.contexts.adopt(response.handle);
         Ok(Session::new(slot, session_type, &salt, response.nonce_tpm))
@@ -194,20 +158,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
     /// # Errors
     /// [`Error`]
     pub async fn settle(&mut self) -> Result<(), Error<C::Error>> {
-        self.unaccounted |= core::mem::take(&mut self.in_flight);
-        if self.unaccounted {
-            for kind in [TRANSIENT, LOADED_SESSIONS] {
-                while let Some(stray) = self.stray(kind).await? {
-                    log!(debug, "flush {=u32:08x}, left behind", stray.0);
-                    self.flush(stray).await?;
-                }
-            }
-            self.unaccounted = false;
-        }
-        while let Some(handle) = self.contexts.dropped() {
-            self.flush(handle).await?;
-        }
-        Ok(())
+        self.submit(None, &mut []).await.map(|_| ())
     }
 
     /// Gives the chip back.
@@ -229,6 +180,11 @@ impl<'m, C: Chip> Tpm<'m, C> {
         self.contexts
     }
 
+    /// What the last response has there.
+    fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.buffer.get(range).unwrap_or_default()
+    }
+
     pub(crate) fn wipe_buffer(&mut self) {
         wipe(self.buffer);
     }
@@ -237,81 +193,231 @@ impl<'m, C: Chip> Tpm<'m, C> {
         self.buffer.len()
     }
 
-    /// Something in the chip that is not on the list.
-    async fn stray(&mut self, kind: u32) -> Result<Option<Handle>, Error<C::Error>> {
-        let command = GetCapability {
-            capability: Capability::HANDLES,
-            property: kind,
-            count: 16,
-        };
-        let (handle, parameters) = self.run(&command, &mut []).await?;
-        let mut parameters = Reader::new(self.buffer.get(parameters).unwrap_or_default());
-        let response = command
-            .response(handle, &mut parameters)
-            .map_err(|_| Error::Malformed)?;
-        let contexts = self.contexts;
-        Ok(response
-            .handles()
-            .filter(|handle| handle.is_transient() || handle.is_session())
-            .find(|&handle| {
-                // What was dropped is flushed by its own entry.
-                !contexts.contains(handle)
-            }))
-    }
-
-    async fn flush(&mut self, handle: Handle) -> Result<(), Error<C::Error>> {
-        match self.run(&FlushContext { handle }, &mut []).await {
-            // What is gone already is as good as flushed.
-            Ok(_) | Err(Error::Reset) => {}
-            Err(Error::Tpm {
-                code: ResponseCode::FormatOne { .. },
-                ..
-            }) => {}
-            Err(error) => return Err(error),
-        }
-        self.contexts.remove(handle);
-        Ok(())
-    }
-
-    async fn run<K: Command>(
+    /// Does the chores, then the command, if there is one. One piece of code for all commands: it is what firmware links.
+    pub(crate) async fn submit(
         &mut self,
-        command: &K,
+        command: Option<&dyn Marshal>,
         authorizations: Authorizations<'_, '_>,
-    ) -> Result<(Handle, Range<usize>), Error<C::Error>> {
-        if !authorizations
-            .iter()
-            .all(|authorization| authorization.is_usable())
-        {
-            return Err(Error::SessionInDoubt);
+    ) -> Result<(Handle, Reader<'_>), Error<C::Error>> {
+        if core::mem::take(&mut self.in_flight) {
+            self.sweep = Sweep::Objects;
         }
-        if K::RESPONSE_HANDLE && !self.contexts.has_room() {
+        loop {
+            let starts =
+                command.is_some_and(|command| command.shape().code == CommandCode::STARTUP);
+            let chore = if starts { None } else { self.next_chore() };
+            let mut nobody: [&mut dyn Authorize; 0] = [];
+            let (command, authorizations): (&dyn Marshal, Authorizations<'_, '_>) =
+                match (&chore, command) {
+                    (Some(Chore::Look(look)), _) => (look, &mut nobody),
+                    (Some(Chore::Flush(flush)), _) => (flush, &mut nobody),
+                    (None, Some(command)) => (command, &mut *authorizations),
+                    (None, None) => return Ok((Handle::NULL, Reader::new(&[]))),
+                };
+            let prepared = self.prepare(command, authorizations);
+            let mut task = match prepared {
+                Ok(task) => task,
+                Err(error) => {
+                    refused(authorizations);
+                    return Err(error);
+                }
+            };
+            let len = loop {
+                self.in_flight = true;
+                let exchanged = self
+                    .chip
+                    .exchange(self.buffer, task.len, task.limit_ms)
+                    .await;
+                match self.judge(exchanged, &mut task) {
+                    Ok(Verdict::Done(len)) => break Ok(len),
+                    Ok(Verdict::AskAgain(pause)) => self.chip.pause(pause).await,
+                    Err(error) => break Err(error),
+                }
+            };
+            let done = match len {
+                Ok(len) => self.accept(command, authorizations, len),
+                Err(error) => {
+                    if matches!(error, Error::Tpm { .. }) {
+                        refused(authorizations);
+                    }
+                    Err(error)
+                }
+            };
+            match chore {
+                None => {
+                    let (handle, parameters) = done?;
+                    return Ok((handle, Reader::new(self.bytes(parameters))));
+                }
+                Some(chore) => self.finish_chore(&chore, done)?,
+            }
+        }
+    }
+
+    fn next_chore(&self) -> Option<Chore> {
+        let kind = match self.sweep {
+            Sweep::Objects => TRANSIENT,
+            Sweep::Sessions => LOADED_SESSIONS,
+            Sweep::Done => {
+                return self
+                    .contexts
+                    .dropped()
+                    .map(|handle| Chore::Flush(FlushContext { handle }));
+            }
+        };
+        Some(match self.stray {
+            Some(handle) => Chore::Flush(FlushContext { handle }),
+            None => Chore::Look(GetCapability {
+                capability: Capability::HANDLES,
+                property: kind,
+                count: 16,
+            }),
+        })
+    }
+
+    fn finish_chore(
+        &mut self,
+        chore: &Chore,
+        done: Result<(Handle, Range<usize>), Error<C::Error>>,
+    ) -> Result<(), Error<C::Error>> {
+        match (chore, done) {
+            (Chore::Look(look), Ok((handle, parameters))) => {
+                let mut parameters = Reader::new(self.buffer.get(parameters).unwrap_or_default());
+                let answer = look
+                    .response(handle, &mut parameters)
+                    .map_err(|_| Error::Malformed)?;
+                let contexts = self.contexts;
+                let stray = answer.handles().find(|&handle| {
+                    (handle.is_transient() || handle.is_session()) && !contexts.knows(handle)
+                });
+                self.stray = stray;
+                if stray.is_none() {
+                    self.sweep = match self.sweep {
+                        Sweep::Objects => Sweep::Sessions,
+                        _ => Sweep::Done,
+                    };
+                }
+                Ok(())
+            }
+            (
+                Chore::Flush(flush),
+                // What is gone already is as good as flushed.
+                Ok(_)
+                | Err(Error::Reset)
+                | Err(Error::Tpm {
+                    code: ResponseCode::FormatOne { .. },
+                    ..
+                }),
+            ) => {
+                self.contexts.remove(flush.handle);
+                self.stray = None;
+                Ok(())
+            }
+            (_, Err(error)) => Err(error),
+        }
+    }
+
+    /// Puts the command into the buffer.
+    #[inline(never)]
+    fn prepare(
+        &mut self,
+        command: &dyn Marshal,
+        authorizations: Authorizations<'_, '_>,
+    ) -> Result<Task, Error<C::Error>> {
+        let shape = command.shape();
+        if shape.response_handle && !self.contexts.has_room() {
             return Err(Error::TooManyContexts);
         }
         let len = frame::encode(self.buffer, command, authorizations)?;
-        let needs_nothing = authorizations
-            .iter()
-            .all(|authorization| authorization.area_len() < 64)
-            && command
-                .entities()
-                .iter()
-                .flatten()
-                .all(|entity| !entity.handle().is_transient() && !entity.handle().is_session());
-        for authorization in authorizations.iter_mut() {
-            authorization.sent();
+        Ok(Task {
+            code: shape.code,
+            limit_ms: shape.limit_ms,
+            len,
+            front: *self.buffer.first_chunk().ok_or(Error::TooLong)?,
+            survives_reset: matches!(command.entities(), [None, ..]),
+            starting: None,
+            waited: 0,
+            pause: SHORTEST_PAUSE,
+        })
+    }
+
+    /// What is to be done about a response, or for want of one.
+    #[inline(never)]
+    fn judge(
+        &mut self,
+        exchanged: Result<usize, C::Error>,
+        task: &mut Task,
+    ) -> Result<Verdict, Error<C::Error>> {
+        let len = exchanged.map_err(Error::Chip)?;
+        let response = self.buffer.get(..len).ok_or(Error::Malformed)?;
+        let code = frame::response_code(response).map_err(|_| Error::Malformed)?;
+        if code != 0 && len != frame::HEADER_LEN {
+            return Err(Error::Malformed);
         }
-        let sent = self.transmit(K::CODE, len, needs_nothing).await;
-        if matches!(sent, Err(Error::Tpm { .. })) {
-            for authorization in authorizations.iter_mut() {
-                authorization.refused();
+        self.in_flight = false;
+        let refused = |command| Error::Tpm {
+            command,
+            code: ResponseCode::new(code),
+        };
+        if let Some(len) = task.starting.take() {
+            // That it had been started already is as good.
+            if code != 0 && code != INITIALIZE {
+                return Err(refused(CommandCode::STARTUP));
+            }
+            if !task.survives_reset {
+                return Err(Error::Reset);
+            }
+            // Once is enough.
+            task.len = len;
+            task.waited = LONGEST_WAIT;
+            self.set_front(&task.front);
+            return Ok(Verdict::AskAgain(0));
+        }
+        if code == 0 {
+            return Ok(Verdict::Done(len));
+        }
+        if task.waited < LONGEST_WAIT {
+            if ASK_AGAIN.contains(&code) {
+                let pause = task.pause;
+                task.waited = task.waited.saturating_add(pause);
+                task.pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+                self.set_front(&task.front);
+                return Ok(Verdict::AskAgain(pause));
+            }
+            if code == INITIALIZE && task.code != CommandCode::STARTUP {
+                log!(warn, "the TPM was reset");
+                self.contexts.forget_all();
+                // Unless it was somebody on the bus who said so.
+                self.sweep = Sweep::Objects;
+                self.set_front(&STARTUP);
+                task.starting = Some(core::mem::replace(&mut task.len, STARTUP.len()));
+                return Ok(Verdict::AskAgain(0));
             }
         }
-        let len = sent?;
+        log!(debug, "{=str} refused: {=u32:x}", task.code.name(), code);
+        Err(refused(task.code))
+    }
+
+    /// A refusal is as long as a header and overwrites the command's; starting the chip takes two bytes more.
+    fn set_front(&mut self, front: &[u8; STARTUP.len()]) {
+        if let Some(start) = self.buffer.first_chunk_mut() {
+            *start = *front;
+        }
+    }
+
+    /// Believes a response, if it is to be believed.
+    fn accept(
+        &mut self,
+        command: &dyn Marshal,
+        authorizations: Authorizations<'_, '_>,
+        len: usize,
+    ) -> Result<(Handle, Range<usize>), Error<C::Error>> {
         let response = self.buffer.get_mut(..len).unwrap_or_default();
-        // Until the response is believed, what it made is unaccounted for.
-        let unaccounted = core::mem::replace(&mut self.unaccounted, true);
-        let (handle, parameters) = frame::open::<K>(response, authorizations)?;
-        self.unaccounted = unaccounted;
-        if K::RESPONSE_HANDLE {
+        let shape = command.shape();
+        // Until then, what it made is unaccounted for.
+        let sweep = core::mem::replace(&mut self.sweep, Sweep::Objects);
+        let (handle, parameters) = frame::open(response, shape, authorizations)?;
+        self.sweep = sweep;
+        if shape.response_handle {
             self.contexts.add(handle);
         }
         if let Some(handle) = command.flushes() {
@@ -319,104 +425,54 @@ impl<'m, C: Chip> Tpm<'m, C> {
         }
         Ok((handle, parameters))
     }
+}
 
-    /// Sends the first `len` bytes of the buffer until there is a response other than "ask again"; gives the length of one
-    /// that tells of success.
-    async fn transmit(
-        &mut self,
-        code: CommandCode,
-        len: usize,
-        needs_nothing: bool,
-    ) -> Result<usize, Error<C::Error>> {
-        // A refusal is as long as a header and overwrites the command's; starting the chip takes two bytes more.
-        let front = self
-            .buffer
-            .first_chunk::<STARTUP_LEN>()
-            .copied()
-            .ok_or(Error::TooLong)?;
-        let (mut waited, mut pause) = (0u32, SHORTEST_PAUSE);
-        loop {
-            let refusal = match self.exchange(code, len).await? {
-                Ok(len) => return Ok(len),
-                Err(refusal) => refusal,
-            };
-            if refusal.is_try_again() && waited < LONGEST_WAIT {
-                self.chip.pause(pause).await;
-                waited = waited.saturating_add(pause);
-                pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
-            } else if refusal == ResponseCode::Error(ErrorCode::Initialize)
-                && code != CommandCode::STARTUP
-                && waited < LONGEST_WAIT
-            {
-                self.restart().await?;
-                if !needs_nothing {
-                    return Err(Error::Reset);
-                }
-                // Once is enough.
-                waited = LONGEST_WAIT;
-            } else {
-                log!(debug, "{=str} refused: {}", code.name(), refusal);
-                return Err(Error::Tpm {
-                    command: code,
-                    code: refusal,
-                });
-            }
-            if let Some(start) = self.buffer.first_chunk_mut() {
-                *start = front;
-            }
-        }
-    }
-
-    /// The chip has lost everything.
-    async fn restart(&mut self) -> Result<(), Error<C::Error>> {
-        log!(warn, "the TPM was reset");
-        self.contexts.forget_all();
-        // Unless it was somebody on the bus who said so.
-        self.unaccounted = true;
-        let startup = Startup(StartupType::Clear);
-        let len = frame::encode(self.buffer, &startup, &mut [])?;
-        match self.exchange(CommandCode::STARTUP, len).await? {
-            Ok(_) | Err(ResponseCode::Error(ErrorCode::Initialize)) => Ok(()),
-            Err(code) => Err(Error::Tpm {
-                command: CommandCode::STARTUP,
-                code,
-            }),
-        }
-    }
-
-    /// One command and its response, whatever it is.
-    async fn exchange(
-        &mut self,
-        code: CommandCode,
-        len: usize,
-    ) -> Result<Result<usize, ResponseCode>, Error<C::Error>> {
-        log!(trace, "{=str}, {=usize} bytes", code.name(), len);
-        self.in_flight = true;
-        let len = self
-            .chip
-            .exchange(self.buffer, len, code.limit_ms())
-            .await
-            .map_err(Error::Chip)?;
-        let response = self.buffer.get(..len).ok_or(Error::Malformed)?;
-        let response_code = frame::response_code(response).map_err(|_| Error::Malformed)?;
-        self.in_flight = false;
-        Ok(match response_code {
-            0 => Ok(len),
-            _ if len == frame::HEADER_LEN => Err(ResponseCode::new(response_code)),
-            _ => return Err(Error::Malformed),
-        })
+/// The command was not sent, or not obeyed.
+fn refused(authorizations: Authorizations<'_, '_>) {
+    for authorization in authorizations {
+        authorization.refused();
     }
 }
 
-/// Chips give 32 to 64 bytes at a time.
-const RANDOM_AT_ONCE: usize = 32;
+/// What is to be done before the next command.
+enum Chore {
+    Look(GetCapability),
+    Flush(FlushContext),
+}
+
+/// A command on its way.
+struct Task {
+    code: CommandCode,
+    limit_ms: u32,
+    len: usize,
+    /// The front of the command.
+    front: [u8; STARTUP.len()],
+    /// Whether a chip that has lost everything may be asked the same.
+    survives_reset: bool,
+    /// The command's length, while the chip is being started before it.
+    starting: Option<usize>,
+    /// Milliseconds of all pauses, and of the next.
+    waited: u32,
+    pause: u32,
+}
+
+enum Verdict {
+    Done(usize),
+    /// After so many milliseconds.
+    AskAgain(u32),
+}
+
+/// TPM_RC_INITIALIZE
+const INITIALIZE: u32 = 0x100;
+/// TPM_RC_RETRY, TPM_RC_YIELDED, TPM_RC_NV_RATE and TPM_RC_TESTING (Part 2 section 6.6.3).
+const ASK_AGAIN: [u32; 4] = [0x922, 0x908, 0x920, 0x90a];
+
+/// TPM2_Startup, TPM_SU_CLEAR
+const STARTUP: [u8; 12] = [0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, 0];
 
 /// The first handles of their kinds.
 const TRANSIENT: u32 = 0x8000_0000;
 const LOADED_SESSIONS: u32 = 0x0200_0000;
-
-/// A TPM2_Startup command.
-const STARTUP_LEN: usize = 12;
 
 /// Milliseconds between two tries, and of all pauses together.
 const SHORTEST_PAUSE: u32 = 5;

@@ -185,7 +185,7 @@ fn create_primary() {
     let zeroes = [0; 32];
     for (template, unique) in [
         (Template::H2, &zeroes[..0]),
-        (Template::SrkEccP256, &zeroes[..]),
+        (Template::SRK_ECC_P256, &zeroes[..]),
     ] {
         let ours = CreatePrimary {
             hierarchy: &Entity::OWNER,
@@ -201,7 +201,7 @@ fn create_primary() {
     }
     let ours = CreatePrimary {
         hierarchy: &Entity::named_by_handle(Handle::ENDORSEMENT),
-        template: Template::SrkRsa2048,
+        template: Template::SRK_RSA_2048,
     };
     check::<_, TpmCreatePrimaryCommand, _>(&ours, &created(), |command, _| {
         assert_eq!(command.in_public.inner.object_type, TpmAlgId::Rsa);
@@ -648,6 +648,9 @@ fn response_codes() {
             continue;
         }
         let ours = ours.to_string();
+        if ours.contains('?') {
+            continue;
+        }
         let name = ours
             .split(',')
             .next()

@@ -174,12 +174,13 @@ impl Drop for HmacSha256State {
 /// SHA-256 of bytes that are short, as a rule.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; LEN] {
-    hash_parts([bytes])
+    sha256_of_parts(&[bytes])
 }
 
 /// SHA-256 of the parts, one behind the other.
-pub(crate) fn hash_parts<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; LEN] {
-    digest(hash(INITIAL, 0, parts))
+#[must_use]
+pub fn sha256_of_parts(parts: &[&[u8]]) -> [u8; LEN] {
+    digest(hash(INITIAL, 0, parts.iter().copied()))
 }
 
 /// Hashes the parts on from a state that has taken `before` bytes in whole blocks.

@@ -7,7 +7,7 @@ mod tpm_kdf;
 mod wiped;
 
 pub use equal::equal;
-pub use hmac_sha256::{HmacSha256State, sha256};
+pub use hmac_sha256::{HmacSha256State, sha256, sha256_of_parts};
 pub use tpm_kdf::{kdfa, kdfe};
 pub use wiped::{Wiped, wipe};
 

@@ -1,6 +1,6 @@
 //! The key derivation functions of TPM 2.0 Part 1 section 11.4.10, with SHA-256 and for at most one block of it.
 
-use super::{HmacSha256State, Wiped, hmac_sha256::hash_parts};
+use super::{HmacSha256State, Wiped, sha256_of_parts};
 
 const COUNTER: [u8; 4] = 1u32.to_be_bytes();
 const SEPARATOR: [u8; 1] = [0];
@@ -33,7 +33,7 @@ pub fn kdfa(
 /// comes without its terminating zero.
 #[must_use]
 pub fn kdfe(shared: &[u8], label: &[u8], party_u: &[u8], party_v: &[u8]) -> Wiped<32> {
-    Wiped::new(hash_parts([
+    Wiped::new(sha256_of_parts(&[
         COUNTER.as_slice(),
         shared,
         label,

@@ -40,6 +40,17 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Appends so many zeroes.
+    ///
+    /// # Errors
+    /// [`Full`]; nothing is written then.
+    pub fn zeroes(&mut self, len: usize) -> Result<(), Full> {
+        let end = self.len.checked_add(len).ok_or(Full)?;
+        self.out.get_mut(self.len..end).ok_or(Full)?.fill(0);
+        self.len = end;
+        Ok(())
+    }
+
     /// Appends one byte.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ fn life_cycle() {
             error,
             Refused {
                 command: CommandCode::STARTUP,
-                code: ResponseCode::Error(ErrorCode::Initialize),
+                code: ResponseCode::Error(ErrorCode::INITIALIZE),
             }
         );
         assert_eq!(
@@ -83,8 +83,8 @@ fn primaries_of_every_template() {
     bench.with_tpm(async |tpm| {
         for (template, first) in [
             (Template::H2, 0x23),
-            (Template::SrkEccP256, 0x23),
-            (Template::SrkRsa2048, 0x01),
+            (Template::SRK_ECC_P256, 0x23),
+            (Template::SRK_RSA_2048, 0x01),
         ] {
             let command = CreatePrimary {
                 hierarchy: &Entity::OWNER,
@@ -105,7 +105,7 @@ fn primaries_of_every_template() {
                 .unwrap();
         }
         // An RSA key cannot salt a session.
-        let rsa = ParentKey::Primary(Template::SrkRsa2048);
+        let rsa = ParentKey::Primary(Template::SRK_RSA_2048);
         let error = tpm.parent(rsa, &bench.key.parent_name).await.unwrap_err();
         assert_eq!(error, Error::Parent);
         assert_eq!(transients(tpm).await, []);
@@ -167,7 +167,7 @@ fn persistent_objects() {
                 Refused {
                     command: CommandCode::READ_PUBLIC,
                     code: ResponseCode::FormatOne {
-                        code: FormatOneCode::Handle,
+                        code: FormatOneCode::HANDLE,
                         at: Position::Handle(1)
                     },
                 }
@@ -551,7 +551,7 @@ fn policy_sessions() {
             assert!(matches!(
                 refused.unwrap_err(),
                 Refused {
-                    code: ResponseCode::Error(ErrorCode::AuthUnavailable),
+                    code: ResponseCode::Error(ErrorCode::AUTH_UNAVAILABLE),
                     ..
                 }
             ));

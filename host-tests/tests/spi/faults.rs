@@ -162,7 +162,7 @@ fn what_takes_too_long_is_cancelled() {
                 true,
                 Error::Tpm {
                     command: CommandCode::HMAC,
-                    code: ResponseCode::Warning(WarningCode::Canceled),
+                    code: ResponseCode::Warning(WarningCode::CANCELED),
                 },
             ),
             (false, Error::Chip(TisError::Timeout(Awaited::Response))),
@@ -396,7 +396,7 @@ fn asked_to_start_again_and_again() {
                 error,
                 Error::Reset
                     | Error::Tpm {
-                        code: ResponseCode::Error(ErrorCode::Initialize),
+                        code: ResponseCode::Error(ErrorCode::INITIALIZE),
                         ..
                     }
             ),

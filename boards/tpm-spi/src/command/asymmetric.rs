@@ -80,7 +80,7 @@ pub struct Signature {
 }
 
 impl Signature {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Truncated> {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Truncated> {
         if reader.u16()? != AlgorithmId::ECDSA.0 || reader.u16()? != AlgorithmId::SHA256.0 {
             return Err(Truncated);
         }

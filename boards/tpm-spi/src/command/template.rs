@@ -5,36 +5,40 @@ use chanbind_core::wire::{Full, Writer};
 /// A TPM2B_PUBLIC from which TPM2_CreatePrimary makes a storage key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Template {
-    /// H-2 of the TCG's EK Credential Profile with an empty `unique`, ECC P-256: the parent of key files of `chanbind provision`,
-    /// OpenSSL's provider and tpm2-tools.
-    H2,
-    /// The storage root key of the TCG's TPM 2.0 Provisioning Guidance, ECC P-256: as H-2, `unique` 32 zeroes twice.
-    SrkEccP256,
-    /// The same, RSA-2048. Sessions cannot be salted with it here, and a chip may take minutes for it.
-    SrkRsa2048,
+pub struct Template {
+    area: &'static [u8],
+    /// `unique`: numbers of zeroes, each behind its length.
+    unique: &'static [u16],
 }
 
 impl Template {
+    /// H-2 of the TCG's EK Credential Profile with an empty `unique`, ECC P-256: the parent of key files of `chanbind provision`,
+    /// OpenSSL's provider and tpm2-tools.
+    pub const H2: Self = Self {
+        area: &ECC_P256,
+        unique: &[0, 0],
+    };
+    /// The storage root key of the TCG's TPM 2.0 Provisioning Guidance, ECC P-256: as H-2, `unique` 32 zeroes twice.
+    pub const SRK_ECC_P256: Self = Self {
+        area: &ECC_P256,
+        unique: &[32, 32],
+    };
+    /// The same, RSA-2048. Sessions cannot be salted with it here, and a chip may take minutes for it.
+    pub const SRK_RSA_2048: Self = Self {
+        area: &RSA_2048,
+        unique: &[256],
+    };
+
     /// Appends the TPM2B_PUBLIC.
     pub(super) fn write(self, out: &mut Writer<'_>) -> Result<(), Full> {
-        // `unique`: numbers of zeroes, each behind its length.
-        let (area, unique): (&[u8], &[u16]) = match self {
-            Self::H2 => (&ECC_P256, &[0, 0]),
-            Self::SrkEccP256 => (&ECC_P256, &[32, 32]),
-            Self::SrkRsa2048 => (&RSA_2048, &[256]),
-        };
-        let size = unique.iter().fold(area.len(), |sum, &zeroes| {
+        let size = self.unique.iter().fold(self.area.len(), |sum, &zeroes| {
             sum.saturating_add(2).saturating_add(zeroes.into())
         });
         out.u16(u16::try_from(size).map_err(|_| Full)?)?;
-        out.put(area)?;
-        for &zeroes in unique {
+        out.put(self.area)?;
+        for &zeroes in self.unique {
             out.u16(zeroes)?;
-            for _ in 0..zeroes {
-                out.u8(0)?;
-            }
+            out.zeroes(zeroes.into())?;
         }
         Ok(())
     }

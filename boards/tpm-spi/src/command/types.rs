@@ -56,6 +56,12 @@ impl Name {
     /// The length of a name by SHA-384.
     pub const MAX_LEN: usize = 50;
 
+    /// That of a sequence, which has none.
+    pub(crate) const EMPTY: Self = Self {
+        bytes: [0; Self::MAX_LEN],
+        len: 0,
+    };
+
     /// A name from its bytes: `000b` and 32 bytes for SHA-256, as `chanbind provision` prints it.
     ///
     /// # Errors

@@ -4,27 +4,28 @@
 //! again after a reset of the chip, an error or a future that was dropped.
 
 mod blobs;
+mod job;
 mod loaded;
+mod perform;
 mod prf;
 mod rng;
 
 pub use blobs::KeyBlobs;
+pub(crate) use job::RandomJob;
 pub use loaded::{HmacKey, SigningKey};
 pub use prf::HmacPrf;
 pub use rng::TpmRng;
 
 use crate::{
     chip::Chip,
-    command::{
-        Entity, Hmac, HmacStart, Load, Name, ReadPublic, SequenceComplete, SequenceUpdate,
-        SessionType, Sign, Signature,
-    },
+    command::{EccPoint, Entity, Name, ReadPublic, Signature},
     error::Error,
     parent::{Parent, ParentKey},
-    session::{AuthValue, Password, Session},
+    session::{AuthValue, Session},
     tpm::Tpm,
 };
 use blobs::Kind;
+use job::{HmacJob, SignJob};
 use loaded::{Loaded, Source};
 use rand_core::{CryptoRng, RngCore};
 
@@ -49,21 +50,21 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
     /// # Errors
     /// [`Error::ParentName`], [`Error::Parent`], [`Error::Chip`], [`Error::Tpm`]
     pub async fn open(
-        mut tpm: Tpm<'m, C>,
+        tpm: Tpm<'m, C>,
         rng: R,
         parent_key: ParentKey,
         pinned: Name,
     ) -> Result<Self, Error<C::Error>> {
-        tpm.start().await?;
-        let parent = tpm.parent(parent_key, &pinned).await?;
-        Ok(Self {
+        let mut keys = Self {
             tpm,
             rng,
             parent_key,
             pinned,
-            parent: Some(parent),
+            parent: None,
             session: None,
-        })
+        };
+        keys.perform(None, None).await?;
+        Ok(keys)
     }
 
     /// Loads an HMAC-SHA256 key.
@@ -79,7 +80,7 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
             .check(blobs.public_area())
             .ok_or(Error::KeyKind)?;
         let mut key = Loaded::new(Source::Blobs(blobs), name, auth_value);
-        self.ensure_loaded_twice(&mut key).await?;
+        self.perform(Some(&mut key), None).await?;
         Ok(HmacKey(key))
     }
 
@@ -96,7 +97,7 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
             .check(blobs.public_area())
             .ok_or(Error::KeyKind)?;
         let mut key = Loaded::new(Source::Blobs(blobs), name, auth_value);
-        self.ensure_loaded_twice(&mut key).await?;
+        self.perform(Some(&mut key), None).await?;
         Ok(SigningKey(key, point))
     }
 
@@ -140,15 +141,15 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
         data: [&[u8]; 5],
         out: &mut [u8; 32],
     ) -> Result<(), Error<C::Error>> {
-        let mut tries = TRIES;
-        loop {
-            let done = self.try_hmac(&mut key.0, data, out).await;
-            self.tpm.wipe_buffer();
-            match self.judge(done, &mut key.0, &mut tries) {
-                Some(result) => return result,
-                None => continue,
-            }
-        }
+        let room = self
+            .tpm
+            .buffer_len()
+            .saturating_sub(HMAC_OVERHEAD)
+            .clamp(1, MAX_BUFFER);
+        let mut job = HmacJob::new(data, out, room);
+        let done = self.perform(Some(&mut key.0), Some(&mut job)).await;
+        self.tpm.wipe_buffer();
+        done
     }
 
     /// ECDSA over a SHA-256 digest; the key does not leave the chip. The signature is checked by nobody here: it is public.
@@ -160,14 +161,13 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
         key: &mut SigningKey<'_, 'm>,
         digest: &[u8; 32],
     ) -> Result<Signature, Error<C::Error>> {
-        let mut tries = TRIES;
-        loop {
-            let done = self.try_sign(&mut key.0, digest).await;
-            match self.judge(done, &mut key.0, &mut tries) {
-                Some(result) => return result,
-                None => continue,
-            }
-        }
+        let mut signature = Signature {
+            r: [0; 32],
+            s: [0; 32],
+        };
+        let mut job = SignJob::new(digest, &mut signature);
+        self.perform(Some(&mut key.0), Some(&mut job)).await?;
+        Ok(signature)
     }
 
     /// Random numbers of the chip's generator, that cannot be read on the bus.
@@ -175,17 +175,13 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
     /// # Errors
     /// [`Error`]; part of `out` may then be filled
     pub async fn random(&mut self, out: &mut [u8]) -> Result<(), Error<C::Error>> {
-        let mut tries = TRIES;
-        loop {
-            let done = match self.ensure_session().await {
-                Ok(()) => self.tpm.random_by(out, self.session.as_mut()).await,
-                Err(error) => Err(error),
-            };
-            match self.judge_session(done, &mut tries) {
-                Some(result) => return result,
-                None => continue,
-            }
+        if out.is_empty() {
+            return Ok(());
         }
+        let mut job = RandomJob::new(out);
+        let done = self.perform(None, Some(&mut job)).await;
+        self.tpm.wipe_buffer();
+        done
     }
 
     /// A generator for `rand_core`, seeded with 32 bytes of [`Keys::random`].
@@ -223,146 +219,11 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
         tpm.close().await
     }
 
-    async fn try_hmac(
-        &mut self,
-        key: &mut Loaded<'_, 'm>,
-        data: [&[u8]; 5],
-        out: &mut [u8; 32],
-    ) -> Result<(), Error<C::Error>> {
-        let entity = self.ensure_ready(key).await?;
-        let session = self.session.as_mut().ok_or(Error::SessionInDoubt)?;
-        let mut authorization = session.authorizing(&key.auth_value);
-        let len = data
-            .iter()
-            .fold(0usize, |sum, part| sum.saturating_add(part.len()));
-        let room = self.tpm.buffer_len().saturating_sub(HMAC_OVERHEAD);
-        if len <= room.min(MAX_BUFFER) {
-            let command = Hmac { key: &entity, data };
-            let hmac = self
-                .tpm
-                .execute(&command, &mut [&mut authorization])
-                .await?;
-            *out = hmac.try_into().map_err(|_| Error::KeyKind)?;
-            return Ok(());
-        }
-        // The chip has to hold the sequence, too.
-        self.parent = None;
-        let start = HmacStart {
-            key: &entity,
-            auth: &[],
-        };
-        let handle = self.tpm.execute(&start, &mut [&mut authorization]).await?;
-        let sequence = self.tpm.contexts().adopt(handle);
-        let entity = Entity::object(handle, Name::new(&[]).map_err(|_| Error::Malformed)?);
-        let auth_value = AuthValue::empty();
-        for part in data {
-            for chunk in part.chunks(room.clamp(1, MAX_BUFFER)) {
-                let update = SequenceUpdate {
-                    sequence: &entity,
-                    data: chunk,
-                };
-                self.tpm
-                    .execute(&update, &mut [&mut session.authorizing(&auth_value)])
-                    .await?;
-            }
-        }
-        let complete = SequenceComplete {
-            sequence: &entity,
-            data: &[],
-        };
-        let hmac = self
-            .tpm
-            .execute(&complete, &mut [&mut session.authorizing(&auth_value)])
-            .await?;
-        *out = hmac.try_into().map_err(|_| Error::KeyKind)?;
-        drop(sequence);
-        Ok(())
-    }
-
-    async fn try_sign(
-        &mut self,
-        key: &mut Loaded<'_, 'm>,
-        digest: &[u8; 32],
-    ) -> Result<Signature, Error<C::Error>> {
-        let entity = self.ensure_ready(key).await?;
-        let session = self.session.as_mut().ok_or(Error::SessionInDoubt)?;
-        let command = Sign {
-            key: &entity,
-            digest,
-        };
-        let mut authorization = session.authorizing(&key.auth_value);
-        self.tpm.execute(&command, &mut [&mut authorization]).await
-    }
-
-    /// The key loaded, and a session that can be used.
-    async fn ensure_ready(&mut self, key: &mut Loaded<'_, 'm>) -> Result<Entity, Error<C::Error>> {
-        self.ensure_loaded(key).await?;
-        self.ensure_session().await?;
-        Ok(key.entity())
-    }
-
-    async fn ensure_session(&mut self) -> Result<(), Error<C::Error>> {
-        if !self.session.as_ref().is_some_and(Session::is_usable) {
-            self.session = None;
-            self.ensure_parent().await?;
-            let parent = self.parent.as_ref().ok_or(Error::Reset)?;
-            let session = self
-                .tpm
-                .start_session(parent, SessionType::Hmac, &mut self.rng)
-                .await?;
-            self.session = Some(session);
-        }
-        Ok(())
-    }
-
-    async fn ensure_parent(&mut self) -> Result<(), Error<C::Error>> {
-        if !self.parent.as_ref().is_some_and(Parent::is_live) {
-            self.parent = None;
-            self.parent = Some(self.tpm.parent(self.parent_key, &self.pinned).await?);
-        }
-        Ok(())
-    }
-
-    async fn ensure_loaded_twice(
-        &mut self,
-        key: &mut Loaded<'_, 'm>,
-    ) -> Result<(), Error<C::Error>> {
-        let mut tries = TRIES;
-        loop {
-            let done = self.ensure_loaded(key).await;
-            match self.judge(done, key, &mut tries) {
-                Some(result) => return result,
-                None => continue,
-            }
-        }
-    }
-
-    async fn ensure_loaded(&mut self, key: &mut Loaded<'_, 'm>) -> Result<(), Error<C::Error>> {
-        let Some(blobs) = key.to_load() else {
-            return Ok(());
-        };
-        self.ensure_parent().await?;
-        let parent = self.parent.as_ref().ok_or(Error::Reset)?;
-        // Neither blob is a secret, and a key under another name than the one computed here could not be used.
-        let command = Load {
-            parent: parent.entity(),
-            private: blobs.private(),
-            public: blobs.public(),
-        };
-        let handle = self
-            .tpm
-            .execute(&command, &mut [&mut Password::empty()])
-            .await?
-            .handle;
-        key.slot = Some(self.tpm.contexts().adopt(handle));
-        Ok(())
-    }
-
     async fn check_persistent(
         &mut self,
         object: &Entity,
         kind: Kind,
-    ) -> Result<crate::command::EccPoint, Error<C::Error>> {
+    ) -> Result<EccPoint, Error<C::Error>> {
         let command = ReadPublic { object };
         let response = self.tpm.execute(&command, &mut []).await?;
         match kind.check(response.public_area) {
@@ -370,47 +231,7 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
             _ => Err(Error::KeyKind),
         }
     }
-
-    /// The result to give, or `None` to try once more, with what is lost made anew.
-    fn judge<T>(
-        &mut self,
-        done: Result<T, Error<C::Error>>,
-        key: &mut Loaded<'_, 'm>,
-        tries: &mut u8,
-    ) -> Option<Result<T, Error<C::Error>>> {
-        let result = self.judge_session(done, tries);
-        if result.is_none() {
-            key.slot = None;
-        }
-        result
-    }
-
-    fn judge_session<T>(
-        &mut self,
-        done: Result<T, Error<C::Error>>,
-        tries: &mut u8,
-    ) -> Option<Result<T, Error<C::Error>>> {
-        let Err(error) = done else {
-            return Some(done);
-        };
-        // A refusal is not authenticated: what follows it starts from a session that is in no doubt.
-        self.session = None;
-        let is_lost = match &error {
-            Error::Reset | Error::SessionInDoubt => true,
-            Error::Tpm { code, .. } => code.tells_of_reset(),
-            _ => false,
-        };
-        if !is_lost || *tries == 0 {
-            return Some(Err(error));
-        }
-        *tries = tries.saturating_sub(1);
-        self.parent = None;
-        None
-    }
 }
-
-/// How often what a reset has taken is made again: chips that reset again and again are not to be chased.
-const TRIES: u8 = 2;
 
 /// What TPM2_HMAC and TPM2_SequenceUpdate have around their data, with one session.
 const HMAC_OVERHEAD: usize = 10 + 4 + 4 + 73 + 2 + 2;

@@ -1,15 +1,12 @@
 use super::{AuthValue, Session};
-use crate::{
-    command::{Handle, SessionType},
-    frame::Encrypts,
-};
+use crate::{command::SessionType, error::FrameError, frame::Encrypts};
 use aes::{
-    Aes128,
-    cipher::{AsyncStreamCipher, KeyIvInit},
+    Aes128, Block,
+    cipher::{BlockEncrypt, KeyInit},
 };
 use chanbind_core::{
-    crypto::{HmacSha256State, Wiped, equal, kdfa},
-    wire::{Full, Writer},
+    crypto::{HmacSha256State, Wiped, equal, kdfa, sha256_of_parts},
+    wire::Writer,
 };
 
 /// TPMA_SESSION
@@ -26,39 +23,27 @@ pub trait Authorize: sealed::Sealed {
     #[doc(hidden)]
     fn area_len(&self) -> usize;
 
-    /// Writes its area, with zeroes for the HMAC, whose length it gives. Takes on the encryption that nobody has yet.
+    /// Writes its area, with zeroes for the HMAC at its end. Takes on the encryption that nobody has yet.
     #[doc(hidden)]
-    fn begin(&mut self, out: &mut Writer<'_>, encrypts: &mut Encrypts) -> Result<usize, Full>;
+    fn begin(&mut self, out: &mut Writer<'_>, encrypts: &mut Encrypts) -> Result<(), FrameError>;
 
     /// Encrypts the contents of the command's first parameter, if that is its part.
     #[doc(hidden)]
     fn encrypt(&mut self, _: &mut [u8]) {}
 
-    /// The HMAC of the command.
+    /// Puts the HMAC of the command at the end of `frame`, which is that of its area; `cp` is what cpHash is of.
     #[doc(hidden)]
-    fn seal(&mut self, _cp_hash: &[u8; 32]) -> Option<[u8; 32]> {
-        None
-    }
+    fn seal(&mut self, _cp: &[&[u8]], _frame: &mut [u8]) {}
 
-    /// Holds the response against its area of it.
+    /// Holds the response against its area of it; `rp` is what rpHash is of.
     #[doc(hidden)]
-    fn verify(&mut self, rp_hash: &[u8; 32], area: &ResponseArea<'_>) -> Result<(), NotAuthentic>;
+    fn verify(&mut self, rp: &[&[u8]], area: &ResponseArea<'_>) -> Result<(), NotAuthentic>;
 
     /// Decrypts the contents of the response's first parameter, if that is its part.
     #[doc(hidden)]
     fn decrypt(&mut self, _: &mut [u8]) {}
 
-    /// Whether it can be used at all.
-    #[doc(hidden)]
-    fn is_usable(&self) -> bool {
-        true
-    }
-
-    /// The command is about to be sent.
-    #[doc(hidden)]
-    fn sent(&mut self) {}
-
-    /// The chip refused the command: nothing has moved on.
+    /// The command was not sent, or the chip refused it: nothing has moved on.
     #[doc(hidden)]
     fn refused(&mut self) {}
 }
@@ -98,15 +83,13 @@ impl Authorize for Password<'_> {
         self.0.as_bytes().len().saturating_add(9)
     }
 
-    fn begin(&mut self, out: &mut Writer<'_>, _: &mut Encrypts) -> Result<usize, Full> {
-        out.u32(Handle::PASSWORD.0)?;
-        out.u16(0)?;
-        out.u8(0)?;
-        out.sized16(self.0.as_bytes())?;
-        Ok(0)
+    fn begin(&mut self, out: &mut Writer<'_>, _: &mut Encrypts) -> Result<(), FrameError> {
+        // No nonce, no attributes.
+        out.put(&[0x40, 0x00, 0x00, 0x09, 0, 0, 0])?;
+        Ok(out.sized16(self.0.as_bytes())?)
     }
 
-    fn verify(&mut self, _: &[u8; 32], area: &ResponseArea<'_>) -> Result<(), NotAuthentic> {
+    fn verify(&mut self, _: &[&[u8]], area: &ResponseArea<'_>) -> Result<(), NotAuthentic> {
         // Nothing here is authentic; but this is what a TPM answers.
         if area.nonce.is_empty() && area.hmac.is_empty() {
             Ok(())
@@ -123,6 +106,8 @@ pub struct SessionAuthorization<'a, 'm> {
     /// Of the entity that it authorizes, if it does.
     auth_value: Option<&'a AuthValue>,
     attributes: u8,
+    /// Whether this has put the session in doubt.
+    begun: bool,
 }
 
 impl<'a, 'm> SessionAuthorization<'a, 'm> {
@@ -131,6 +116,7 @@ impl<'a, 'm> SessionAuthorization<'a, 'm> {
             session,
             auth_value,
             attributes: attributes::CONTINUE_SESSION,
+            begun: false,
         }
     }
 
@@ -151,7 +137,7 @@ impl<'a, 'm> SessionAuthorization<'a, 'm> {
 
     fn hmac(
         &self,
-        hash: &[u8; 32],
+        signed: &[&[u8]],
         newer: &[u8; 32],
         older: &[u8; 32],
         attributes: u8,
@@ -160,14 +146,31 @@ impl<'a, 'm> SessionAuthorization<'a, 'm> {
             SessionType::Hmac => true,
             SessionType::Policy => self.session.needs_auth_value,
         };
-        self.key(proves_password)
-            .mac([hash.as_slice(), newer, older, &[attributes]])
+        self.key(proves_password).mac([
+            sha256_of_parts(signed).as_slice(),
+            newer,
+            older,
+            &[attributes],
+        ])
     }
 
-    fn cipher<M: KeyIvInit>(&self, newer: &[u8; 32], older: &[u8; 32]) -> Option<M> {
+    /// AES-128-CFB of Part 1 section 21.3: each block is added to the encryption of the cipher text before it.
+    fn cfb(&self, newer: &[u8; 32], older: &[u8; 32], data: &mut [u8], decrypts: bool) {
         let key = kdfa(&self.key(true), b"CFB", newer, older, 256);
-        let (key, iv) = key.split_at_checked(16)?;
-        M::new_from_slices(key, iv).ok()
+        let [key, iv] = key.as_chunks::<16>().0 else {
+            // Never, for 32 is twice 16; nothing is sent in the clear in any case.
+            return data.fill(0);
+        };
+        let cipher = Aes128::new(key.into());
+        let mut feedback = Block::from(*iv);
+        for chunk in data.chunks_mut(16) {
+            cipher.encrypt_block(&mut feedback);
+            for (byte, key) in chunk.iter_mut().zip(&mut feedback) {
+                let cipher_text = if decrypts { *byte } else { *byte ^ *key };
+                *byte ^= *key;
+                *key = cipher_text;
+            }
+        }
     }
 }
 
@@ -177,7 +180,12 @@ impl Authorize for SessionAuthorization<'_, '_> {
         4 + 2 + 32 + 1 + 2 + 32
     }
 
-    fn begin(&mut self, out: &mut Writer<'_>, encrypts: &mut Encrypts) -> Result<usize, Full> {
+    fn begin(&mut self, out: &mut Writer<'_>, encrypts: &mut Encrypts) -> Result<(), FrameError> {
+        if !self.session.is_usable() {
+            return Err(FrameError::SessionInDoubt);
+        }
+        self.session.in_doubt = true;
+        self.begun = true;
         self.session.next_nonce();
         if core::mem::take(&mut encrypts.command) {
             self.attributes |= attributes::DECRYPT;
@@ -188,44 +196,32 @@ impl Authorize for SessionAuthorization<'_, '_> {
         out.u32(self.session.handle().0)?;
         out.sized16(&self.session.nonce_caller)?;
         out.u8(self.attributes)?;
-        out.sized16(&[0; 32])?;
-        Ok(32)
+        Ok(out.sized16(&[0; 32])?)
     }
 
     fn encrypt(&mut self, data: &mut [u8]) {
-        if self.attributes & attributes::DECRYPT == 0 {
-            return;
-        }
-        let Session {
-            nonce_caller,
-            nonce_tpm,
-            ..
-        } = &*self.session;
-        match self.cipher::<cfb_mode::Encryptor<Aes128>>(nonce_caller, nonce_tpm) {
-            Some(cipher) => cipher.encrypt(data),
-            // Never, for the lengths are right; nothing is sent in the clear in any case.
-            None => data.fill(0),
+        if self.attributes & attributes::DECRYPT != 0 {
+            let session = &*self.session;
+            self.cfb(&session.nonce_caller, &session.nonce_tpm, data, false);
         }
     }
 
-    fn seal(&mut self, cp_hash: &[u8; 32]) -> Option<[u8; 32]> {
+    fn seal(&mut self, cp: &[&[u8]], frame: &mut [u8]) {
         let session = &*self.session;
-        Some(self.hmac(
-            cp_hash,
+        let hmac = self.hmac(
+            cp,
             &session.nonce_caller,
             &session.nonce_tpm,
             self.attributes,
-        ))
+        );
+        if let Some(place) = frame.last_chunk_mut() {
+            *place = hmac;
+        }
     }
 
-    fn verify(&mut self, rp_hash: &[u8; 32], area: &ResponseArea<'_>) -> Result<(), NotAuthentic> {
+    fn verify(&mut self, rp: &[&[u8]], area: &ResponseArea<'_>) -> Result<(), NotAuthentic> {
         let nonce_tpm = <&[u8; 32]>::try_from(area.nonce).map_err(|_| NotAuthentic)?;
-        let hmac = self.hmac(
-            rp_hash,
-            nonce_tpm,
-            &self.session.nonce_caller,
-            area.attributes,
-        );
+        let hmac = self.hmac(rp, nonce_tpm, &self.session.nonce_caller, area.attributes);
         if !equal(&hmac, area.hmac) || area.attributes & attributes::CONTINUE_SESSION == 0 {
             return Err(NotAuthentic);
         }
@@ -235,29 +231,13 @@ impl Authorize for SessionAuthorization<'_, '_> {
     }
 
     fn decrypt(&mut self, data: &mut [u8]) {
-        if self.attributes & attributes::ENCRYPT == 0 {
-            return;
+        if self.attributes & attributes::ENCRYPT != 0 {
+            let session = &*self.session;
+            self.cfb(&session.nonce_tpm, &session.nonce_caller, data, true);
         }
-        let Session {
-            nonce_caller,
-            nonce_tpm,
-            ..
-        } = &*self.session;
-        match self.cipher::<cfb_mode::Decryptor<Aes128>>(nonce_tpm, nonce_caller) {
-            Some(cipher) => cipher.decrypt(data),
-            None => data.fill(0),
-        }
-    }
-
-    fn is_usable(&self) -> bool {
-        self.session.is_usable()
-    }
-
-    fn sent(&mut self) {
-        self.session.in_doubt = true;
     }
 
     fn refused(&mut self) {
-        self.session.in_doubt = false;
+        self.session.in_doubt &= !self.begun;
     }
 }

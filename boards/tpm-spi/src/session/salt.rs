@@ -1,6 +1,6 @@
 //! The salt of a session, agreed on by ECDH with a key in the chip (TPM 2.0 Part 1 sections 19.6.8 and C.6.1).
 
-use crate::command::EccPoint;
+use crate::command::{EccPoint, Entity, SessionType, StartAuthSession};
 use chanbind_core::crypto::{Wiped, kdfe};
 use p256::{
     EncodedPoint, PublicKey,
@@ -37,13 +37,22 @@ impl Salt {
         })
     }
 
-    pub(crate) fn value(&self) -> &[u8; 32] {
-        &self.value
+    /// The command that starts a session with it.
+    pub(crate) fn command<'s>(
+        &'s self,
+        tpm_key: &'s Entity,
+        session_type: SessionType,
+    ) -> StartAuthSession<'s> {
+        StartAuthSession {
+            tpm_key,
+            nonce_caller: &self.nonce_caller,
+            salt: self.ephemeral,
+            session_type,
+        }
     }
 
-    /// What the chip computes the same salt from.
-    pub(crate) fn ephemeral(&self) -> EccPoint {
-        self.ephemeral
+    pub(crate) fn value(&self) -> &[u8; 32] {
+        &self.value
     }
 
     pub(crate) fn nonce_caller(&self) -> &[u8; 32] {

@@ -3,26 +3,25 @@
 //! [`Tis`] moves whole commands and responses. What happens on the bus is decided by one state machine that does no I/O itself;
 //! async and blocking callers share it.
 
-mod exchange;
+mod machine;
 mod register;
 mod transport;
 
 pub use transport::{
-    BusOrPin, ExclusiveBus, MAX_WAIT_STATES, SharedBus, Transport, TransportError,
+    BusOrPin, Data, ExclusiveBus, MAX_WAIT_STATES, SharedBus, Transport, TransportError,
 };
 
 use crate::{chip::Chip, log};
 use core::{
-    convert::Infallible,
     fmt,
     future::{Future, poll_fn},
     pin::pin,
     task::Poll,
 };
-use embedded_hal::digital::{ErrorType, OutputPin};
+use embedded_hal::digital::{OutputPin, PinState};
 use embedded_hal_async::{delay::DelayNs, digital::Wait};
-use exchange::{Action, Exchange, Fault, TIMEOUT_A};
-use register::{INT_ENABLE, Register, access, header, status_upper};
+use machine::{Action, Fault, Machine, Pins};
+use register::{Register, access, header};
 
 /// A TPM chip on SPI, at one of its localities.
 ///
@@ -30,8 +29,8 @@ use register::{INT_ENABLE, Register, access, header, status_upper};
 pub struct Tis<T, D, R = NoPin, I = NoPin> {
     transport: T,
     delay: D,
-    reset: Option<R>,
-    interrupt: Option<I>,
+    reset: R,
+    interrupt: I,
     locality: u8,
     did_vid: u32,
     /// The last exchange did not come to its end: the chip may be in any state.
@@ -55,8 +54,8 @@ impl<T: Transport, D: DelayNs> Tis<T, D> {
             tis: Tis {
                 transport,
                 delay,
-                reset: None,
-                interrupt: None,
+                reset: NoPin,
+                interrupt: NoPin,
                 locality: 0,
                 did_vid: 0,
                 unknown: true,
@@ -66,9 +65,9 @@ impl<T: Transport, D: DelayNs> Tis<T, D> {
     }
 }
 
-impl<T: Transport, D: DelayNs, R: OutputPin, I: Wait> TisBuilder<T, D, R, I> {
+impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> TisBuilder<T, D, R, I> {
     /// The pin at RST#: the chip is reset when it is opened, so that nothing of an earlier run is left in it.
-    pub fn reset_pin<P: OutputPin>(self, pin: P) -> TisBuilder<T, D, P, I> {
+    pub fn reset_pin<P: ResetPin>(self, pin: P) -> TisBuilder<T, D, P, I> {
         let Tis {
             transport,
             delay,
@@ -82,7 +81,7 @@ impl<T: Transport, D: DelayNs, R: OutputPin, I: Wait> TisBuilder<T, D, R, I> {
             tis: Tis {
                 transport,
                 delay,
-                reset: Some(pin),
+                reset: pin,
                 interrupt,
                 locality,
                 did_vid,
@@ -93,7 +92,7 @@ impl<T: Transport, D: DelayNs, R: OutputPin, I: Wait> TisBuilder<T, D, R, I> {
     }
 
     /// The pin at PIRQ#, low when a response is there: waited for instead of looking again and again.
-    pub fn interrupt_pin<P: Wait>(self, pin: P) -> TisBuilder<T, D, R, P> {
+    pub fn interrupt_pin<P: InterruptPin>(self, pin: P) -> TisBuilder<T, D, R, P> {
         let Tis {
             transport,
             delay,
@@ -108,7 +107,7 @@ impl<T: Transport, D: DelayNs, R: OutputPin, I: Wait> TisBuilder<T, D, R, I> {
                 transport,
                 delay,
                 reset,
-                interrupt: Some(pin),
+                interrupt: pin,
                 locality,
                 did_vid,
                 unknown,
@@ -141,7 +140,7 @@ impl<T: Transport, D: DelayNs, R: OutputPin, I: Wait> TisBuilder<T, D, R, I> {
     }
 }
 
-impl<T: Transport, D: DelayNs, R: OutputPin, I: Wait> Tis<T, D, R, I> {
+impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Tis<T, D, R, I> {
     /// What the register DID_VID says: the device in the upper half, its maker in the lower.
     #[must_use]
     pub fn did_vid(&self) -> u32 {
@@ -153,16 +152,8 @@ impl<T: Transport, D: DelayNs, R: OutputPin, I: Wait> Tis<T, D, R, I> {
     /// # Errors
     /// As [`TisBuilder::open`].
     pub async fn reset(&mut self) -> Result<(), TisError<T::Error>> {
-        let [low, high] = self
-            .did_vid
-            .to_le_bytes()
-            .first_chunk()
-            .copied()
-            .unwrap_or_default();
-        let maker = u16::from_le_bytes([low, high]);
-        self.unknown = true;
-        self.reset_by_pin().await?;
-        self.identify(|vendor| vendor == maker).await
+        let [low, high, ..] = self.did_vid.to_le_bytes();
+        self.find(&[u16::from_le_bytes([low, high])]).await
     }
 
     /// Gives the locality back, for others of the platform; the next command asks for it again.
@@ -170,152 +161,62 @@ impl<T: Transport, D: DelayNs, R: OutputPin, I: Wait> Tis<T, D, R, I> {
     /// # Errors
     /// Those of the bus.
     pub async fn relinquish_locality(&mut self) -> Result<(), TisError<T::Error>> {
-        self.write(Register::Access, &[access::ACTIVE_LOCALITY])
+        let header = header(false, self.locality, Register::Access, 1);
+        self.transport
+            .transfer(header, Data::Write(&[access::ACTIVE_LOCALITY]))
             .await
+            .map_err(TisError::Transport)
     }
 
     async fn find(&mut self, vendors: &[u16]) -> Result<(), TisError<T::Error>> {
-        self.reset_by_pin().await?;
-        self.identify(|vendor| vendors.contains(&vendor)).await
-    }
-
-    async fn reset_by_pin(&mut self) -> Result<(), TisError<T::Error>> {
-        if let Some(pin) = &mut self.reset {
-            pin.set_low().map_err(|_| TisError::Pin)?;
-            self.delay.delay_us(RESET_PULSE).await;
-            pin.set_high().map_err(|_| TisError::Pin)?;
-            self.delay.delay_us(AFTER_RESET).await;
-        }
-        Ok(())
-    }
-
-    async fn identify(&mut self, is_known: impl Fn(u16) -> bool) -> Result<(), TisError<T::Error>> {
-        let value = self
-            .poll_access(|value| value != 0xff && value & access::VALID != 0)
-            .await?;
-        if value == 0xff || value & access::VALID == 0 {
-            return Err(TisError::NoChip { access: value });
-        }
-        let mut did_vid = [0; 4];
-        self.read(Register::DidVid, &mut did_vid).await?;
-        self.did_vid = u32::from_le_bytes(did_vid);
-        let [low, high, ..] = did_vid;
-        if !is_known(u16::from_le_bytes([low, high])) {
-            return Err(TisError::WrongVendor {
-                actual: self.did_vid,
-            });
-        }
-        self.request_locality().await?;
-        let mut status = [0; 4];
-        self.read(Register::Status, &mut status).await?;
-        let [_, _, _, upper] = status;
-        if upper & status_upper::FAMILY_MASK != status_upper::FAMILY_TPM_2 {
-            return Err(TisError::NotTpm2 { status: upper });
-        }
-        if self.interrupt.is_some() {
-            self.write(Register::IntEnable, &INT_ENABLE).await?;
-        }
+        self.unknown = true;
+        let mut machine = Machine::open(vendors, Self::PINS);
+        self.drive(&mut machine).await?;
+        self.did_vid = machine.did_vid();
         log!(debug, "TPM found, DID_VID {=u32:08x}", self.did_vid);
         Ok(())
     }
 
-    async fn request_locality(&mut self) -> Result<(), TisError<T::Error>> {
-        let mut value = [0];
-        self.read(Register::Access, &mut value).await?;
-        let [value] = value;
-        if value != 0xff && value & access::BEEN_SEIZED != 0 {
-            self.write(Register::Access, &[access::BEEN_SEIZED]).await?;
-        }
-        if value & access::GRANTED_MASK == access::GRANTED {
-            return Ok(());
-        }
-        self.write(Register::Access, &[access::REQUEST_USE]).await?;
-        let value = self
-            .poll_access(|value| value & access::GRANTED_MASK == access::GRANTED)
-            .await?;
-        if value & access::GRANTED_MASK != access::GRANTED {
-            return Err(TisError::LocalityTaken);
-        }
-        Ok(())
-    }
-
-    /// The access register as soon as it is as wanted, or as it is after time-out A.
-    async fn poll_access(&mut self, wanted: impl Fn(u8) -> bool) -> Result<u8, TisError<T::Error>> {
-        let mut waited = 0u32;
+    /// Does what the machine says.
+    async fn drive(&mut self, machine: &mut Machine<'_>) -> Result<(), TisError<T::Error>> {
         loop {
-            let mut value = [0];
-            match self.read(Register::Access, &mut value).await {
-                // A chip that comes up may hold transactions off; a bus that is pulled down does so for ever.
-                Err(TisError::Transport(TransportError::WaitStates)) => value = [0],
-                Err(TisError::Transport(TransportError::WaitStateInserted))
-                    if waited < TIMEOUT_A => {}
-                other => other?,
-            }
-            let [value] = value;
-            if wanted(value) || waited >= TIMEOUT_A {
-                return Ok(value);
-            }
-            self.delay.delay_us(ACCESS_PAUSE).await;
-            waited = waited.saturating_add(ACCESS_PAUSE);
-        }
-    }
-
-    async fn run(
-        &mut self,
-        buffer: &mut [u8],
-        command_len: usize,
-        limit_ms: u32,
-    ) -> Result<usize, TisError<T::Error>> {
-        if command_len > buffer.len() || buffer.len() < 10 {
-            return Err(TisError::CommandLength);
-        }
-        let unknown = core::mem::replace(&mut self.unknown, true);
-        let limit = limit_ms.saturating_mul(1000);
-        let interrupt = self.interrupt.is_some();
-        let mut exchange = Exchange::new(buffer, command_len, limit, unknown, interrupt);
-        loop {
-            match exchange.step()? {
-                Action::Read(register, data) => self.read(register, data).await?,
-                Action::Write(register, data) => self.write(register, data).await?,
-                Action::RequestLocality => self.request_locality().await?,
-                Action::Pause(micros) => self.delay.delay_us(micros).await,
-                Action::PauseOrInterrupt(micros) => {
-                    let delay = self.delay.delay_us(micros);
-                    match &mut self.interrupt {
-                        Some(pin) => first(delay, pin.wait_for_low()).await,
-                        None => delay.await,
+            match machine.step() {
+                Ok(Action::Transfer) => {
+                    let (register, data) = machine.transfer();
+                    let (read, len) = match &data {
+                        Data::Read(data) => (true, data.len()),
+                        Data::Write(data) => (false, data.len()),
+                    };
+                    let header = header(read, self.locality, register, len);
+                    match self.transport.transfer(header, data).await {
+                        // A chip that comes up may hold transactions off; a bus that is pulled down does so for ever.
+                        Err(TransportError::WaitStates) if machine.looks_for_chip() => {}
+                        Err(TransportError::WaitStateInserted)
+                            if machine.looks_for_chip() && !machine.has_looked_enough() => {}
+                        other => other.map_err(TisError::Transport)?,
                     }
                 }
-                Action::Done(len) => {
-                    self.unknown = false;
-                    return Ok(len);
+                Ok(Action::Pause) => self.delay.delay_us(machine.pause()).await,
+                Ok(Action::PauseOrInterrupt) => {
+                    if I::IS_THERE {
+                        first(self.delay.delay_us(machine.pause()), self.interrupt.low()).await;
+                    }
                 }
+                Ok(Action::Reset(low)) => self.reset.set(low).map_err(|()| TisError::Pin)?,
+                Ok(Action::Again) => {}
+                Ok(Action::Done) => return Ok(()),
+                Err(fault) => return Err(TisError::new(fault, machine.did_vid())),
             }
         }
     }
 
-    async fn read(
-        &mut self,
-        register: Register,
-        data: &mut [u8],
-    ) -> Result<(), TisError<T::Error>> {
-        let header = header(true, self.locality, register, data.len());
-        self.transport
-            .read(header, data)
-            .await
-            .map_err(TisError::Transport)
-    }
-
-    async fn write(&mut self, register: Register, data: &[u8]) -> Result<(), TisError<T::Error>> {
-        let header = header(false, self.locality, register, data.len());
-        self.transport
-            .write(header, data)
-            .await
-            .map_err(TisError::Transport)
-    }
+    const PINS: Pins = Pins {
+        reset: R::IS_THERE,
+        interrupt: I::IS_THERE,
+    };
 }
 
-impl<T: Transport, D: DelayNs, R: OutputPin, I: Wait> Chip for Tis<T, D, R, I> {
+impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Chip for Tis<T, D, R, I> {
     type Error = TisError<T::Error>;
 
     async fn exchange(
@@ -324,7 +225,15 @@ impl<T: Transport, D: DelayNs, R: OutputPin, I: Wait> Chip for Tis<T, D, R, I> {
         command_len: usize,
         limit_ms: u32,
     ) -> Result<usize, Self::Error> {
-        self.run(buffer, command_len, limit_ms).await
+        if command_len > buffer.len() || buffer.len() < 10 {
+            return Err(TisError::CommandLength);
+        }
+        let unknown = core::mem::replace(&mut self.unknown, true);
+        let limit = limit_ms.saturating_mul(1000);
+        let mut machine = Machine::exchange(buffer, command_len, limit, unknown, Self::PINS);
+        self.drive(&mut machine).await?;
+        self.unknown = false;
+        Ok(machine.response_len())
     }
 
     async fn pause(&mut self, millis: u32) {
@@ -392,12 +301,16 @@ pub enum TisError<E> {
     CommandLength,
 }
 
-impl<E> From<Fault> for TisError<E> {
-    fn from(fault: Fault) -> Self {
+impl<E> TisError<E> {
+    fn new(fault: Fault, did_vid: u32) -> Self {
         match fault {
-            Fault::Timeout(awaited) => Self::Timeout(awaited),
-            Fault::Gone => Self::Gone,
+            Fault::NoChip(access) => Self::NoChip { access },
+            Fault::WrongVendor => Self::WrongVendor { actual: did_vid },
+            Fault::NotTpm2(status) => Self::NotTpm2 { status },
+            Fault::LocalityTaken => Self::LocalityTaken,
             Fault::LocalityLost => Self::LocalityLost,
+            Fault::Gone => Self::Gone,
+            Fault::Timeout(awaited) => Self::Timeout(awaited),
             Fault::ResponseSize(actual) => Self::ResponseSize { actual },
         }
     }
@@ -440,65 +353,78 @@ impl<E: fmt::Debug> fmt::Display for TisError<E> {
 
 impl<E: fmt::Debug> core::error::Error for TisError<E> {}
 
+/// A pin at RST#, or [`NoPin`].
+pub trait ResetPin {
+    /// Whether the board has it.
+    const IS_THERE: bool;
+
+    /// Pulls it low, or lets it go.
+    ///
+    /// # Errors
+    /// If the pin fails.
+    #[allow(clippy::result_unit_err, reason = "why a pin failed helps nobody")]
+    fn set(&mut self, low: bool) -> Result<(), ()>;
+}
+
+/// A pin at PIRQ#, or [`NoPin`].
+#[allow(
+    async_fn_in_trait,
+    reason = "as in embedded-hal-async: the executor of a firmware needs no Send"
+)]
+pub trait InterruptPin {
+    /// Whether the board has it.
+    const IS_THERE: bool;
+
+    /// Waits for it to be low; for ever, if it fails.
+    async fn low(&mut self);
+}
+
 /// A pin that the board does not have.
 #[derive(Debug, Clone, Copy)]
 pub struct NoPin;
 
-impl ErrorType for NoPin {
-    type Error = Infallible;
+impl<P: OutputPin> ResetPin for P {
+    const IS_THERE: bool = true;
+
+    fn set(&mut self, low: bool) -> Result<(), ()> {
+        self.set_state(PinState::from(!low)).map_err(|_| ())
+    }
 }
 
-impl OutputPin for NoPin {
-    fn set_low(&mut self) -> Result<(), Infallible> {
+impl ResetPin for NoPin {
+    const IS_THERE: bool = false;
+
+    fn set(&mut self, _: bool) -> Result<(), ()> {
         Ok(())
     }
-
-    fn set_high(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
 }
 
-impl Wait for NoPin {
-    async fn wait_for_high(&mut self) -> Result<(), Infallible> {
-        core::future::pending().await
-    }
+impl<P: Wait> InterruptPin for P {
+    const IS_THERE: bool = true;
 
-    async fn wait_for_low(&mut self) -> Result<(), Infallible> {
-        core::future::pending().await
-    }
-
-    async fn wait_for_rising_edge(&mut self) -> Result<(), Infallible> {
-        core::future::pending().await
-    }
-
-    async fn wait_for_falling_edge(&mut self) -> Result<(), Infallible> {
-        core::future::pending().await
-    }
-
-    async fn wait_for_any_edge(&mut self) -> Result<(), Infallible> {
-        core::future::pending().await
-    }
-}
-
-/// Until one of the two is done. A pin that fails is one that is not waited for.
-async fn first<E>(delay: impl Future<Output = ()>, pin: impl Future<Output = Result<(), E>>) {
-    let (mut delay, mut pin) = (pin!(delay), pin!(pin));
-    let mut failed = false;
-    poll_fn(|context| {
-        if !failed && let Poll::Ready(done) = pin.as_mut().poll(context) {
-            failed = done.is_err();
-            if !failed {
-                return Poll::Ready(());
-            }
+    async fn low(&mut self) {
+        if self.wait_for_low().await.is_err() {
+            core::future::pending().await
         }
-        delay.as_mut().poll(context)
+    }
+}
+
+impl InterruptPin for NoPin {
+    const IS_THERE: bool = false;
+
+    async fn low(&mut self) {
+        core::future::pending().await
+    }
+}
+
+/// Until one of the two is done.
+async fn first(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    poll_fn(|context| {
+        if other.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        one.as_mut().poll(context)
     })
     .await;
 }
-
-/// Microseconds: longer than every chip's shortest.
-const RESET_PULSE: u32 = 1_000;
-/// Microseconds until a chip that was reset is spoken to.
-const AFTER_RESET: u32 = 30_000;
-/// Microseconds between two looks at the access register.
-const ACCESS_PAUSE: u32 = 1_000;

@@ -63,7 +63,7 @@ pub(crate) mod status_upper {
 /// TPM_INT_ENABLE: interrupts on, active low, when data are available.
 pub(crate) const INT_ENABLE: [u8; 4] = 0x8000_0009u32.to_le_bytes();
 /// All of TPM_INT_STATUS that can be set; written, it is cleared.
-pub(crate) const INT_CLEAR: [u8; 1] = [0x87];
+pub(crate) const INT_CLEAR: u8 = 0x87;
 
 /// The most data bytes of one transaction.
 pub(crate) const MAX_TRANSFER: usize = 64;

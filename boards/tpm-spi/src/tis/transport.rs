@@ -21,25 +21,24 @@ pub trait Transport {
     /// Why the bus failed.
     type Error: fmt::Debug;
 
-    /// Reads `data.len()` bytes.
+    /// Sends the header, and reads or writes the data.
     ///
     /// # Errors
     /// [`TransportError`]
-    async fn read(
+    async fn transfer(
         &mut self,
         header: [u8; 4],
-        data: &mut [u8],
+        data: Data<'_>,
     ) -> Result<(), TransportError<Self::Error>>;
+}
 
-    /// Writes `data`.
-    ///
-    /// # Errors
-    /// [`TransportError`]
-    async fn write(
-        &mut self,
-        header: [u8; 4],
-        data: &[u8],
-    ) -> Result<(), TransportError<Self::Error>>;
+/// The data bytes of a transaction.
+#[derive(Debug)]
+pub enum Data<'a> {
+    /// To be read from the chip.
+    Read(&'a mut [u8]),
+    /// To be written to the chip.
+    Write(&'a [u8]),
 }
 
 /// Why a transaction failed.
@@ -82,54 +81,41 @@ impl<B: SpiBus, P: OutputPin> ExclusiveBus<B, P> {
     pub fn new(bus: B, chip_select: P) -> Self {
         Self { bus, chip_select }
     }
-
-    async fn begin<'t>(
-        &'t mut self,
-        mut header: [u8; 4],
-    ) -> Result<(&'t mut B, Selected<'t, P>), ExclusiveBusError<B, P>> {
-        let bus = &mut self.bus;
-        // What a transfer that was given up may still be sending goes out before the chip is selected.
-        bus.flush().await.map_err(spi)?;
-        let selected = Selected::new(&mut self.chip_select)?;
-        bus.transfer_in_place(&mut header).await.map_err(spi)?;
-        let [_, _, _, mut last] = header;
-        let mut tries = MAX_WAIT_STATES;
-        while last & READY == 0 {
-            tries = tries.checked_sub(1).ok_or(TransportError::WaitStates)?;
-            let mut byte = [0];
-            bus.transfer_in_place(&mut byte).await.map_err(spi)?;
-            [last] = byte;
-        }
-        Ok((bus, selected))
-    }
 }
-
-type ExclusiveBusError<B, P> = TransportError<
-    BusOrPin<
-        <B as embedded_hal_async::spi::ErrorType>::Error,
-        <P as embedded_hal::digital::ErrorType>::Error,
-    >,
->;
 
 impl<B: SpiBus, P: OutputPin> Transport for ExclusiveBus<B, P> {
     type Error = BusOrPin<B::Error, P::Error>;
 
-    async fn read(
+    async fn transfer(
         &mut self,
-        header: [u8; 4],
-        data: &mut [u8],
-    ) -> Result<(), ExclusiveBusError<B, P>> {
-        let (bus, selected) = self.begin(header).await?;
-        bus.read(data).await.map_err(spi)?;
+        mut header: [u8; 4],
+        data: Data<'_>,
+    ) -> Result<(), TransportError<Self::Error>> {
+        let bus = &mut self.bus;
+        // What a transfer that was given up may still be sending goes out before the chip is selected.
         bus.flush().await.map_err(spi)?;
-        selected.release()
-    }
-
-    async fn write(&mut self, header: [u8; 4], data: &[u8]) -> Result<(), ExclusiveBusError<B, P>> {
-        let (bus, selected) = self.begin(header).await?;
-        bus.write(data).await.map_err(spi)?;
+        self.chip_select.set_low().map_err(pin)?;
+        let selected = Selected(&mut self.chip_select);
+        // The header in one go, then single bytes until the chip is ready.
+        let mut bytes = header.as_mut_slice();
+        let mut tries = MAX_WAIT_STATES;
+        loop {
+            bus.transfer_in_place(bytes).await.map_err(spi)?;
+            if bytes.last().is_some_and(|last| last & READY != 0) {
+                break;
+            }
+            tries = tries.checked_sub(1).ok_or(TransportError::WaitStates)?;
+            bytes = bytes.get_mut(..1).unwrap_or_default();
+            bytes.fill(0);
+        }
+        match data {
+            Data::Read(data) => bus.read(data).await,
+            Data::Write(data) => bus.write(data).await,
+        }
+        .map_err(spi)?;
         bus.flush().await.map_err(spi)?;
-        selected.release()
+        // Dropped after this, it sets the pin high once more, which does no harm.
+        selected.0.set_high().map_err(pin)
     }
 }
 
@@ -151,20 +137,8 @@ pub enum BusOrPin<S, P> {
     ChipSelect(P),
 }
 
-/// A chip that is selected; let go also when the future that holds this is dropped.
+/// A chip that is selected; let go also on errors, and when the future that holds this is dropped.
 struct Selected<'p, P: OutputPin>(&'p mut P);
-
-impl<'p, P: OutputPin> Selected<'p, P> {
-    fn new<S>(chip_select: &'p mut P) -> Result<Self, TransportError<BusOrPin<S, P::Error>>> {
-        chip_select.set_low().map_err(pin)?;
-        Ok(Self(chip_select))
-    }
-
-    fn release<S>(self) -> Result<(), TransportError<BusOrPin<S, P::Error>>> {
-        // Dropped after this, it sets the pin high once more, which does no harm.
-        self.0.set_high().map_err(pin)
-    }
-}
 
 impl<P: OutputPin> Drop for Selected<'_, P> {
     fn drop(&mut self) {
@@ -182,12 +156,20 @@ impl<D: SpiDevice> SharedBus<D> {
     pub fn new(device: D) -> Self {
         Self { device }
     }
+}
+
+impl<D: SpiDevice> Transport for SharedBus<D> {
+    type Error = D::Error;
 
     async fn transfer(
         &mut self,
         mut header: [u8; 4],
-        data: Operation<'_, u8>,
+        data: Data<'_>,
     ) -> Result<(), TransportError<D::Error>> {
+        let data = match data {
+            Data::Read(data) => Operation::Read(data),
+            Data::Write(data) => Operation::Write(data),
+        };
         self.device
             .transaction(&mut [Operation::TransferInPlace(&mut header), data])
             .await
@@ -197,25 +179,5 @@ impl<D: SpiDevice> SharedBus<D> {
             return Err(TransportError::WaitStateInserted);
         }
         Ok(())
-    }
-}
-
-impl<D: SpiDevice> Transport for SharedBus<D> {
-    type Error = D::Error;
-
-    async fn read(
-        &mut self,
-        header: [u8; 4],
-        data: &mut [u8],
-    ) -> Result<(), TransportError<D::Error>> {
-        self.transfer(header, Operation::Read(data)).await
-    }
-
-    async fn write(
-        &mut self,
-        header: [u8; 4],
-        data: &[u8],
-    ) -> Result<(), TransportError<D::Error>> {
-        self.transfer(header, Operation::Write(data)).await
     }
 }

@@ -1,0 +1,171 @@
+//! How a job gets done: what it needs is made first, one command after the other, and after a reset all of it again. What comes
+//! next is decided between commands, so that there is one place where the chip is waited for.
+
+use super::{Keys, job::Job, loaded::Loaded};
+use crate::{
+    chip::Chip,
+    command::{Entity, Load, SessionType},
+    error::Error,
+    frame::Marshal,
+    parent::Parent,
+    session::{AuthValue, Authorize, Password, Salt, Session},
+};
+use rand_core::{CryptoRng, RngCore};
+
+/// What the next command is for.
+#[derive(Clone, Copy)]
+enum Stage {
+    Parent,
+    Key,
+    Session,
+    Job,
+    Done,
+}
+
+impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
+    /// Opens the parent, loads the key, does the job: as much of that as is given, and what it needs.
+    pub(super) async fn perform(
+        &mut self,
+        mut key: Option<&mut Loaded<'_, 'm>>,
+        mut job: Option<&mut (dyn Job<'m> + '_)>,
+    ) -> Result<(), Error<C::Error>> {
+        let mut tries = TRIES;
+        loop {
+            let stage = self.stage(key.as_deref(), job.as_deref());
+            let Self {
+                tpm,
+                rng,
+                parent_key,
+                pinned,
+                parent,
+                session,
+            } = self;
+            let entity = key.as_ref().map_or(Entity::NULL, |key| key.entity());
+            let no_password = AuthValue::empty();
+            let mut password = Password(&no_password);
+            let (mut by_session, mut salt) = (None, None);
+            let (open, load, start);
+            // What a stage works with is there, by the choice of stages.
+            let command: &dyn Marshal = match (stage, &*parent, &key, &mut job) {
+                (Stage::Parent, ..) => {
+                    open = parent_key.command();
+                    &open
+                }
+                (Stage::Key, Some(parent), Some(key), _) => {
+                    let blobs = key.to_load().ok_or(Error::KeyKind)?;
+                    // Neither blob is a secret, and a key under another name than the one computed here could not be used.
+                    load = Load {
+                        parent: parent.entity(),
+                        private: blobs.private(),
+                        public: blobs.public(),
+                    };
+                    &load
+                }
+                (Stage::Session, Some(parent), ..) => {
+                    let salt = salt.insert(Salt::new(parent.point(), rng).ok_or(Error::Parent)?);
+                    start = salt.command(parent.entity(), SessionType::Hmac);
+                    &start
+                }
+                (Stage::Job, _, key, Some(job)) => {
+                    by_session = session.as_mut().map(|session| match key {
+                        Some(key) if job.uses_key() => session.authorizing(&key.auth_value),
+                        Some(_) => session.authorizing(&no_password),
+                        None => session.encrypting(),
+                    });
+                    job.set_key(entity);
+                    &**job
+                }
+                _ => return Ok(()),
+            };
+            let mut authorization: [&mut dyn Authorize; 1] = match &mut by_session {
+                Some(by_session) => [by_session],
+                None => [&mut password],
+            };
+            let needed = match stage {
+                Stage::Job => 1,
+                _ => command.shape().authorizations,
+            };
+            let authorizations = authorization.get_mut(..needed).unwrap_or_default();
+            let contexts = tpm.contexts();
+            let error = match tpm.submit(Some(command), authorizations).await {
+                Ok((handle, mut answer)) => {
+                    let malformed = |_| Error::Malformed;
+                    match (stage, &mut key, &mut job, &salt) {
+                        (Stage::Parent, ..) => {
+                            let slot = parent_key.made(handle, contexts);
+                            let area = answer.sized16().map_err(malformed)?;
+                            let opened =
+                                Parent::new(*parent_key, area, slot).ok_or(Error::Parent)?;
+                            // The name is no secret.
+                            if opened.entity().name() != pinned {
+                                return Err(Error::ParentName);
+                            }
+                            *parent = Some(opened);
+                        }
+                        (Stage::Key, Some(key), ..) => key.slot = Some(contexts.adopt(handle)),
+                        (Stage::Session, .., Some(salt)) => {
+                            let slot = contexts.adopt(handle);
+                            let nonce = answer.sized16().map_err(malformed)?;
+                            let nonce = nonce.try_into().map_err(|_| Error::Malformed)?;
+                            *session = Some(Session::new(slot, SessionType::Hmac, salt, nonce));
+                        }
+                        (Stage::Job, _, Some(job), _) => {
+                            let done = job.take(handle, &mut answer, contexts);
+                            if done.map_err(malformed)? {
+                                return Ok(());
+                            }
+                        }
+                        _ => {}
+                    }
+                    continue;
+                }
+                Err(error) => error,
+            };
+            // A refusal is not authenticated: what follows it starts from a session that is in no doubt.
+            *session = None;
+            let is_lost = match &error {
+                Error::Reset | Error::SessionInDoubt => true,
+                Error::Tpm { code, .. } => code.tells_of_reset(),
+                _ => false,
+            };
+            if !is_lost || tries == 0 {
+                return Err(error);
+            }
+            tries = tries.saturating_sub(1);
+            *parent = None;
+            if let Some(key) = &mut key {
+                key.slot = None;
+            }
+            if let Some(job) = &mut job {
+                job.begin_again();
+            }
+        }
+    }
+
+    fn stage(&mut self, key: Option<&Loaded<'_, 'm>>, job: Option<&(dyn Job<'m> + '_)>) -> Stage {
+        if !self.session.as_ref().is_some_and(Session::is_usable) {
+            self.session = None;
+        }
+        if !self.parent.as_ref().is_some_and(Parent::is_live) {
+            self.parent = None;
+        }
+        let to_load = key.is_some_and(|key| key.to_load().is_some());
+        let to_start = job.is_some() && self.session.is_none();
+        let nothing_else = key.is_none() && job.is_none();
+        match job {
+            _ if self.parent.is_none() && (to_load || to_start || nothing_else) => Stage::Parent,
+            _ if to_load => Stage::Key,
+            _ if to_start => Stage::Session,
+            Some(job) => {
+                if job.needs_room() {
+                    self.parent = None;
+                }
+                Stage::Job
+            }
+            None => Stage::Done,
+        }
+    }
+}
+
+/// How often what a reset has taken is made again: chips that reset again and again are not to be chased.
+const TRIES: u8 = 2;

@@ -1,0 +1,618 @@
+//! What happens on the bus, as a state machine without I/O: it says what is to be done, its caller does it and asks again. Time
+//! is counted by the pauses that it asks for.
+
+use super::{
+    Awaited, Data,
+    register::{INT_CLEAR, INT_ENABLE, MAX_TRANSFER, Register, access, status, status_upper},
+};
+
+/// What the caller does next; [`Machine`] has the details.
+#[derive(Clone, Copy)]
+pub(super) enum Action {
+    /// A transaction: [`Machine::transfer`].
+    Transfer,
+    /// So many microseconds: [`Machine::pause`].
+    Pause,
+    /// The same, but an interrupt may end it early.
+    PauseOrInterrupt,
+    /// Pull the reset pin low, or let it go.
+    Reset(bool),
+    /// Nothing: ask again.
+    Again,
+    Done,
+}
+
+/// Where the data bytes of a transaction are.
+#[derive(Clone, Copy)]
+enum Place {
+    /// In the machine's own bytes, from the first on.
+    ReadRegister,
+    /// The last of them.
+    WriteRegister,
+    EnableInterrupts,
+    ReadBuffer,
+    WriteBuffer,
+}
+
+/// Why the chip cannot be spoken with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    NoChip(u8),
+    WrongVendor,
+    NotTpm2(u8),
+    LocalityTaken,
+    LocalityLost,
+    Gone,
+    Timeout(Awaited),
+    ResponseSize(usize),
+}
+
+/// Time-outs of the interface, in microseconds (PTP section 6.5.1.4).
+const TIMEOUT_A: u32 = 750_000;
+const TIMEOUT_B: u32 = 2_000_000;
+const TIMEOUT_C: u32 = 200_000;
+
+/// The first pause between two looks at a register; later ones are half of what has been waited already.
+const SHORTEST_PAUSE: u32 = 100;
+const LONGEST_PAUSE: u32 = 20_000;
+/// Where an interrupt ends a pause, looking is for lost interrupts only.
+const LONGEST_PAUSE_WITH_INTERRUPT: u32 = 500_000;
+
+/// Longer than every chip's shortest.
+const RESET_PULSE: u32 = 1_000;
+/// Until a chip that was reset is spoken to.
+const AFTER_RESET: u32 = 30_000;
+
+/// Tag, size and response code.
+const HEADER_LEN: usize = 10;
+/// How often a response is asked for again.
+const MAX_RETRIES: u8 = 2;
+
+/// What the board has beside the bus.
+#[derive(Clone, Copy)]
+pub(super) struct Pins {
+    pub(super) reset: bool,
+    pub(super) interrupt: bool,
+}
+
+pub(super) struct Machine<'b> {
+    buffer: &'b mut [u8],
+    /// The makers that are accepted.
+    vendors: &'b [u16],
+    state: State,
+    /// Whether the chip is being found, and not spoken with.
+    opens: bool,
+    pins: Pins,
+    /// How far the command is written, then how far the response is read.
+    at: usize,
+    /// Where the command ends, then where the response ends, as far as is known.
+    end: usize,
+    burst: usize,
+    register: [u8; 4],
+    did_vid: u32,
+    /// The transaction that is due.
+    target: Register,
+    place: Place,
+    len: usize,
+    /// The pause that is due, and all of them together.
+    micros: u32,
+    waited: u32,
+    /// For the response, in microseconds.
+    limit: u32,
+    retries: u8,
+    cancelled: bool,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    PullReset,
+    HoldReset,
+    LetGo,
+    AfterReset,
+    LookForChip,
+    JudgeChip,
+    ReadVendor,
+    JudgeVendor,
+    JudgeFamily,
+    AskLocality,
+    JudgeLocality,
+    JudgeGrant,
+    PollGrant,
+    /// The chip may be anywhere: what it does is to be ended.
+    Abort,
+    /// Ready for a command, or to be made so.
+    Begin,
+    JudgeBegin,
+    Poll(Awaited),
+    Judge(Awaited),
+    /// The status made no sense; the access register tells why.
+    Suspect(Awaited),
+    Write,
+    ClearInterrupt,
+    Go,
+    Cancel(Awaited),
+    Read,
+    HaveRead,
+    Retry,
+    Finish,
+    Finished,
+}
+
+impl<'b> Machine<'b> {
+    /// Finds a chip, of one of these makers.
+    pub(super) fn open(vendors: &'b [u16], pins: Pins) -> Self {
+        let state = if pins.reset {
+            State::PullReset
+        } else {
+            State::LookForChip
+        };
+        Self {
+            opens: true,
+            vendors,
+            ..Self::new(&mut [], state, pins)
+        }
+    }
+
+    /// A command of `len` bytes at the front of `buffer`, whose response may take `limit` microseconds. `unknown` if the last
+    /// exchange was not brought to its end.
+    pub(super) fn exchange(
+        buffer: &'b mut [u8],
+        len: usize,
+        limit: u32,
+        unknown: bool,
+        pins: Pins,
+    ) -> Self {
+        let state = if unknown { State::Abort } else { State::Begin };
+        Self {
+            end: len,
+            limit,
+            ..Self::new(buffer, state, pins)
+        }
+    }
+
+    fn new(buffer: &'b mut [u8], state: State, pins: Pins) -> Self {
+        Self {
+            buffer,
+            vendors: &[],
+            state,
+            opens: false,
+            pins,
+            at: 0,
+            end: 0,
+            burst: 0,
+            register: [0; 4],
+            did_vid: 0,
+            target: Register::Access,
+            place: Place::ReadRegister,
+            len: 0,
+            micros: 0,
+            waited: 0,
+            limit: 0,
+            retries: 0,
+            cancelled: false,
+        }
+    }
+
+    /// The length of the response, when it is done.
+    pub(super) fn response_len(&self) -> usize {
+        self.end
+    }
+
+    /// DID_VID, when it has been read.
+    pub(super) fn did_vid(&self) -> u32 {
+        self.did_vid
+    }
+
+    /// Whether a chip that holds a transaction off may be one that comes up, or none.
+    pub(super) fn looks_for_chip(&self) -> bool {
+        matches!(self.state, State::JudgeChip)
+    }
+
+    /// Whether it has been looked for as long as it may take.
+    pub(super) fn has_looked_enough(&self) -> bool {
+        self.waited >= TIMEOUT_A
+    }
+
+    /// The transaction of [`Action::Transfer`].
+    pub(super) fn transfer(&mut self) -> (Register, Data<'_>) {
+        let range = self.at.saturating_sub(self.len)..self.at;
+        let data = match self.place {
+            Place::EnableInterrupts => Data::Write(&INT_ENABLE),
+            Place::WriteRegister => {
+                let [.., last] = &self.register;
+                Data::Write(core::slice::from_ref(last))
+            }
+            Place::WriteBuffer => Data::Write(self.buffer.get(range).unwrap_or_default()),
+            Place::ReadBuffer => Data::Read(self.buffer.get_mut(range).unwrap_or_default()),
+            Place::ReadRegister => {
+                Data::Read(self.register.get_mut(..self.len).unwrap_or_default())
+            }
+        };
+        (self.target, data)
+    }
+
+    /// The microseconds of [`Action::Pause`].
+    pub(super) fn pause(&self) -> u32 {
+        self.micros
+    }
+
+    /// One step. The caller loops: in a loop of its own, the compiler would load all that any state needs for every one.
+    #[inline(never)]
+    pub(super) fn step(&mut self) -> Result<Action, Fault> {
+        match self.state {
+            State::PullReset => {
+                self.state = State::HoldReset;
+                return Ok(Action::Reset(true));
+            }
+            State::HoldReset => {
+                self.state = State::LetGo;
+                self.micros = RESET_PULSE;
+                return Ok(Action::Pause);
+            }
+            State::LetGo => {
+                self.state = State::AfterReset;
+                return Ok(Action::Reset(false));
+            }
+            State::AfterReset => {
+                self.state = State::LookForChip;
+                self.micros = AFTER_RESET;
+                return Ok(Action::Pause);
+            }
+            State::LookForChip => return Ok(self.read(Register::Access, State::JudgeChip)),
+            State::JudgeChip => {
+                if self.is_there() {
+                    self.state = State::ReadVendor;
+                } else if self.has_looked_enough() {
+                    return Err(Fault::NoChip(self.low()));
+                } else {
+                    return Ok(self.pause_before(State::LookForChip));
+                }
+            }
+            State::ReadVendor => {
+                self.waited = 0;
+                return Ok(self.read(Register::DidVid, State::JudgeVendor));
+            }
+            State::JudgeVendor => {
+                self.did_vid = u32::from_le_bytes(self.register);
+                let [low, high, ..] = self.register;
+                if !self.vendors.contains(&u16::from_le_bytes([low, high])) {
+                    return Err(Fault::WrongVendor);
+                }
+                self.state = State::AskLocality;
+            }
+            State::AskLocality => {
+                return Ok(self.read(Register::Access, State::JudgeLocality));
+            }
+            State::JudgeLocality => {
+                if self.is_there() && self.low() & access::BEEN_SEIZED != 0 {
+                    return Ok(self.write(
+                        Register::Access,
+                        access::BEEN_SEIZED,
+                        State::JudgeGrant,
+                    ));
+                }
+                self.state = State::JudgeGrant;
+            }
+            State::JudgeGrant => {
+                if self.low() & access::GRANTED_MASK == access::GRANTED {
+                    self.waited = 0;
+                    if self.opens {
+                        return Ok(self.read(Register::Status, State::JudgeFamily));
+                    }
+                    self.state = State::Begin;
+                } else if self.waited == 0 {
+                    self.waited = 1;
+                    return Ok(self.write(Register::Access, access::REQUEST_USE, State::PollGrant));
+                } else if self.has_looked_enough() {
+                    return Err(Fault::LocalityTaken);
+                } else {
+                    return Ok(self.pause_before(State::PollGrant));
+                }
+            }
+            State::PollGrant => return Ok(self.read(Register::Access, State::JudgeGrant)),
+            State::JudgeFamily => {
+                let [_, _, _, upper] = self.register;
+                if upper & status_upper::FAMILY_MASK != status_upper::FAMILY_TPM_2 {
+                    return Err(Fault::NotTpm2(upper));
+                }
+                self.state = State::Finished;
+                if self.pins.interrupt {
+                    self.target = Register::IntEnable;
+                    self.place = Place::EnableInterrupts;
+                    return Ok(Action::Transfer);
+                }
+            }
+            State::Abort => {
+                return Ok(self.write(Register::Status, status::COMMAND_READY, State::Begin));
+            }
+            State::Begin => return Ok(self.read(Register::Status, State::JudgeBegin)),
+            State::JudgeBegin => {
+                self.take_burst();
+                if !self.makes_sense() {
+                    return Ok(self.read(Register::Access, State::Suspect(Awaited::Ready)));
+                }
+                if self.has(status::COMMAND_READY) {
+                    self.state = State::Write;
+                } else {
+                    // Two are needed after some states: to idle, and from there to ready.
+                    return Ok(self.write(
+                        Register::Status,
+                        status::COMMAND_READY,
+                        State::Poll(Awaited::Ready),
+                    ));
+                }
+            }
+            State::Poll(awaited) => {
+                return Ok(self.read(Register::Status, State::Judge(awaited)));
+            }
+            State::Judge(awaited) => {
+                if !self.makes_sense() {
+                    return Ok(self.read(Register::Access, State::Suspect(awaited)));
+                }
+                if let Some(next) = self.judge(awaited)? {
+                    self.state = next;
+                } else {
+                    return self.wait(awaited);
+                }
+            }
+            State::Suspect(awaited) => {
+                let ready = matches!(awaited, Awaited::Ready);
+                if self.is_there() && self.low() & access::ACTIVE_LOCALITY == 0 {
+                    if !ready {
+                        return Err(Fault::LocalityLost);
+                    }
+                    self.waited = 0;
+                    self.state = State::JudgeLocality;
+                    return Ok(Action::Again);
+                }
+                if !self.is_there() && self.has_looked_enough() {
+                    return Err(Fault::Gone);
+                }
+                return self.wait(awaited);
+            }
+            State::Write => {
+                if self.at >= self.end {
+                    self.state = State::Poll(Awaited::CommandTaken);
+                    return Ok(Action::Again);
+                }
+                let Some(len) = self.chunk_len() else {
+                    self.state = State::Poll(Awaited::Room);
+                    return Ok(Action::Again);
+                };
+                return Ok(self.advance(len, Place::WriteBuffer));
+            }
+            State::ClearInterrupt => {
+                return Ok(self.write(Register::IntStatus, INT_CLEAR, State::Go));
+            }
+            State::Go => {
+                self.at = 0;
+                self.end = HEADER_LEN;
+                return Ok(self.write(
+                    Register::Status,
+                    status::GO,
+                    State::Poll(Awaited::Response),
+                ));
+            }
+            State::Cancel(awaited) => {
+                self.cancelled = true;
+                self.waited = 0;
+                let next = match awaited {
+                    Awaited::Ready => State::Abort,
+                    other => State::Poll(other),
+                };
+                return Ok(self.write(Register::StatusUpper, status_upper::COMMAND_CANCEL, next));
+            }
+            State::Read => {
+                let Some(len) = self.chunk_len() else {
+                    self.state = State::Poll(Awaited::Rest);
+                    return Ok(Action::Again);
+                };
+                self.state = State::HaveRead;
+                return Ok(self.advance(len, Place::ReadBuffer));
+            }
+            State::HaveRead => {
+                self.waited = 0;
+                self.state = State::Read;
+                if self.at == HEADER_LEN && self.end == HEADER_LEN {
+                    let size = response_size(self.buffer);
+                    if (HEADER_LEN..=self.buffer.len()).contains(&size) {
+                        self.end = size;
+                    } else {
+                        self.state = self.retry(size)?;
+                        return Ok(Action::Again);
+                    }
+                }
+                if self.at >= self.end {
+                    self.state = State::Poll(Awaited::ResponseTaken);
+                }
+            }
+            State::Retry => {
+                self.at = 0;
+                self.end = HEADER_LEN;
+                return Ok(self.write(
+                    Register::Status,
+                    status::RESPONSE_RETRY,
+                    State::Poll(Awaited::Rest),
+                ));
+            }
+            State::Finish => {
+                return Ok(self.write(Register::Status, status::COMMAND_READY, State::Finished));
+            }
+            State::Finished => return Ok(Action::Done),
+        }
+        Ok(Action::Again)
+    }
+
+    /// Whether what was awaited is there, by the status that has been read: then what comes next.
+    fn judge(&mut self, awaited: Awaited) -> Result<Option<State>, Fault> {
+        let burst_is_known = awaited.needs_burst();
+        if burst_is_known {
+            self.take_burst();
+        }
+        let there_is_room = !burst_is_known || self.burst > 0;
+        let valid = self.has(status::VALID);
+        let data = valid && self.has(status::DATA_AVAILABLE);
+        let (arrived, next) = match awaited {
+            Awaited::Ready => (self.has(status::COMMAND_READY), State::Write),
+            Awaited::Room => (
+                valid && there_is_room && (self.at == 0 || self.has(status::EXPECT)),
+                State::Write,
+            ),
+            Awaited::CommandTaken => (
+                valid && !self.has(status::EXPECT),
+                if self.pins.interrupt {
+                    State::ClearInterrupt
+                } else {
+                    State::Go
+                },
+            ),
+            Awaited::Response | Awaited::Rest => (data && there_is_room, State::Read),
+            Awaited::ResponseTaken => (valid && !data, State::Finish),
+        };
+        if arrived {
+            self.waited = 0;
+            return Ok(Some(next));
+        }
+        // The chip has said more than its header announced, or less.
+        match awaited {
+            Awaited::ResponseTaken if valid => self.retry(self.end).map(Some),
+            Awaited::Rest if valid && !data => self.retry(self.end).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Another look a little later, or no more.
+    fn wait(&mut self, awaited: Awaited) -> Result<Action, Fault> {
+        let ready = matches!(awaited, Awaited::Ready);
+        let response = matches!(awaited, Awaited::Response);
+        let limit = match awaited {
+            Awaited::Response if !self.cancelled => self.limit,
+            Awaited::Ready | Awaited::Response if self.cancelled => TIMEOUT_B,
+            Awaited::Room => TIMEOUT_A,
+            _ => TIMEOUT_C,
+        };
+        if self.waited >= limit {
+            if self.cancelled || !(ready || response) {
+                return Err(Fault::Timeout(awaited));
+            }
+            self.state = State::Cancel(awaited);
+            self.micros = 0;
+            return Ok(Action::Pause);
+        }
+        let next = match self.state {
+            // The chip may have come back in any state.
+            State::Suspect(_) if ready => State::Begin,
+            _ => State::Poll(awaited),
+        };
+        if response && self.pins.interrupt {
+            self.next_pause(LONGEST_PAUSE_WITH_INTERRUPT);
+            self.state = next;
+            return Ok(Action::PauseOrInterrupt);
+        }
+        Ok(self.pause_before(next))
+    }
+
+    #[inline(never)]
+    fn pause_before(&mut self, next: State) -> Action {
+        self.state = next;
+        self.next_pause(LONGEST_PAUSE);
+        Action::Pause
+    }
+
+    fn next_pause(&mut self, longest: u32) {
+        self.micros = (self.waited >> 1).clamp(SHORTEST_PAUSE, longest);
+        self.waited = self.waited.saturating_add(self.micros);
+    }
+
+    /// Has the chip say its response again; `size` is what was wrong with it.
+    fn retry(&mut self, size: usize) -> Result<State, Fault> {
+        if self.retries >= MAX_RETRIES {
+            return Err(Fault::ResponseSize(size));
+        }
+        self.retries = self.retries.saturating_add(1);
+        Ok(State::Retry)
+    }
+
+    /// Reads a register: all of DID_VID, and of the status where the burst count is wanted; else one byte.
+    #[inline(never)]
+    fn read(&mut self, register: Register, next: State) -> Action {
+        self.len = match next {
+            State::Judge(awaited) if !awaited.needs_burst() => 1,
+            _ if register == Register::Access => 1,
+            _ => 4,
+        };
+        self.state = next;
+        self.target = register;
+        self.place = Place::ReadRegister;
+        // What a chip that holds the transaction off would leave here.
+        self.register = [0; 4];
+        Action::Transfer
+    }
+
+    #[inline(never)]
+    fn write(&mut self, register: Register, value: u8, next: State) -> Action {
+        self.state = next;
+        self.target = register;
+        self.place = Place::WriteRegister;
+        let [.., last] = &mut self.register;
+        *last = value;
+        Action::Transfer
+    }
+
+    /// How many bytes may pass the FIFO now, if any.
+    fn chunk_len(&self) -> Option<usize> {
+        let len = self.burst.min(self.end.saturating_sub(self.at));
+        (len > 0).then_some(len.min(MAX_TRANSFER))
+    }
+
+    /// The next bytes of the buffer to write or read.
+    fn advance(&mut self, len: usize, place: Place) -> Action {
+        self.waited = 0;
+        self.burst = self.burst.saturating_sub(len);
+        self.at = self.at.saturating_add(len);
+        self.len = len;
+        self.target = Register::DataFifo;
+        self.place = place;
+        Action::Transfer
+    }
+
+    fn take_burst(&mut self) {
+        let [_, low, high, _] = self.register;
+        self.burst = usize::from(u16::from_le_bytes([low, high]));
+    }
+
+    fn low(&self) -> u8 {
+        let [low, ..] = self.register;
+        low
+    }
+
+    fn has(&self, bit: u8) -> bool {
+        self.low() & bit != 0
+    }
+
+    /// Whether this is a chip's status at all: all ones come from an empty bus and from a locality that is not active.
+    fn makes_sense(&self) -> bool {
+        !self.has(status::ZERO)
+    }
+
+    /// Whether this is a chip's access register at all.
+    fn is_there(&self) -> bool {
+        self.low() != 0xff && self.has(access::VALID)
+    }
+}
+
+impl Awaited {
+    fn needs_burst(self) -> bool {
+        matches!(self, Self::Ready | Self::Room | Self::Response | Self::Rest)
+    }
+}
+
+/// What the header of a response says of its size.
+fn response_size(buffer: &[u8]) -> usize {
+    match buffer {
+        [_, _, a, b, c, d, ..] => {
+            usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])).unwrap_or(usize::MAX)
+        }
+        _ => usize::MAX,
+    }
+}

@@ -1,0 +1,55 @@
+//! The driver, the pinned parent, a salted and encrypted session, and an HMAC by a key that is loaded.
+#![no_std]
+#![no_main]
+
+use chanbind_size::{Pin, Rng, Spi, Timer, identity, program, size_of_future};
+use chanbind_tpm_spi::{
+    Contexts, ParentKey, Tpm,
+    blocking::run,
+    command::{Name, Template},
+    key::{KeyBlobs, Keys},
+    session::AuthValue,
+    tis::{ExclusiveBus, Tis},
+};
+
+/// What the firmware holds in its flash, or gives.
+struct Given<'g> {
+    buffer: &'g mut [u8],
+    private: &'g [u8],
+    public: &'g [u8],
+    name: &'g [u8],
+}
+
+async fn hmac(given: Given<'_>) -> Option<u32> {
+    let bus = ExclusiveBus::new(Spi, Pin);
+    let chip = Tis::builder(bus, Timer).open().await.ok()?;
+    let mut contexts = Contexts::new();
+    let tpm = Tpm::new(chip, given.buffer, &mut contexts);
+    let pinned = Name::new(given.name).ok()?;
+    let mut keys = Keys::open(tpm, Rng, ParentKey::Primary(Template::H2), pinned)
+        .await
+        .ok()?;
+    let blobs = KeyBlobs::new(given.private, given.public)?;
+    let mut key = keys.load_hmac(blobs, AuthValue::empty()).await.ok()?;
+    let mut out = [0; 32];
+    keys.hmac(&mut key, [&[7; 32], &[], &[], &[], &[]], &mut out)
+        .await
+        .ok()?;
+    Some(u32::from_be_bytes(*out.first_chunk()?))
+}
+
+/// All that is kept while the chip is waited for: driver, session, keys, and where the code stands.
+#[unsafe(no_mangle)]
+#[used]
+static SIZE_OF_FUTURE: usize = size_of_future(hmac as fn(Given<'static>) -> _);
+
+program!({
+    let (private, public, name) = identity();
+    let given = Given {
+        buffer: &mut [0; 512],
+        private: &private,
+        public: &public,
+        name: &name,
+    };
+    run(hmac(given)).unwrap_or(1)
+});

@@ -1,0 +1,178 @@
+//! A board that is not there: registers at fixed addresses, so that nothing can be computed before it runs.
+#![no_std]
+
+use core::{
+    convert::Infallible,
+    future::Future,
+    ptr::{read_volatile, write_volatile},
+};
+use embedded_hal::digital::{ErrorType as PinErrorType, OutputPin};
+use embedded_hal_async::{
+    delay::DelayNs,
+    spi::{ErrorType, SpiBus},
+};
+use rand_core::{CryptoRng, Error, RngCore};
+
+/// An SPI data register.
+pub struct Spi;
+
+/// A pin.
+pub struct Pin;
+
+/// A counter.
+pub struct Timer;
+
+/// A random number register.
+pub struct Rng;
+
+const SPI: *mut u8 = 0x4000_0000 as *mut u8;
+const PIN: *mut u32 = 0x4000_1000 as *mut u32;
+const TIMER: *mut u32 = 0x4000_2000 as *mut u32;
+const RNG: *mut u32 = 0x4000_3000 as *mut u32;
+
+fn exchange(byte: u8) -> u8 {
+    // SAFETY: a register of a board that is not there; this code is counted and never run.
+    unsafe {
+        write_volatile(SPI, byte);
+        read_volatile(SPI)
+    }
+}
+
+/// A word that the optimizer does not know.
+pub fn input() -> u32 {
+    // SAFETY: as above.
+    unsafe { read_volatile(RNG) }
+}
+
+/// Something that the optimizer cannot leave out.
+pub fn output(word: u32) {
+    // SAFETY: as above.
+    unsafe { write_volatile(PIN, word) }
+}
+
+impl ErrorType for Spi {
+    type Error = Infallible;
+}
+
+impl SpiBus for Spi {
+    async fn read(&mut self, words: &mut [u8]) -> Result<(), Infallible> {
+        words.iter_mut().for_each(|word| *word = exchange(0));
+        Ok(())
+    }
+
+    async fn write(&mut self, words: &[u8]) -> Result<(), Infallible> {
+        words.iter().for_each(|&word| {
+            exchange(word);
+        });
+        Ok(())
+    }
+
+    async fn transfer(&mut self, read: &mut [u8], write: &[u8]) -> Result<(), Infallible> {
+        for (to, from) in read.iter_mut().zip(write) {
+            *to = exchange(*from);
+        }
+        Ok(())
+    }
+
+    async fn transfer_in_place(&mut self, words: &mut [u8]) -> Result<(), Infallible> {
+        words.iter_mut().for_each(|word| *word = exchange(*word));
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl PinErrorType for Pin {
+    type Error = Infallible;
+}
+
+impl OutputPin for Pin {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        output(0);
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        output(1);
+        Ok(())
+    }
+}
+
+fn wait(ticks: u32) {
+    // SAFETY: as above.
+    unsafe {
+        write_volatile(TIMER, ticks);
+        while read_volatile(TIMER) != 0 {}
+    }
+}
+
+impl DelayNs for Timer {
+    async fn delay_ns(&mut self, ns: u32) {
+        wait(ns / 1000);
+    }
+
+    async fn delay_us(&mut self, us: u32) {
+        wait(us);
+    }
+
+    async fn delay_ms(&mut self, ms: u32) {
+        wait(ms.saturating_mul(1000));
+    }
+}
+
+impl RngCore for Rng {
+    fn next_u32(&mut self) -> u32 {
+        input()
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        u64::from(input()) << 32 | u64::from(input())
+    }
+
+    fn fill_bytes(&mut self, dest: &mut [u8]) {
+        dest.iter_mut()
+            .for_each(|byte| *byte = input().to_le_bytes()[0]);
+    }
+
+    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), Error> {
+        self.fill_bytes(dest);
+        Ok(())
+    }
+}
+
+impl CryptoRng for Rng {}
+
+/// The blobs of a key, and the name of its parent.
+pub fn identity() -> ([u8; 138], [u8; 50], [u8; 34]) {
+    let mut words = (0..222).map(|_| input().to_le_bytes()[0]);
+    let mut next = || words.next().unwrap_or_default();
+    let (mut private, mut public, mut name) = ([0; 138], [0; 50], [0; 34]);
+    private.fill_with(&mut next);
+    public.fill_with(&mut next);
+    name.fill_with(&mut next);
+    (private, public, name)
+}
+
+/// The size of what an async function makes of its argument.
+pub const fn size_of_future<A, F: Future>(_: fn(A) -> F) -> usize {
+    size_of::<F>()
+}
+
+/// What every one of these programs has.
+#[macro_export]
+macro_rules! program {
+    ($body:expr) => {
+        #[panic_handler]
+        fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+            loop {}
+        }
+
+        #[unsafe(no_mangle)]
+        extern "C" fn _start() -> ! {
+            $crate::output($body);
+            loop {}
+        }
+    };
+}
