@@ -17,7 +17,7 @@
 //! use chanbind_tpm_spi::{
 //!     Contexts, ParentKey, Tpm,
 //!     command::{Name, Template},
-//!     key::{KeyBlobs, Keys},
+//!     key::{HmacKey, KeyBlobs, Keys},
 //!     session::AuthValue,
 //!     tis::{ExclusiveBus, Tis},
 //! };
@@ -47,10 +47,10 @@
 //!     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
 //!     let tpm = Tpm::new(chip, &mut buffer, &mut contexts);
 //!     let pinned = Name::new(&identity.parent_name).ok()?;
-//!     let mut keys = Keys::open(tpm, rng, ParentKey::Primary(Template::H2), pinned).await.ok()?;
+//!     let mut keys = Keys::new(tpm, rng, ParentKey::Primary(Template::H2), pinned);
 //!
 //!     let blobs = KeyBlobs::new(identity.private, identity.public)?;
-//!     let mut key = keys.load_hmac(blobs, AuthValue::empty()).await.ok()?;
+//!     let mut key = HmacKey::new(blobs, AuthValue::empty()).ok()?;
 //!     let profile = Profile::default();
 //!     OneTimeKey::derive_async(&profile, material, &mut keys.prf(&mut key)).await.ok()
 //! }

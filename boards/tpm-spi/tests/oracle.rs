@@ -313,7 +313,7 @@ fn hmac_and_its_sequence() {
     let key = object(0x8000_0001);
     let ours = Hmac {
         key: &key,
-        data: [b"counter", b"label", &[0], b"input", b"length"],
+        data: &[b"counter", b"label", &[0], b"input", b"length"],
     };
     let theirs = TpmHmacResponse {
         handles: [],
@@ -612,7 +612,7 @@ fn start_auth_session() {
     let ours = StartAuthSession {
         tpm_key: &parent,
         nonce_caller: &[1; 32],
-        salt: EccPoint {
+        salt: &EccPoint {
             x: [2; 32],
             y: [3; 32],
         },

@@ -37,16 +37,13 @@ fn an_hmac_dropped_at_every_await_point() {
         .emulator
         .script(|script| script.execution = Box::new(|_| 300));
     let points = bench.with_keys(async |keys| {
-        let mut key = keys
-            .load_hmac(bench.key.blobs(), AuthValue::empty())
-            .await
-            .unwrap();
+        let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
         let mut out = [0; 32];
         for polls in 0.. {
-            keys.hmac(&mut key, parts(b"data"), &mut out).await.unwrap();
+            keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
             assert_eq!(out, hmac(b"data"), "{polls}");
             out.fill(0);
-            let done = give_up_after(polls, keys.hmac(&mut key, parts(b"data"), &mut out));
+            let done = give_up_after(polls, keys.hmac(&mut key, &[b"data"], &mut out));
             bench.forgive(is_cut_short);
             if let Some(done) = done {
                 done.unwrap();
@@ -91,9 +88,9 @@ fn a_cold_start_dropped_at_every_fifth_await_point() {
             tpm.random(&mut out).await
         });
         // The same TPM goes on, as if nothing had been.
-        let mut keys = run(Keys::open(tpm, OsRng, H2, key.parent_name)).unwrap();
-        let mut loaded = run(keys.load_hmac(key.blobs(), AuthValue::empty())).unwrap();
-        run(keys.hmac(&mut loaded, parts(b"data"), &mut out)).unwrap();
+        let mut keys = Keys::new(tpm, OsRng, H2, key.parent_name);
+        let mut loaded = HmacKey::new(key.blobs(), AuthValue::empty()).unwrap();
+        run(keys.hmac(&mut loaded, &[b"data"], &mut out)).unwrap();
         assert_eq!(out, hmac(b"data"), "{polls}");
         drop(loaded);
         run(keys.close()).unwrap();

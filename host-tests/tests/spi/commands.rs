@@ -4,6 +4,7 @@ use super::*;
 use chanbind_tpm_spi::{
     Error::Tpm as Refused,
     command::{Hmac, *},
+    key::{SigningKey, WrongKey},
     session::{AuthValue, Password},
 };
 use p256::{
@@ -213,7 +214,7 @@ fn import_of_a_key_wrapped_by_the_host() {
         let key = Entity::object(loaded.handle, name);
         let command = Hmac {
             key: &key,
-            data: parts(b"data"),
+            data: &[b"data"],
         };
         let made = tpm
             .execute(&command, &mut [&mut Password::empty()])
@@ -375,22 +376,42 @@ fn signatures() {
     );
     let point = created.point();
     created.bench.with_keys(async |keys| {
-        let mut key = keys
-            .load_signing(created.blobs(), AuthValue::empty())
-            .await
-            .unwrap();
+        let mut key = SigningKey::new(created.blobs(), AuthValue::empty()).unwrap();
         assert_eq!(*key.public_key(), point);
         for digest in [[1; 32], [2; 32]] {
             let signature = keys.sign(&mut key, &digest).await.unwrap();
             verify(&point, &digest, &signature);
         }
         // A signing key is no HMAC key, and the other way round.
-        let wrong = keys.load_hmac(created.blobs(), AuthValue::empty()).await;
-        assert_eq!(wrong.unwrap_err(), Error::KeyKind);
-        let wrong = keys
-            .load_signing(created.bench.key.blobs(), AuthValue::empty())
-            .await;
-        assert_eq!(wrong.unwrap_err(), Error::KeyKind);
+        let wrong = HmacKey::new(created.blobs(), AuthValue::empty());
+        assert_eq!(wrong.unwrap_err(), WrongKey);
+        let wrong = SigningKey::new(created.bench.key.blobs(), AuthValue::empty());
+        assert_eq!(wrong.unwrap_err(), WrongKey);
+
+        // The same key, where it stays in the chip.
+        let name = *key.name();
+        drop(key);
+        let tpm = keys.tpm_mut();
+        let transient = created.load(tpm).await;
+        let persistent = Handle(0x8100_0008);
+        let evict = EvictControl {
+            hierarchy: &Entity::OWNER,
+            object: &transient,
+            persistent,
+        };
+        tpm.execute(&evict, &mut [&mut Password::empty()])
+            .await
+            .unwrap();
+        let mut key = keys
+            .persistent_signing(Entity::object(persistent, name), AuthValue::empty())
+            .await
+            .unwrap();
+        assert_eq!(*key.public_key(), point);
+        let signature = keys.sign(&mut key, &[3; 32]).await.unwrap();
+        verify(&point, &[3; 32], &signature);
+        let wrong = Entity::object(persistent, created.bench.key.parent_name);
+        let error = keys.persistent_signing(wrong, AuthValue::empty()).await;
+        assert_eq!(error.unwrap_err(), Error::KeyKind);
     });
 }
 
@@ -485,14 +506,11 @@ fn lockout_is_named_and_reset() {
     let bench = Bench::with_password(Some("secret"));
     bench.with_keys(async |keys| {
         let wrong = AuthValue::new(b"guess").unwrap();
-        let mut key = keys.load_hmac(bench.key.blobs(), wrong).await.unwrap();
+        let mut key = HmacKey::new(bench.key.blobs(), wrong).unwrap();
         let mut out = [0; 32];
         let mut failures = Vec::new();
         for _ in 0..40 {
-            let error = keys
-                .hmac(&mut key, parts(b"data"), &mut out)
-                .await
-                .unwrap_err();
+            let error = keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap_err();
             failures.push(error.to_string());
             if failures.last().unwrap().contains("LOCKOUT") {
                 break;
@@ -511,8 +529,8 @@ fn lockout_is_named_and_reset() {
             .await
             .unwrap();
         let right = AuthValue::new(b"secret").unwrap();
-        let mut key = keys.load_hmac(bench.key.blobs(), right).await.unwrap();
-        keys.hmac(&mut key, parts(b"data"), &mut out).await.unwrap();
+        let mut key = HmacKey::new(bench.key.blobs(), right).unwrap();
+        keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
         assert_eq!(out, hmac(b"data"));
     });
 }
@@ -545,7 +563,7 @@ fn policy_sessions() {
             // Its password alone will not do.
             let command = Hmac {
                 key: &key,
-                data: parts(b"data"),
+                data: &[b"data"],
             };
             let refused = tpm.execute(&command, &mut [&mut Password(&auth)]).await;
             assert!(matches!(

@@ -20,10 +20,7 @@ fn transactions_of_an_hmac() -> u64 {
 }
 
 async fn loaded<'k, 'm>(bench: &'k Bench, keys: &mut TestKeys<'m>) -> HmacKey<'k, 'm> {
-    let mut key = keys
-        .load_hmac(bench.key.blobs(), AuthValue::empty())
-        .await
-        .unwrap();
+    let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
     right_hmac(keys, &mut key).await;
     key
 }
@@ -33,7 +30,7 @@ async fn try_hmac<'m>(
     key: &mut HmacKey<'_, 'm>,
 ) -> Result<[u8; 32], Error> {
     let mut out = [0; 32];
-    keys.hmac(key, parts(b"data"), &mut out).await?;
+    keys.hmac(key, &[b"data"], &mut out).await?;
     Ok(out)
 }
 

@@ -18,14 +18,11 @@ use rand_core::RngCore;
 fn hmac_is_that_of_the_key() {
     let bench = Bench::new();
     bench.with_keys(async |keys| {
-        let mut key = keys
-            .load_hmac(bench.key.blobs(), AuthValue::empty())
-            .await
-            .unwrap();
+        let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
         for len in [0, 1, 32, 64, 300, 400, 417, 418, 1024, 5000] {
             let data = vec![0x5a; len];
             let mut out = [0; 32];
-            keys.hmac(&mut key, parts(&data), &mut out).await.unwrap();
+            keys.hmac(&mut key, &[&data], &mut out).await.unwrap();
             assert_eq!(out, hmac(&data), "{len}");
         }
     });
@@ -46,10 +43,7 @@ fn the_prf_of_core() {
     )
     .unwrap();
     bench.with_keys(async |keys| {
-        let mut key = keys
-            .load_hmac(bench.key.blobs(), AuthValue::empty())
-            .await
-            .unwrap();
+        let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
         for (layout, len) in [
             (Layout::VAULT, 100),
             (Layout::sp800_108(b"label"), 64),
@@ -78,8 +72,8 @@ fn the_prf_of_core() {
     let chip = Tis::builder(bus, blocking::Delay(bench.emulator.delay())).open();
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let tpm = Tpm::new(run(chip).unwrap(), &mut buffer, &mut contexts);
-    let mut keys = run(Keys::open(tpm, OsRng, H2, bench.key.parent_name)).unwrap();
-    let mut key = run(keys.load_hmac(bench.key.blobs(), AuthValue::empty())).unwrap();
+    let mut keys = Keys::new(tpm, OsRng, H2, bench.key.parent_name);
+    let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
     let derived = OneTimeKey::derive(
         &profile,
         Purpose::ApiKey,
@@ -121,12 +115,9 @@ fn equals_tss_esapi() {
         _swtpm: swtpm,
     };
     bench.with_keys(async |keys| {
-        let mut key = keys
-            .load_hmac(bench.key.blobs(), AuthValue::empty())
-            .await
-            .unwrap();
+        let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
         let mut ours = [0; 32];
-        keys.hmac(&mut key, parts(b"keying material"), &mut ours)
+        keys.hmac(&mut key, &[b"keying material"], &mut ours)
             .await
             .unwrap();
         assert_eq!(ours.as_slice(), theirs);
@@ -140,17 +131,17 @@ fn passwords() {
         // A TPM takes zeroes off the end.
         for password in ["secret", "secret\0", "secret\0\0"] {
             let auth = AuthValue::new(password.as_bytes()).unwrap();
-            let mut key = keys.load_hmac(bench.key.blobs(), auth).await.unwrap();
+            let mut key = HmacKey::new(bench.key.blobs(), auth).unwrap();
             let mut out = [0; 32];
-            keys.hmac(&mut key, parts(b"data"), &mut out).await.unwrap();
+            keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
             assert_eq!(out, hmac(b"data"));
             // With data over the chip's limit, too.
             let long = [1; 2000];
-            keys.hmac(&mut key, parts(&long), &mut out).await.unwrap();
+            keys.hmac(&mut key, &[&long], &mut out).await.unwrap();
             assert_eq!(out, hmac(&long));
         }
     });
-    assert!(AuthValue::new(&[1; 65]).is_err());
+    assert!(AuthValue::new(&[1; 33]).is_err());
 }
 
 #[test]
@@ -187,14 +178,15 @@ fn a_key_that_stays_in_the_chip() {
             .unwrap();
 
         let key = Entity::object(persistent, name);
-        let mut key = keys.persistent_hmac(key, AuthValue::empty()).await.unwrap();
+        let mut key = HmacKey::persistent(key, AuthValue::empty());
         let mut out = [0; 32];
-        keys.hmac(&mut key, parts(b"data"), &mut out).await.unwrap();
+        keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
         assert_eq!(out, hmac(b"data"));
 
         let wrong = Entity::object(persistent, bench.key.parent_name);
-        let error = keys.persistent_hmac(wrong, AuthValue::empty()).await;
-        assert_eq!(error.unwrap_err(), Error::KeyKind);
+        let mut wrong = HmacKey::persistent(wrong, AuthValue::empty());
+        let error = keys.hmac(&mut wrong, &[b"data"], &mut out).await;
+        assert!(matches!(error, Err(Error::Tpm { .. })), "{error:?}");
         let error = keys
             .persistent_signing(Entity::object(persistent, name), AuthValue::empty())
             .await;
@@ -218,7 +210,9 @@ fn damaged_blobs() {
             public[at] ^= 0x40;
             let blobs = KeyBlobs::new(private, &public);
             let Some(blobs) = blobs else { continue };
-            keys.load_hmac(blobs, AuthValue::empty()).await.unwrap_err();
+            if let Ok(mut key) = HmacKey::new(blobs, AuthValue::empty()) {
+                keys.load(&mut key).await.unwrap_err();
+            }
         }
         for at in 2..private.len() {
             let mut private = private.clone();
@@ -226,7 +220,8 @@ fn damaged_blobs() {
             let Some(blobs) = KeyBlobs::new(&private, public) else {
                 continue;
             };
-            keys.load_hmac(blobs, AuthValue::empty()).await.unwrap_err();
+            let mut key = HmacKey::new(blobs, AuthValue::empty()).unwrap();
+            keys.load(&mut key).await.unwrap_err();
         }
     });
 }
@@ -243,18 +238,19 @@ fn nothing_is_left_behind() {
         let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
         let chip = run(open_chip(&emulator)).unwrap();
         let tpm = Tpm::new(chip, &mut buffer, &mut contexts);
-        let mut keys = run(Keys::open(tpm, OsRng, H2, key.parent_name)).unwrap();
+        let mut keys = Keys::new(tpm, OsRng, H2, key.parent_name);
         // More than the chip has room for, one after the other.
         for _ in 0..5 {
-            let mut loaded = run(keys.load_hmac(key.blobs(), AuthValue::empty())).unwrap();
+            let mut loaded = HmacKey::new(key.blobs(), AuthValue::empty()).unwrap();
             let mut out = [0; 32];
-            run(keys.hmac(&mut loaded, parts(b"data"), &mut out)).unwrap();
+            run(keys.hmac(&mut loaded, &[b"data"], &mut out)).unwrap();
         }
         // All at once, an error, and a name for it.
         let mut held = Vec::new();
         let error = loop {
-            match run(keys.load_hmac(key.blobs(), AuthValue::empty())) {
-                Ok(loaded) => held.push(loaded),
+            let mut loaded = HmacKey::new(key.blobs(), AuthValue::empty()).unwrap();
+            match run(keys.load(&mut loaded)) {
+                Ok(()) => held.push(loaded),
                 Err(error) => break error,
             }
         };
@@ -290,14 +286,11 @@ fn nothing_is_left_behind() {
 fn survives_resets_of_the_chip() {
     let bench = Bench::new();
     bench.with_keys(async |keys| {
-        let mut key = keys
-            .load_hmac(bench.key.blobs(), AuthValue::empty())
-            .await
-            .unwrap();
+        let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
         let mut out = [0; 32];
         for _ in 0..3 {
             bench.emulator.event(Event::Reset);
-            keys.hmac(&mut key, parts(b"data"), &mut out).await.unwrap();
+            keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
             assert_eq!(out, hmac(b"data"));
         }
         bench.emulator.event(Event::Reset);

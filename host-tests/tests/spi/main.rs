@@ -78,9 +78,8 @@ impl Bench {
         let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
         let tpm = Tpm::new(self.chip(), &mut buffer, &mut contexts);
         let result = run(async {
-            let mut keys = Keys::open(tpm, OsRng, H2, self.key.parent_name)
-                .await
-                .unwrap();
+            let mut keys = Keys::new(tpm, OsRng, H2, self.key.parent_name);
+            keys.open().await.unwrap();
             test(&mut keys).await
         });
         self.assert_no_violations();
@@ -149,8 +148,4 @@ fn hmac(data: &[u8]) -> [u8; 32] {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET).unwrap();
     mac.update(data);
     mac.finalize().into_bytes().into()
-}
-
-fn parts(data: &[u8]) -> [&[u8]; 5] {
-    [data, &[], &[], &[], &[]]
 }

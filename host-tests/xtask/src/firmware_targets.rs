@@ -1,7 +1,7 @@
 //! Builds of the no_std crates for bare-metal targets, by rustup's libraries where they are, else by Debian's compiler, which
 //! has the sources of its own library.
 
-use crate::{Done, report, root, run, setup};
+use crate::{Done, root, run, setup};
 use std::{path::Path, process::Command};
 
 /// Cortex-M0+, Cortex-M4F, Cortex-M33F and RISC-V.
@@ -13,7 +13,7 @@ const TARGETS: [&str; 4] = [
 ];
 
 /// The crates that firmware uses.
-const CRATES: [&str; 1] = ["chanbind-core"];
+const CRATES: [&str; 2] = ["chanbind-core", "chanbind-tpm-spi"];
 
 /// Debian's compiler.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
@@ -43,7 +43,7 @@ pub(crate) fn build() -> Done {
 }
 
 /// A cargo that can build for `target`.
-fn cargo_for(target: &str, verb: &str) -> Command {
+pub(crate) fn cargo_for(target: &str, verb: &str) -> Command {
     if has_library(target) {
         return run::cargo(&[verb, "--locked"]);
     }
@@ -83,9 +83,4 @@ fn add_by_rustup() -> bool {
         println!("rustup cannot add the bare-metal targets here: Debian's compiler builds them");
     }
     added
-}
-
-/// There is no firmware yet whose size could be counted.
-pub(crate) fn size(arguments: &report::Arguments) -> Done {
-    report::print("size", &[], arguments)
 }

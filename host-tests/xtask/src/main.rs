@@ -8,6 +8,7 @@ mod fuzz;
 mod report;
 mod run;
 mod setup;
+mod size;
 mod test;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
         Some(Command::Demo) => demo::run(),
         Some(Command::Test(arguments)) => test::run(&arguments),
         Some(Command::Bench(arguments)) => bench::run(&arguments),
-        Some(Command::Size(arguments)) => firmware_targets::size(&arguments),
+        Some(Command::Size(arguments)) => size::run(&arguments),
         Some(Command::Fuzz(arguments)) => fuzz::run(&arguments),
         Some(Command::Setup) => setup::all(),
     };

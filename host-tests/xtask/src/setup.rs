@@ -46,6 +46,10 @@ const FOR_BARE_METAL: &[Package] = &[
     package("cargo-web", "builds core from them"),
     package("rust-web-src", "the sources of core"),
     package("lld-22", "the linker of bare-metal targets"),
+    package(
+        "rust-web-llvm",
+        "the name under which that compiler looks for it",
+    ),
 ];
 
 pub(crate) fn for_the_demo() -> Done {

@@ -7,7 +7,7 @@ pub struct Hmac<'a> {
     /// The key, whose authorization is needed.
     pub key: &'a Entity,
     /// At most TPM2_MAX_BUFFER bytes in all, 1024 as a rule; in parts, to be read one behind the other.
-    pub data: [&'a [u8]; 5],
+    pub data: &'a [&'a [u8]],
 }
 
 impl Command for Hmac<'_> {
@@ -23,7 +23,7 @@ impl Command for Hmac<'_> {
     }
 
     fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {
-        sized_parts(out, &self.data)?;
+        sized_parts(out, self.data)?;
         out.u16(AlgorithmId::SHA256.0)
     }
 

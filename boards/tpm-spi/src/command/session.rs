@@ -21,7 +21,7 @@ pub struct StartAuthSession<'a> {
     /// Fresh, 32 bytes.
     pub nonce_caller: &'a [u8; 32],
     /// The ephemeral public key by which the salt is agreed on.
-    pub salt: EccPoint,
+    pub salt: &'a EccPoint,
     /// What kind of session.
     pub session_type: SessionType,
 }

@@ -43,7 +43,7 @@ impl Handle {
 }
 
 /// The name of an entity (TPM 2.0 Part 1 chapter 16): the handle itself, or the hash algorithm and hash of its public area. At
-/// most 50 bytes here, those of SHA-384.
+/// most 34 bytes here, those of SHA-256.
 ///
 /// It is what to pin: nobody can make another key with the same name.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,8 +53,8 @@ pub struct Name {
 }
 
 impl Name {
-    /// The length of a name by SHA-384.
-    pub const MAX_LEN: usize = 50;
+    /// The length of a name by SHA-256.
+    pub const MAX_LEN: usize = 34;
 
     /// That of a sequence, which has none.
     pub(crate) const EMPTY: Self = Self {
@@ -122,7 +122,7 @@ impl fmt::Debug for Name {
     }
 }
 
-/// The name is longer than 50 bytes, or of an algorithm that this crate has no hash for.
+/// The name is longer than 34 bytes, or of an algorithm that this crate has no hash for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UnsupportedName;

@@ -39,12 +39,13 @@ pub(super) trait Job<'m>: Marshal {
 
 /// An HMAC over any amount of data: in one command, or in a sequence of them.
 pub(super) struct HmacJob<'d, 'm> {
-    key: Entity,
-    data: [&'d [u8]; 5],
+    /// What the next command is used on: the key, or the sequence.
+    entity: Entity,
+    data: &'d [&'d [u8]],
     out: &'d mut [u8; 32],
     /// The most that one command takes.
     room: usize,
-    sequence: Option<(Entity, Slot<'m>)>,
+    sequence: Option<Slot<'m>>,
     /// How much of the data the sequence has.
     taken: usize,
 }
@@ -57,9 +58,9 @@ enum HmacStep {
 }
 
 impl<'d> HmacJob<'d, '_> {
-    pub(super) fn new(data: [&'d [u8]; 5], out: &'d mut [u8; 32], room: usize) -> Self {
+    pub(super) fn new(data: &'d [&'d [u8]], out: &'d mut [u8; 32], room: usize) -> Self {
         Self {
-            key: Entity::NULL,
+            entity: Entity::NULL,
             data,
             out,
             room,
@@ -95,14 +96,6 @@ impl<'d> HmacJob<'d, '_> {
         }
         &[]
     }
-
-    /// What its next command is used on: the key, or the sequence.
-    fn entity(&self) -> &Entity {
-        match &self.sequence {
-            Some((sequence, _)) => sequence,
-            None => &self.key,
-        }
-    }
 }
 
 impl Marshal for HmacJob<'_, '_> {
@@ -116,11 +109,11 @@ impl Marshal for HmacJob<'_, '_> {
     }
 
     fn entities(&self) -> Entities<'_> {
-        [Some(self.entity()), None]
+        [Some(&self.entity), None]
     }
 
     fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {
-        let (entity, data) = (self.entity(), self.chunk());
+        let (entity, data) = (&self.entity, self.chunk());
         match self.step() {
             HmacStep::Once => Command::parameters(
                 &Hmac {
@@ -154,13 +147,15 @@ impl Marshal for HmacJob<'_, '_> {
     }
 
     fn flushes(&self) -> Option<Handle> {
-        matches!(self.step(), HmacStep::Complete).then(|| self.entity().handle())
+        matches!(self.step(), HmacStep::Complete).then(|| self.entity.handle())
     }
 }
 
 impl<'m> Job<'m> for HmacJob<'_, 'm> {
     fn set_key(&mut self, key: Entity) {
-        self.key = key;
+        if self.sequence.is_none() {
+            self.entity = key;
+        }
     }
 
     fn uses_key(&self) -> bool {
@@ -180,8 +175,8 @@ impl<'m> Job<'m> for HmacJob<'_, 'm> {
         match self.step() {
             HmacStep::Start => {
                 // The name of a sequence is empty.
-                let entity = Entity::object(handle, Name::EMPTY);
-                self.sequence = Some((entity, contexts.adopt(handle)));
+                self.entity = Entity::object(handle, Name::EMPTY);
+                self.sequence = Some(contexts.adopt(handle));
             }
             HmacStep::Update => self.taken = self.taken.saturating_add(self.chunk().len()),
             HmacStep::Once | HmacStep::Complete => {

@@ -1,4 +1,4 @@
-use super::KeyBlobs;
+use super::{KeyBlobs, blobs::Kind};
 use crate::{
     command::{EccPoint, Entity, Handle, Name},
     contexts::Slot,
@@ -7,12 +7,12 @@ use crate::{
 use core::fmt;
 
 /// Where a key comes from.
-pub(super) enum Source<'k> {
+enum Source<'k> {
     Blobs(KeyBlobs<'k>),
     Persistent(Handle),
 }
 
-pub(super) struct Loaded<'k, 'm> {
+pub(crate) struct Loaded<'k, 'm> {
     source: Source<'k>,
     name: Name,
     pub(super) auth_value: AuthValue,
@@ -20,7 +20,7 @@ pub(super) struct Loaded<'k, 'm> {
 }
 
 impl<'k> Loaded<'k, '_> {
-    pub(super) fn new(source: Source<'k>, name: Name, auth_value: AuthValue) -> Self {
+    fn new(source: Source<'k>, name: Name, auth_value: AuthValue) -> Self {
         Self {
             source,
             name,
@@ -47,14 +47,67 @@ impl<'k> Loaded<'k, '_> {
     }
 }
 
-/// An HMAC-SHA256 key in the chip. Dropped, it is flushed before the next command.
+/// A key that [`super::Keys`] can load: [`HmacKey`] or [`SigningKey`].
+#[allow(private_interfaces, reason = "sealed")]
+pub trait Key<'k, 'm>: sealed::Sealed {
+    #[doc(hidden)]
+    fn loaded(&mut self) -> &mut Loaded<'k, 'm>;
+}
+
+mod sealed {
+    #[allow(unnameable_types, reason = "that is the purpose")]
+    pub trait Sealed {}
+    impl Sealed for super::HmacKey<'_, '_> {}
+    impl Sealed for super::SigningKey<'_, '_> {}
+}
+
+/// The blobs are not of a key of the kind that was asked for, with nameAlg SHA-256, or they are damaged: provision it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct WrongKey;
+
+impl fmt::Display for WrongKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the blobs are not of a key of the kind asked for, or damaged: provision it again",
+        )
+    }
+}
+
+impl core::error::Error for WrongKey {}
+
+/// An HMAC-SHA256 key in the chip, loaded when it is used. Dropped, it is flushed before the next command.
 pub struct HmacKey<'k, 'm>(pub(super) Loaded<'k, 'm>);
 
-impl HmacKey<'_, '_> {
+impl<'k> HmacKey<'k, '_> {
+    /// Of its blobs, with its password.
+    ///
+    /// # Errors
+    /// [`WrongKey`]
+    pub fn new(blobs: KeyBlobs<'k>, auth_value: AuthValue) -> Result<Self, WrongKey> {
+        let (name, _) = Kind::Hmac.check(blobs.public_area()).ok_or(WrongKey)?;
+        Ok(Self(Loaded::new(Source::Blobs(blobs), name, auth_value)))
+    }
+
+    /// One that stays in the chip, under its handle and with the name that was written down when it was made. If it is another,
+    /// the chip refuses its use.
+    #[must_use]
+    pub fn persistent(object: Entity, auth_value: AuthValue) -> Self {
+        let source = Source::Persistent(object.handle());
+        Self(Loaded::new(source, *object.name(), auth_value))
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &Name {
         &self.0.name
+    }
+}
+
+#[allow(private_interfaces, reason = "sealed")]
+impl<'k, 'm> Key<'k, 'm> for HmacKey<'k, 'm> {
+    fn loaded(&mut self) -> &mut Loaded<'k, 'm> {
+        &mut self.0
     }
 }
 
@@ -64,10 +117,27 @@ impl fmt::Debug for HmacKey<'_, '_> {
     }
 }
 
-/// An ECDSA key on P-256 in the chip. Dropped, it is flushed before the next command.
-pub struct SigningKey<'k, 'm>(pub(super) Loaded<'k, 'm>, pub(super) EccPoint);
+/// An ECDSA key on P-256 in the chip, loaded when it is used. Dropped, it is flushed before the next command.
+pub struct SigningKey<'k, 'm>(pub(super) Loaded<'k, 'm>, EccPoint);
 
-impl SigningKey<'_, '_> {
+impl<'k> SigningKey<'k, '_> {
+    /// Of its blobs, with its password.
+    ///
+    /// # Errors
+    /// [`WrongKey`]
+    pub fn new(blobs: KeyBlobs<'k>, auth_value: AuthValue) -> Result<Self, WrongKey> {
+        let (name, point) = Kind::Signing.check(blobs.public_area()).ok_or(WrongKey)?;
+        Ok(Self(
+            Loaded::new(Source::Blobs(blobs), name, auth_value),
+            point,
+        ))
+    }
+
+    pub(super) fn persistent(object: Entity, point: EccPoint, auth_value: AuthValue) -> Self {
+        let source = Source::Persistent(object.handle());
+        Self(Loaded::new(source, *object.name(), auth_value), point)
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &Name {
@@ -78,6 +148,13 @@ impl SigningKey<'_, '_> {
     #[must_use]
     pub fn public_key(&self) -> &EccPoint {
         &self.1
+    }
+}
+
+#[allow(private_interfaces, reason = "sealed")]
+impl<'k, 'm> Key<'k, 'm> for SigningKey<'k, 'm> {
+    fn loaded(&mut self) -> &mut Loaded<'k, 'm> {
+        &mut self.0
     }
 }
 

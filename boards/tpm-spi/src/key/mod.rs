@@ -12,21 +12,20 @@ mod rng;
 
 pub use blobs::KeyBlobs;
 pub(crate) use job::RandomJob;
-pub use loaded::{HmacKey, SigningKey};
+pub use loaded::{HmacKey, Key, SigningKey, WrongKey};
 pub use prf::HmacPrf;
 pub use rng::TpmRng;
 
 use crate::{
     chip::Chip,
-    command::{EccPoint, Entity, Name, ReadPublic, Signature},
+    command::{Entity, Name, ReadPublic, Signature},
     error::Error,
     parent::{Parent, ParentKey},
-    session::{AuthValue, Session},
+    session::{AuthValue, Salt, Session},
     tpm::Tpm,
 };
 use blobs::Kind;
 use job::{HmacJob, SignJob};
-use loaded::{Loaded, Source};
 use rand_core::{CryptoRng, RngCore};
 
 /// A TPM with a pinned parent key and a session that is salted with it, for the use of keys under that parent.
@@ -38,96 +37,70 @@ pub struct Keys<'m, C, R> {
     parent_key: ParentKey,
     pinned: Name,
     parent: Option<Parent<'m>>,
-    session: Option<Session<'m>>,
+    session: SessionState<'m>,
+}
+
+/// The session, as far as it has come.
+enum SessionState<'m> {
+    None,
+    /// It is asked for with this salt.
+    Starting(Salt),
+    Started(Session<'m>),
 }
 
 impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
-    /// Starts the chip, and holds the name of its parent key against `pinned`.
+    /// Of a chip whose parent key has the name `pinned`. Nothing is asked of the chip yet: [`Keys::open`] does, or the first use.
     ///
     /// `rng` salts the sessions: who can guess its numbers reads the bus. Where a microcontroller's own generator is weak, gather
     /// from several sources; the chip's own numbers alone will not do, for they cross the bus before there is a session.
-    ///
-    /// # Errors
-    /// [`Error::ParentName`], [`Error::Parent`], [`Error::Chip`], [`Error::Tpm`]
-    pub async fn open(
-        tpm: Tpm<'m, C>,
-        rng: R,
-        parent_key: ParentKey,
-        pinned: Name,
-    ) -> Result<Self, Error<C::Error>> {
-        let mut keys = Self {
+    pub fn new(tpm: Tpm<'m, C>, rng: R, parent_key: ParentKey, pinned: Name) -> Self {
+        Self {
             tpm,
             rng,
             parent_key,
             pinned,
             parent: None,
-            session: None,
-        };
-        keys.perform(None, None).await?;
-        Ok(keys)
+            session: SessionState::None,
+        }
     }
 
-    /// Loads an HMAC-SHA256 key.
+    /// Starts the chip, and holds the name of its parent key against the pinned one.
     ///
     /// # Errors
-    /// [`Error::KeyKind`] if the blobs are of another key, and those of TPM2_Load
-    pub async fn load_hmac<'k>(
-        &mut self,
-        blobs: KeyBlobs<'k>,
-        auth_value: AuthValue,
-    ) -> Result<HmacKey<'k, 'm>, Error<C::Error>> {
-        let (name, _) = Kind::Hmac
-            .check(blobs.public_area())
-            .ok_or(Error::KeyKind)?;
-        let mut key = Loaded::new(Source::Blobs(blobs), name, auth_value);
-        self.perform(Some(&mut key), None).await?;
-        Ok(HmacKey(key))
+    /// [`Error::ParentName`], [`Error::Parent`], [`Error::Chip`], [`Error::Tpm`]
+    pub async fn open(&mut self) -> Result<(), Error<C::Error>> {
+        self.perform(None, None).await
     }
 
-    /// Loads an ECDSA key on P-256.
+    /// Loads a key now; else it is loaded when it is used.
     ///
     /// # Errors
-    /// As [`Keys::load_hmac`]
-    pub async fn load_signing<'k>(
+    /// Those of [`Keys::open`] and of TPM2_Load
+    pub async fn load<'k>(
         &mut self,
-        blobs: KeyBlobs<'k>,
-        auth_value: AuthValue,
-    ) -> Result<SigningKey<'k, 'm>, Error<C::Error>> {
-        let (name, point) = Kind::Signing
-            .check(blobs.public_area())
-            .ok_or(Error::KeyKind)?;
-        let mut key = Loaded::new(Source::Blobs(blobs), name, auth_value);
-        self.perform(Some(&mut key), None).await?;
-        Ok(SigningKey(key, point))
+        key: &mut (impl Key<'k, 'm> + ?Sized),
+    ) -> Result<(), Error<C::Error>> {
+        self.perform(Some(key.loaded()), None).await
     }
 
-    /// An HMAC-SHA256 key that stays in the chip, under its handle and with the name that was written down when it was made.
+    /// Reads the public key of an ECDSA key on P-256 that stays in the chip, under its handle and with the name that was written
+    /// down when it was made.
     ///
     /// # Errors
     /// [`Error::KeyKind`] if it has another name, or is of another kind, and those of TPM2_ReadPublic
-    pub async fn persistent_hmac(
-        &mut self,
-        object: Entity,
-        auth_value: AuthValue,
-    ) -> Result<HmacKey<'static, 'm>, Error<C::Error>> {
-        self.check_persistent(&object, Kind::Hmac).await?;
-        let source = Source::Persistent(object.handle());
-        Ok(HmacKey(Loaded::new(source, *object.name(), auth_value)))
-    }
-
-    /// An ECDSA key on P-256 that stays in the chip, as [`Keys::persistent_hmac`].
-    ///
-    /// # Errors
-    /// As [`Keys::persistent_hmac`]
     pub async fn persistent_signing(
         &mut self,
         object: Entity,
         auth_value: AuthValue,
     ) -> Result<SigningKey<'static, 'm>, Error<C::Error>> {
-        let point = self.check_persistent(&object, Kind::Signing).await?;
-        let source = Source::Persistent(object.handle());
-        let key = Loaded::new(source, *object.name(), auth_value);
-        Ok(SigningKey(key, point))
+        let command = ReadPublic { object: &object };
+        let response = self.tpm.execute(&command, &mut []).await?;
+        match Kind::Signing.check(response.public_area) {
+            Some((name, point)) if name == *object.name() => {
+                Ok(SigningKey::persistent(object, point, auth_value))
+            }
+            _ => Err(Error::KeyKind),
+        }
     }
 
     /// HMAC-SHA256 over the parts of `data`, one behind the other, of any length; the key does not leave the chip, and neither
@@ -138,7 +111,7 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
     pub async fn hmac(
         &mut self,
         key: &mut HmacKey<'_, 'm>,
-        data: [&[u8]; 5],
+        data: &[&[u8]],
         out: &mut [u8; 32],
     ) -> Result<(), Error<C::Error>> {
         let room = self
@@ -217,19 +190,6 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
         } = self;
         drop((parent, session));
         tpm.close().await
-    }
-
-    async fn check_persistent(
-        &mut self,
-        object: &Entity,
-        kind: Kind,
-    ) -> Result<EccPoint, Error<C::Error>> {
-        let command = ReadPublic { object };
-        let response = self.tpm.execute(&command, &mut []).await?;
-        match kind.check(response.public_area) {
-            Some((name, point)) if name == *object.name() => Ok(point),
-            _ => Err(Error::KeyKind),
-        }
     }
 }
 

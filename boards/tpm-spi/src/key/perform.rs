@@ -1,14 +1,14 @@
 //! How a job gets done: what it needs is made first, one command after the other, and after a reset all of it again. What comes
 //! next is decided between commands, so that there is one place where the chip is waited for.
 
-use super::{Keys, job::Job, loaded::Loaded};
+use super::{Keys, SessionState, job::Job, loaded::Loaded};
 use crate::{
     chip::Chip,
-    command::{Entity, Load, SessionType},
+    command::{Load, SessionType},
     error::Error,
     frame::Marshal,
     parent::Parent,
-    session::{AuthValue, Authorize, Password, Salt, Session},
+    session::{Authorize, Password, Salt, Session},
 };
 use rand_core::{CryptoRng, RngCore};
 
@@ -40,10 +40,8 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
                 parent,
                 session,
             } = self;
-            let entity = key.as_ref().map_or(Entity::NULL, |key| key.entity());
-            let no_password = AuthValue::empty();
-            let mut password = Password(&no_password);
-            let (mut by_session, mut salt) = (None, None);
+            let mut password = Password::empty();
+            let mut by_session = None;
             let (open, load, start);
             // What a stage works with is there, by the choice of stages.
             let command: &dyn Marshal = match (stage, &*parent, &key, &mut job) {
@@ -62,17 +60,26 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
                     &load
                 }
                 (Stage::Session, Some(parent), ..) => {
-                    let salt = salt.insert(Salt::new(parent.point(), rng).ok_or(Error::Parent)?);
+                    let salt = Salt::new(parent.point(), rng).ok_or(Error::Parent)?;
+                    *session = SessionState::Starting(salt);
+                    let SessionState::Starting(salt) = &*session else {
+                        return Err(Error::SessionInDoubt);
+                    };
                     start = salt.command(parent.entity(), SessionType::Hmac);
                     &start
                 }
                 (Stage::Job, _, key, Some(job)) => {
-                    by_session = session.as_mut().map(|session| match key {
+                    let SessionState::Started(session) = &mut *session else {
+                        return Err(Error::SessionInDoubt);
+                    };
+                    by_session = Some(match key {
                         Some(key) if job.uses_key() => session.authorizing(&key.auth_value),
-                        Some(_) => session.authorizing(&no_password),
+                        Some(_) => session.authorizing(Password::empty().0),
                         None => session.encrypting(),
                     });
-                    job.set_key(entity);
+                    if let Some(key) = key {
+                        job.set_key(key.entity());
+                    }
                     &**job
                 }
                 _ => return Ok(()),
@@ -90,7 +97,7 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
             let error = match tpm.submit(Some(command), authorizations).await {
                 Ok((handle, mut answer)) => {
                     let malformed = |_| Error::Malformed;
-                    match (stage, &mut key, &mut job, &salt) {
+                    match (stage, &mut key, &mut job, &*session) {
                         (Stage::Parent, ..) => {
                             let slot = parent_key.made(handle, contexts);
                             let area = answer.sized16().map_err(malformed)?;
@@ -103,11 +110,12 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
                             *parent = Some(opened);
                         }
                         (Stage::Key, Some(key), ..) => key.slot = Some(contexts.adopt(handle)),
-                        (Stage::Session, .., Some(salt)) => {
+                        (Stage::Session, .., SessionState::Starting(salt)) => {
                             let slot = contexts.adopt(handle);
                             let nonce = answer.sized16().map_err(malformed)?;
                             let nonce = nonce.try_into().map_err(|_| Error::Malformed)?;
-                            *session = Some(Session::new(slot, SessionType::Hmac, salt, nonce));
+                            let started = Session::new(slot, SessionType::Hmac, salt, nonce);
+                            *session = SessionState::Started(started);
                         }
                         (Stage::Job, _, Some(job), _) => {
                             let done = job.take(handle, &mut answer, contexts);
@@ -122,7 +130,7 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
                 Err(error) => error,
             };
             // A refusal is not authenticated: what follows it starts from a session that is in no doubt.
-            *session = None;
+            *session = SessionState::None;
             let is_lost = match &error {
                 Error::Reset | Error::SessionInDoubt => true,
                 Error::Tpm { code, .. } => code.tells_of_reset(),
@@ -143,14 +151,18 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
     }
 
     fn stage(&mut self, key: Option<&Loaded<'_, 'm>>, job: Option<&(dyn Job<'m> + '_)>) -> Stage {
-        if !self.session.as_ref().is_some_and(Session::is_usable) {
-            self.session = None;
+        let has_session = match &self.session {
+            SessionState::Started(session) => session.is_usable(),
+            _ => false,
+        };
+        if !has_session {
+            self.session = SessionState::None;
         }
         if !self.parent.as_ref().is_some_and(Parent::is_live) {
             self.parent = None;
         }
         let to_load = key.is_some_and(|key| key.to_load().is_some());
-        let to_start = job.is_some() && self.session.is_none();
+        let to_start = job.is_some() && !has_session;
         let nothing_else = key.is_none() && job.is_none();
         match job {
             _ if self.parent.is_none() && (to_load || to_start || nothing_else) => Stage::Parent,

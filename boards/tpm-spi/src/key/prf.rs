@@ -26,7 +26,7 @@ impl<C: Chip, R: CryptoRng + RngCore> AsyncPrf for HmacPrf<'_, '_, '_, C, R> {
 
     async fn compute(&mut self, input: &PrfInput<'_>, out: &mut [u8]) -> Result<(), Self::Error> {
         let mut hmac = Wiped::<32>::default();
-        self.keys.hmac(self.key, input.parts(), &mut hmac).await?;
+        self.keys.hmac(self.key, &input.parts(), &mut hmac).await?;
         for (to, from) in out.iter_mut().zip(hmac.iter()) {
             *to = *from;
         }

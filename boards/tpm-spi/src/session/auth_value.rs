@@ -8,8 +8,8 @@ pub struct AuthValue {
 }
 
 impl AuthValue {
-    /// The longest that TPMs take, for an entity whose nameAlg is SHA-512; with SHA-256 they take 32 bytes.
-    pub const MAX_LEN: usize = 64;
+    /// The longest that TPMs take for an entity whose nameAlg is SHA-256.
+    pub const MAX_LEN: usize = 32;
 
     /// No password.
     #[must_use]

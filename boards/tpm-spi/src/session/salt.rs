@@ -17,6 +17,7 @@ pub(crate) struct Salt {
 
 impl Salt {
     /// For the key at `point`; `None` if that is not on P-256.
+    #[inline(never)]
     pub(crate) fn new(point: &EccPoint, rng: &mut (impl CryptoRng + RngCore)) -> Option<Self> {
         let encoded =
             EncodedPoint::from_affine_coordinates(&point.x.into(), &point.y.into(), false);
@@ -46,7 +47,7 @@ impl Salt {
         StartAuthSession {
             tpm_key,
             nonce_caller: &self.nonce_caller,
-            salt: self.ephemeral,
+            salt: &self.ephemeral,
             session_type,
         }
     }

@@ -39,7 +39,7 @@ async fn hmac(buffer: &mut [u8]) -> Option<u32> {
     let key = Entity::named_by_handle(loaded.handle);
     let command = Hmac {
         key: &key,
-        data: [&[7; 32], &[], &[], &[], &[]],
+        data: &[&[7; 32]],
     };
     let hmac = tpm
         .execute(&command, &mut [&mut Password::empty()])

@@ -7,7 +7,7 @@ use chanbind_tpm_spi::{
     Contexts, ParentKey, Tpm,
     blocking::run,
     command::{Name, Template},
-    key::{KeyBlobs, Keys},
+    key::{HmacKey, KeyBlobs, Keys},
     session::AuthValue,
     tis::{ExclusiveBus, Tis},
 };
@@ -26,15 +26,11 @@ async fn hmac(given: Given<'_>) -> Option<u32> {
     let mut contexts = Contexts::new();
     let tpm = Tpm::new(chip, given.buffer, &mut contexts);
     let pinned = Name::new(given.name).ok()?;
-    let mut keys = Keys::open(tpm, Rng, ParentKey::Primary(Template::H2), pinned)
-        .await
-        .ok()?;
+    let mut keys = Keys::new(tpm, Rng, ParentKey::Primary(Template::H2), pinned);
     let blobs = KeyBlobs::new(given.private, given.public)?;
-    let mut key = keys.load_hmac(blobs, AuthValue::empty()).await.ok()?;
+    let mut key = HmacKey::new(blobs, AuthValue::empty()).ok()?;
     let mut out = [0; 32];
-    keys.hmac(&mut key, [&[7; 32], &[], &[], &[], &[]], &mut out)
-        .await
-        .ok()?;
+    keys.hmac(&mut key, &[&[7; 32]], &mut out).await.ok()?;
     Some(u32::from_be_bytes(*out.first_chunk()?))
 }
 

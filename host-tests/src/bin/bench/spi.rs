@@ -7,7 +7,7 @@ use chanbind_tis_emulator::{Counts, Emulator};
 use chanbind_tpm_spi::{
     Contexts, ParentKey, Tpm,
     command::{Entity, Hmac, Load, Name, SessionType, Template},
-    key::{KeyBlobs, Keys},
+    key::{HmacKey, KeyBlobs, Keys},
     session::{AuthValue, Password},
     tis::{ExclusiveBus, Tis},
 };
@@ -54,8 +54,10 @@ pub(crate) async fn figures() -> Outcome<Vec<Figure>> {
         let loaded = tpm.execute(&load, &mut [&mut Password::empty()]).await?;
         let key = Entity::object(loaded.handle, Name::new(loaded.name)?);
         cold += count("TPM2_Load");
-        let data = [&[7; 32], &[][..], &[], &[], &[]];
-        let hmac = Hmac { key: &key, data };
+        let hmac = Hmac {
+            key: &key,
+            data: &[&[7; 32]],
+        };
         tpm.execute(&hmac, &mut [&mut Password::empty()]).await?;
         count("TPM2_HMAC of 32 bytes, password");
         let mut session = tpm
@@ -86,12 +88,11 @@ pub(crate) async fn figures() -> Outcome<Vec<Figure>> {
     let before = emulator.counts();
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let tpm = Tpm::new(open().await?, &mut buffer, &mut contexts);
-    let mut keys = Keys::open(tpm, OsRng, H2, name).await?;
+    let mut keys = Keys::new(tpm, OsRng, H2, name);
     let blobs = KeyBlobs::new(&file.private, &file.public).ok_or("blobs")?;
-    let mut key = keys.load_hmac(blobs, AuthValue::empty()).await?;
-    let data = [&[7; 32], &[][..], &[], &[], &[]];
+    let mut key = HmacKey::new(blobs, AuthValue::empty())?;
     let mut out = [0; 32];
-    keys.hmac(&mut key, data, &mut out).await?;
+    keys.hmac(&mut key, &[&[7; 32]], &mut out).await?;
     let all = emulator.counts() - before;
     figures.push((
         "SPI: from finding the chip to the first HMAC, bytes".to_owned(),

@@ -1,0 +1,150 @@
+//! The bytes of `host-tests/size`: what a part of chanbind adds to a firmware, and what it needs of memory and stack.
+
+use crate::{
+    Done, firmware_targets,
+    report::{self, Figure},
+    root, run,
+};
+use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, elf};
+use std::{collections::HashMap, error::Error, fs};
+
+/// Cortex-M4F: what most of the boards have, or its like.
+const TARGET: &str = "thumbv7em-none-eabihf";
+
+/// How functions of the crate begin to be called, mangled.
+const OF_TPM_SPI: &str = "16chanbind_tpm_spi";
+
+pub(crate) fn run(arguments: &report::Arguments) -> Done {
+    let figures = figures()?;
+    report::print("size", &figures, arguments)
+}
+
+fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
+    firmware_targets::prepare()?;
+    let target_folder = root().join("target/size");
+    let mut build = firmware_targets::cargo_for(TARGET, "build");
+    build
+        .args(["--release", "--target", TARGET])
+        .current_dir(root().join("host-tests/size"))
+        .env("CARGO_TARGET_DIR", &target_folder)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", "-Zemit-stack-sizes");
+    run::quietly("build the programs to count", &mut build)?;
+
+    let program = |name: &str| -> Result<Program, Box<dyn Error>> {
+        let path = target_folder.join(TARGET).join("release").join(name);
+        Program::read(&fs::read(path)?).map_err(|error| format!("{name}: {error}").into())
+    };
+    let nothing = program("nothing")?;
+    let password = program("tpm-password")?;
+    let crypto = program("crypto")?;
+    let session = program("tpm-session")?;
+    let frame = session.largest_frame.max(password.largest_frame);
+    let bytes = |name: &str, value: u64| Figure {
+        name: name.to_owned(),
+        value: u32::try_from(value).map_or(f64::NAN, f64::from),
+        unit: "bytes".to_owned(),
+    };
+    Ok(vec![
+        bytes(
+            "tpm-spi: driver and HMAC path with passwords, text",
+            password.text.saturating_sub(nothing.text),
+        ),
+        bytes(
+            "tpm-spi: driver, pinned parent, sessions and keys, text over P-256, AES and SHA-256",
+            session.text.saturating_sub(crypto.text),
+        ),
+        bytes(
+            "tpm-spi: static memory",
+            session.memory.max(password.memory),
+        ),
+        bytes(
+            "tpm-spi: all that is kept while the chip is waited for, beside the buffer",
+            session
+                .future
+                .ok_or("the program does not tell the size of its future")?,
+        ),
+        bytes("tpm-spi: largest stack frame", frame),
+    ])
+}
+
+/// What is counted of a linked program.
+struct Program {
+    /// Code and constants.
+    text: u64,
+    /// Data and zeroes.
+    memory: u64,
+    /// Of the functions of `chanbind-tpm-spi`.
+    largest_frame: u64,
+    /// What its symbol `SIZE_OF_FUTURE` holds.
+    future: Option<u64>,
+}
+
+impl Program {
+    fn read(bytes: &[u8]) -> Result<Self, Box<dyn Error>> {
+        let file = object::File::parse(bytes)?;
+        let (mut text, mut memory) = (0, 0);
+        for section in file.sections() {
+            let SectionFlags::Elf { sh_flags } = section.flags() else {
+                continue;
+            };
+            if sh_flags & u64::from(elf::SHF_ALLOC) == 0 {
+                continue;
+            }
+            if sh_flags & u64::from(elf::SHF_WRITE) == 0 {
+                text += section.size();
+            } else {
+                memory += section.size();
+            }
+        }
+        if text < 500 {
+            return Err("an empty program: was it linked without its entry?".into());
+        }
+        let names: HashMap<u64, &str> = file
+            .symbols()
+            // Bit 0 of a function's address says that it is Thumb code.
+            .map(|symbol| (symbol.address() & !1, symbol.name().unwrap_or_default()))
+            .filter(|(_, name)| name.contains(OF_TPM_SPI))
+            .collect();
+        let frames = file
+            .section_by_name(".stack_sizes")
+            .ok_or("no stack sizes")?
+            .data()?
+            .to_vec();
+        let largest_frame = stack_sizes(&frames)
+            .filter(|(address, _)| names.contains_key(&(address & !1)))
+            .map(|(_, size)| size)
+            .max()
+            .ok_or("no stack frame is known")
+            .or_else(|error| if names.is_empty() { Ok(0) } else { Err(error) })?;
+        let future = file
+            .symbols()
+            .find(|symbol| symbol.name() == Ok("SIZE_OF_FUTURE"))
+            .and_then(|symbol| {
+                let section = file.section_by_index(symbol.section_index()?).ok()?;
+                let word = section.data_range(symbol.address(), 4).ok()??;
+                Some(u64::from(u32::from_le_bytes(word.try_into().ok()?)))
+            });
+        Ok(Self {
+            text,
+            memory,
+            largest_frame,
+            future,
+        })
+    }
+}
+
+/// The section `.stack_sizes`: addresses of 32 bits, each with a size as ULEB128.
+fn stack_sizes(mut bytes: &[u8]) -> impl Iterator<Item = (u64, u64)> {
+    std::iter::from_fn(move || {
+        let (address, rest) = bytes.split_first_chunk::<4>()?;
+        let end = rest.iter().position(|byte| byte & 0x80 == 0)? + 1;
+        let (size, rest) = rest.split_at(end);
+        bytes = rest;
+        let size = size
+            .iter()
+            .rev()
+            .fold(0, |size, byte| size << 7 | u64::from(byte & 0x7f));
+        Some((u64::from(u32::from_le_bytes(*address)), size))
+    })
+}
