@@ -27,14 +27,23 @@ pub struct Parent<'m> {
 }
 
 impl ParentKey {
-    /// The command whose response begins with its public area.
-    pub(crate) fn command(self) -> ParentCommand {
+    /// What is read where it is persistent; a key of this name, it is hoped.
+    pub(crate) fn entity(self, pinned: &Name) -> Entity {
+        let handle = match self {
+            Self::Primary(_) => Handle::NULL,
+            Self::Persistent(handle) => handle,
+        };
+        Entity::object(handle, *pinned)
+    }
+
+    /// The command whose response begins with its public area; `entity` is [`ParentKey::entity`].
+    pub(crate) fn command(self, entity: &Entity) -> ParentCommand<'_> {
         match self {
             Self::Primary(template) => ParentCommand::Create(CreatePrimary {
                 hierarchy: &Entity::OWNER,
                 template,
             }),
-            Self::Persistent(handle) => ParentCommand::Read(Entity::named_by_handle(handle)),
+            Self::Persistent(_) => ParentCommand::Read(ReadPublic { object: entity }),
         }
     }
 
@@ -48,24 +57,23 @@ impl ParentKey {
 }
 
 /// The command by which a parent is opened.
-pub(crate) enum ParentCommand {
+pub(crate) enum ParentCommand<'a> {
     Create(CreatePrimary<'static>),
-    /// TPM2_ReadPublic
-    Read(Entity),
+    Read(ReadPublic<'a>),
 }
 
-impl Marshal for ParentCommand {
+impl Marshal for ParentCommand<'_> {
     fn shape(&self) -> &'static Shape {
         match self {
-            Self::Create(_) => Shape::of::<CreatePrimary<'_>>(),
-            Self::Read(_) => Shape::of::<ReadPublic<'_>>(),
+            Self::Create(command) => command.shape(),
+            Self::Read(command) => command.shape(),
         }
     }
 
     fn entities(&self) -> Entities<'_> {
         match self {
             Self::Create(command) => Marshal::entities(command),
-            Self::Read(object) => [Some(object), None],
+            Self::Read(command) => Marshal::entities(command),
         }
     }
 

@@ -117,7 +117,8 @@ impl<'m, C: Chip> Tpm<'m, C> {
         key: ParentKey,
         pinned: &Name,
     ) -> Result<Parent<'m>, Error<C::Error>> {
-        let command = key.command();
+        let entity = key.entity(pinned);
+        let command = key.command(&entity);
         let mut password = Password::empty();
         let mut authorization: [&mut dyn Authorize; 1] = [&mut password];
         let authorizations = authorization
@@ -214,8 +215,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
                     (None, Some(command)) => (command, &mut *authorizations),
                     (None, None) => return Ok((Handle::NULL, Reader::new(&[]))),
                 };
-            let prepared = self.prepare(command, authorizations);
-            let mut task = match prepared {
+            let mut task = match self.prepare(command, authorizations) {
                 Ok(task) => task,
                 Err(error) => {
                     refused(authorizations);

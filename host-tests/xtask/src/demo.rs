@@ -1,6 +1,21 @@
 use crate::{Done, run, setup};
 
-pub(crate) fn run() -> Done {
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// How the device reaches its TPM.
+    #[arg(long, value_enum, default_value_t = Tpm::Host)]
+    tpm: Tpm,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Tpm {
+    /// By tss-esapi, as a Linux host does.
+    Host,
+    /// By the driver for chips on SPI, which an emulated chip answers.
+    Spi,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Done {
     setup::for_the_demo()?;
     run::quietly(
         "build the demo",
@@ -17,5 +32,9 @@ pub(crate) fn run() -> Done {
             "chanbind",
         ]),
     )?;
-    run::show(&mut run::command(&["target/debug/demo"]))
+    let tpm = match arguments.tpm {
+        Tpm::Host => "host",
+        Tpm::Spi => "spi",
+    };
+    run::show(&mut run::command(&["target/debug/demo", tpm]))
 }

@@ -27,7 +27,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Install what is missing, build, and show the main job on real parts: a TPM, a gateway, a device, a thief.
-    Demo,
+    Demo(demo::Arguments),
     /// Format, lints, tests, documents, bare-metal builds, fuzz targets: all that CI runs.
     Test(test::Arguments),
     /// Measure speed, as ratios within one run.
@@ -43,7 +43,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         None => Arguments::command().print_help().map_err(Into::into),
-        Some(Command::Demo) => demo::run(),
+        Some(Command::Demo(arguments)) => demo::run(&arguments),
         Some(Command::Test(arguments)) => test::run(&arguments),
         Some(Command::Bench(arguments)) => bench::run(&arguments),
         Some(Command::Size(arguments)) => size::run(&arguments),

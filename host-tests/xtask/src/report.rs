@@ -87,16 +87,18 @@ pub(crate) fn print(table: &str, figures: &[Figure], arguments: &Arguments) -> D
     } else if rows.is_empty() {
         println!("nothing to count yet");
     } else {
+        let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
         println!(
-            "{:58} {:>12} {:12} {:16} holds",
+            "{:width$} {:>10} {:12} {:16} holds",
             "name", "value", "unit", "goal"
         );
         for row in &rows {
             let holds = row
                 .holds
                 .map_or("", |holds| if holds { "yes" } else { "NO" });
+            let digits = if row.unit == "ratio" { 3 } else { 0 };
             println!(
-                "{:58} {:12.3} {:12} {:16} {holds}",
+                "{:width$} {:10.digits$} {:12} {:16} {holds}",
                 row.name,
                 row.value,
                 row.unit,

@@ -51,7 +51,7 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
             password.text.saturating_sub(nothing.text),
         ),
         bytes(
-            "tpm-spi: driver, pinned parent, sessions and keys, text over P-256, AES and SHA-256",
+            "tpm-spi: the same with sessions, text over P-256, AES, SHA-256",
             session.text.saturating_sub(crypto.text),
         ),
         bytes(
@@ -59,10 +59,10 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
             session.memory.max(password.memory),
         ),
         bytes(
-            "tpm-spi: all that is kept while the chip is waited for, beside the buffer",
+            "tpm-spi: memory while a key is used, beside the caller's buffer",
             session
-                .future
-                .ok_or("the program does not tell the size of its future")?,
+                .state
+                .ok_or("the program does not tell the size of its state")?,
         ),
         bytes("tpm-spi: largest stack frame", frame),
     ])
@@ -76,8 +76,8 @@ struct Program {
     memory: u64,
     /// Of the functions of `chanbind-tpm-spi`.
     largest_frame: u64,
-    /// What its symbol `SIZE_OF_FUTURE` holds.
-    future: Option<u64>,
+    /// What its symbol `SIZE_OF_STATE` holds.
+    state: Option<u64>,
 }
 
 impl Program {
@@ -117,9 +117,9 @@ impl Program {
             .max()
             .ok_or("no stack frame is known")
             .or_else(|error| if names.is_empty() { Ok(0) } else { Err(error) })?;
-        let future = file
+        let state = file
             .symbols()
-            .find(|symbol| symbol.name() == Ok("SIZE_OF_FUTURE"))
+            .find(|symbol| symbol.name() == Ok("SIZE_OF_STATE"))
             .and_then(|symbol| {
                 let section = file.section_by_index(symbol.section_index()?).ok()?;
                 let word = section.data_range(symbol.address(), 4).ok()??;
@@ -129,7 +129,7 @@ impl Program {
             text,
             memory,
             largest_frame,
-            future,
+            state,
         })
     }
 }

@@ -1,4 +1,4 @@
-use crate::{Done, firmware_targets, fuzz, run, setup};
+use crate::{Done, bench, firmware_targets, fuzz, report, run, setup, size};
 use std::{
     error::Error,
     process::Command,
@@ -86,7 +86,14 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
         doc.env("RUSTDOCFLAGS", "-Dwarnings");
         run::quietly("rustdoc", &mut doc).map(|_| ())
     })?;
+    part("counts", &bench::counts)?;
     part("bare metal", &firmware_targets::build)?;
+    part("sizes", &|| {
+        size::run(&report::Arguments {
+            json: false,
+            check: true,
+        })
+    })?;
     part("fuzz targets", &|| fuzz::smoke(arguments.fuzz_seconds))?;
 
     println!();

@@ -5,7 +5,12 @@ use chanbind_core::wire::{Full, Writer};
 /// A TPM2B_PUBLIC from which TPM2_CreatePrimary makes a storage key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Template {
+pub struct Template(&'static Public);
+
+/// TPMT_PUBLIC
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+struct Public {
     area: &'static [u8],
     /// `unique`: numbers of zeroes, each behind its length.
     unique: &'static [u16],
@@ -14,29 +19,33 @@ pub struct Template {
 impl Template {
     /// H-2 of the TCG's EK Credential Profile with an empty `unique`, ECC P-256: the parent of key files of `chanbind provision`,
     /// OpenSSL's provider and tpm2-tools.
-    pub const H2: Self = Self {
+    pub const H2: Self = Self(&Public {
         area: &ECC_P256,
         unique: &[0, 0],
-    };
+    });
     /// The storage root key of the TCG's TPM 2.0 Provisioning Guidance, ECC P-256: as H-2, `unique` 32 zeroes twice.
-    pub const SRK_ECC_P256: Self = Self {
+    pub const SRK_ECC_P256: Self = Self(&Public {
         area: &ECC_P256,
         unique: &[32, 32],
-    };
+    });
     /// The same, RSA-2048. Sessions cannot be salted with it here, and a chip may take minutes for it.
-    pub const SRK_RSA_2048: Self = Self {
+    pub const SRK_RSA_2048: Self = Self(&Public {
         area: &RSA_2048,
         unique: &[256],
-    };
+    });
 
     /// Appends the TPM2B_PUBLIC.
     pub(super) fn write(self, out: &mut Writer<'_>) -> Result<(), Full> {
-        let size = self.unique.iter().fold(self.area.len(), |sum, &zeroes| {
-            sum.saturating_add(2).saturating_add(zeroes.into())
-        });
+        let Self(public) = self;
+        let size = public
+            .unique
+            .iter()
+            .fold(public.area.len(), |sum, &zeroes| {
+                sum.saturating_add(2).saturating_add(zeroes.into())
+            });
         out.u16(u16::try_from(size).map_err(|_| Full)?)?;
-        out.put(self.area)?;
-        for &zeroes in self.unique {
+        out.put(public.area)?;
+        for &zeroes in public.unique {
             out.u16(zeroes)?;
             out.zeroes(zeroes.into())?;
         }

@@ -35,7 +35,8 @@ pub struct Keys<'m, C, R> {
     tpm: Tpm<'m, C>,
     rng: R,
     parent_key: ParentKey,
-    pinned: Name,
+    /// What the parent is to be.
+    pinned: Entity,
     parent: Option<Parent<'m>>,
     session: SessionState<'m>,
 }
@@ -58,7 +59,7 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
             tpm,
             rng,
             parent_key,
-            pinned,
+            pinned: parent_key.entity(&pinned),
             parent: None,
             session: SessionState::None,
         }

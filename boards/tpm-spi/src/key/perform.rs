@@ -32,21 +32,13 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
         let mut tries = TRIES;
         loop {
             let stage = self.stage(key.as_deref(), job.as_deref());
-            let Self {
-                tpm,
-                rng,
-                parent_key,
-                pinned,
-                parent,
-                session,
-            } = self;
             let mut password = Password::empty();
             let mut by_session = None;
             let (open, load, start);
             // What a stage works with is there, by the choice of stages.
-            let command: &dyn Marshal = match (stage, &*parent, &key, &mut job) {
+            let command: &dyn Marshal = match (stage, &self.parent, &key, &mut job) {
                 (Stage::Parent, ..) => {
-                    open = parent_key.command();
+                    open = self.parent_key.command(&self.pinned);
                     &open
                 }
                 (Stage::Key, Some(parent), Some(key), _) => {
@@ -60,16 +52,16 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
                     &load
                 }
                 (Stage::Session, Some(parent), ..) => {
-                    let salt = Salt::new(parent.point(), rng).ok_or(Error::Parent)?;
-                    *session = SessionState::Starting(salt);
-                    let SessionState::Starting(salt) = &*session else {
+                    let salt = Salt::new(parent.point(), &mut self.rng).ok_or(Error::Parent)?;
+                    self.session = SessionState::Starting(salt);
+                    let SessionState::Starting(salt) = &self.session else {
                         return Err(Error::SessionInDoubt);
                     };
                     start = salt.command(parent.entity(), SessionType::Hmac);
                     &start
                 }
                 (Stage::Job, _, key, Some(job)) => {
-                    let SessionState::Started(session) = &mut *session else {
+                    let SessionState::Started(session) = &mut self.session else {
                         return Err(Error::SessionInDoubt);
                     };
                     by_session = Some(match key {
@@ -93,21 +85,21 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
                 _ => command.shape().authorizations,
             };
             let authorizations = authorization.get_mut(..needed).unwrap_or_default();
-            let contexts = tpm.contexts();
-            let error = match tpm.submit(Some(command), authorizations).await {
+            let contexts = self.tpm.contexts();
+            let error = match self.tpm.submit(Some(command), authorizations).await {
                 Ok((handle, mut answer)) => {
                     let malformed = |_| Error::Malformed;
-                    match (stage, &mut key, &mut job, &*session) {
+                    match (stage, &mut key, &mut job, &self.session) {
                         (Stage::Parent, ..) => {
-                            let slot = parent_key.made(handle, contexts);
+                            let slot = self.parent_key.made(handle, contexts);
                             let area = answer.sized16().map_err(malformed)?;
                             let opened =
-                                Parent::new(*parent_key, area, slot).ok_or(Error::Parent)?;
+                                Parent::new(self.parent_key, area, slot).ok_or(Error::Parent)?;
                             // The name is no secret.
-                            if opened.entity().name() != pinned {
+                            if opened.entity().name() != self.pinned.name() {
                                 return Err(Error::ParentName);
                             }
-                            *parent = Some(opened);
+                            self.parent = Some(opened);
                         }
                         (Stage::Key, Some(key), ..) => key.slot = Some(contexts.adopt(handle)),
                         (Stage::Session, .., SessionState::Starting(salt)) => {
@@ -115,7 +107,7 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
                             let nonce = answer.sized16().map_err(malformed)?;
                             let nonce = nonce.try_into().map_err(|_| Error::Malformed)?;
                             let started = Session::new(slot, SessionType::Hmac, salt, nonce);
-                            *session = SessionState::Started(started);
+                            self.session = SessionState::Started(started);
                         }
                         (Stage::Job, _, Some(job), _) => {
                             let done = job.take(handle, &mut answer, contexts);
@@ -130,7 +122,7 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
                 Err(error) => error,
             };
             // A refusal is not authenticated: what follows it starts from a session that is in no doubt.
-            *session = SessionState::None;
+            self.session = SessionState::None;
             let is_lost = match &error {
                 Error::Reset | Error::SessionInDoubt => true,
                 Error::Tpm { code, .. } => code.tells_of_reset(),
@@ -140,7 +132,7 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
                 return Err(error);
             }
             tries = tries.saturating_sub(1);
-            *parent = None;
+            self.parent = None;
             if let Some(key) = &mut key {
                 key.slot = None;
             }

@@ -34,10 +34,28 @@ async fn hmac(given: Given<'_>) -> Option<u32> {
     Some(u32::from_be_bytes(*out.first_chunk()?))
 }
 
-/// All that is kept while the chip is waited for: driver, session, keys, and where the code stands.
+type Chip = Tis<ExclusiveBus<Spi, Pin>, Timer>;
+
+/// What the use of a key takes by reference.
+struct Use {
+    keys: &'static mut Keys<'static, Chip, Rng>,
+    key: &'static mut HmacKey<'static, 'static>,
+    out: &'static mut [u8; 32],
+}
+
+async fn use_key(using: Use) -> bool {
+    let Use { keys, key, out } = using;
+    keys.hmac(key, &[&[7; 32]], out).await.is_ok()
+}
+
+/// All memory of the crate while the chip is waited for: what is in the chip, driver and session, the key, and where the code
+/// stands.
 #[unsafe(no_mangle)]
 #[used]
-static SIZE_OF_FUTURE: usize = size_of_future(hmac as fn(Given<'static>) -> _);
+static SIZE_OF_STATE: usize = size_of::<Contexts>()
+    + size_of::<Keys<'static, Chip, Rng>>()
+    + size_of::<HmacKey<'static, 'static>>()
+    + size_of_future(use_key as fn(Use) -> _);
 
 program!({
     let (private, public, name) = identity();

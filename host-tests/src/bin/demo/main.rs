@@ -1,10 +1,15 @@
 //! The main job on real parts, as a story: a device with a TPM is admitted, a thief with its token is not.
 #![allow(clippy::print_stdout, reason = "it talks to people")]
 
+mod spi;
+
 use axum::http::{HeaderValue, Request};
 use chanbind::{
     client::Connection,
-    core::token::{ClientId, OneTimeKey, Profile, Purpose, api_key},
+    core::{
+        kdf::AsyncPrf,
+        token::{ClientId, OneTimeKey, Profile, Purpose, api_key},
+    },
     proof::{Settings, fingerprint},
     tls,
     tpm::{KeyFile, OpenOptions, Tpm},
@@ -54,18 +59,34 @@ async fn story() -> Outcome<()> {
     );
     let pin = provision(folder.path(), &swtpm)?;
     let gateway = Gateway::start(&folder)?;
-
-    // The device: its key is in the TPM, whose parent key it has pinned.
-    let mut options = OpenOptions::default();
-    options.parent_name = Some(pin.parse()?);
-    let tpm = Tpm::open(&swtpm.tcti(), options).await?;
     let file = KeyFile::from_pem(&std::fs::read_to_string(folder.path().join("client1.pem"))?)?;
-    let mut key = tpm.load(file, None).await?;
-    tell(
-        "device",
-        "loaded its key into the TPM; the parent has the pinned name",
-    );
+    match std::env::args().nth(1).as_deref() {
+        Some("spi") => spi::with_key(&swtpm, &file, &pin, &gateway).await?,
+        _ => {
+            // The device: its key is in the TPM, whose parent key it has pinned.
+            let mut options = OpenOptions::default();
+            options.parent_name = Some(pin.parse()?);
+            let tpm = Tpm::open(&swtpm.tcti(), options).await?;
+            let mut key = tpm.load(file, None).await?;
+            tell(
+                "device",
+                "loaded its key into the TPM; the parent has the pinned name",
+            );
+            admitted_and_stolen(&gateway, &mut key).await?;
+            tpm.close().await;
+        }
+    }
+    drop((gateway, swtpm, folder));
+    tell("demo", "gateway and TPM ended, temporary folder removed");
+    println!("\nThe same password was good on connection A, and worth nothing on connection B.");
+    Ok(())
+}
 
+/// The device is admitted by a password that `key` makes, and a thief who has it is not. Gives keying material and password.
+async fn admitted_and_stolen<K: AsyncPrf<Error: Error + Send + Sync + 'static>>(
+    gateway: &Gateway,
+    key: &mut K,
+) -> Outcome<[Vec<u8>; 2]> {
     let mut first = gateway.connect("device", "A").await?;
     let (settings, client) = (Settings::default(), ClientId::new(CLIENT)?);
     let profile = Profile::default();
@@ -77,7 +98,7 @@ async fn story() -> Outcome<()> {
             fingerprint(material.as_bytes())
         ),
     );
-    let one_time = OneTimeKey::derive_async(&profile, &material, &mut key).await?;
+    let one_time = OneTimeKey::derive_async(&profile, &material, key).await?;
     tell(
         "tpm",
         format_args!(
@@ -85,6 +106,7 @@ async fn story() -> Outcome<()> {
             fingerprint(one_time.as_bytes())
         ),
     );
+    let secrets = [material.as_bytes().to_vec(), one_time.as_bytes().to_vec()];
 
     let mut password = [0; api_key::ENCODED_LEN];
     let password = HeaderValue::from_str(api_key::encode(&one_time, &mut password))?;
@@ -124,17 +146,12 @@ async fn story() -> Outcome<()> {
     let again = first.send(request()?).await?;
     gateway.log(&["proof accepted"])?;
     tell_answer("device", "A", &again);
-
-    tpm.close().await;
-    drop((gateway, swtpm, folder));
-    tell("demo", "gateway and TPM ended, temporary folder removed");
     let statuses =
         [admitted.status(), refused.status(), again.status()].map(|status| status.as_u16());
     if statuses != [200, 401, 200] {
         return Err(format!("not as it should be: answers {statuses:?}").into());
     }
-    println!("\nThe same password was good on connection A, and worth nothing on connection B.");
-    Ok(())
+    Ok(secrets)
 }
 
 /// Makes the device's key and the gateway's registry, as an operator does it; gives the name of the TPM's parent key.
