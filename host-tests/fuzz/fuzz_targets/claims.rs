@@ -7,7 +7,11 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|payload: &[u8]| {
     let key = OneTimeKey::from_bytes([0x42; 32]);
-    let policy = Policy { now: Some(1_700_000_000), audience: None, ..Policy::default() };
+    let policy = Policy {
+        now: Some(1_700_000_000),
+        audience: None,
+        ..Policy::default()
+    };
     let mut out = vec![0; 256 + payload.len() * 2];
     let token = jws::sign(&key, &Header::default(), payload, &mut out).expect("room for the token");
     let mut scratch = vec![0; scratch_len(token.len())];

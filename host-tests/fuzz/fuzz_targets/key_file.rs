@@ -7,6 +7,9 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|pem: &str| {
     if let Ok(file) = KeyFile::from_pem(pem) {
         let written = file.to_pem().expect("what was read can be written");
-        assert_eq!(KeyFile::from_pem(&written).expect("what was written can be read"), file);
+        assert_eq!(
+            KeyFile::from_pem(&written).expect("what was written can be read"),
+            file
+        );
     }
 });

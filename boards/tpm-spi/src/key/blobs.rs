@@ -1,7 +1,8 @@
 use crate::command::{AlgorithmId, ECC_NIST_P256, EccPoint, Name};
 use chanbind_core::wire::Reader;
 
-/// A key that a TPM has wrapped: two blobs, neither of them a secret. `chanbind provision --raw` writes them.
+/// A key that a TPM has wrapped: two blobs, neither of them a secret: `private` and `public` of
+/// the key file that `chanbind provision` writes (`chanbind::tpm::KeyFile`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyBlobs<'k> {
     private: &'k [u8],
