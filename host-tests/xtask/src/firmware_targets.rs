@@ -31,6 +31,8 @@ pub(crate) fn build() -> Done {
     for target in TARGETS {
         let mut command = cargo_for(target, "build");
         command.arg("--release").args(["--target", target]);
+        // With every feature; `cargo x size` builds them without.
+        command.args(["--features", "chanbind-tpm-spi/defmt"]);
         for name in CRATES {
             command.args(["--package", name]);
         }

@@ -118,7 +118,7 @@ enum State {
     JudgeLocality,
     JudgeGrant,
     PollGrant,
-    /// The chip may be anywhere: what it does is to be ended.
+    /// What the chip does is to be ended.
     Abort,
     /// Ready for a command, or to be made so.
     Begin,
@@ -153,20 +153,13 @@ impl<'b> Machine<'b> {
         }
     }
 
-    /// A command of `len` bytes at the front of `buffer`, whose response may take `limit` microseconds. `unknown` if the last
-    /// exchange was not brought to its end.
-    pub(super) fn exchange(
-        buffer: &'b mut [u8],
-        len: usize,
-        limit: u32,
-        unknown: bool,
-        pins: Pins,
-    ) -> Self {
-        let state = if unknown { State::Abort } else { State::Begin };
+    /// A command of `len` bytes at the front of `buffer`, whose response may take `limit` microseconds. Whatever state
+    /// an exchange that was given up has left the chip in, it is one that is not ready, and is ended.
+    pub(super) fn exchange(buffer: &'b mut [u8], len: usize, limit: u32, pins: Pins) -> Self {
         Self {
             end: len,
             limit,
-            ..Self::new(buffer, state, pins)
+            ..Self::new(buffer, State::Begin, pins)
         }
     }
 

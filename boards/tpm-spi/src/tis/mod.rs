@@ -33,8 +33,6 @@ pub struct Tis<T, D, R = NoPin, I = NoPin> {
     interrupt: I,
     locality: u8,
     did_vid: u32,
-    /// The last exchange did not come to its end: the chip may be in any state.
-    unknown: bool,
 }
 
 /// How a [`Tis`] is put together: what the board has beside the bus.
@@ -58,7 +56,6 @@ impl<T: Transport, D: DelayNs> Tis<T, D> {
                 interrupt: NoPin,
                 locality: 0,
                 did_vid: 0,
-                unknown: true,
             },
             vendors: KNOWN_VENDORS,
         }
@@ -74,7 +71,6 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> TisBuilder<T, D, R,
             interrupt,
             locality,
             did_vid,
-            unknown,
             ..
         } = self.tis;
         TisBuilder {
@@ -85,7 +81,6 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> TisBuilder<T, D, R,
                 interrupt,
                 locality,
                 did_vid,
-                unknown,
             },
             vendors: self.vendors,
         }
@@ -99,7 +94,6 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> TisBuilder<T, D, R,
             reset,
             locality,
             did_vid,
-            unknown,
             ..
         } = self.tis;
         TisBuilder {
@@ -110,7 +104,6 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> TisBuilder<T, D, R,
                 interrupt: pin,
                 locality,
                 did_vid,
-                unknown,
             },
             vendors: self.vendors,
         }
@@ -169,7 +162,6 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Tis<T, D, R, I> {
     }
 
     async fn find(&mut self, vendors: &[u16]) -> Result<(), TisError<T::Error>> {
-        self.unknown = true;
         let mut machine = Machine::open(vendors, Self::PINS);
         self.drive(&mut machine).await?;
         self.did_vid = machine.did_vid();
@@ -228,11 +220,9 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Chip for Tis<T, D, 
         if command_len > buffer.len() || buffer.len() < 10 {
             return Err(TisError::CommandLength);
         }
-        let unknown = core::mem::replace(&mut self.unknown, true);
         let limit = limit_ms.saturating_mul(1000);
-        let mut machine = Machine::exchange(buffer, command_len, limit, unknown, Self::PINS);
+        let mut machine = Machine::exchange(buffer, command_len, limit, Self::PINS);
         self.drive(&mut machine).await?;
-        self.unknown = false;
         Ok(machine.response_len())
     }
 
