@@ -1,5 +1,6 @@
 //! The driver for TPMs on SPI, against an emulated chip in front of a real swtpm: what works, and everything that can go wrong.
 
+mod asymmetric;
 mod bring_up;
 mod bus;
 mod cancel;

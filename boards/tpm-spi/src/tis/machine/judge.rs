@@ -1,0 +1,118 @@
+//! What a status means for who awaits something, and how long it is waited for.
+
+use super::{
+    super::{Awaited, register::status},
+    Action, Fault, Machine, State,
+};
+
+impl Machine<'_> {
+    /// Whether what was awaited is there, by the status that has been read: then what comes next.
+    pub(super) fn judge(&mut self, awaited: Awaited) -> Result<Option<State>, Fault> {
+        let burst_is_known = awaited.needs_burst();
+        if burst_is_known {
+            self.take_burst();
+        }
+        let there_is_room = !burst_is_known || self.burst > 0;
+        let valid = self.has(status::VALID);
+        let data = valid && self.has(status::DATA_AVAILABLE);
+        let (arrived, next) = match awaited {
+            Awaited::Ready => (self.has(status::COMMAND_READY), State::Write),
+            Awaited::Room => (
+                valid && there_is_room && (self.at == 0 || self.has(status::EXPECT)),
+                State::Write,
+            ),
+            Awaited::CommandTaken => (
+                valid && !self.has(status::EXPECT),
+                if self.pins.interrupt {
+                    State::ClearInterrupt
+                } else {
+                    State::Go
+                },
+            ),
+            Awaited::Response | Awaited::Rest => (data && there_is_room, State::Read),
+            Awaited::ResponseTaken => (valid && !data, State::Finish),
+        };
+        if arrived {
+            self.waited = 0;
+            return Ok(Some(next));
+        }
+        // The chip has said more than its header announced, or less.
+        match awaited {
+            Awaited::ResponseTaken if valid => self.retry(self.end).map(Some),
+            Awaited::Rest if valid && !data => self.retry(self.end).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Another look a little later, or no more.
+    pub(super) fn wait(&mut self, awaited: Awaited) -> Result<Action, Fault> {
+        let ready = matches!(awaited, Awaited::Ready);
+        let response = matches!(awaited, Awaited::Response);
+        let limit = match awaited {
+            Awaited::Response if !self.cancelled => self.limit,
+            Awaited::Ready | Awaited::Response if self.cancelled => TIMEOUT_B,
+            Awaited::Room => TIMEOUT_A,
+            _ => TIMEOUT_C,
+        };
+        if self.waited >= limit {
+            if self.cancelled || !(ready || response) {
+                return Err(Fault::Timeout(awaited));
+            }
+            self.state = State::Cancel(awaited);
+            self.micros = 0;
+            return Ok(Action::Pause);
+        }
+        let next = match self.state {
+            // The chip may have come back in any state.
+            State::Suspect(_) if ready => State::Begin,
+            _ => State::Poll(awaited),
+        };
+        if response && self.pins.interrupt {
+            self.next_pause(LONGEST_PAUSE_WITH_INTERRUPT);
+            self.state = next;
+            return Ok(Action::PauseOrInterrupt);
+        }
+        Ok(self.pause_before(next))
+    }
+
+    #[inline(never)]
+    pub(super) fn pause_before(&mut self, next: State) -> Action {
+        self.state = next;
+        self.next_pause(LONGEST_PAUSE);
+        Action::Pause
+    }
+
+    fn next_pause(&mut self, longest: u32) {
+        self.micros = (self.waited >> 1).clamp(SHORTEST_PAUSE, longest);
+        self.waited = self.waited.saturating_add(self.micros);
+    }
+
+    /// Has the chip say its response again; `size` is what was wrong with it.
+    pub(super) fn retry(&mut self, size: usize) -> Result<State, Fault> {
+        if self.retries >= MAX_RETRIES {
+            return Err(Fault::ResponseSize(size));
+        }
+        self.retries = self.retries.saturating_add(1);
+        Ok(State::Retry)
+    }
+}
+
+impl Awaited {
+    pub(super) fn needs_burst(self) -> bool {
+        matches!(self, Self::Ready | Self::Room | Self::Response | Self::Rest)
+    }
+}
+
+/// Time-outs of the interface, in microseconds (PTP section 6.5.1.4).
+pub(super) const TIMEOUT_A: u32 = 750_000;
+const TIMEOUT_B: u32 = 2_000_000;
+const TIMEOUT_C: u32 = 200_000;
+
+/// The first pause between two looks at a register; later ones are half of what has been waited already.
+const SHORTEST_PAUSE: u32 = 100;
+const LONGEST_PAUSE: u32 = 20_000;
+/// Where an interrupt ends a pause, looking is for lost interrupts only.
+const LONGEST_PAUSE_WITH_INTERRUPT: u32 = 500_000;
+
+/// How often a response is asked for again.
+const MAX_RETRIES: u8 = 2;
