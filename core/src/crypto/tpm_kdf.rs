@@ -17,7 +17,7 @@ pub fn kdfa(
     context_v: &[u8],
     bits: u32,
 ) -> Wiped<32> {
-    Wiped::new(key.mac([
+    Wiped::new(key.mac_of_parts(&[
         COUNTER.as_slice(),
         label,
         &SEPARATOR,

@@ -10,6 +10,7 @@ use chanbind_tis_emulator::Event;
 use chanbind_tpm_spi::{
     blocking,
     command::{Entity, EvictControl, Handle, Load, SessionType},
+    key::WrongKey,
     session::Password,
 };
 use rand_core::RngCore;
@@ -203,6 +204,14 @@ fn damaged_blobs() {
     assert!(KeyBlobs::new(&private[1..], public).is_none());
     assert!(KeyBlobs::new(private, &public[..9]).is_none());
     assert!(KeyBlobs::new(&[], public).is_none());
+    // Not for signing, or restricted to what the TPM has made: no HMAC key.
+    for (at, bit) in [(7, 0x04), (7, 0x01), (3, 0x01), (5, 0x01)] {
+        let mut public = public.clone();
+        public[at] ^= bit;
+        let blobs = KeyBlobs::new(private, &public).unwrap();
+        let key = HmacKey::new(blobs, AuthValue::empty());
+        assert_eq!(key.map(|_| ()), Err(WrongKey), "{at}");
+    }
     bench.with_keys(async |keys| {
         // Every byte of the public area is known, part of the name, or refused.
         for at in 2..public.len() {
@@ -295,6 +304,29 @@ fn survives_resets_of_the_chip() {
         }
         bench.emulator.event(Event::Reset);
         keys.random(&mut out).await.unwrap();
+
+        // In the middle of a sequence, of which the chip then knows nothing.
+        let long = [7; 2000];
+        let before = bench.emulator.counts();
+        keys.hmac(&mut key, &[&long], &mut out).await.unwrap();
+        let count = (bench.emulator.counts() - before).transactions;
+        let mut recovered = 0;
+        for number in (1..=count).step_by(3) {
+            let at = bench.emulator.counts().transactions + number;
+            bench
+                .emulator
+                .script(|script| script.events = vec![(at, Event::Reset)]);
+            out.fill(0);
+            match keys.hmac(&mut key, &[&long], &mut out).await {
+                Ok(()) => {
+                    assert_eq!(out, hmac(&long), "{number}");
+                    recovered += 1;
+                }
+                Err(error) => assert!(matches!(error, Error::Chip(_)), "{error:?}"),
+            }
+        }
+        assert!(recovered > 4, "{recovered}");
+        bench.forgive(|what| matches!(what, Violation::WrongLocality(0, _)));
     });
     // Who holds sessions and objects himself is told.
     bench.with_tpm(async |tpm| {

@@ -146,8 +146,8 @@ impl<'a, 'm> SessionAuthorization<'a, 'm> {
             SessionType::Hmac => true,
             SessionType::Policy => self.session.needs_auth_value,
         };
-        self.key(proves_password).mac([
-            sha256_of_parts(signed).as_slice(),
+        self.key(proves_password).mac_of_parts(&[
+            &sha256_of_parts(signed),
             newer,
             older,
             &[attributes],

@@ -66,6 +66,7 @@ pub(crate) struct Chip {
     shown_burst: u16,
     status_reads: u64,
     fifo_reads: u64,
+    fifo_writes: u64,
     interrupt_enable: [u8; 4],
     interrupt_status: u8,
     pub(crate) violations: Vec<Violation>,
@@ -93,6 +94,7 @@ impl Chip {
             shown_burst: 0,
             status_reads: 0,
             fifo_reads: 0,
+            fifo_writes: 0,
             interrupt_enable: [0; 4],
             interrupt_status: 0,
             violations: Vec::new(),
@@ -135,6 +137,11 @@ impl Chip {
     /// What the bus reads where no chip drives it.
     pub(crate) fn silence(&self, now: u64) -> Option<u8> {
         self.gone.or((now < self.up_at).then_some(0xff))
+    }
+
+    /// What a locality would read, without touching anything.
+    pub(crate) fn access_of(&self, locality: u8) -> u8 {
+        self.access(locality)
     }
 
     /// Whether PIRQ# is low.
@@ -355,6 +362,10 @@ impl Chip {
             return;
         }
         self.allowance -= 1;
+        self.fifo_writes += 1;
+        if !(self.script.takes)(self.fifo_writes) {
+            return;
+        }
         command.push(byte);
         if command.len() == expected_len(command) {
             self.changed(now);

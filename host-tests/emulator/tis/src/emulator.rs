@@ -125,6 +125,12 @@ impl Emulator {
             .any(|passed| passed.windows(bytes.len()).any(|window| window == bytes))
     }
 
+    /// The access register of a locality.
+    #[must_use]
+    pub fn access(&self, locality: u8) -> u8 {
+        self.inner().chip.access_of(locality)
+    }
+
     /// Microseconds of its clock.
     #[must_use]
     pub fn now(&self) -> u64 {

@@ -18,6 +18,8 @@ pub struct Script {
     pub can_be_cancelled: bool,
     /// What the chip answers at once, without working on the command, if anything.
     pub refusal: Refusal,
+    /// Whether the chip takes the byte of a command with this number, or loses it.
+    pub takes: Box<dyn FnMut(u64) -> bool + Send>,
     /// On the wire: what the host reads instead of this byte of the FIFO, the how-many-th since the chip is there.
     pub fifo: Box<dyn FnMut(u64, u8) -> u8 + Send>,
     /// Whether the status register tells of a TPM 2.0.
@@ -69,6 +71,7 @@ impl Default for Script {
             ready_at_once: true,
             can_be_cancelled: true,
             refusal: Box::new(|_| None),
+            takes: Box::new(|_| true),
             fifo: Box::new(|_, byte| byte),
             is_tpm_2: true,
             // Infineon SLB9670, TPM 2.0.
