@@ -27,7 +27,7 @@ pub enum Error<E> {
     ParentName,
     /// The parent is not an ECC P-256 key with nameAlg SHA-256, which is what sessions can be salted with.
     Parent,
-    /// The key is not of the kind that was asked for, or its public area is damaged.
+    /// The key under that handle is not the one that was asked for: another name, or another kind.
     KeyKind,
     /// The command is longer than the caller's buffer: 512 bytes do for every command with data of its usual length.
     TooLong,
@@ -80,11 +80,15 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
         match self {
             Self::Chip(error) => error.fmt(f),
             Self::Tpm { command, code } => {
-                write!(f, "the TPM refused {}: {code}", command.name())
+                write!(f, "the TPM refused {}: {code}", command.name())?;
+                match code.remedy() {
+                    Some(remedy) => write!(f, " ({remedy})"),
+                    None => Ok(()),
+                }
             }
             Self::Reset => f.write_str("the TPM was reset: load keys and start sessions again"),
             Self::NotAuthentic => f.write_str(
-                "the TPM's response is not authentic: somebody sits on the bus, or it is disturbed",
+                "the TPM's response is not authentic and was not used: try again; if it stays so, the bus is disturbed, or somebody sits on it",
             ),
             Self::Malformed => f.write_str("the TPM's response is malformed: suspect the bus"),
             Self::ParentName => f.write_str(
@@ -93,12 +97,12 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
             Self::Parent => f.write_str(
                 "the parent is no ECC P-256 key with SHA-256: use template H-2 or the ECC storage root key",
             ),
-            Self::KeyKind => {
-                f.write_str("the key is not of the kind asked for, or its blob is damaged: provision it again")
-            }
+            Self::KeyKind => f.write_str(
+                "the key under that handle has another name, or is of another kind: was it made for this?",
+            ),
             Self::TooLong => f.write_str("the command does not fit the buffer: give it 512 bytes"),
             Self::Authorizations { needed } => {
-                write!(f, "the command needs {needed} authorizations, and takes 3 at most")
+                write!(f, "the command needs {needed} authorizations, in the order of its handles, and takes 3 in all")
             }
             Self::SessionInDoubt => f.write_str(
                 "the session was used for a command that failed or was given up: start another",

@@ -129,9 +129,10 @@ pub(crate) fn encode(
         .split_at_mut_checked(start)
         .ok_or(FrameError::TooLong)?;
     if shape.encrypts.command {
+        let first = first_sized(parameters).ok_or(FrameError::Malformed)?;
         // At most one of them has taken the encryption on.
         for authorization in authorizations.iter_mut() {
-            authorization.encrypt(first_sized(parameters));
+            authorization.encrypt(first);
         }
     }
     // What cpHash is of (Part 1 section 18.7).
@@ -210,17 +211,17 @@ pub(crate) fn open(
     if shape.encrypts.response
         && let Some(bytes) = response.get_mut(parameters.clone())
     {
+        let first = first_sized(bytes).ok_or(FrameError::Malformed)?;
         for authorization in authorizations.iter_mut() {
-            authorization.decrypt(first_sized(bytes));
+            authorization.decrypt(first);
         }
     }
     Ok((handle, parameters))
 }
 
 /// The contents of the TPM2B that the parameters begin with.
-fn first_sized(parameters: &mut [u8]) -> &mut [u8] {
+fn first_sized(parameters: &mut [u8]) -> Option<&mut [u8]> {
     parameters
         .split_first_chunk_mut()
         .and_then(|(size, rest)| rest.get_mut(..usize::from(u16::from_be_bytes(*size))))
-        .unwrap_or_default()
 }

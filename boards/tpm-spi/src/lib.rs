@@ -7,8 +7,10 @@
 //! - [`Tpm`]: runs commands, keeps account of what is in the chip, and cleans up;
 //! - [`key`]: HMAC and ECDSA keys that never leave the chip, as firmware uses them.
 //!
-//! The bus between microcontroller and TPM is not trusted: who reads it learns no keying material and no derived key, who
-//! changes it gets an error. What that rests on is the parent key's name, pinned when the device was provisioned.
+//! The bus between microcontroller and TPM is not trusted: who reads it learns no keying material and no derived key, and who
+//! changes what passes gets an error. What that rests on is the parent key's name, pinned when the device was provisioned. Whoever
+//! can send to the TPM can also use a key that has no password, on data of their own: give keys one, from the
+//! microcontroller's protected flash, where the bus is within an attacker's reach. It never crosses the bus.
 //!
 //! # One chip on one bus, from EKM to a one-time key
 //!
@@ -30,6 +32,7 @@
 //!     private: &'static [u8],
 //!     public: &'static [u8],
 //!     parent_name: [u8; 34],
+//!     password: &'static [u8],
 //! }
 //!
 //! async fn prove(
@@ -50,7 +53,7 @@
 //!     let mut keys = Keys::new(tpm, rng, ParentKey::Primary(Template::H2), pinned);
 //!
 //!     let blobs = KeyBlobs::new(identity.private, identity.public)?;
-//!     let mut key = HmacKey::new(blobs, AuthValue::empty()).ok()?;
+//!     let mut key = HmacKey::new(blobs, AuthValue::new(identity.password).ok()?).ok()?;
 //!     let profile = Profile::default();
 //!     OneTimeKey::derive_async(&profile, material, &mut keys.prf(&mut key)).await.ok()
 //! }

@@ -21,14 +21,15 @@ use rand_core::{CryptoRng, RngCore};
 /// It takes the chip to be its own. What others left in it, or an earlier run of the firmware, is flushed.
 pub struct Tpm<'m, C> {
     chip: C,
-    buffer: &'m mut [u8],
+    buffer: Buffer<'m>,
     contexts: &'m Contexts,
     /// A command went out and its response has not been seen.
     in_flight: bool,
     /// What is to be looked for in the chip that nobody here knows of.
     sweep: Sweep,
-    /// What it has found.
+    /// What it has found, and how many before it.
     stray: Option<Handle>,
+    strays: u8,
 }
 
 /// How far the search for strays has come.
@@ -47,11 +48,12 @@ impl<'m, C: Chip> Tpm<'m, C> {
     pub fn new(chip: C, buffer: &'m mut [u8], contexts: &'m mut Contexts) -> Self {
         Self {
             chip,
-            buffer,
+            buffer: Buffer(buffer),
             contexts,
             in_flight: false,
             sweep: Sweep::Objects,
             stray: None,
+            strays: 0,
         }
     }
 
@@ -79,14 +81,18 @@ impl<'m, C: Chip> Tpm<'m, C> {
         authorizations: Authorizations<'_, '_>,
     ) -> Result<K::Response<'s>, Error<C::Error>> {
         let erased: &dyn Marshal = command;
+        let contexts = self.contexts;
         let (handle, mut parameters) = self.submit(Some(erased), authorizations).await?;
-        let response = command
-            .response(handle, &mut parameters)
-            .map_err(|_| Error::Malformed)?;
-        if !parameters.is_empty() {
-            return Err(Error::Malformed);
+        match command.response(handle, &mut parameters) {
+            Ok(response) if parameters.is_empty() => Ok(response),
+            _ => {
+                if K::RESPONSE_HANDLE {
+                    // What it made is not what was asked for: to be flushed.
+                    drop(contexts.adopt(handle));
+                }
+                Err(Error::Malformed)
+            }
         }
-        Ok(response)
     }
 
     /// Fills `out` from the chip's random number generator; unencrypted, so not for secrets where the bus may be listened to:
@@ -168,7 +174,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
     /// [`Error`], if what was dropped cannot be flushed
     pub async fn close(mut self) -> Result<C, Error<C::Error>> {
         self.settle().await?;
-        wipe(self.buffer);
+        wipe(self.buffer.0);
         Ok(self.chip)
     }
 
@@ -183,15 +189,16 @@ impl<'m, C: Chip> Tpm<'m, C> {
 
     /// What the last response has there.
     fn bytes(&self, range: Range<usize>) -> &[u8] {
-        self.buffer.get(range).unwrap_or_default()
+        self.buffer.0.get(range).unwrap_or_default()
     }
 
-    pub(crate) fn wipe_buffer(&mut self) {
-        wipe(self.buffer);
+    /// Wipes what the last command and response have left in the buffer; so does dropping it.
+    pub fn wipe(&mut self) {
+        wipe(self.buffer.0);
     }
 
     pub(crate) fn buffer_len(&self) -> usize {
-        self.buffer.len()
+        self.buffer.0.len()
     }
 
     /// Does the chores, then the command, if there is one. One piece of code for all commands: it is what firmware links.
@@ -226,7 +233,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
                 self.in_flight = true;
                 let exchanged = self
                     .chip
-                    .exchange(self.buffer, task.len, task.limit_ms)
+                    .exchange(self.buffer.0, task.len, task.limit_ms)
                     .await;
                 match self.judge(exchanged, &mut task) {
                     Ok(Verdict::Done(len)) => break Ok(len),
@@ -281,7 +288,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
     ) -> Result<(), Error<C::Error>> {
         match (chore, done) {
             (Chore::Look(look), Ok((handle, parameters))) => {
-                let mut parameters = Reader::new(self.buffer.get(parameters).unwrap_or_default());
+                let mut parameters = Reader::new(self.buffer.0.get(parameters).unwrap_or_default());
                 let answer = look
                     .response(handle, &mut parameters)
                     .map_err(|_| Error::Malformed)?;
@@ -290,7 +297,16 @@ impl<'m, C: Chip> Tpm<'m, C> {
                     (handle.is_transient() || handle.is_session()) && !contexts.knows(handle)
                 });
                 self.stray = stray;
-                if stray.is_none() {
+                if stray.is_some() {
+                    // A chip has room for few: this one does not flush, or somebody makes answers up.
+                    self.strays = self.strays.saturating_add(1);
+                    if self.strays > MAX_STRAYS {
+                        self.strays = 0;
+                        self.stray = None;
+                        return Err(Error::Malformed);
+                    }
+                } else {
+                    self.strays = 0;
                     self.sweep = match self.sweep {
                         Sweep::Objects => Sweep::Sessions,
                         _ => Sweep::Done,
@@ -327,14 +343,15 @@ impl<'m, C: Chip> Tpm<'m, C> {
         if shape.response_handle && !self.contexts.has_room() {
             return Err(Error::TooManyContexts);
         }
-        let len = frame::encode(self.buffer, command, authorizations)?;
+        let len = frame::encode(self.buffer.0, command, authorizations)?;
         Ok(Task {
             code: shape.code,
             limit_ms: shape.limit_ms,
             len,
-            front: *self.buffer.first_chunk().ok_or(Error::TooLong)?,
+            front: *self.buffer.0.first_chunk().ok_or(Error::TooLong)?,
             survives_reset: matches!(command.entities(), [None, ..]),
             starting: None,
+            started: false,
             waited: 0,
             pause: SHORTEST_PAUSE,
         })
@@ -348,58 +365,59 @@ impl<'m, C: Chip> Tpm<'m, C> {
         task: &mut Task,
     ) -> Result<Verdict, Error<C::Error>> {
         let len = exchanged.map_err(Error::Chip)?;
-        let response = self.buffer.get(..len).ok_or(Error::Malformed)?;
+        let response = self.buffer.0.get(..len).ok_or(Error::Malformed)?;
         let code = frame::response_code(response).map_err(|_| Error::Malformed)?;
         if code != 0 && len != frame::HEADER_LEN {
             return Err(Error::Malformed);
         }
         self.in_flight = false;
-        let refused = |command| Error::Tpm {
-            command,
-            code: ResponseCode::new(code),
-        };
-        if let Some(len) = task.starting.take() {
+        if ASK_AGAIN.contains(&code) && task.waited < LONGEST_WAIT {
+            let pause = task.pause;
+            task.waited = task.waited.saturating_add(pause);
+            task.pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+            let front = match task.starting {
+                Some(_) => &STARTUP,
+                None => &task.front,
+            };
+            self.set_front(front);
+            return Ok(Verdict::AskAgain(pause));
+        }
+        match (code, task.starting.take()) {
+            (0, None) => Ok(Verdict::Done(len)),
             // That it had been started already is as good.
-            if code != 0 && code != INITIALIZE {
-                return Err(refused(CommandCode::STARTUP));
-            }
-            if !task.survives_reset {
-                return Err(Error::Reset);
-            }
-            // Once is enough.
-            task.len = len;
-            task.waited = LONGEST_WAIT;
-            self.set_front(&task.front);
-            return Ok(Verdict::AskAgain(0));
-        }
-        if code == 0 {
-            return Ok(Verdict::Done(len));
-        }
-        if task.waited < LONGEST_WAIT {
-            if ASK_AGAIN.contains(&code) {
-                let pause = task.pause;
-                task.waited = task.waited.saturating_add(pause);
-                task.pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+            (0 | INITIALIZE, Some(len)) => {
+                if !task.survives_reset {
+                    return Err(Error::Reset);
+                }
+                task.len = len;
                 self.set_front(&task.front);
-                return Ok(Verdict::AskAgain(pause));
+                Ok(Verdict::AskAgain(0))
             }
-            if code == INITIALIZE && task.code != CommandCode::STARTUP {
+            (INITIALIZE, None) if !task.started && task.code != CommandCode::STARTUP => {
                 log!(warn, "the TPM was reset");
                 self.contexts.forget_all();
                 // Unless it was somebody on the bus who said so.
                 self.sweep = Sweep::Objects;
                 self.set_front(&STARTUP);
+                task.started = true;
                 task.starting = Some(core::mem::replace(&mut task.len, STARTUP.len()));
-                return Ok(Verdict::AskAgain(0));
+                Ok(Verdict::AskAgain(0))
+            }
+            (code, starting) => {
+                let command = match starting {
+                    Some(_) => CommandCode::STARTUP,
+                    None => task.code,
+                };
+                log!(debug, "{=str} refused: {=u32:x}", command.name(), code);
+                let code = ResponseCode::new(code);
+                Err(Error::Tpm { command, code })
             }
         }
-        log!(debug, "{=str} refused: {=u32:x}", task.code.name(), code);
-        Err(refused(task.code))
     }
 
     /// A refusal is as long as a header and overwrites the command's; starting the chip takes two bytes more.
     fn set_front(&mut self, front: &[u8; STARTUP.len()]) {
-        if let Some(start) = self.buffer.first_chunk_mut() {
+        if let Some(start) = self.buffer.0.first_chunk_mut() {
             *start = *front;
         }
     }
@@ -411,7 +429,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
         authorizations: Authorizations<'_, '_>,
         len: usize,
     ) -> Result<(Handle, Range<usize>), Error<C::Error>> {
-        let response = self.buffer.get_mut(..len).unwrap_or_default();
+        let response = self.buffer.0.get_mut(..len).unwrap_or_default();
         let shape = command.shape();
         // Until then, what it made is unaccounted for.
         let sweep = core::mem::replace(&mut self.sweep, Sweep::Objects);
@@ -434,6 +452,15 @@ fn refused(authorizations: Authorizations<'_, '_>) {
     }
 }
 
+/// The caller's buffer, with what commands and responses have left in it; wiped when dropped.
+struct Buffer<'m>(&'m mut [u8]);
+
+impl Drop for Buffer<'_> {
+    fn drop(&mut self) {
+        wipe(self.0);
+    }
+}
+
 /// What is to be done before the next command.
 enum Chore {
     Look(GetCapability),
@@ -449,8 +476,9 @@ struct Task {
     front: [u8; STARTUP.len()],
     /// Whether a chip that has lost everything may be asked the same.
     survives_reset: bool,
-    /// The command's length, while the chip is being started before it.
+    /// The command's length, while the chip is being started before it; once is enough.
     starting: Option<usize>,
+    started: bool,
     /// Milliseconds of all pauses, and of the next.
     waited: u32,
     pause: u32,
@@ -469,6 +497,9 @@ const ASK_AGAIN: [u32; 4] = [0x922, 0x908, 0x920, 0x90a];
 
 /// TPM2_Startup, TPM_SU_CLEAR
 const STARTUP: [u8; 12] = [0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, 0];
+
+/// More than any chip has room for.
+const MAX_STRAYS: u8 = 64;
 
 /// The first handles of their kinds.
 const TRANSIENT: u32 = 0x8000_0000;

@@ -14,6 +14,7 @@ struct Bytes<'d> {
     rest: std::slice::Iter<'d, u8>,
     /// What comes when all have been read.
     last: u8,
+    transfers: u32,
 }
 
 impl Transport for Bytes<'_> {
@@ -25,6 +26,8 @@ impl Transport for Bytes<'_> {
         data: Data<'_>,
     ) -> Result<(), TransportError<Infallible>> {
         assert_eq!(header[1], 0xd4);
+        self.transfers += 1;
+        assert!(self.transfers < 300_000, "without end");
         let len = usize::from(header[0] & 0x3f) + 1;
         match data {
             Data::Read(data) => {
@@ -59,6 +62,7 @@ fuzz_target!(|bytes: &[u8]| {
     let transport = Bytes {
         rest: rest.iter(),
         last,
+        transfers: 0,
     };
     let Ok(chip) = run(Tis::builder(transport, Clock(&clock)).open()) else {
         return;

@@ -301,11 +301,11 @@ fn lockout_is_named_and_reset() {
         }
         assert_eq!(
             failures[0],
-            "the TPM refused TPM2_HMAC: TPM_RC_AUTH_FAIL, session 1"
+            "the TPM refused TPM2_HMAC: TPM_RC_AUTH_FAIL, session 1 (is it the right password?)"
         );
         assert_eq!(
             failures.last().unwrap(),
-            "the TPM refused TPM2_HMAC: TPM_RC_LOCKOUT"
+            "the TPM refused TPM2_HMAC: TPM_RC_LOCKOUT (too many wrong passwords: wait, or reset the counter (DictionaryAttackLockReset))"
         );
         keys.tpm_mut()
             .execute(&DictionaryAttackLockReset, &mut [&mut Password::empty()])

@@ -265,7 +265,7 @@ fn nothing_is_left_behind() {
         };
         assert_eq!(
             error.to_string(),
-            "the TPM refused TPM2_Load: TPM_RC_OBJECT_MEMORY"
+            "the TPM refused TPM2_Load: TPM_RC_OBJECT_MEMORY (the TPM is full: drop keys or sessions)"
         );
         drop(held);
         run(keys.close()).unwrap();

@@ -6,7 +6,9 @@ mod bus;
 mod cancel;
 mod commands;
 mod faults;
+mod interposer;
 mod keys;
+mod quirks;
 mod socket;
 
 use chanbind::tpm::{Auth, KeyFile, KeyOptions, OpenOptions};

@@ -41,7 +41,8 @@ impl Command for Hmac<'_> {
 pub struct HmacStart<'a> {
     /// The key, whose authorization is needed.
     pub key: &'a Entity,
-    /// The authorization of the sequence, at most 32 bytes.
+    /// The authorization of the sequence, at most 32 bytes. A sequence has no name, so without a secret one whoever sits on the
+    /// bus can put another in its place, or finish it themselves and read the result.
     pub auth: &'a [u8],
 }
 

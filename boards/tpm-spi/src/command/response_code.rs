@@ -78,6 +78,46 @@ impl ResponseCode {
     }
 }
 
+impl ResponseCode {
+    /// What to do about it, where that does not depend on the command.
+    #[must_use]
+    pub fn remedy(self) -> Option<&'static str> {
+        Some(match self {
+            Self::FormatOne {
+                code: FormatOneCode::AUTH_FAIL | FormatOneCode::BAD_AUTH,
+                ..
+            } => "is it the right password?",
+            Self::FormatOne {
+                code: FormatOneCode::INTEGRITY,
+                ..
+            } => "the blob is damaged, or was made for another TPM: provision again",
+            Self::FormatOne {
+                code: FormatOneCode::POLICY_FAIL,
+                ..
+            } => "what its policy asks for does not hold",
+            Self::Error(ErrorCode::FAILURE) => "the TPM is in failure mode: reset it",
+            Self::Warning(WarningCode::CANCELED) => "it took too long and was cancelled: try again",
+            Self::Warning(WarningCode::LOCKOUT) => {
+                "too many wrong passwords: wait, or reset the counter (DictionaryAttackLockReset)"
+            }
+            Self::Warning(
+                WarningCode::OBJECT_MEMORY
+                | WarningCode::SESSION_MEMORY
+                | WarningCode::OBJECT_HANDLES
+                | WarningCode::SESSION_HANDLES
+                | WarningCode::MEMORY,
+            ) => "the TPM is full: drop keys or sessions",
+            Self::Warning(
+                WarningCode::RETRY
+                | WarningCode::YIELDED
+                | WarningCode::TESTING
+                | WarningCode::NV_RATE,
+            ) => "the TPM is busy: try again later",
+            _ => return None,
+        })
+    }
+}
+
 impl fmt::Display for ResponseCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

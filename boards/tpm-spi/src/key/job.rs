@@ -15,9 +15,9 @@ pub(super) trait Job<'m>: Marshal {
     /// The key is loaded, and this is it.
     fn set_key(&mut self, _: Entity) {}
 
-    /// Whether the next command is authorized by the key's password, and not by none.
-    fn uses_key(&self) -> bool {
-        true
+    /// What the next command is authorized for.
+    fn authority(&self) -> Authority {
+        Authority::Key
     }
 
     /// Whether the chip has to hold more for it than the key.
@@ -35,6 +35,18 @@ pub(super) trait Job<'m>: Marshal {
 
     /// The chip has lost everything.
     fn begin_again(&mut self) {}
+}
+
+/// What a command of a job is authorized for.
+pub(super) enum Authority {
+    /// The use of the key.
+    Key,
+    /// The same, to start a sequence.
+    KeyForSequence,
+    /// The use of the sequence.
+    Sequence,
+    /// Nothing needs it.
+    Nothing,
 }
 
 /// An HMAC over any amount of data: in one command, or in a sequence of them.
@@ -125,7 +137,9 @@ impl Marshal for HmacJob<'_, '_> {
             HmacStep::Start => Command::parameters(
                 &HmacStart {
                     key: entity,
-                    auth: &[],
+                    // The session puts a password in its place, without which the sequence could be used by whoever sits on
+                    // the bus: it has no name that the session could vouch for.
+                    auth: &[0; 32],
                 },
                 out,
             ),
@@ -158,8 +172,12 @@ impl<'m> Job<'m> for HmacJob<'_, 'm> {
         }
     }
 
-    fn uses_key(&self) -> bool {
-        self.sequence.is_none()
+    fn authority(&self) -> Authority {
+        match self.step() {
+            HmacStep::Once => Authority::Key,
+            HmacStep::Start => Authority::KeyForSequence,
+            HmacStep::Update | HmacStep::Complete => Authority::Sequence,
+        }
     }
 
     fn needs_room(&self) -> bool {
@@ -303,6 +321,10 @@ impl Marshal for RandomJob<'_> {
 }
 
 impl<'m> Job<'m> for RandomJob<'_> {
+    fn authority(&self) -> Authority {
+        Authority::Nothing
+    }
+
     fn take(
         &mut self,
         handle: Handle,

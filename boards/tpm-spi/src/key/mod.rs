@@ -122,7 +122,7 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
             .clamp(1, MAX_BUFFER);
         let mut job = HmacJob::new(data, out, room);
         let done = self.perform(Some(&mut key.0), Some(&mut job)).await;
-        self.tpm.wipe_buffer();
+        self.tpm.wipe();
         done
     }
 
@@ -154,7 +154,7 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
         }
         let mut job = RandomJob::new(out);
         let done = self.perform(None, Some(&mut job)).await;
-        self.tpm.wipe_buffer();
+        self.tpm.wipe();
         done
     }
 
@@ -197,5 +197,5 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
 /// What TPM2_HMAC and TPM2_SequenceUpdate have around their data, with one session.
 const HMAC_OVERHEAD: usize = 10 + 4 + 4 + 73 + 2 + 2;
 
-/// TPM2_MAX_BUFFER, as every chip has it.
+/// TPM_PT_INPUT_BUFFER, of every chip that is known.
 const MAX_BUFFER: usize = 1024;

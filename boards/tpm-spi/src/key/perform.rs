@@ -1,7 +1,11 @@
 //! How a job gets done: what it needs is made first, one command after the other, and after a reset all of it again. What comes
 //! next is decided between commands, so that there is one place where the chip is waited for.
 
-use super::{Keys, SessionState, job::Job, loaded::Loaded};
+use super::{
+    Keys, SessionState,
+    job::{Authority, Job},
+    loaded::Loaded,
+};
 use crate::{
     chip::Chip,
     command::{Load, SessionType},
@@ -64,10 +68,13 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
                     let SessionState::Started(session) = &mut self.session else {
                         return Err(Error::SessionInDoubt);
                     };
-                    by_session = Some(match key {
-                        Some(key) if job.uses_key() => session.authorizing(&key.auth_value),
-                        Some(_) => session.authorizing(Password::empty().0),
-                        None => session.encrypting(),
+                    by_session = Some(match (job.authority(), key) {
+                        (Authority::Key, Some(key)) => session.authorizing(&key.auth_value),
+                        (Authority::KeyForSequence, Some(key)) => {
+                            session.starting_sequence(&key.auth_value)
+                        }
+                        (Authority::Sequence, _) => session.using_sequence(),
+                        _ => session.encrypting(),
                     });
                     if let Some(key) = key {
                         job.set_key(key.entity());

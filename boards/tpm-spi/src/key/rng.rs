@@ -11,6 +11,13 @@ impl TpmRng {
     }
 }
 
+impl Drop for TpmRng {
+    fn drop(&mut self) {
+        self.0 = ChaCha20Rng::from_seed([0; 32]);
+        zeroize::optimization_barrier(&self.0);
+    }
+}
+
 impl RngCore for TpmRng {
     fn next_u32(&mut self) -> u32 {
         self.0.next_u32()

@@ -5,7 +5,7 @@ use aes::{
     cipher::{BlockEncrypt, KeyInit},
 };
 use chanbind_core::{
-    crypto::{HmacSha256State, Wiped, equal, kdfa, sha256_of_parts},
+    crypto::{HmacSha256State, Wiped, equal, kdfa, sha256_of_parts, wipe},
     wire::Writer,
 };
 
@@ -14,6 +14,7 @@ mod attributes {
     pub(super) const CONTINUE_SESSION: u8 = 0x01;
     pub(super) const DECRYPT: u8 = 0x20;
     pub(super) const ENCRYPT: u8 = 0x40;
+    pub(super) const AUDIT: u8 = 0x80;
 }
 
 /// Something that authorizes a command: [`Password`] or [`SessionAuthorization`]. Nobody else can be one.
@@ -99,22 +100,34 @@ impl Authorize for Password<'_> {
     }
 }
 
+/// Where the password of the entity that is used comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum AuthSource<'a> {
+    /// No entity is used.
+    None,
+    Entity(&'a AuthValue),
+    /// The same, and the first parameter is to become the password of a sequence.
+    StartsSequence(&'a AuthValue),
+    /// The sequence that the session started last.
+    Sequence,
+}
+
 /// A [`Session`] in the service of one command.
 #[derive(Debug)]
 pub struct SessionAuthorization<'a, 'm> {
     session: &'a mut Session<'m>,
-    /// Of the entity that it authorizes, if it does.
-    auth_value: Option<&'a AuthValue>,
+    /// The password of the entity that it authorizes, if it does.
+    auth_source: AuthSource<'a>,
     attributes: u8,
     /// Whether this has put the session in doubt.
     begun: bool,
 }
 
 impl<'a, 'm> SessionAuthorization<'a, 'm> {
-    pub(super) fn new(session: &'a mut Session<'m>, auth_value: Option<&'a AuthValue>) -> Self {
+    pub(super) fn new(session: &'a mut Session<'m>, auth_source: AuthSource<'a>) -> Self {
         Self {
             session,
-            auth_value,
+            auth_source,
             attributes: attributes::CONTINUE_SESSION,
             begun: false,
         }
@@ -122,17 +135,23 @@ impl<'a, 'm> SessionAuthorization<'a, 'm> {
 
     /// sessionKey || authValue, or without (Part 1 sections 19.6.4 and 21.3): a policy proves the password only if it says so.
     fn key(&self, with_auth_value: bool) -> HmacSha256State {
-        let auth_value = match self.auth_value {
-            Some(value) if with_auth_value => value.as_bytes(),
+        let sequence;
+        let auth_value = match self.auth_source {
+            AuthSource::Entity(value) | AuthSource::StartsSequence(value) if with_auth_value => {
+                value.as_bytes()
+            }
+            AuthSource::Sequence if with_auth_value => {
+                sequence = self.session.sequence_password();
+                sequence.as_slice()
+            }
             _ => &[],
         };
         let mut key = Wiped::<{ 32 + AuthValue::MAX_LEN }>::default();
-        let bytes = self.session.key.iter().chain(auth_value);
-        for (to, from) in key.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        let len = self.session.key.len().saturating_add(auth_value.len());
-        HmacSha256State::new(key.get(..len).unwrap_or_default())
+        // There is room: what is behind it in the key would be zeroes in any case.
+        let mut out = Writer::new(&mut *key);
+        let _ = out.put(&*self.session.key);
+        let _ = out.put(auth_value);
+        HmacSha256State::new(&*key)
     }
 
     fn hmac(
@@ -157,7 +176,7 @@ impl<'a, 'm> SessionAuthorization<'a, 'm> {
     /// AES-128-CFB of Part 1 section 21.3: each block is added to the encryption of the cipher text before it.
     fn cfb(&self, newer: &[u8; 32], older: &[u8; 32], data: &mut [u8], decrypts: bool) {
         let key = kdfa(&self.key(true), b"CFB", newer, older, 256);
-        let [key, iv] = key.as_chunks::<16>().0 else {
+        let (Some(key), Some(iv)) = (key.first_chunk::<16>(), key.last_chunk::<16>()) else {
             // Never, for 32 is twice 16; nothing is sent in the clear in any case.
             return data.fill(0);
         };
@@ -171,6 +190,7 @@ impl<'a, 'm> SessionAuthorization<'a, 'm> {
                 *key = cipher_text;
             }
         }
+        wipe(&mut feedback);
     }
 }
 
@@ -181,18 +201,25 @@ impl Authorize for SessionAuthorization<'_, '_> {
     }
 
     fn begin(&mut self, out: &mut Writer<'_>, encrypts: &mut Encrypts) -> Result<(), FrameError> {
+        self.begun = false;
         if !self.session.is_usable() {
             return Err(FrameError::SessionInDoubt);
         }
         self.session.in_doubt = true;
         self.begun = true;
         self.session.next_nonce();
+        let mut purpose = 0;
         if core::mem::take(&mut encrypts.command) {
-            self.attributes |= attributes::DECRYPT;
+            purpose |= attributes::DECRYPT;
         }
         if core::mem::take(&mut encrypts.response) {
-            self.attributes |= attributes::ENCRYPT;
+            purpose |= attributes::ENCRYPT;
         }
+        // A session must be there for something; to authenticate alone is to audit.
+        if purpose == 0 && matches!(self.auth_source, AuthSource::None) {
+            purpose = attributes::AUDIT;
+        }
+        self.attributes = attributes::CONTINUE_SESSION | purpose;
         out.u32(self.session.handle().0)?;
         out.sized16(&self.session.nonce_caller)?;
         out.u8(self.attributes)?;
@@ -202,6 +229,9 @@ impl Authorize for SessionAuthorization<'_, '_> {
     fn encrypt(&mut self, data: &mut [u8]) {
         if self.attributes & attributes::DECRYPT != 0 {
             let session = &*self.session;
+            if let AuthSource::StartsSequence(_) = self.auth_source {
+                let _ = Writer::new(data).put(&*session.sequence_password());
+            }
             self.cfb(&session.nonce_caller, &session.nonce_tpm, data, false);
         }
     }

@@ -13,6 +13,8 @@ pub(crate) use authorize::ResponseArea;
 pub use authorize::{Authorize, Password, SessionAuthorization};
 pub(crate) use salt::Salt;
 
+use authorize::AuthSource;
+
 use crate::{
     command::{Entity, Handle, SessionType},
     contexts::Slot,
@@ -30,6 +32,8 @@ pub struct Session<'m> {
     nonce_caller: [u8; 32],
     /// How many commands it has authorized.
     count: u64,
+    /// How many sequences it has started; the last one is the one in use.
+    sequences: u32,
     session_type: SessionType,
     /// A policy session that needs the entity's password, too: TPM2_PolicyAuthValue was called.
     needs_auth_value: bool,
@@ -51,6 +55,7 @@ impl<'m> Session<'m> {
             nonce_tpm,
             nonce_caller: [0; 32],
             count: 0,
+            sequences: 0,
             session_type,
             needs_auth_value: false,
             in_doubt: false,
@@ -80,15 +85,37 @@ impl<'m> Session<'m> {
         &'a mut self,
         auth_value: &'a AuthValue,
     ) -> SessionAuthorization<'a, 'm> {
-        SessionAuthorization::new(self, Some(auth_value))
+        SessionAuthorization::new(self, AuthSource::Entity(auth_value))
     }
 
     /// To encrypt a command that needs no authorization, or that another one authorizes, and to authenticate its response.
     pub fn encrypting(&mut self) -> SessionAuthorization<'_, 'm> {
-        SessionAuthorization::new(self, None)
+        SessionAuthorization::new(self, AuthSource::None)
     }
 
-    /// After TPM2_PolicyAuthValue: the password of the entity becomes part of what is proved.
+    /// To start a sequence by the use of an entity that has this password. Nobody but this session can then use the sequence:
+    /// its password, the first parameter of the command, is put in here.
+    pub(crate) fn starting_sequence<'a>(
+        &'a mut self,
+        auth_value: &'a AuthValue,
+    ) -> SessionAuthorization<'a, 'm> {
+        self.sequences = self.sequences.wrapping_add(1);
+        SessionAuthorization::new(self, AuthSource::StartsSequence(auth_value))
+    }
+
+    /// To use the sequence that was started last.
+    pub(crate) fn using_sequence(&mut self) -> SessionAuthorization<'_, 'm> {
+        SessionAuthorization::new(self, AuthSource::Sequence)
+    }
+
+    /// The password of the sequence that was started last: nobody else can compute it.
+    fn sequence_password(&self) -> Wiped<32> {
+        let key = HmacSha256State::new(&*self.key);
+        kdfa(&key, b"SEQUENCE", &self.sequences.to_be_bytes(), &[], 256)
+    }
+
+    /// After TPM2_PolicyAuthValue: the password of the entity becomes part of what is proved, once, as the chip forgets the policy
+    /// with its use.
     pub fn include_auth_value(&mut self) {
         self.needs_auth_value = true;
     }

@@ -109,10 +109,10 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> TisBuilder<T, D, R,
         }
     }
 
-    /// Another locality than 0: 1 to 4, where chip and platform allow it.
+    /// Another locality than 0: 1 to 4, where chip and platform allow it. There are no higher ones; they count as 4.
     #[must_use]
     pub fn locality(mut self, locality: u8) -> Self {
-        self.tis.locality = locality & 7;
+        self.tis.locality = locality.min(4);
         self
     }
 
@@ -191,7 +191,10 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Tis<T, D, R, I> {
                 Ok(Action::Pause) => self.delay.delay_us(machine.pause()).await,
                 Ok(Action::PauseOrInterrupt) => {
                     if I::IS_THERE {
-                        first(self.delay.delay_us(machine.pause()), self.interrupt.low()).await;
+                        let pause = self.delay.delay_us(machine.pause());
+                        if first(pause, self.interrupt.low()).await {
+                            machine.interrupted();
+                        }
                     }
                 }
                 Ok(Action::Reset(low)) => self.reset.set(low).map_err(|()| TisError::Pin)?,
@@ -219,6 +222,10 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Chip for Tis<T, D, 
     ) -> Result<usize, Self::Error> {
         if command_len > buffer.len() || buffer.len() < 10 {
             return Err(TisError::CommandLength);
+        }
+        if R::IS_THERE {
+            // A reset that was given up may have left it low.
+            self.reset.set(false).map_err(|()| TisError::Pin)?;
         }
         let limit = limit_ms.saturating_mul(1000);
         let mut machine = Machine::exchange(buffer, command_len, limit, Self::PINS);
@@ -310,7 +317,7 @@ impl<E: fmt::Debug> fmt::Display for TisError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Transport(error) => error.fmt(f),
-            Self::Pin => f.write_str("the reset pin failed"),
+            Self::Pin => f.write_str("the reset pin failed: look at its configuration"),
             Self::NoChip { access } => write!(
                 f,
                 "no TPM answers (access register {access:02x}): look at power, wiring, chip select and reset"
@@ -319,12 +326,16 @@ impl<E: fmt::Debug> fmt::Display for TisError<E> {
                 f,
                 "no TPM of a known maker answers (DID_VID {actual:08x}): look at chip select, SPI mode 0 and clock, or name the maker"
             ),
-            Self::NotTpm2 { status } => {
-                write!(f, "the chip is no TPM 2.0 (upper status byte {status:02x})")
-            }
-            Self::Timeout(awaited) => write!(f, "the TPM took too long (awaited: {awaited:?})"),
+            Self::NotTpm2 { status } => write!(
+                f,
+                "the chip is no TPM 2.0 (upper status byte {status:02x}): its maker may have a firmware that is"
+            ),
+            Self::Timeout(awaited) => write!(
+                f,
+                "the TPM took too long (awaited: {awaited:?}): try again, then reset it; suspect the bus if it stays so"
+            ),
             Self::LocalityTaken => {
-                f.write_str("another locality has the TPM and does not give it up")
+                f.write_str("another locality has the TPM and does not give it up: have its owner relinquish it, or reset the TPM")
             }
             Self::LocalityLost => f.write_str(
                 "the TPM was seized by another locality, or reset, during a command: repeat it",
@@ -407,14 +418,14 @@ impl InterruptPin for NoPin {
     }
 }
 
-/// Until one of the two is done.
-async fn first(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+/// Until one of the two is done; whether it is the other.
+async fn first(one: impl Future<Output = ()>, other: impl Future<Output = ()>) -> bool {
     let (mut one, mut other) = (pin!(one), pin!(other));
     poll_fn(|context| {
         if other.as_mut().poll(context).is_ready() {
-            return Poll::Ready(());
+            return Poll::Ready(true);
         }
-        one.as_mut().poll(context)
+        one.as_mut().poll(context).map(|()| false)
     })
-    .await;
+    .await
 }

@@ -8,6 +8,7 @@ use super::{
 impl Machine<'_> {
     /// Whether what was awaited is there, by the status that has been read: then what comes next.
     pub(super) fn judge(&mut self, awaited: Awaited) -> Result<Option<State>, Fault> {
+        self.missed = 0;
         let burst_is_known = awaited.needs_burst();
         if burst_is_known {
             self.take_burst();
@@ -34,6 +35,8 @@ impl Machine<'_> {
         };
         if arrived {
             self.waited = 0;
+            // A cancel that made the chip ready has nothing to do with the command that comes.
+            self.cancelled &= !matches!(awaited, Awaited::Ready);
             return Ok(Some(next));
         }
         // The chip has said more than its header announced, or less.
@@ -46,33 +49,40 @@ impl Machine<'_> {
 
     /// Another look a little later, or no more.
     pub(super) fn wait(&mut self, awaited: Awaited) -> Result<Action, Fault> {
-        let ready = matches!(awaited, Awaited::Ready);
-        let response = matches!(awaited, Awaited::Response);
         let limit = match awaited {
             Awaited::Response if !self.cancelled => self.limit,
-            Awaited::Ready | Awaited::Response if self.cancelled => TIMEOUT_B,
+            Awaited::Ready | Awaited::Response => TIMEOUT_B,
             Awaited::Room => TIMEOUT_A,
             _ => TIMEOUT_C,
         };
         if self.waited >= limit {
-            if self.cancelled || !(ready || response) {
-                return Err(Fault::Timeout(awaited));
-            }
-            self.state = State::Cancel(awaited);
-            self.micros = 0;
-            return Ok(Action::Pause);
+            let fault = Fault::Timeout(awaited);
+            self.state = match awaited {
+                // What the chip still does is cancelled, so that it answers, or becomes ready.
+                Awaited::Ready | Awaited::Response if !self.cancelled => State::Cancel(awaited),
+                // Chips are known that get stuck here; nothing has been executed yet, so the command can be sent again.
+                Awaited::Room | Awaited::CommandTaken => self.again(State::Resend, fault)?,
+                _ => return Err(fault),
+            };
+            return Ok(Action::Again);
         }
         let next = match self.state {
             // The chip may have come back in any state.
-            State::Suspect(_) if ready => State::Begin,
+            State::Suspect(_) if matches!(awaited, Awaited::Ready) => State::Begin,
             _ => State::Poll(awaited),
         };
-        if response && self.pins.interrupt {
+        if matches!(awaited, Awaited::Response) && self.listens {
             self.next_pause(LONGEST_PAUSE_WITH_INTERRUPT);
             self.state = next;
             return Ok(Action::PauseOrInterrupt);
         }
         Ok(self.pause_before(next))
+    }
+
+    /// The interrupt has ended the pause early. If that was for nothing, the pin is not to be relied on.
+    pub(in super::super) fn interrupted(&mut self) {
+        self.waited = self.waited.saturating_sub(self.micros);
+        self.listens = false;
     }
 
     #[inline(never)]
@@ -89,11 +99,15 @@ impl Machine<'_> {
 
     /// Has the chip say its response again; `size` is what was wrong with it.
     pub(super) fn retry(&mut self, size: usize) -> Result<State, Fault> {
+        self.again(State::Retry, Fault::ResponseSize(size))
+    }
+
+    fn again(&mut self, state: State, fault: Fault) -> Result<State, Fault> {
         if self.retries >= MAX_RETRIES {
-            return Err(Fault::ResponseSize(size));
+            return Err(fault);
         }
         self.retries = self.retries.saturating_add(1);
-        Ok(State::Retry)
+        Ok(state)
     }
 }
 
@@ -103,10 +117,11 @@ impl Awaited {
     }
 }
 
-/// Time-outs of the interface, in microseconds (PTP section 6.5.1.4).
+/// Time-outs of the interface, in microseconds (PTP section 6.5.1.4): A as there, B and C as long as chips in the field have been
+/// seen to need, twice that of the specification and more.
 pub(super) const TIMEOUT_A: u32 = 750_000;
-const TIMEOUT_B: u32 = 2_000_000;
-const TIMEOUT_C: u32 = 200_000;
+const TIMEOUT_B: u32 = 4_000_000;
+const TIMEOUT_C: u32 = 2_500_000;
 
 /// The first pause between two looks at a register; later ones are half of what has been waited already.
 const SHORTEST_PAUSE: u32 = 100;
@@ -114,5 +129,5 @@ const LONGEST_PAUSE: u32 = 20_000;
 /// Where an interrupt ends a pause, looking is for lost interrupts only.
 const LONGEST_PAUSE_WITH_INTERRUPT: u32 = 500_000;
 
-/// How often a response is asked for again.
+/// How often a command is sent again that the chip did not take, or a response is asked for again.
 const MAX_RETRIES: u8 = 2;

@@ -56,6 +56,10 @@ const AFTER_RESET: u32 = 30_000;
 
 /// Tag, size and response code.
 const HEADER_LEN: usize = 10;
+/// How often in a row a chip may not be seen before it counts as gone.
+const MAX_MISSED: u16 = 16;
+/// How often a locality is asked for before one command.
+const MAX_REQUESTS: u8 = 3;
 
 /// What the board has beside the bus.
 #[derive(Clone, Copy)]
@@ -89,7 +93,13 @@ pub(super) struct Machine<'b> {
     /// For the response, in microseconds.
     limit: u32,
     retries: u8,
+    /// How often the locality was asked for.
+    requests: u8,
     cancelled: bool,
+    /// Whether an interrupt may end a pause.
+    listens: bool,
+    /// How often in a row the chip was not to be seen.
+    missed: u16,
 }
 
 #[derive(Clone, Copy)]
@@ -102,11 +112,14 @@ enum State {
     JudgeChip,
     ReadVendor,
     JudgeVendor,
+    ReadFamily,
     JudgeFamily,
     AskLocality,
     JudgeLocality,
     JudgeGrant,
     PollGrant,
+    /// The command is to be sent once more, from its first byte.
+    Resend,
     /// What the chip does is to be ended.
     Abort,
     /// Ready for a command, or to be made so.
@@ -171,7 +184,10 @@ impl<'b> Machine<'b> {
             waited: 0,
             limit: 0,
             retries: 0,
+            requests: 0,
             cancelled: false,
+            listens: pins.interrupt,
+            missed: 0,
         }
     }
 
@@ -278,10 +294,17 @@ impl<'b> Machine<'b> {
             State::JudgeGrant => {
                 if self.low() & access::GRANTED_MASK == access::GRANTED {
                     self.waited = 0;
-                    if self.opens {
-                        return Ok(self.read(Register::Status, State::JudgeFamily));
+                    self.state = if self.opens {
+                        State::ReadFamily
+                    } else {
+                        State::Begin
+                    };
+                    if self.pins.interrupt {
+                        // A chip that was reset has forgotten.
+                        self.target = Register::IntEnable;
+                        self.place = Place::EnableInterrupts;
+                        return Ok(Action::Transfer);
                     }
-                    self.state = State::Begin;
                 } else if self.waited == 0 {
                     self.waited = 1;
                     return Ok(self.write(Register::Access, access::REQUEST_USE, State::PollGrant));
@@ -291,6 +314,7 @@ impl<'b> Machine<'b> {
                     return Ok(self.pause_before(State::PollGrant));
                 }
             }
+            State::ReadFamily => return Ok(self.read(Register::Status, State::JudgeFamily)),
             State::PollGrant => return Ok(self.read(Register::Access, State::JudgeGrant)),
             State::JudgeFamily => {
                 let [_, _, _, upper] = self.register;
@@ -298,11 +322,11 @@ impl<'b> Machine<'b> {
                     return Err(Fault::NotTpm2(upper));
                 }
                 self.state = State::Finished;
-                if self.pins.interrupt {
-                    self.target = Register::IntEnable;
-                    self.place = Place::EnableInterrupts;
-                    return Ok(Action::Transfer);
-                }
+            }
+            State::Resend => {
+                self.at = 0;
+                self.waited = 0;
+                self.state = State::Abort;
             }
             State::Abort => {
                 return Ok(self.write(Register::Status, status::COMMAND_READY, State::Begin));
@@ -338,17 +362,22 @@ impl<'b> Machine<'b> {
                 }
             }
             State::Suspect(awaited) => {
-                let ready = matches!(awaited, Awaited::Ready);
-                if self.is_there() && self.low() & access::ACTIVE_LOCALITY == 0 {
-                    if !ready {
-                        return Err(Fault::LocalityLost);
+                if self.is_there() {
+                    self.missed = 0;
+                    if self.low() & access::ACTIVE_LOCALITY == 0 {
+                        if !matches!(awaited, Awaited::Ready) || self.requests >= MAX_REQUESTS {
+                            return Err(Fault::LocalityLost);
+                        }
+                        self.requests = self.requests.saturating_add(1);
+                        self.waited = 0;
+                        self.state = State::JudgeLocality;
+                        return Ok(Action::Again);
                     }
-                    self.waited = 0;
-                    self.state = State::JudgeLocality;
-                    return Ok(Action::Again);
-                }
-                if !self.is_there() && self.has_looked_enough() {
-                    return Err(Fault::Gone);
+                } else {
+                    self.missed = self.missed.saturating_add(1);
+                    if self.missed >= MAX_MISSED && self.has_looked_enough() {
+                        return Err(Fault::Gone);
+                    }
                 }
                 return self.wait(awaited);
             }

@@ -1,0 +1,296 @@
+//! What chips in the field are known to do, and boards that are wired wrongly.
+
+use super::*;
+use chanbind_tis_emulator::Event;
+use chanbind_tpm_spi::tis::{Data, Transport, TransportError};
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Waker},
+};
+
+const CREATE_PRIMARY: [u8; 4] = [0, 0, 0x01, 0x31];
+
+/// A response of ten bytes.
+fn refusal(code: u16) -> Vec<u8> {
+    let [high, low] = code.to_be_bytes();
+    vec![0x80, 0x01, 0, 0, 0, 10, 0, 0, high, low]
+}
+
+/// Infineon's need up to 2,250 ms where the specification has 200.
+#[test]
+fn very_late_status() {
+    let bench = Bench::new();
+    bench
+        .emulator
+        .script(|script| script.status_valid_after = 2_250_000);
+    bench.with_tpm(async |tpm| {
+        tpm.random(&mut [0; 8]).await.unwrap();
+    });
+}
+
+/// A status that gets stuck after a command: it is sent again, and executed once.
+#[test]
+fn a_command_that_is_not_taken_is_sent_again() {
+    let bench = Bench::new();
+    bench.with_keys(async |keys| {
+        let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
+        let mut out = [0; 32];
+        keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
+        let before = bench.emulator.commands().len();
+        for lost in [1, 6, 11, 64, 65, 99] {
+            let mut bytes = 0;
+            bench.emulator.script(|script| {
+                script.takes = Box::new(move |_| {
+                    bytes += 1;
+                    bytes != lost
+                });
+            });
+            out.fill(0);
+            keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
+            assert_eq!(out, hmac(b"data"), "{lost}");
+        }
+        assert_eq!(bench.emulator.commands().len() - before, 6);
+        bench.forgive(|what| *what == Violation::NotExpected);
+    });
+}
+
+/// Slow to be ready, which is cancelled, and then slow with the command, which is not.
+#[test]
+fn a_cancel_is_for_one_command() {
+    let bench = Bench::new();
+    bench.emulator.script(|script| {
+        script.ready_after = 4_500_000;
+        script.execution = Box::new(|command| {
+            if command[6..10] == CREATE_PRIMARY {
+                30_000_000
+            } else {
+                0
+            }
+        });
+    });
+    bench.with_tpm(async |tpm| {
+        tpm.parent(H2, &bench.key.parent_name).await.unwrap();
+    });
+}
+
+/// Chips test themselves when they start, and say so.
+#[test]
+fn busy_around_the_start() {
+    for code in [0x922, 0x90a] {
+        for busy in [2, 3] {
+            let bench = Bench::new();
+            let mut count = 0;
+            bench.emulator.script(|script| {
+                script.refusal = Box::new(move |_| {
+                    count += 1;
+                    match count {
+                        1 => Some(refusal(0x100)),
+                        count if count == busy => Some(refusal(code)),
+                        _ => None,
+                    }
+                });
+            });
+            bench.with_tpm(async |_| ());
+        }
+    }
+}
+
+/// Access and status that contradict each other, for ever.
+struct Flapping {
+    armed: Arc<AtomicBool>,
+    asked: bool,
+    transfers: u32,
+}
+
+impl Transport for Flapping {
+    type Error = ();
+
+    async fn transfer(
+        &mut self,
+        header: [u8; 4],
+        data: Data<'_>,
+    ) -> Result<(), TransportError<()>> {
+        let armed = self.armed.load(Ordering::Relaxed);
+        self.transfers += 1;
+        assert!(self.transfers < 1_000, "without end");
+        let Data::Read(data) = data else {
+            self.asked = true;
+            return Ok(());
+        };
+        let bytes = match [header[2] & 0x0f, header[3]] {
+            [0, 0] if std::mem::take(&mut self.asked) || !armed => [0xa0; 4],
+            [0, 0] => [0x80; 4],
+            [0, 0x18] if armed => [0xff; 4],
+            [0, 0x18] => [0x80, 0, 0, 4],
+            _ => [0xd1, 0x15, 0x1b, 0],
+        };
+        data.copy_from_slice(&bytes[..data.len()]);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_chip_that_contradicts_itself() {
+    let bench = Bench::new();
+    let armed = Arc::new(AtomicBool::new(false));
+    let transport = Flapping {
+        armed: Arc::clone(&armed),
+        asked: false,
+        transfers: 0,
+    };
+    let chip = run(Tis::builder(transport, bench.emulator.delay()).open()).unwrap();
+    armed.store(true, Ordering::Relaxed);
+    let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
+    let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);
+    let error = run(tpm.start()).unwrap_err();
+    assert_eq!(error, chanbind_tpm_spi::Error::Chip(TisError::LocalityLost));
+}
+
+/// PIRQ# wired to ground.
+struct Grounded;
+
+impl embedded_hal::digital::ErrorType for Grounded {
+    type Error = Infallible;
+}
+
+impl embedded_hal_async::digital::Wait for Grounded {
+    async fn wait_for_high(&mut self) -> Result<(), Infallible> {
+        std::future::pending().await
+    }
+
+    async fn wait_for_low(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    async fn wait_for_rising_edge(&mut self) -> Result<(), Infallible> {
+        std::future::pending().await
+    }
+
+    async fn wait_for_falling_edge(&mut self) -> Result<(), Infallible> {
+        std::future::pending().await
+    }
+
+    async fn wait_for_any_edge(&mut self) -> Result<(), Infallible> {
+        std::future::pending().await
+    }
+}
+
+#[test]
+fn an_interrupt_that_never_ends() {
+    let bench = Bench::new();
+    bench
+        .emulator
+        .script(|script| script.execution = Box::new(|_| 1_500_000));
+    let bus = ExclusiveBus::new(bench.emulator.bus(), bench.emulator.chip_select());
+    let chip = Tis::builder(bus, bench.emulator.delay())
+        .interrupt_pin(Grounded)
+        .open();
+    let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
+    let mut tpm = Tpm::new(run(chip).unwrap(), &mut buffer, &mut contexts);
+    run(tpm.start()).unwrap();
+    bench.assert_no_violations();
+}
+
+/// A chip that was reset has forgotten that interrupts are wanted.
+#[test]
+fn interrupts_after_a_reset() {
+    let bench = Bench::new();
+    bench.emulator.returns_to_the_executor(true);
+    let bus = ExclusiveBus::new(bench.emulator.bus(), bench.emulator.chip_select());
+    let chip = Tis::builder(bus, bench.emulator.delay())
+        .interrupt_pin(bench.emulator.interrupt())
+        .open();
+    let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
+    let mut tpm = Tpm::new(run(chip).unwrap(), &mut buffer, &mut contexts);
+    run(tpm.start()).unwrap();
+    bench.emulator.event(Event::Reset);
+    run(tpm.random(&mut [0; 8])).unwrap();
+    run(tpm.settle()).unwrap();
+    bench
+        .emulator
+        .script(|script| script.execution = Box::new(|_| 1_000_000));
+    let since = bench.emulator.now();
+    run(tpm.random(&mut [0; 8])).unwrap();
+    let took = bench.emulator.now() - since;
+    assert!(took < 1_020_000, "{took}");
+}
+
+/// Given up while RST# is low.
+#[test]
+fn a_reset_that_was_given_up() {
+    let bench = Bench::new();
+    bench.emulator.returns_to_the_executor(true);
+    let bus = ExclusiveBus::new(bench.emulator.bus(), bench.emulator.chip_select());
+    let chip = Tis::builder(bus, bench.emulator.delay()).reset_pin(bench.emulator.reset_pin());
+    let mut chip = run(chip.open()).unwrap();
+    {
+        let mut reset = pin!(chip.reset());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(reset.as_mut().poll(&mut context).is_pending());
+    }
+    let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
+    let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);
+    run(tpm.start()).unwrap();
+}
+
+/// Nobody home, twice in a row, while the chip works for long.
+struct Glitch<T> {
+    transport: T,
+    emulator: Emulator,
+    at: u64,
+    left: u8,
+}
+
+impl<T: Transport> Transport for Glitch<T> {
+    type Error = T::Error;
+
+    async fn transfer(
+        &mut self,
+        header: [u8; 4],
+        data: Data<'_>,
+    ) -> Result<(), TransportError<T::Error>> {
+        match data {
+            Data::Write(data) => self.transport.transfer(header, Data::Write(data)).await,
+            Data::Read(data) => {
+                self.transport.transfer(header, Data::Read(data)).await?;
+                if self.left > 0 && self.emulator.now() > self.at {
+                    data.fill(0xff);
+                    self.left -= 1;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[test]
+fn a_glitch_in_a_long_command() {
+    for at in [300_000, 3_000_000] {
+        let bench = Bench::new();
+        bench.emulator.script(|script| {
+            script.execution = Box::new(|command| {
+                if command[6..10] == CREATE_PRIMARY {
+                    5_000_000
+                } else {
+                    0
+                }
+            });
+        });
+        let transport = Glitch {
+            transport: ExclusiveBus::new(bench.emulator.bus(), bench.emulator.chip_select()),
+            emulator: bench.emulator.clone(),
+            at,
+            left: 2,
+        };
+        let chip = run(Tis::builder(transport, bench.emulator.delay()).open()).unwrap();
+        let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
+        let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);
+        run(tpm.parent(H2, &bench.key.parent_name)).unwrap();
+    }
+}
