@@ -41,7 +41,8 @@ enum Sweep {
 }
 
 impl<'m, C: Chip> Tpm<'m, C> {
-    /// Every command of this crate, and its response, fits a buffer of this many bytes.
+    /// Every command of this crate, and its response, fits a buffer of this many bytes; an RSA key that is made or read in a session
+    /// needs 100 more, and long data as much as it has, but for [`crate::key::Keys::hmac`], which takes it piece by piece.
     pub const BUFFER_LEN: usize = 512;
 
     /// The chip, with a buffer of [`Tpm::BUFFER_LEN`] bytes as a rule. [`Tpm::start`] comes next.

@@ -7,9 +7,9 @@
 use crate::Emulator;
 use std::{
     io::{self, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -74,8 +74,21 @@ pub fn serve(mut stream: impl Read + Write, emulator: &Emulator) -> io::Result<(
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    ended: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    ended: AtomicBool,
+    /// The board that is being served.
+    board: Mutex<Option<TcpStream>>,
+}
+
+impl Shared {
+    fn board(&self) -> MutexGuard<'_, Option<TcpStream>> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Server {
@@ -86,23 +99,26 @@ impl Server {
     pub fn start(emulator: Emulator) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
-        let ended = Arc::new(AtomicBool::new(false));
+        let shared = Arc::new(Shared::default());
         let thread = thread::spawn({
-            let ended = Arc::clone(&ended);
+            let shared = Arc::clone(&shared);
             move || {
                 for stream in listener.incoming().flatten() {
-                    if ended.load(Ordering::Relaxed) {
+                    *shared.board() = stream.try_clone().ok();
+                    if shared.ended.load(Ordering::SeqCst) {
                         break;
                     }
                     let _ = stream.set_nodelay(true);
                     let _ = serve(stream, &emulator);
+                    // Else the copy would keep it open.
+                    shared.board().take();
                     emulator.inner().select(false);
                 }
             }
         });
         Ok(Self {
             address,
-            ended,
+            shared,
             thread: Some(thread),
         })
     }
@@ -116,13 +132,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::Relaxed);
-        // Wakes the thread if it waits for a board; one that is being served ends with its board.
-        let woken = TcpStream::connect(self.address);
-        if woken.is_ok()
-            && let Some(thread) = self.thread.take()
-            && thread.is_finished()
-        {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        // Ends the board that is served, or wakes the thread that waits for one.
+        if let Some(board) = self.shared.board().take() {
+            let _ = board.shutdown(Shutdown::Both);
+        }
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }

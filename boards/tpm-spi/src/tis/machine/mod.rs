@@ -235,7 +235,6 @@ impl<'b> Machine<'b> {
     }
 
     /// One step. The caller loops: in a loop of its own, the compiler would load all that any state needs for every one.
-    #[inline(never)]
     pub(super) fn step(&mut self) -> Result<Action, Fault> {
         match self.state {
             State::PullReset => {
@@ -455,7 +454,6 @@ impl<'b> Machine<'b> {
     }
 
     /// Reads a register: all of DID_VID, and of the status where the burst count is wanted; else one byte.
-    #[inline(never)]
     fn read(&mut self, register: Register, next: State) -> Action {
         self.len = match next {
             State::Judge(awaited) if !awaited.needs_burst() => 1,
@@ -470,7 +468,6 @@ impl<'b> Machine<'b> {
         Action::Transfer
     }
 
-    #[inline(never)]
     fn write(&mut self, register: Register, value: u8, next: State) -> Action {
         self.state = next;
         self.target = register;
