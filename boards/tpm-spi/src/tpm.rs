@@ -223,22 +223,26 @@ impl<'m, C: Chip> Tpm<'m, C> {
                     (None, Some(command)) => (command, &mut *authorizations),
                     (None, None) => return Ok((Handle::NULL, Reader::new(&[]))),
                 };
-            let mut task = match self.prepare(command, authorizations) {
-                Ok(task) => task,
-                Err(error) => {
-                    refused(authorizations);
-                    return Err(error);
-                }
-            };
+            let mut task = Task::default();
             let len = loop {
+                // Marshalled for every try, for the response to the last one stands in its place.
+                let len = match self.prepare(command, authorizations, &task) {
+                    Ok(len) => len,
+                    Err(error) => {
+                        refused(authorizations);
+                        break Err(error);
+                    }
+                };
+                let shape = command.shape();
                 self.in_flight = true;
-                let exchanged = self
-                    .chip
-                    .exchange(self.buffer.0, task.len, task.limit_ms)
-                    .await;
-                match self.judge(exchanged, &mut task) {
+                let exchanged = self.chip.exchange(self.buffer.0, len, shape.limit_ms).await;
+                let survives_reset = matches!(command.entities(), [None, ..]);
+                match self.judge(exchanged, &mut task, shape.code, survives_reset) {
                     Ok(Verdict::Done(len)) => break Ok(len),
-                    Ok(Verdict::AskAgain(pause)) => self.chip.pause(pause).await,
+                    Ok(Verdict::AskAgain(pause)) => {
+                        refused(authorizations);
+                        self.chip.pause(pause).await;
+                    }
                     Err(error) => break Err(error),
                 }
             };
@@ -333,29 +337,21 @@ impl<'m, C: Chip> Tpm<'m, C> {
         }
     }
 
-    /// Puts the command into the buffer.
-    #[inline(never)]
+    /// Puts the command into the buffer, or the one that starts the chip before it; gives its length.
     fn prepare(
         &mut self,
         command: &dyn Marshal,
         authorizations: Authorizations<'_, '_>,
-    ) -> Result<Task, Error<C::Error>> {
-        let shape = command.shape();
-        if shape.response_handle && !self.contexts.has_room() {
+        task: &Task,
+    ) -> Result<usize, Error<C::Error>> {
+        if task.is_starting {
+            *self.buffer.0.first_chunk_mut().ok_or(Error::TooLong)? = STARTUP;
+            return Ok(STARTUP.len());
+        }
+        if command.shape().response_handle && !self.contexts.has_room() {
             return Err(Error::TooManyContexts);
         }
-        let len = frame::encode(self.buffer.0, command, authorizations)?;
-        Ok(Task {
-            code: shape.code,
-            limit_ms: shape.limit_ms,
-            len,
-            front: *self.buffer.0.first_chunk().ok_or(Error::TooLong)?,
-            survives_reset: matches!(command.entities(), [None, ..]),
-            starting: None,
-            started: false,
-            waited: 0,
-            pause: SHORTEST_PAUSE,
-        })
+        Ok(frame::encode(self.buffer.0, command, authorizations)?)
     }
 
     /// What is to be done about a response, or for want of one.
@@ -364,6 +360,8 @@ impl<'m, C: Chip> Tpm<'m, C> {
         &mut self,
         exchanged: Result<usize, C::Error>,
         task: &mut Task,
+        command: CommandCode,
+        survives_reset: bool,
     ) -> Result<Verdict, Error<C::Error>> {
         let len = exchanged.map_err(Error::Chip)?;
         let response = self.buffer.0.get(..len).ok_or(Error::Malformed)?;
@@ -373,53 +371,35 @@ impl<'m, C: Chip> Tpm<'m, C> {
         }
         self.in_flight = false;
         if ASK_AGAIN.contains(&code) && task.waited < LONGEST_WAIT {
-            let pause = task.pause;
+            // Half of what has been waited already.
+            let pause = (task.waited >> 1).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
             task.waited = task.waited.saturating_add(pause);
-            task.pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
-            let front = match task.starting {
-                Some(_) => &STARTUP,
-                None => &task.front,
-            };
-            self.set_front(front);
             return Ok(Verdict::AskAgain(pause));
         }
-        match (code, task.starting.take()) {
-            (0, None) => Ok(Verdict::Done(len)),
+        match (code, core::mem::take(&mut task.is_starting)) {
+            (0, false) => Ok(Verdict::Done(len)),
             // That it had been started already is as good.
-            (0 | INITIALIZE, Some(len)) => {
-                if !task.survives_reset {
-                    return Err(Error::Reset);
-                }
-                task.len = len;
-                self.set_front(&task.front);
-                Ok(Verdict::AskAgain(0))
-            }
-            (INITIALIZE, None) if !task.started && task.code != CommandCode::STARTUP => {
+            (0 | INITIALIZE, true) if survives_reset => Ok(Verdict::AskAgain(0)),
+            (0 | INITIALIZE, true) => Err(Error::Reset),
+            (INITIALIZE, false) if !task.was_started && command != CommandCode::STARTUP => {
                 log!(warn, "the TPM was reset");
                 self.contexts.forget_all();
                 // Unless it was somebody on the bus who said so.
                 self.sweep = Sweep::Objects;
-                self.set_front(&STARTUP);
-                task.started = true;
-                task.starting = Some(core::mem::replace(&mut task.len, STARTUP.len()));
+                task.was_started = true;
+                task.is_starting = true;
                 Ok(Verdict::AskAgain(0))
             }
-            (code, starting) => {
-                let command = match starting {
-                    Some(_) => CommandCode::STARTUP,
-                    None => task.code,
+            (code, was_starting) => {
+                let command = if was_starting {
+                    CommandCode::STARTUP
+                } else {
+                    command
                 };
                 log!(debug, "{=str} refused: {=u32:x}", command.name(), code);
                 let code = ResponseCode::new(code);
                 Err(Error::Tpm { command, code })
             }
-        }
-    }
-
-    /// A refusal is as long as a header and overwrites the command's; starting the chip takes two bytes more.
-    fn set_front(&mut self, front: &[u8; STARTUP.len()]) {
-        if let Some(start) = self.buffer.0.first_chunk_mut() {
-            *start = *front;
         }
     }
 
@@ -469,20 +449,13 @@ enum Chore {
 }
 
 /// A command on its way.
+#[derive(Default)]
 struct Task {
-    code: CommandCode,
-    limit_ms: u32,
-    len: usize,
-    /// The front of the command.
-    front: [u8; STARTUP.len()],
-    /// Whether a chip that has lost everything may be asked the same.
-    survives_reset: bool,
-    /// The command's length, while the chip is being started before it; once is enough.
-    starting: Option<usize>,
-    started: bool,
-    /// Milliseconds of all pauses, and of the next.
+    /// The chip is being started before it; once is enough.
+    is_starting: bool,
+    was_started: bool,
+    /// Milliseconds of all pauses.
     waited: u32,
-    pause: u32,
 }
 
 enum Verdict {
