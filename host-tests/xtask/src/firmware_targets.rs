@@ -56,7 +56,13 @@ pub(crate) fn cargo_for(target: &str, verb: &str) -> Command {
         .env("RUSTC", DEBIAN_RUSTC)
         .env("RUSTC_BOOTSTRAP", "1");
     // rustup's cargo has put its own in the way of what Debian's looks for.
-    for name in ["CARGO", "RUSTUP_TOOLCHAIN", "RUSTC_WRAPPER", "RUSTDOC"] {
+    for name in [
+        "CARGO",
+        "CARGO_TARGET_DIR",
+        "RUSTUP_TOOLCHAIN",
+        "RUSTC_WRAPPER",
+        "RUSTDOC",
+    ] {
         command.env_remove(name);
     }
     command

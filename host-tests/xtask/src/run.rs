@@ -14,6 +14,8 @@ pub(crate) fn command(line: &[&str]) -> Command {
     let (program, arguments) = line.split_first().unwrap_or((&"true", &[]));
     let mut command = Command::new(program);
     command.args(arguments).current_dir(root());
+    // What is built is looked for in `target`.
+    command.env_remove("CARGO_TARGET_DIR");
     command
 }
 
