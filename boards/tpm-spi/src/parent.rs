@@ -4,6 +4,7 @@ use crate::{
         ReadPublic, Template,
     },
     contexts::{Contexts, Slot},
+    error::Error,
     frame::{Marshal, Shape},
 };
 use chanbind_core::wire::{Full, Reader, Writer};
@@ -46,14 +47,6 @@ impl ParentKey {
             Self::Persistent(_) => ParentCommand::Read(ReadPublic { object: entity }),
         }
     }
-
-    /// What the command has made in the chip, if it has.
-    pub(crate) fn made(self, handle: Handle, contexts: &Contexts) -> Option<Slot<'_>> {
-        match self {
-            Self::Primary(_) => Some(contexts.adopt(handle)),
-            Self::Persistent(_) => None,
-        }
-    }
 }
 
 /// The command by which a parent is opened.
@@ -90,14 +83,25 @@ impl Marshal for ParentCommand<'_> {
 }
 
 impl<'m> Parent<'m> {
-    /// Of a public area; `slot` is where the chip has it, if it was made.
-    pub(crate) fn new(key: ParentKey, public_area: &[u8], slot: Option<Slot<'m>>) -> Option<Self> {
-        let (name, point) = Self::parse(public_area)?;
-        let handle = match key {
-            ParentKey::Persistent(handle) => handle,
-            ParentKey::Primary(_) => slot.as_ref()?.handle(),
+    /// Of the response to [`ParentKey::command`], which begins with the public area; what else it says is not needed.
+    pub(crate) fn accept<E>(
+        key: ParentKey,
+        handle: Handle,
+        answer: &mut Reader<'_>,
+        contexts: &'m Contexts,
+        pinned: &Name,
+    ) -> Result<Self, Error<E>> {
+        let (handle, slot) = match key {
+            ParentKey::Primary(_) => (handle, Some(contexts.adopt(handle))),
+            ParentKey::Persistent(handle) => (handle, None),
         };
-        Some(Self {
+        let area = answer.sized16().map_err(|_| Error::Malformed)?;
+        let (name, point) = Self::parse(area).ok_or(Error::Parent)?;
+        // The name is no secret.
+        if name != *pinned {
+            return Err(Error::ParentName);
+        }
+        Ok(Self {
             entity: Entity::object(handle, name),
             point,
             slot,

@@ -133,15 +133,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
             .unwrap_or_default();
         let contexts = self.contexts;
         let (handle, mut answer) = self.submit(Some(&command), authorizations).await?;
-        let slot = key.made(handle, contexts);
-        // What else the response says is not needed.
-        let area = answer.sized16().map_err(|_| Error::Malformed)?;
-        let parent = Parent::new(key, area, slot).ok_or(Error::Parent)?;
-        // The name is no secret.
-        if parent.entity().name() != pinned {
-            return Err(Error::ParentName);
-        }
-        Ok(parent)
+        Parent::accept(key, handle, &mut answer, contexts, pinned)
     }
 
     /// Starts a session that is salted with `parent`. The random numbers must be good: who can guess them reads the bus.
@@ -175,7 +167,6 @@ impl<'m, C: Chip> Tpm<'m, C> {
     /// [`Error`], if what was dropped cannot be flushed
     pub async fn close(mut self) -> Result<C, Error<C::Error>> {
         self.settle().await?;
-        wipe(self.buffer.0);
         Ok(self.chip)
     }
 
@@ -293,7 +284,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
     ) -> Result<(), Error<C::Error>> {
         match (chore, done) {
             (Chore::Look(look), Ok((handle, parameters))) => {
-                let mut parameters = Reader::new(self.buffer.0.get(parameters).unwrap_or_default());
+                let mut parameters = Reader::new(self.bytes(parameters));
                 let answer = look
                     .response(handle, &mut parameters)
                     .map_err(|_| Error::Malformed)?;

@@ -301,10 +301,7 @@ fn made_up_refusals() {
     bench.with_keys(async |keys| {
         let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
         for code in [0x18bu16, 0x98e, 0x910, 0x918, 0x101, 0x923, 0xfff] {
-            change(&bench.emulator, HMAC, move |_| {
-                let [high, low] = code.to_be_bytes();
-                vec![0x80, 0x01, 0, 0, 0, 10, 0, 0, high, low]
-            });
+            change(&bench.emulator, HMAC, move |_| refusal(code));
             let mut out = [0; 32];
             let error = keys
                 .hmac(&mut key, &[b"data"], &mut out)

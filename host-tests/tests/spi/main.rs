@@ -152,3 +152,9 @@ fn hmac(data: &[u8]) -> [u8; 32] {
     mac.update(data);
     mac.finalize().into_bytes().into()
 }
+
+/// A response of ten bytes: the TPM refuses.
+fn refusal(code: u16) -> Vec<u8> {
+    let [high, low] = code.to_be_bytes();
+    vec![0x80, 0x01, 0, 0, 0, 10, 0, 0, high, low]
+}

@@ -16,12 +16,6 @@ use std::{
 
 const CREATE_PRIMARY: [u8; 4] = [0, 0, 0x01, 0x31];
 
-/// A response of ten bytes.
-fn refusal(code: u16) -> Vec<u8> {
-    let [high, low] = code.to_be_bytes();
-    vec![0x80, 0x01, 0, 0, 0, 10, 0, 0, high, low]
-}
-
 /// Infineon's need up to 2,250 ms where the specification has 200.
 #[test]
 fn very_late_status() {

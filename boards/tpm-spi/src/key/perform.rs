@@ -98,15 +98,13 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
                     let malformed = |_| Error::Malformed;
                     match (stage, &mut key, &mut job, &self.session) {
                         (Stage::Parent, ..) => {
-                            let slot = self.parent_key.made(handle, contexts);
-                            let area = answer.sized16().map_err(malformed)?;
-                            let opened =
-                                Parent::new(self.parent_key, area, slot).ok_or(Error::Parent)?;
-                            // The name is no secret.
-                            if opened.entity().name() != self.pinned.name() {
-                                return Err(Error::ParentName);
-                            }
-                            self.parent = Some(opened);
+                            self.parent = Some(Parent::accept(
+                                self.parent_key,
+                                handle,
+                                &mut answer,
+                                contexts,
+                                self.pinned.name(),
+                            )?);
                         }
                         (Stage::Key, Some(key), ..) => key.slot = Some(contexts.adopt(handle)),
                         (Stage::Session, .., SessionState::Starting(salt)) => {

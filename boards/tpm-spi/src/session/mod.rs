@@ -114,8 +114,7 @@ impl<'m> Session<'m> {
         kdfa(&key, b"SEQUENCE", &self.sequences.to_be_bytes(), &[], 256)
     }
 
-    /// After TPM2_PolicyAuthValue: the password of the entity becomes part of what is proved, once, as the chip forgets the policy
-    /// with its use.
+    /// After TPM2_PolicyAuthValue: the password of the entity becomes part of what this session proves.
     pub fn include_auth_value(&mut self) {
         self.needs_auth_value = true;
     }

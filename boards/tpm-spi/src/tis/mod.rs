@@ -242,11 +242,11 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Chip for Tis<T, D, 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Awaited {
-    /// The chip to be ready for a command: time-out C, then, after a cancel, B.
+    /// The chip to be ready for a command: time-out B, and once more after a cancel.
     Ready,
-    /// Room for more of the command: time-out A.
+    /// Room for more of the command: time-out A, and twice more from its beginning.
     Room,
-    /// The chip to have the whole command: time-out C.
+    /// The chip to have the whole command: time-out C, and twice more from its beginning.
     CommandTaken,
     /// The response to a command, by the command's duration; then, after a cancel, time-out B.
     Response,

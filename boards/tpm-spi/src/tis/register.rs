@@ -3,16 +3,15 @@
 /// A register and its address within the page of a locality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[repr(u16)]
 pub(crate) enum Register {
-    Access = 0x000,
-    IntEnable = 0x008,
-    IntStatus = 0x010,
-    Status = 0x018,
+    Access,
+    IntEnable,
+    IntStatus,
+    Status,
     /// The upper byte of [`Register::Status`], where `commandCancel` is.
-    StatusUpper = 0x01b,
-    DataFifo = 0x024,
-    DidVid = 0xf00,
+    StatusUpper,
+    DataFifo,
+    DidVid,
 }
 
 impl Register {

@@ -139,11 +139,6 @@ impl Chip {
         self.gone.or((now < self.up_at).then_some(0xff))
     }
 
-    /// What a locality would read, without touching anything.
-    pub(crate) fn access_of(&self, locality: u8) -> u8 {
-        self.access(locality)
-    }
-
     /// Whether PIRQ# is low.
     pub(crate) fn interrupts(&mut self, now: u64) -> bool {
         self.work(now);
@@ -214,7 +209,7 @@ impl Chip {
         }
     }
 
-    fn access(&self, locality: u8) -> u8 {
+    pub(crate) fn access(&self, locality: u8) -> u8 {
         let place = usize::from(locality);
         let others = (0..LOCALITIES).any(|other| other != place && self.requested[other]);
         let mut value = 0x81;

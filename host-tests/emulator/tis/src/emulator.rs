@@ -128,7 +128,7 @@ impl Emulator {
     /// The access register of a locality.
     #[must_use]
     pub fn access(&self, locality: u8) -> u8 {
-        self.inner().chip.access_of(locality)
+        self.inner().chip.access(locality)
     }
 
     /// Microseconds of its clock.
