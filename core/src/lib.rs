@@ -9,6 +9,7 @@
 //! - [`binding`]: channel bindings, and one value of them for each side;
 //! - [`kdf`]: key derivation over a PRF that may live in a TPM;
 //! - [`token`]: the one-time password that comes of it, made and verified;
+//! - [`x509`] (feature `x509`): certificate paths, for TLS and for what else is signed with a certificate's key;
 //! - [`crypto`] and [`wire`]: what the formats stand on, and what the crates for TPMs and boards use too.
 //!
 //! # A one-time password, both ends
@@ -62,3 +63,5 @@ pub mod exporter;
 pub mod kdf;
 pub mod token;
 pub mod wire;
+#[cfg(feature = "x509")]
+pub mod x509;

@@ -35,6 +35,32 @@ fn outputs_of_mbedtls_openssl_and_fizz() {
     }
 }
 
+/// What RFC 8448 calls PRK is the main secret.
+#[test]
+fn exporter_secrets_come_of_main_secrets_as_in_rfc_8448() {
+    let file = load("rfc8448-exporter.json");
+    let mut traces = 0;
+    for trace in file["rfc8448"].as_array().unwrap() {
+        if trace["label"] != "exp master" {
+            continue;
+        }
+        let array = |name: &str| hex_of(&trace[name]).try_into().unwrap();
+        let derived =
+            ExporterSecret::from_main_secret_sha256(&array("prk"), &array("transcript_hash"));
+        let printed = secret("SHA-256", &hex_of(&trace["expanded"]));
+        let export = |secret: &ExporterSecret| {
+            let mut out = [0; 32];
+            secret
+                .export_keying_material(b"label", None, &mut out)
+                .unwrap();
+            out
+        };
+        assert_eq!(export(&derived), export(&printed));
+        traces += 1;
+    }
+    assert!(traces >= 3);
+}
+
 /// The secrets are RFC 8448's; the RFC prints no outputs, so these are a second computation, by another program.
 #[test]
 fn exporter_secrets_of_rfc_8448() {

@@ -1,8 +1,10 @@
 //! Certificates of this run.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
+use p256::{ecdsa::SigningKey, pkcs8::DecodePrivateKey};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 
 /// A certification authority and a server certificate for `localhost` and 127.0.0.1.
@@ -39,6 +41,151 @@ impl Pki {
             key: key.serialize_pem(),
         })
     }
+}
+
+/// An authority that issues whatever it is told to, ECDSA P-256.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+/// A certificate and its key.
+pub struct Issued {
+    /// DER
+    pub certificate: Vec<u8>,
+    /// Its key.
+    pub key: SigningKey,
+    pair: KeyPair,
+    params: CertificateParams,
+}
+
+impl Authority {
+    /// A new one, self-signed.
+    ///
+    /// # Errors
+    /// If there are no random numbers.
+    pub fn new(common_name: &str) -> Result<Self, rcgen::Error> {
+        let issuer = CertifiedIssuer::self_signed(authority(common_name), KeyPair::generate()?)?;
+        Ok(Self { issuer })
+    }
+
+    /// Its certificate, DER.
+    #[must_use]
+    pub fn certificate(&self) -> &[u8] {
+        self.issuer.der()
+    }
+
+    /// Its certificate, PEM.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// An authority below this one.
+    ///
+    /// # Errors
+    /// If there are no random numbers.
+    pub fn subordinate(&self, common_name: &str) -> Result<Self, rcgen::Error> {
+        let issuer =
+            CertifiedIssuer::signed_by(authority(common_name), KeyPair::generate()?, &self.issuer)?;
+        Ok(Self { issuer })
+    }
+
+    /// A server's certificate for `localhost`, after `change` has had its way with it.
+    ///
+    /// # Errors
+    /// As rcgen says of what the change has done.
+    pub fn issue(
+        &self,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Result<Issued, rcgen::Error> {
+        let (pair, params) = leaf(change)?;
+        let certificate = params.signed_by(&pair, &self.issuer)?.der().to_vec();
+        Issued::new(certificate, pair, params)
+    }
+}
+
+impl Issued {
+    fn new(
+        certificate: Vec<u8>,
+        pair: KeyPair,
+        params: CertificateParams,
+    ) -> Result<Self, rcgen::Error> {
+        let key = SigningKey::from_pkcs8_der(&pair.serialize_der())
+            .map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
+        Ok(Self {
+            certificate,
+            key,
+            pair,
+            params,
+        })
+    }
+
+    /// A certificate that signs itself.
+    ///
+    /// # Errors
+    /// As [`Authority::issue`].
+    pub fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Result<Self, rcgen::Error> {
+        let (pair, params) = leaf(change)?;
+        let certificate = params.self_signed(&pair)?.der().to_vec();
+        Self::new(certificate, pair, params)
+    }
+
+    /// A certificate that this one's key has signed, which it may not.
+    ///
+    /// # Errors
+    /// As [`Authority::issue`].
+    pub fn issue(&self, change: impl FnOnce(&mut CertificateParams)) -> Result<Self, rcgen::Error> {
+        let issuer = Issuer::from_params(&self.params, &self.pair);
+        let (pair, params) = leaf(change)?;
+        let certificate = params.signed_by(&pair, &issuer)?.der().to_vec();
+        Self::new(certificate, pair, params)
+    }
+
+    /// The certificate, PEM.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        pem("CERTIFICATE", &self.certificate)
+    }
+
+    /// The key, PKCS #8 in PEM.
+    #[must_use]
+    pub fn key_pem(&self) -> String {
+        self.pair.serialize_pem()
+    }
+}
+
+fn authority(common_name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = name(common_name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params
+}
+
+fn leaf(
+    change: impl FnOnce(&mut CertificateParams),
+) -> Result<(KeyPair, CertificateParams), rcgen::Error> {
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
+    params.distinguished_name = name("chanbind test server");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    change(&mut params);
+    Ok((KeyPair::generate()?, params))
+}
+
+/// PEM (RFC 7468).
+#[must_use]
+pub fn pem(label: &str, der: &[u8]) -> String {
+    let encoded = BASE64_STANDARD.encode(der);
+    let lines: Vec<_> = encoded
+        .as_bytes()
+        .chunks(64)
+        .map(|line| String::from_utf8_lossy(line))
+        .collect();
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        lines.join("\n")
+    )
 }
 
 fn name(common: &str) -> DistinguishedName {

@@ -1,6 +1,8 @@
 //! The few primitives that this crate has of its own, where a library's is too slow or cannot be wiped. The crates for TPMs and
 //! boards use them too, so that a firmware links each once.
 
+#[cfg(feature = "x509")]
+pub mod ecdsa;
 mod equal;
 mod hmac_sha256;
 mod tpm_kdf;

@@ -30,6 +30,24 @@ impl ExporterSecret {
     pub fn sha384(exporter_secret: &[u8; 48]) -> Self {
         Self(Secret::Sha384(Wiped::new(*exporter_secret)))
     }
+
+    /// Derive-Secret(main secret, "exp master", ClientHello...server Finished) with SHA-256 (RFC 8446 section 7.1): for a stack
+    /// that has the main secret (RFC 8446 says master secret) and the hash of its transcript up to the server's Finished.
+    #[must_use]
+    pub fn from_main_secret_sha256(main_secret: &[u8; 32], transcript_hash: &[u8; 32]) -> Self {
+        let mut secret = Wiped::default();
+        // A hash is a context of 32 bytes, and asks for 32: neither is too long.
+        let _ = expand_label::<Sha256>(main_secret, b"exp master", transcript_hash, &mut *secret);
+        Self(Secret::Sha256(secret))
+    }
+
+    /// As [`ExporterSecret::from_main_secret_sha256`], with SHA-384.
+    #[must_use]
+    pub fn from_main_secret_sha384(main_secret: &[u8; 48], transcript_hash: &[u8; 48]) -> Self {
+        let mut secret = Wiped::default();
+        let _ = expand_label::<Sha384>(main_secret, b"exp master", transcript_hash, &mut *secret);
+        Self(Secret::Sha384(secret))
+    }
 }
 
 impl Exporter for ExporterSecret {

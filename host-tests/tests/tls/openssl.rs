@@ -1,61 +1,15 @@
 //! OpenSSL on the other end, and OpenSSL's certificates.
 
 use super::*;
+use chanbind_host_tests::openssl::OpenSsl;
 use std::{
-    io::{BufRead, BufReader, Write},
-    process::{Child, Command, Stdio},
-    sync::mpsc,
+    io::Write,
+    process::{Command, Stdio},
     time::Duration,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 const LABEL: &str = "EXPORTER-my_label";
-
-/// An OpenSSL process and the lines that it prints; ended when dropped.
-struct OpenSsl {
-    child: Child,
-    lines: mpsc::Receiver<String>,
-}
-
-impl OpenSsl {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new("openssl")
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("openssl");
-        let output = child.stdout.take().unwrap();
-        let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let _ = sender.send(line);
-            }
-        });
-        Self { child, lines }
-    }
-
-    /// The keying material that it prints.
-    fn keying_material(&self) -> String {
-        loop {
-            let line = self
-                .lines
-                .recv_timeout(Duration::from_secs(20))
-                .expect("a line of openssl");
-            if let Some((_, material)) = line.split_once("Keying material: ") {
-                return material.to_lowercase();
-            }
-        }
-    }
-}
-
-impl Drop for OpenSsl {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn ekm(channel: &impl Exporter) -> String {
     let mut out = [0; 32];

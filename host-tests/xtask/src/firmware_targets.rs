@@ -13,7 +13,7 @@ const TARGETS: [&str; 4] = [
 ];
 
 /// The crates that firmware uses.
-const CRATES: [&str; 2] = ["chanbind-core", "chanbind-tpm-spi"];
+const CRATES: [&str; 3] = ["chanbind-core", "chanbind-embedded-tls", "chanbind-tpm-spi"];
 
 /// Debian's compiler.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
@@ -32,7 +32,10 @@ pub(crate) fn build() -> Done {
         let mut command = cargo_for(target, "build");
         command.arg("--release").args(["--target", target]);
         // With every feature; `cargo x size` builds them without.
-        command.args(["--features", "chanbind-tpm-spi/defmt"]);
+        command.args([
+            "--features",
+            "chanbind-embedded-tls/defmt,chanbind-tpm-spi/defmt",
+        ]);
         for name in CRATES {
             command.args(["--package", name]);
         }

@@ -36,7 +36,6 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
             "clippy",
             "--quiet",
             "--locked",
-            "--workspace",
             "--all-targets",
             "--",
             "-D",
@@ -45,13 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
         run::quietly("clippy", &mut run::cargo(clippy)).map(|_| ())
     })?;
     part("build", &|| {
-        let build = &[
-            "build",
-            "--quiet",
-            "--locked",
-            "--workspace",
-            "--all-targets",
-        ];
+        let build = &["build", "--quiet", "--locked", "--all-targets"];
         run::quietly("build programs and tests", &mut run::cargo(build)).map(|_| ())
     })?;
     part("tests", &|| {
@@ -78,7 +71,6 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
             "doc",
             "--quiet",
             "--locked",
-            "--workspace",
             "--no-deps",
             "--document-private-items",
         ];
@@ -116,7 +108,7 @@ fn warn_of_what_is_skipped() {
 
 fn tests() -> Command {
     // The TPM software stack prints what the tests provoke.
-    let mut command = run::cargo(&["test", "--quiet", "--locked", "--workspace"]);
+    let mut command = run::cargo(&["test", "--quiet", "--locked"]);
     command
         .env("TSS2_LOG", "all+NONE")
         .env("RUST_BACKTRACE", "0");

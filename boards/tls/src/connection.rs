@@ -1,0 +1,116 @@
+use crate::{
+    config::{Buffers, Config},
+    error::{ConnectError, StreamError},
+    guard::Guard,
+    handshake::{Handshake, Health},
+    tap::Suite,
+};
+use chanbind_core::exporter::{Exporter, ExporterError, ExporterSecret, Protocol};
+use core::fmt;
+use embedded_io_async::{Read, Write};
+use embedded_tls::{TlsConnection, TlsContext};
+use rand_core::{CryptoRng, RngCore};
+
+/// Opens a TLS 1.3 connection over `transport` to the server that `config` describes, with cipher suite `S`.
+///
+/// Time-outs are the caller's: the future may be dropped at any time. `rng` must be good: who can guess its numbers reads everything.
+///
+/// # Errors
+/// [`ConnectError`]; the transport is then dropped.
+pub async fn connect<'b, S: Suite, T: Read + Write + 'b, R: CryptoRng + RngCore>(
+    transport: T,
+    config: &Config<'_>,
+    rng: R,
+    buffers: Buffers<'b>,
+) -> Result<Connection<'b, S, T>, ConnectError> {
+    let mut handshake = Handshake::<S, R>::new(config, rng, &buffers)?;
+    let tls_config = handshake.tls_config();
+    let Buffers { read, write } = buffers;
+    let guard = Guard::new(transport, read.len());
+    let mut tls = TlsConnection::new(guard, read, write);
+    let opened = tls.open(TlsContext::new(&tls_config, &mut handshake)).await;
+    let exporter = handshake.finish(opened)?;
+    Ok(Connection {
+        tls,
+        exporter,
+        health: Health::GOOD,
+    })
+}
+
+/// An open connection with a server that has been authenticated.
+///
+/// Reads, writes, and exports keying material. A read that gives 0 says that the server has closed the connection in order.
+pub struct Connection<'b, S: Suite, T: Read + Write + 'b> {
+    tls: TlsConnection<'b, Guard<T>, S>,
+    exporter: ExporterSecret,
+    health: Health,
+}
+
+impl<'b, S: Suite, T: Read + Write + 'b> Connection<'b, S, T> {
+    /// Tells the server that no more comes, and gives the transport back.
+    ///
+    /// # Errors
+    /// [`StreamError`]
+    pub async fn close(mut self) -> Result<T, StreamError> {
+        self.health.begin()?;
+        match self.tls.close().await {
+            Ok(guard) => Ok(guard.into_inner()),
+            Err((_, error)) => Err(StreamError::of(error)),
+        }
+    }
+}
+
+impl<'b, S: Suite, T: Read + Write + 'b> Exporter for Connection<'b, S, T> {
+    fn protocol(&self) -> Protocol {
+        self.exporter.protocol()
+    }
+
+    fn export_keying_material(
+        &self,
+        label: &[u8],
+        context: Option<&[u8]>,
+        out: &mut [u8],
+    ) -> Result<(), ExporterError> {
+        self.exporter.export_keying_material(label, context, out)
+    }
+}
+
+impl<'b, S: Suite, T: Read + Write + 'b> embedded_io_async::ErrorType for Connection<'b, S, T> {
+    type Error = StreamError;
+}
+
+impl<'b, S: Suite, T: Read + Write + 'b> Read for Connection<'b, S, T> {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, StreamError> {
+        if buf.is_empty() || !self.health.begin()? {
+            return Ok(0);
+        }
+        let read = self.tls.read(buf).await;
+        self.health.end(read)
+    }
+}
+
+impl<'b, S: Suite, T: Read + Write + 'b> Write for Connection<'b, S, T> {
+    async fn write(&mut self, buf: &[u8]) -> Result<usize, StreamError> {
+        if !self.health.begin()? {
+            return Err(StreamError::Broken);
+        }
+        let written = self.tls.write(buf).await;
+        self.health.end(written)
+    }
+
+    async fn flush(&mut self) -> Result<(), StreamError> {
+        if !self.health.begin()? {
+            return Err(StreamError::Broken);
+        }
+        let flushed = self.tls.flush().await;
+        self.health.end(flushed)
+    }
+}
+
+impl<'b, S: Suite, T: Read + Write + 'b> fmt::Debug for Connection<'b, S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("health", &self.health)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,155 @@
+//! What async and blocking handshakes share.
+
+use crate::{
+    config::{Authentication, Buffers, Config},
+    error::ConnectError,
+    slots::{Claim, HandshakeSlots},
+    tap::{Suite, TapRng},
+    verify::Verifier,
+};
+use chanbind_core::exporter::ExporterSecret;
+use core::marker::PhantomData;
+use embedded_tls::{
+    Certificate, CryptoProvider, SignatureScheme, TlsConfig, TlsError, TlsVerifier,
+};
+use p256::ecdsa::DerSignature;
+use rand_core::{CryptoRng, CryptoRngCore, RngCore};
+
+/// One handshake: what embedded-tls asks for, and what is known when it has ended.
+pub(crate) struct Handshake<'a, S, R> {
+    config: &'a Config<'a>,
+    verifier: Verifier<'a>,
+    claim: Claim,
+    rng: R,
+    suite: PhantomData<fn() -> S>,
+}
+
+impl<'a, S: Suite, R: CryptoRng + RngCore> Handshake<'a, S, R> {
+    pub(crate) fn new(
+        config: &'a Config<'a>,
+        rng: R,
+        buffers: &Buffers<'_>,
+    ) -> Result<Self, ConnectError> {
+        if buffers.write.len() < Buffers::MIN_WRITE || buffers.read.len() < Buffers::MIN_WRITE {
+            return Err(ConnectError::Buffers);
+        }
+        Ok(Self {
+            config,
+            verifier: Verifier::new(&config.authentication, config.p256),
+            claim: Claim::new(S::Slots::table()).ok_or(ConnectError::NoSlot)?,
+            rng,
+            suite: PhantomData,
+        })
+    }
+
+    pub(crate) fn tls_config(&self) -> TlsConfig<'a> {
+        let mut tls = TlsConfig::new();
+        if let Some(name) = self.config.server_name {
+            tls = tls.with_server_name(name);
+        }
+        if let Some(len) = self.config.max_fragment_length {
+            tls = tls.with_max_fragment_length(len);
+        }
+        if let Authentication::Psk { identity, key } = self.config.authentication {
+            tls = tls.with_psk(key, &[identity]);
+        }
+        tls
+    }
+
+    /// The exporter secret, if embedded-tls opened the connection and the server is who it is to be.
+    pub(crate) fn finish(
+        &self,
+        opened: Result<(), TlsError>,
+    ) -> Result<ExporterSecret, ConnectError> {
+        if let Some(refusal) = self.verifier.refusal {
+            return Err(refusal);
+        }
+        opened.map_err(ConnectError::of)?;
+        match self.config.authentication {
+            Authentication::Path { .. } | Authentication::Pin(_) => self.verifier.finish()?,
+            // With another key than the server's, what it sends cannot be decrypted.
+            Authentication::Psk { .. } | Authentication::None => {}
+        }
+        self.claim
+            .captured(S::exporter)
+            .ok_or(ConnectError::NoExporter)
+    }
+}
+
+impl<S: Suite, R: CryptoRng + RngCore> CryptoProvider for Handshake<'_, S, R> {
+    type CipherSuite = S;
+    type Signature = DerSignature;
+
+    fn rng(&mut self) -> impl CryptoRngCore {
+        TapRng::new(&mut self.rng, self.claim.id())
+    }
+
+    fn verifier(&mut self) -> Result<&mut impl TlsVerifier<S>, TlsError> {
+        match self.config.authentication {
+            Authentication::Path { .. } | Authentication::Pin(_) => Ok(&mut self.verifier),
+            Authentication::Psk { .. } | Authentication::None => Err(TlsError::Unimplemented),
+        }
+    }
+
+    fn signer(
+        &mut self,
+    ) -> Result<(impl signature::SignerMut<DerSignature>, SignatureScheme), TlsError> {
+        let client = self.config.client.as_ref();
+        let key = client.ok_or(TlsError::InvalidPrivateKey)?.key.clone();
+        Ok((key, SignatureScheme::EcdsaSecp256r1Sha256))
+    }
+
+    fn client_cert(&mut self) -> Option<Certificate<impl AsRef<[u8]>>> {
+        let client = self.config.client.as_ref()?;
+        Some(Certificate::X509(client.certificate))
+    }
+}
+
+/// Keeps a connection from being used after it failed, or after a future of it was dropped half way.
+#[derive(Debug)]
+pub(crate) struct Health {
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Good,
+    /// close_notify has come.
+    Ended,
+    /// An operation is under way, or failed, or was dropped.
+    InDoubt,
+}
+
+impl Health {
+    pub(crate) const GOOD: Self = Self { state: State::Good };
+
+    /// Before an operation; false if nothing more can be read.
+    pub(crate) fn begin(&mut self) -> Result<bool, crate::StreamError> {
+        match self.state {
+            State::Good => {
+                self.state = State::InDoubt;
+                Ok(true)
+            }
+            State::Ended => Ok(false),
+            State::InDoubt => Err(crate::StreamError::Broken),
+        }
+    }
+
+    /// After it.
+    pub(crate) fn end<T: Default>(
+        &mut self,
+        done: Result<T, TlsError>,
+    ) -> Result<T, crate::StreamError> {
+        match done {
+            Ok(done) => {
+                self.state = State::Good;
+                Ok(done)
+            }
+            Err(TlsError::ConnectionClosed) => {
+                self.state = State::Ended;
+                Ok(T::default())
+            }
+            Err(error) => Err(crate::StreamError::of(error)),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! TLS 1.3 for firmware, by [`embedded-tls`](https://docs.rs/embedded-tls): no operating system, no allocator, no `unsafe`.
+//!
+//! What this crate adds to it:
+//!
+//! - keying material exporters (RFC 8446 section 7.5): a [`Connection`] is core's [`Exporter`](chanbind_core::exporter::Exporter);
+//! - servers that are authenticated, or refused: nothing here opens a connection to somebody unknown but
+//!   [`Config::dangerous_without_authentication`];
+//! - records that would make embedded-tls panic, or act on what nobody has authenticated, do not reach it.
+//!
+//! [`connect`] is async; [`blocking`] is its twin. Both take the transport, a [`Config`], random numbers and two buffers.
+//!
+//! ```no_run
+//! use chanbind_core::{exporter::Exporter, x509::{Anchors, Time}};
+//! use chanbind_embedded_tls::{Aes128GcmSha256, Buffers, Config, connect};
+//! use embedded_io_async::{Read, Write};
+//! use rand_core::{CryptoRng, RngCore};
+//!
+//! async fn open(
+//!     tcp: impl Read + Write,
+//!     rng: impl CryptoRng + RngCore,
+//!     ca: &[u8],              // DER
+//!     seconds_since_1970: u64,
+//! ) -> Option<[u8; 32]> {
+//!     let anchors = Anchors::new(&[ca]).ok()?;
+//!     let config = Config::with_authority("gateway.example", &anchors, Time::At(seconds_since_1970));
+//!     let (mut read, mut write) = ([0; Buffers::MAX_RECORD], [0; 1024]);
+//!     let buffers = Buffers { read: &mut read, write: &mut write };
+//!     let connection = connect::<Aes128GcmSha256, _, _>(tcp, &config, rng, buffers).await.ok()?;
+//!
+//!     let mut keying_material = [0; 32];
+//!     connection.export_keying_material(b"EXPORTER-my_label", Some(b"client1"), &mut keying_material).ok()?;
+//!     Some(keying_material)
+//! }
+//! ```
+//!
+//! # Limits
+//!
+//! Those of embedded-tls 0.19: one cipher suite a connection, ECDHE on P-256, certificates with keys on P-256, no
+//! HelloRetryRequest, no KeyUpdate, no handshake message over more than one record. A future of a connection that is dropped
+//! before it is ready ends the connection: the next call says so.
+//!
+//! # Secrets
+//!
+//! What this crate holds is wiped when it is dropped. What embedded-tls holds of its key schedule is not, nor the caller's buffers.
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used,
+    )
+)]
+
+pub mod blocking;
+mod config;
+mod connection;
+mod error;
+mod guard;
+mod handshake;
+mod slots;
+mod tap;
+mod verify;
+
+pub use config::{Buffers, ClientCertificate, Config, InvalidConfig};
+pub use connection::{Connection, connect};
+pub use embedded_tls::MaxFragmentLength;
+pub use error::{ConnectError, StreamError};
+pub use slots::{DefaultSlots, HandshakeSlots, SlotTable, Table};
+pub use tap::{Aes128GcmSha256, Aes256GcmSha384, Suite};

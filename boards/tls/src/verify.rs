@@ -1,0 +1,164 @@
+use crate::{config::Authentication, error::ConnectError, tap::Suite};
+use chanbind_core::{
+    crypto::{
+        ecdsa::{P256, Signature},
+        equal, sha256_of_parts,
+    },
+    x509::{MAX_INTERMEDIATES, PathError, PublicKey, spki_sha256, subject_public_key_info},
+};
+use digest::Digest;
+use embedded_tls::{
+    CertificateEntryRef, CertificateRef, CertificateVerifyRef, SignatureScheme, TlsError,
+    TlsVerifier,
+};
+
+/// Verifies a server, and knows afterwards whether it did: embedded-tls also opens connections with servers that show nothing.
+pub(crate) struct Verifier<'a> {
+    authentication: &'a Authentication<'a>,
+    p256: &'static dyn P256,
+    progress: Progress,
+    /// Why not, for the caller; embedded-tls has words of its own.
+    pub(crate) refusal: Option<ConnectError>,
+}
+
+enum Progress {
+    /// Certificate is awaited.
+    Certificate,
+    /// CertificateVerify is awaited, of this key over this transcript.
+    CertificateVerify {
+        public_key: PublicKey,
+        transcript: [u8; crate::tap::MAX_HASH_LEN],
+        len: usize,
+    },
+    Verified,
+}
+
+impl<'a> Verifier<'a> {
+    pub(crate) fn new(authentication: &'a Authentication<'a>, p256: &'static dyn P256) -> Self {
+        Self {
+            authentication,
+            p256,
+            progress: Progress::Certificate,
+            refusal: None,
+        }
+    }
+
+    /// # Errors
+    /// Which message is missing.
+    pub(crate) fn finish(&self) -> Result<(), ConnectError> {
+        match self.progress {
+            Progress::Certificate => Err(ConnectError::NoCertificate),
+            Progress::CertificateVerify { .. } => Err(ConnectError::NoCertificateVerify),
+            Progress::Verified => Ok(()),
+        }
+    }
+
+    fn refuse<T>(&mut self, verified: Result<T, ConnectError>) -> Result<T, TlsError> {
+        verified.map_err(|error| {
+            self.refusal = Some(error);
+            TlsError::InvalidCertificate
+        })
+    }
+
+    fn certificate(&self, message: &CertificateRef<'_>) -> Result<PublicKey, ConnectError> {
+        if !matches!(self.progress, Progress::Certificate) {
+            return Err(ConnectError::MessageOrder);
+        }
+        let mut certificates = message.entries.iter().map(|entry| match entry {
+            CertificateEntryRef::X509(der) => Ok(*der),
+            CertificateEntryRef::RawPublicKey(_) => Err(ConnectError::NoCertificate),
+        });
+        let leaf = certificates.next().ok_or(ConnectError::NoCertificate)??;
+        let public_key = match self.authentication {
+            Authentication::Path { rules, name } => {
+                let empty: &[u8] = &[];
+                let (mut intermediates, mut len) = ([empty; MAX_INTERMEDIATES], 0usize);
+                for certificate in certificates {
+                    *intermediates
+                        .get_mut(len)
+                        .ok_or(PathError::TooManyIntermediates)? = certificate?;
+                    len = len.saturating_add(1);
+                }
+                let verified = rules.verify(leaf, intermediates.get(..len).unwrap_or_default())?;
+                verified.has_name(name)?;
+                *verified.public_key()
+            }
+            Authentication::Pin(pin) => {
+                if !equal(&spki_sha256(leaf)?, *pin) {
+                    return Err(PathError::Pin.into());
+                }
+                PublicKey::from_spki(subject_public_key_info(leaf)?)?
+            }
+            // Not asked.
+            Authentication::Psk { .. } | Authentication::None => {
+                return Err(ConnectError::MessageOrder);
+            }
+        };
+        Ok(public_key)
+    }
+
+    /// The signature of RFC 8446 section 4.4.3.
+    fn signature(&self, message: &CertificateVerifyRef<'_>) -> Result<(), ConnectError> {
+        let Progress::CertificateVerify {
+            public_key: PublicKey::P256(point),
+            transcript,
+            len,
+        } = &self.progress
+        else {
+            return Err(ConnectError::MessageOrder);
+        };
+        if !matches!(
+            message.signature_scheme,
+            SignatureScheme::EcdsaSecp256r1Sha256
+        ) {
+            return Err(ConnectError::SignatureScheme);
+        }
+        let transcript = transcript.get(..*len).unwrap_or_default();
+        let digest = sha256_of_parts(&[SIGNED_CONTEXT, transcript]);
+        let signature =
+            Signature::from_der(message.signature).map_err(|_| ConnectError::CertificateVerify)?;
+        if self.p256.verify(point, &digest, &signature) {
+            Ok(())
+        } else {
+            Err(ConnectError::CertificateVerify)
+        }
+    }
+}
+
+impl<S: Suite> TlsVerifier<S> for Verifier<'_> {
+    /// The name comes with the configuration.
+    fn set_hostname_verification(&mut self, _: &str) -> Result<(), TlsError> {
+        Ok(())
+    }
+
+    fn verify_certificate(
+        &mut self,
+        transcript: &S::Hash,
+        message: CertificateRef<'_>,
+    ) -> Result<(), TlsError> {
+        let verified = self.certificate(&message);
+        let public_key = self.refuse(verified)?;
+        let hash = transcript.clone().finalize();
+        let mut copy = [0; crate::tap::MAX_HASH_LEN];
+        copy.get_mut(..hash.len())
+            .ok_or(TlsError::InternalError)?
+            .copy_from_slice(&hash);
+        self.progress = Progress::CertificateVerify {
+            public_key,
+            transcript: copy,
+            len: hash.len(),
+        };
+        Ok(())
+    }
+
+    fn verify_signature(&mut self, message: CertificateVerifyRef<'_>) -> Result<(), TlsError> {
+        let verified = self.signature(&message);
+        self.refuse(verified)?;
+        self.progress = Progress::Verified;
+        Ok(())
+    }
+}
+
+/// 64 spaces, the context string, and a zero.
+const SIGNED_CONTEXT: &[u8] =
+    b"                                                                TLS 1.3, server CertificateVerify\0";

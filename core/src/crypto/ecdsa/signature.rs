@@ -1,0 +1,87 @@
+use crate::wire::{Full, Reader, Truncated, Writer};
+
+/// The longest encoding of a P-256 signature, in bytes.
+pub const MAX_DER_LEN: usize = 72;
+
+/// An ECDSA signature on P-256: two scalars, big-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signature {
+    /// r
+    pub r: [u8; 32],
+    /// s
+    pub s: [u8; 32],
+}
+
+impl Signature {
+    /// `ECDSA-Sig-Value ::= SEQUENCE { r INTEGER, s INTEGER }` (RFC 3279 section 2.2.3), DER only.
+    ///
+    /// # Errors
+    /// [`Truncated`] for anything else, also for scalars of more than 32 bytes.
+    pub fn from_der(der: &[u8]) -> Result<Self, Truncated> {
+        let mut outer = Reader::new(der);
+        let (SEQUENCE, fields) = outer.der()? else {
+            return Err(Truncated);
+        };
+        let mut fields = Reader::new(fields);
+        let signature = Self {
+            r: scalar(&mut fields)?,
+            s: scalar(&mut fields)?,
+        };
+        if fields.is_empty() && outer.is_empty() {
+            Ok(signature)
+        } else {
+            Err(Truncated)
+        }
+    }
+
+    /// The encoding that [`Signature::from_der`] reads, 8 to [`MAX_DER_LEN`] bytes.
+    ///
+    /// # Errors
+    /// [`Full`] if `out` is too short.
+    pub fn to_der<'o>(&self, out: &'o mut [u8]) -> Result<&'o mut [u8], Full> {
+        let ((r, r_len), (s, s_len)) = (integer(&self.r), integer(&self.s));
+        let mut writer = Writer::new(out);
+        writer.put(&[SEQUENCE, r_len.saturating_add(s_len).saturating_add(4)])?;
+        for (sign, magnitude, len) in [(r.0, r.1, r_len), (s.0, s.1, s_len)] {
+            writer.put(&[INTEGER, len])?;
+            if sign {
+                writer.u8(0)?;
+            }
+            writer.put(magnitude)?;
+        }
+        Ok(writer.finish())
+    }
+}
+
+const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
+
+/// A non-negative INTEGER in its one encoding, of at most 32 bytes without the byte for the sign.
+fn scalar(from: &mut Reader<'_>) -> Result<[u8; 32], Truncated> {
+    let magnitude = match from.der()? {
+        (INTEGER, [0, rest @ ..]) if rest.first().is_some_and(|first| first & 0x80 != 0) => rest,
+        (INTEGER, [0]) => &[0],
+        (INTEGER, all @ [1..=0x7f, ..]) => all,
+        _ => return Err(Truncated),
+    };
+    let mut scalar = [0; 32];
+    let start = scalar.len().checked_sub(magnitude.len()).ok_or(Truncated)?;
+    scalar
+        .get_mut(start..)
+        .unwrap_or_default()
+        .copy_from_slice(magnitude);
+    Ok(scalar)
+}
+
+/// Whether a byte for the sign goes before, the bytes, and the length of both.
+fn integer(scalar: &[u8; 32]) -> ((bool, &[u8]), u8) {
+    let zeroes = scalar
+        .iter()
+        .take(31)
+        .take_while(|&&byte| byte == 0)
+        .count();
+    let magnitude = scalar.get(zeroes..).unwrap_or_default();
+    let sign = magnitude.first().is_some_and(|first| first & 0x80 != 0);
+    let len = magnitude.len().saturating_add(usize::from(sign));
+    ((sign, magnitude), u8::try_from(len).unwrap_or(u8::MAX))
+}

@@ -1,0 +1,78 @@
+use super::PathError;
+use crate::{
+    crypto::{ecdsa::PUBLIC_KEY_LEN, sha256},
+    wire::{Reader, Truncated},
+};
+
+/// The public key of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PublicKey {
+    /// On P-256, uncompressed. Not checked to be on the curve: verifying does.
+    P256([u8; PUBLIC_KEY_LEN]),
+}
+
+impl PublicKey {
+    /// From SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7, RFC 5480 section 2).
+    ///
+    /// # Errors
+    /// [`PathError::PublicKey`] for other keys than uncompressed points of P-256.
+    pub fn from_spki(spki: &[u8]) -> Result<Self, PathError> {
+        match spki.strip_prefix(P256_SPKI_HEAD) {
+            Some(point) if point.first() == Some(&4) => point
+                .try_into()
+                .map(Self::P256)
+                .map_err(|_| PathError::PublicKey),
+            _ => Err(PathError::PublicKey),
+        }
+    }
+}
+
+/// The SubjectPublicKeyInfo of a certificate, DER with its tag and length: what is pinned.
+///
+/// # Errors
+/// [`PathError::Certificate`] for bytes that are no certificate as far as that field.
+pub fn subject_public_key_info(certificate: &[u8]) -> Result<&[u8], PathError> {
+    find(certificate).map_err(|_| PathError::Certificate)
+}
+
+/// SHA-256 of [`subject_public_key_info`], the value of a pin (RFC 7469 section 2.4).
+///
+/// # Errors
+/// [`PathError::Certificate`]
+pub fn spki_sha256(certificate: &[u8]) -> Result<[u8; 32], PathError> {
+    subject_public_key_info(certificate).map(sha256)
+}
+
+/// Certificate ::= SEQUENCE { tbsCertificate SEQUENCE { version [0], serialNumber, signature, issuer, validity, subject,
+/// subjectPublicKeyInfo, ... } ... }
+fn find(certificate: &[u8]) -> Result<&[u8], Truncated> {
+    let (SEQUENCE, fields) = Reader::new(certificate).der()? else {
+        return Err(Truncated);
+    };
+    let (SEQUENCE, fields) = Reader::new(fields).der()? else {
+        return Err(Truncated);
+    };
+    let mut fields = Reader::new(fields);
+    if fields.rest().first() == Some(&EXPLICIT_0) {
+        fields.der()?;
+    }
+    for _ in 0..5 {
+        fields.der()?;
+    }
+    let from = fields.rest();
+    let (SEQUENCE, _) = fields.der()? else {
+        return Err(Truncated);
+    };
+    let len = from.len().saturating_sub(fields.rest().len());
+    from.get(..len).ok_or(Truncated)
+}
+
+const SEQUENCE: u8 = 0x30;
+const EXPLICIT_0: u8 = 0xa0;
+
+/// SubjectPublicKeyInfo of a key on P-256, as far as the point: id-ecPublicKey, prime256v1, a BIT STRING of 66 bytes.
+const P256_SPKI_HEAD: &[u8] = &[
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
