@@ -1,0 +1,166 @@
+//! SMSC LAN9118 Ethernet, as embassy-net's driver.
+//!
+//! Frames pass through the chip's FIFOs word by word. What the chip says is judged, not believed: a frame of impossible length is
+//! dropped, and every wait has an end.
+
+mod chip;
+
+use chip::{BUFFER_LEN, CHECKSUM_LEN};
+use core::task::Context;
+use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
+use embassy_sync::waitqueue::AtomicWaker;
+use static_cell::ConstStaticCell;
+
+/// The longest frame without its checksum.
+const MAX_FRAME_LEN: u16 = 1514;
+/// Bytes of an Ethernet header.
+const HEADER_LEN: usize = 14;
+/// Frames in a row that are dropped before other tasks get their turn.
+const BAD_FRAMES: u32 = 16;
+
+/// The task that waits for frames.
+static WAKER: AtomicWaker = AtomicWaker::new();
+static BUFFERS: ConstStaticCell<[[u8; BUFFER_LEN]; 2]> = ConstStaticCell::new([[0; BUFFER_LEN]; 2]);
+
+/// Why the chip cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, defmt::Format)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no LAN9118: is QEMU run with `-nic user,model=lan9118`?
+    NoChip {
+        /// What BYTE_TEST reads.
+        actual: u32,
+    },
+    /// The chip stays busy.
+    Busy,
+    /// It has been opened before.
+    AlreadyOpen,
+}
+
+/// The chip, receiving and sending.
+pub struct Lan9118 {
+    address: [u8; 6],
+    received: &'static mut [u8; BUFFER_LEN],
+    to_send: &'static mut [u8; BUFFER_LEN],
+}
+
+impl Lan9118 {
+    /// Resets the chip and starts it, with the MAC address that QEMU gave it. Once.
+    ///
+    /// # Errors
+    /// [`Error`]
+    pub fn open() -> Result<Self, Error> {
+        chip::identify()?;
+        let [received, to_send] = BUFFERS.try_take().ok_or(Error::AlreadyOpen)?;
+        Ok(Self {
+            address: chip::start()?,
+            received,
+            to_send,
+        })
+    }
+
+    /// Takes a good frame out of the chip, and gives its length. If there is none, or no space for an answer to it, the task is
+    /// woken when it is time to look again.
+    fn next_frame(&mut self, context: &Context<'_>) -> Option<usize> {
+        for _ in 0..BAD_FRAMES {
+            if !chip::has_frame() {
+                WAKER.register(context.waker());
+                chip::unmask_interrupt();
+                // One that came before it was unmasked would not interrupt.
+                if !chip::has_frame() {
+                    return None;
+                }
+            }
+            if !chip::has_space() {
+                break;
+            }
+            if let Some(len) = chip::frame_len()
+                && len >= HEADER_LEN + CHECKSUM_LEN
+                && let Some(words) = self.received.get_mut(..len.next_multiple_of(4))
+            {
+                for word in words.as_chunks_mut().0 {
+                    *word = chip::read_word();
+                }
+                return Some(len - CHECKSUM_LEN);
+            }
+            if chip::drop_frame().is_err() {
+                break;
+            }
+        }
+        // Frames are left.
+        context.waker().wake_by_ref();
+        None
+    }
+}
+
+/// The interrupt stays asserted as long as a frame is there: it is masked until the driver has found none left.
+pub(crate) fn on_interrupt() {
+    chip::mask_interrupt();
+    WAKER.wake();
+}
+
+impl Driver for Lan9118 {
+    type RxToken<'a> = Received<'a>;
+    type TxToken<'a> = ToSend<'a>;
+
+    fn receive(&mut self, context: &mut Context<'_>) -> Option<(Received<'_>, ToSend<'_>)> {
+        let len = self.next_frame(context)?;
+        let frame = self.received.get_mut(..len)?;
+        Some((Received(frame), ToSend(self.to_send)))
+    }
+
+    fn transmit(&mut self, context: &mut Context<'_>) -> Option<ToSend<'_>> {
+        if !chip::has_space() {
+            // Hardly happens: QEMU has sent a frame when its last word is written.
+            context.waker().wake_by_ref();
+            return None;
+        }
+        Some(ToSend(self.to_send))
+    }
+
+    /// Looked at whenever embassy-net has something to do; there is no interrupt for it.
+    fn link_state(&mut self, _: &mut Context<'_>) -> LinkState {
+        match chip::is_link_up() {
+            Ok(true) => LinkState::Up,
+            _ => LinkState::Down,
+        }
+    }
+
+    /// The burst size stays open: at a burst of one frame the TCP window would be one segment.
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::default();
+        capabilities.max_transmission_unit = MAX_FRAME_LEN.into();
+        capabilities
+    }
+
+    fn hardware_address(&self) -> HardwareAddress {
+        HardwareAddress::Ethernet(self.address)
+    }
+}
+
+/// A frame that has come.
+pub struct Received<'a>(&'a mut [u8]);
+
+impl RxToken for Received<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, f: F) -> R {
+        f(self.0)
+    }
+}
+
+/// Leave to send a frame of up to 1514 bytes.
+pub struct ToSend<'a>(&'a mut [u8; BUFFER_LEN]);
+
+impl TxToken for ToSend<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        // embassy-net asks for no more, as the capabilities say.
+        let len = u16::try_from(len).map_or(MAX_FRAME_LEN, |len| len.min(MAX_FRAME_LEN));
+        let frame = self.0.get_mut(..len.into()).unwrap_or_default();
+        let result = f(frame);
+        chip::begin_frame(len);
+        let (words, _) = self.0.as_chunks();
+        for word in words.iter().take(usize::from(len).div_ceil(4)) {
+            chip::write_word(*word);
+        }
+        result
+    }
+}
