@@ -1,6 +1,7 @@
 //! What the tests, the demo and the benches share: real TPMs, real certificates, and lines that can be cut.
 
 pub mod attacker;
+pub mod board;
 pub mod gateway;
 pub mod go;
 pub mod openssl;

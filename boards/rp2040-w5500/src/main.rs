@@ -1,26 +1,30 @@
-//! A board with an RP2040, a W5500 on SPI0 as on WIZnet's W5500-EVB-Pico, and a TPM on SPI1: is everything there?
+//! The firmware of a board with an RP2040, a W5500 on SPI0 as on WIZnet's W5500-EVB-Pico, and a TPM on SPI1.
 //!
 //! | part | pins |
 //! |---|---|
 //! | W5500 | CLK 18, MOSI 19, MISO 16, CS# 17, RST# 20, INT# 21 |
 //! | TPM | CLK 10, MOSI 11, MISO 12, CS# 13, RST# 14 |
-//! | LED | 25 |
-//!
-//! Asks for an address by DHCP and the TPM for random bytes, logs both by defmt over RTT, and blinks.
+//! | LED | 25: changes with each step, stays on while the gateway admits the device, off after a failure |
 #![no_std]
 #![no_main]
 
 mod rng;
 
-use chanbind_tpm_spi::{
-    Contexts, Tpm,
-    tis::{ExclusiveBus, Tis},
+use chanbind_core::crypto::sha256;
+use chanbind_device::{
+    Event, Memory, Network, NoClock, Observer, Parts, config::Config, config_of_image, find_tpm,
 };
-use core::panic::PanicInfo;
+use chanbind_tpm_spi::tis::{ExclusiveBus, Tis};
+use core::{fmt::Debug, panic::PanicInfo};
 use cortex_m::peripheral::SCB;
+use defmt::{Debug2Format, Display2Format, info, unwrap};
 use defmt_rtt as _;
 use embassy_executor::Spawner;
-use embassy_net::StackResources;
+use embassy_net::{
+    StackResources,
+    dns::DnsSocket,
+    tcp::client::{TcpClient, TcpClientState},
+};
 use embassy_net_wiznet::{Device, InitError, Runner, State, chip::W5500};
 use embassy_rp::{
     bind_interrupts, dma,
@@ -28,11 +32,13 @@ use embassy_rp::{
     peripherals::{DMA_CH0, DMA_CH1, DMA_CH2, DMA_CH3, SPI0},
     spi::{self, Spi},
 };
-use embassy_time::{Delay, Timer};
+use embassy_time::{Delay, Instant};
 use embedded_hal_bus::spi::ExclusiveDevice;
 // For its compare-and-swap, which others in the image use.
 use portable_atomic as _;
-use static_cell::StaticCell;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore, SeedableRng};
+use static_cell::{ConstStaticCell, StaticCell};
 
 bind_interrupts!(struct Irqs {
     DMA_IRQ_0 => dma::InterruptHandler<DMA_CH0>, dma::InterruptHandler<DMA_CH1>,
@@ -44,8 +50,21 @@ type EthernetSpi = ExclusiveDevice<Spi<'static, SPI0, spi::Async>, Output<'stati
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
     let p = embassy_rp::init(embassy_rp::config::Config::default());
-    defmt::info!("chanbind on an RP2040");
-    let seed = defmt::unwrap!(rng::seed());
+    let config = match Config::parse(config_of_image!()) {
+        Ok(config) => config,
+        Err(error) => defmt::panic!("{}", Display2Format(&error)),
+    };
+    info!(
+        "chanbind: client {=str} for {=str}:{=u16}",
+        config.client_id.as_str(),
+        config.host,
+        config.port
+    );
+    let mut rng = ChaCha20Rng::from_seed(unwrap!(rng::seed()));
+    let mut led = Led {
+        pin: Output::new(p.PIN_25, Level::Low),
+        was_admitted: false,
+    };
 
     let bus = Spi::new(
         p.SPI0,
@@ -58,10 +77,10 @@ async fn main(spawner: Spawner) {
         clock(20_000_000),
     );
     let chip_select = Output::new(p.PIN_17, Level::High);
-    let ethernet = defmt::unwrap!(ExclusiveDevice::new(bus, chip_select, Delay).ok());
+    let ethernet = unwrap!(ExclusiveDevice::new(bus, chip_select, Delay).ok());
     static STATE: StaticCell<State<4, 4>> = StaticCell::new();
     let (device, runner) = match embassy_net_wiznet::new(
-        MAC_ADDRESS,
+        mac_address(&config),
         STATE.init(State::new()),
         ethernet,
         Input::new(p.PIN_21, Pull::Up),
@@ -72,23 +91,28 @@ async fn main(spawner: Spawner) {
         Ok(parts) => parts,
         Err(InitError::SpiError(_)) => defmt::panic!("SPI0 does not work"),
         Err(InitError::InvalidChipVersion { actual, .. }) => {
-            defmt::panic!("no W5500 on SPI0: its version reads {:02x}", actual)
+            defmt::panic!("no W5500 on SPI0: its version reads {=u8:02x}", actual)
         }
     };
-    spawner.spawn(defmt::unwrap!(run_ethernet(runner)));
+    spawner.spawn(unwrap!(run_ethernet(runner)));
 
-    let [a, b, c, d, e, f, g, h, ..] = seed;
     static RESOURCES: StaticCell<StackResources<4>> = StaticCell::new();
     let (stack, runner) = embassy_net::new(
         device,
         embassy_net::Config::dhcpv4(Default::default()),
         RESOURCES.init(StackResources::new()),
-        u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        rng.next_u64(),
     );
-    spawner.spawn(defmt::unwrap!(run_network(runner)));
+    spawner.spawn(unwrap!(run_network(runner)));
     stack.wait_config_up().await;
     let address = stack.config_v4().map(|config| config.address);
-    defmt::info!("address {}", address);
+    info!("network up: {}", Debug2Format(&address));
+    static TCP: ConstStaticCell<TcpClientState<1, 1024, 4096>> =
+        ConstStaticCell::new(TcpClientState::new());
+    let network = Network {
+        tcp: TcpClient::new(stack, TCP.take()),
+        dns: DnsSocket::new(stack),
+    };
 
     let bus = Spi::new(
         p.SPI1,
@@ -101,26 +125,20 @@ async fn main(spawner: Spawner) {
         clock(10_000_000),
     );
     let bus = ExclusiveBus::new(bus, Output::new(p.PIN_13, Level::High));
-    let chip = defmt::unwrap!(
-        Tis::builder(bus, Delay)
-            .reset_pin(Output::new(p.PIN_14, Level::High))
-            .open()
-            .await
-    );
-    defmt::info!("TPM {:08x}", chip.did_vid());
-    let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
-    let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);
-    let mut random = [0; 16];
-    defmt::unwrap!(tpm.start().await);
-    defmt::unwrap!(tpm.random(&mut random).await);
-    defmt::info!("random {=[u8; 16]:02x}", random);
-    defmt::info!("done");
+    let tpm = Tis::builder(bus, Delay).reset_pin(Output::new(p.PIN_14, Level::High));
+    let chip = find_tpm(tpm, &config, &mut led).await;
+    info!("TPM found: DID_VID {=u32:08x}", chip.did_vid());
 
-    let mut led = Output::new(p.PIN_25, Level::Low);
-    loop {
-        led.toggle();
-        Timer::after_millis(500).await;
-    }
+    static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+    let parts = Parts {
+        network: &network,
+        chip,
+        rng,
+        clock: NoClock,
+        observer: led,
+    };
+    let Err(failure) = chanbind_device::run(&config, parts, MEMORY.take()).await;
+    defmt::panic!("{}", Display2Format(&failure));
 }
 
 #[embassy_executor::task]
@@ -135,6 +153,27 @@ async fn run_network(mut runner: embassy_net::Runner<'static, Device<'static>>) 
     runner.run().await
 }
 
+/// Shows how it goes.
+struct Led {
+    pin: Output<'static>,
+    was_admitted: bool,
+}
+
+impl Observer for Led {
+    fn happened<E: Debug>(&mut self, event: &Event<E>) {
+        match event {
+            Event::Admitted { .. } => {
+                if !core::mem::replace(&mut self.was_admitted, true) {
+                    info!("{=u64} us since the start", Instant::now().as_micros());
+                }
+                self.pin.set_high();
+            }
+            Event::Failed(_) | Event::Closed => self.pin.set_low(),
+            _ => self.pin.toggle(),
+        }
+    }
+}
+
 /// SPI mode 0 at a clock in hertz.
 fn clock(frequency: u32) -> spi::Config {
     let mut config = spi::Config::default();
@@ -142,17 +181,20 @@ fn clock(frequency: u32) -> spi::Config {
     config
 }
 
+/// Locally administered, and the same each time for the same device: the chip has none of its own.
+fn mac_address(config: &Config<'_>) -> [u8; 6] {
+    let [a, b, c, d, e, ..] = sha256(config.client_id.as_str().as_bytes());
+    [0x02, a, b, c, d, e]
+}
+
 /// Says why, and starts anew: a device that nobody watches should not stay as it is.
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     cortex_m::interrupt::disable();
-    defmt::error!("{}", defmt::Display2Format(info));
+    defmt::error!("{}", Display2Format(info));
     // Time for a probe to fetch the message, and for a person to see that it comes again and again.
     cortex_m::asm::delay(CYCLES_PER_SECOND / 2);
     SCB::sys_reset()
 }
-
-/// Locally administered. One board on a network is enough for a look.
-const MAC_ADDRESS: [u8; 6] = [0x02, 0, 0, 0, 0, 1];
 
 const CYCLES_PER_SECOND: u32 = 125_000_000;

@@ -131,6 +131,19 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> TisBuilder<T, D, R,
         self.tis.find(self.vendors).await?;
         Ok(self.tis)
     }
+
+    /// As [`TisBuilder::open`], again and again until the chip is there. `failed` is told why it is not yet, and says how many
+    /// milliseconds to wait.
+    pub async fn open_when_there(
+        mut self,
+        mut failed: impl FnMut(TisError<T::Error>) -> u32,
+    ) -> Tis<T, D, R, I> {
+        while let Err(error) = self.tis.find(self.vendors).await {
+            let millis = failed(error);
+            self.tis.delay.delay_ms(millis).await;
+        }
+        self.tis
+    }
 }
 
 impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Tis<T, D, R, I> {

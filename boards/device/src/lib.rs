@@ -1,0 +1,223 @@
+//! The application that every firmware of chanbind is: it joins nothing and owns no pins, it is given a network, a TPM, random
+//! numbers and a clock, and does one thing, for ever.
+//!
+//! ```text
+//! TPM ready ── resolve ── TCP ── TLS, server verified ── export ── TPM2_HMAC ── GET ── 200 OK ── GET ── ...
+//!     ▲            │        │               │               │          │          │                     │
+//!     └────────────┴────────┴───────────────┴─── wait, twice as long each time ───┴─────────────────────┘
+//! ```
+//!
+//! A proof goes to a server that has been verified, and to no other: it is made of the connection's own keying material, after
+//! the handshake. Every failure is reported ([`Event`]), and tried again after a while ([`Backoff`]).
+//!
+//! A board calls [`run`] with its [`Parts`]; `boards/qemu-mps2` is one that can be looked at.
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used,
+    )
+)]
+
+mod backoff;
+mod event;
+mod http;
+mod network;
+mod session;
+mod tpm;
+
+pub use backoff::Backoff;
+pub use chanbind_device_config as config;
+pub use event::{Event, Failure, Step};
+pub use network::Network;
+pub use tpm::find_tpm;
+
+use chanbind_core::x509::Time;
+use chanbind_device_config::{Config, TimeSource};
+use chanbind_embedded_tls::Buffers;
+use chanbind_tpm_spi::{
+    Chip, Contexts, ParentKey, Tpm,
+    command::{Name, Template},
+    key::{HmacKey, KeyBlobs, Keys},
+    session::AuthValue,
+};
+use core::{convert::Infallible, fmt};
+use embassy_time::{Duration, Timer};
+use embedded_nal_async::{Dns, TcpConnect};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{CryptoRng, RngCore, SeedableRng};
+
+/// What a board brings.
+pub struct Parts<'a, N, C, R, K, O> {
+    /// TCP and DNS.
+    pub network: &'a N,
+    /// The TPM, found.
+    pub chip: C,
+    /// Random numbers that nobody can guess; the TPM's are mixed in.
+    pub rng: R,
+    /// The time.
+    pub clock: K,
+    /// Told of everything that happens.
+    pub observer: O,
+}
+
+/// What tells the time of day.
+pub trait Clock {
+    /// Seconds since 1970-01-01T00:00:00Z, if it is known.
+    fn now(&self) -> Option<u64>;
+}
+
+/// A board without one.
+#[derive(Debug, Clone, Copy)]
+pub struct NoClock;
+
+impl Clock for NoClock {
+    fn now(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// Who is told what happens: a LED, say. Logs are written beside it, where the feature `defmt` is on.
+pub trait Observer {
+    /// It has happened.
+    fn happened<E: fmt::Debug>(&mut self, event: &Event<E>);
+}
+
+/// Nobody.
+impl Observer for () {
+    fn happened<E: fmt::Debug>(&mut self, _: &Event<E>) {}
+}
+
+impl<O: Observer> Observer for &mut O {
+    fn happened<E: fmt::Debug>(&mut self, event: &Event<E>) {
+        (**self).happened(event);
+    }
+}
+
+/// The longest content of a record that the gateway may send. With the feature `small-records` it is 2,048: set the gateway's
+/// maximum fragment size accordingly (`chanbind gateway --max-fragment-size 2048`; rustls: `max_fragment_size`), and mind that its
+/// certificates must fit one record.
+pub const RECORD_LEN: usize = if cfg!(feature = "small-records") {
+    2_048
+} else {
+    16_384
+};
+
+const READ_LEN: usize = Buffers::for_fragments(RECORD_LEN);
+
+/// The memory of a device, beside what its futures take; for a `static`.
+pub struct Memory {
+    read: [u8; READ_LEN],
+    write: [u8; 1024],
+    tpm: [u8; 512],
+    http: [u8; 512],
+    contexts: Contexts,
+}
+
+impl Memory {
+    /// Empty.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "for a static")]
+    pub const fn new() -> Self {
+        Self {
+            read: [0; READ_LEN],
+            write: [0; 1024],
+            tpm: [0; 512],
+            http: [0; 512],
+            contexts: Contexts::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memory")
+    }
+}
+
+/// The configuration in the image: that of the file which `CHANBIND_CONFIG` named when it was built, or what was put in its place
+/// since. For boards whose build script calls `chanbind_device_config::build::for_image`.
+#[macro_export]
+macro_rules! config_of_image {
+    () => {{
+        static CONFIG: [u8; $crate::config::CONFIG_LEN] =
+            *include_bytes!(concat!(env!("OUT_DIR"), "/config.bin"));
+        // What stands there when the image runs is not what the compiler sees.
+        core::hint::black_box(&CONFIG).as_slice()
+    }};
+}
+
+/// Runs the device for ever.
+///
+/// # Errors
+/// [`Failure::Config`] if the configuration's key is none; nothing else ends it.
+pub async fn run<N, C, R, K, O>(
+    config: &Config<'_>,
+    parts: Parts<'_, N, C, R, K, O>,
+    memory: &mut Memory,
+) -> Result<Infallible, Failure<C::Error>>
+where
+    N: TcpConnect + Dns,
+    C: Chip,
+    R: CryptoRng + RngCore,
+    K: Clock,
+    O: Observer,
+{
+    let Parts {
+        network,
+        chip,
+        mut rng,
+        clock,
+        observer,
+    } = parts;
+    let mut teller = event::Teller(observer);
+    let mut seed = chanbind_core::crypto::Wiped::<32>::default();
+    rng.fill_bytes(&mut *seed);
+    let tpm = Tpm::new(chip, &mut memory.tpm, &mut memory.contexts);
+    let pinned = Name::new(config.key.parent_name).map_err(|_| Failure::Config)?;
+    let salts = ChaCha20Rng::from_seed(*seed);
+    let keys = Keys::new(tpm, salts, ParentKey::Primary(Template::H2), pinned);
+    let blobs = KeyBlobs::new(config.key.private, config.key.public).ok_or(Failure::Config)?;
+    let password = AuthValue::new(config.key.password).map_err(|_| Failure::Config)?;
+    let key = HmacKey::new(blobs, password).map_err(|_| Failure::Config)?;
+    let mut session = session::Session {
+        config,
+        network,
+        keys,
+        key,
+        rng,
+        clock,
+        read: &mut memory.read,
+        write: &mut memory.write,
+        http: &mut memory.http,
+    };
+    let mut backoff = Backoff::new(config.first_retry_ms, config.longest_retry_ms);
+    teller.tell::<C::Error>(&Event::Started);
+    loop {
+        let ended = session.run(&mut teller, &mut backoff).await;
+        match ended {
+            Ok(()) => teller.tell::<C::Error>(&Event::Closed),
+            Err(failure) => teller.tell(&Event::Failed(failure)),
+        }
+        let pause = backoff.next(session.rng.next_u32());
+        teller.tell::<C::Error>(&Event::Waiting { millis: pause });
+        Timer::after(Duration::from_millis(u64::from(pause))).await;
+    }
+}
+
+/// What certificates are held against.
+fn time<E>(source: TimeSource, clock: &impl Clock) -> Result<Time, Failure<E>> {
+    match source {
+        TimeSource::Board => clock.now().map(Time::At).ok_or(Failure::NoTime),
+        TimeSource::NotBefore(seconds) => Ok(Time::NotBefore(seconds)),
+        TimeSource::DangerousUnknown => Ok(Time::dangerous_unknown()),
+    }
+}

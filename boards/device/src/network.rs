@@ -1,0 +1,39 @@
+use core::net::{IpAddr, SocketAddr};
+use embedded_nal_async::{AddrType, Dns, TcpConnect};
+
+/// A network of two parts, as embassy-net has them.
+#[derive(Debug)]
+pub struct Network<T, D> {
+    /// Opens TCP connections.
+    pub tcp: T,
+    /// Resolves names.
+    pub dns: D,
+}
+
+impl<T: TcpConnect, D> TcpConnect for Network<T, D> {
+    type Error = T::Error;
+    type Connection<'a>
+        = T::Connection<'a>
+    where
+        Self: 'a;
+
+    async fn connect<'a>(&'a self, remote: SocketAddr) -> Result<T::Connection<'a>, T::Error> {
+        self.tcp.connect(remote).await
+    }
+}
+
+impl<T, D: Dns> Dns for Network<T, D> {
+    type Error = D::Error;
+
+    async fn get_host_by_name(&self, host: &str, address: AddrType) -> Result<IpAddr, D::Error> {
+        self.dns.get_host_by_name(host, address).await
+    }
+
+    async fn get_host_by_address(
+        &self,
+        address: IpAddr,
+        result: &mut [u8],
+    ) -> Result<usize, D::Error> {
+        self.dns.get_host_by_address(address, result).await
+    }
+}

@@ -1,0 +1,50 @@
+use super::Kind;
+use chanbind_device_config::build;
+use std::path::PathBuf;
+
+/// The flash image of a board with a configuration in it.
+#[derive(Clone)]
+pub struct Image {
+    kind: Kind,
+    elf: Vec<u8>,
+}
+
+impl Image {
+    /// The image as `cargo x firmware` built it.
+    ///
+    /// # Errors
+    /// If it is not built.
+    pub fn built(kind: Kind) -> Result<Self, build::Failure> {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("../target")
+            .join(kind.target())
+            .join("firmware")
+            .join(format!("chanbind-board-{}", kind.name()));
+        let elf = std::fs::read(&path).map_err(|error| {
+            format!(
+                "the image of {} ({error}): build it with `cargo x firmware`",
+                kind.name()
+            )
+        })?;
+        Ok(Self { kind, elf })
+    }
+
+    /// The same with the configuration of a `chanbind.toml`, whose authorities are all `authority`.
+    ///
+    /// # Errors
+    /// If the text is no configuration.
+    pub fn configured(&self, toml: &str, authority: &str) -> Result<Self, build::Failure> {
+        let config = build::from_toml(toml, |_| Ok(authority.to_owned()))?;
+        let mut image = self.clone();
+        build::patch(&mut image.elf, &config)?;
+        Ok(image)
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(super) fn elf(&self) -> &[u8] {
+        &self.elf
+    }
+}
