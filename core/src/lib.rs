@@ -63,5 +63,6 @@ pub mod exporter;
 pub mod kdf;
 pub mod token;
 pub mod wire;
+mod words;
 #[cfg(feature = "x509")]
 pub mod x509;

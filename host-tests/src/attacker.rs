@@ -441,6 +441,9 @@ fn unexpected(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
 }
 
+/// How long a client may keep it waiting: one that gives up does not always say so.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 /// What one connection with an attacker comes to.
 pub type Script = dyn Fn(&mut Attacker) -> io::Result<()> + Send + Sync;
 
@@ -474,7 +477,7 @@ impl Server {
                         break;
                     }
                     let _ = stream.set_nodelay(true);
-                    let _ = stream.set_read_timeout(Some(Duration::from_secs(20)));
+                    let _ = stream.set_read_timeout(Some(PATIENCE));
                     let outcome = script(&mut Attacker::new(stream));
                     outcomes
                         .lock()

@@ -36,9 +36,22 @@ impl TestGateway {
         registry: Registry,
         settings: Settings,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        Self::start_as(registry, settings, Pki::new()?, 0).await
+    }
+
+    /// As [`TestGateway::start`], with the certificate and the port of one that has ended.
+    ///
+    /// # Errors
+    /// As TLS and the system say.
+    pub async fn start_as(
+        registry: Registry,
+        settings: Settings,
+        pki: Pki,
+        port: u16,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let who = |who: Identity| async move { format!("ok {} {}", who.client(), who.form()) };
         let app = Router::new().route("/get", get(who));
-        Self::serve(ProofLayer::new(registry, settings).layer(app)).await
+        Self::serve_as(ProofLayer::new(registry, settings).layer(app), pki, port).await
     }
 
     /// A gateway around any application.
@@ -53,9 +66,19 @@ impl TestGateway {
             + 'static,
         S::Future: Send,
     {
-        let pki = Pki::new()?;
+        Self::serve_as(app, Pki::new()?, 0).await
+    }
+
+    async fn serve_as<S>(app: S, pki: Pki, port: u16) -> Result<Self, Box<dyn Error + Send + Sync>>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+    {
         let tls = tls::server_config_from_pem(pki.certificate.as_bytes(), pki.key.as_bytes())?;
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let port = listener.local_addr()?.port();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(serve(listener, tls, app, async {

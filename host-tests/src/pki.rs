@@ -8,6 +8,7 @@ use rcgen::{
 };
 
 /// A certification authority and a server certificate for `localhost` and 127.0.0.1.
+#[derive(Clone)]
 pub struct Pki {
     /// The authority's certificate, PEM.
     pub ca: String,

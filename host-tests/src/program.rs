@@ -22,3 +22,10 @@ pub fn path(name: &str) -> PathBuf {
             )
         })
 }
+
+/// Whether there is a program of this name on the path.
+#[must_use]
+pub fn is_installed(name: &str) -> bool {
+    env::var_os("PATH")
+        .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(name).is_file()))
+}

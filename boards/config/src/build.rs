@@ -1,4 +1,8 @@
 //! For build scripts and tools: from TOML to the bytes that firmware reads.
+#![allow(
+    clippy::print_stdout,
+    reason = "that is how a build script talks to cargo"
+)]
 
 use crate::{CONFIG_LEN, Config, MAGIC, MAX_AUTHORITIES, TimeSource};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -37,6 +41,8 @@ struct File {
     first_retry_ms: u32,
     #[serde(default = "longest_retry")]
     longest_retry_ms: u32,
+    #[serde(default = "patience")]
+    patience_ms: u32,
     key: KeyTable,
 }
 
@@ -72,6 +78,10 @@ fn first_retry() -> u32 {
 
 fn longest_retry() -> u32 {
     60_000
+}
+
+fn patience() -> u32 {
+    30_000
 }
 
 /// All that a board's build script does: puts its `memory.x` where the linker looks, names the linker's scripts, and reads the
@@ -206,7 +216,8 @@ pub fn from_toml(
         }
         writer.u32(file.interval_ms)?;
         writer.u32(file.first_retry_ms)?;
-        writer.u32(file.longest_retry_ms)
+        writer.u32(file.longest_retry_ms)?;
+        writer.u32(file.patience_ms)
     };
     let mut fields = vec![0; CONFIG_LEN];
     let mut writer = Writer::new(&mut fields);

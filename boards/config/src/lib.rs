@@ -32,11 +32,12 @@ use chanbind_core::{
     crypto::sha256,
     token::ClientId,
     wire::{Reader, Truncated},
+    words,
 };
 use core::fmt;
 
 /// The bytes of a configuration, as they stand in an image: [`MAGIC`], how many follow, the fields, their SHA-256, zeroes.
-pub const CONFIG_LEN: usize = 4096;
+pub const CONFIG_LEN: usize = 3072;
 
 /// How they begin.
 pub const MAGIC: &[u8; 16] = b"chanbind-config1";
@@ -70,6 +71,8 @@ pub struct Config<'c> {
     pub first_retry_ms: u32,
     /// Milliseconds that are waited at the most.
     pub longest_retry_ms: u32,
+    /// Milliseconds that each step may take: DNS, TCP, TLS, the TPM, an answer.
+    pub patience_ms: u32,
 }
 
 /// Where a device has the time from, against which it holds certificates.
@@ -138,6 +141,7 @@ impl<'c> Config<'c> {
             interval_ms: 0,
             first_retry_ms: 0,
             longest_retry_ms: 0,
+            patience_ms: 0,
         };
         let authorities = config.authorities.get_mut(..config.authority_count);
         for authority in authorities.ok_or(ConfigError::Malformed)? {
@@ -159,6 +163,7 @@ impl<'c> Config<'c> {
         config.interval_ms = fields.u32()?;
         config.first_retry_ms = fields.u32()?;
         config.longest_retry_ms = fields.u32()?;
+        config.patience_ms = fields.u32()?;
         if fields.is_empty() {
             Ok(config)
         } else {
@@ -194,13 +199,9 @@ impl From<Truncated> for ConfigError {
     }
 }
 
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "there is no configuration in the image: build it with CHANBIND_CONFIG=chanbind.toml, or put one in with `cargo x configure`",
-            Self::Malformed => "the configuration in the image is damaged or of another version: build it again",
-        })
-    }
-}
+words! { ConfigError {
+    Self::Empty => "there is no configuration in the image: build it with CHANBIND_CONFIG=chanbind.toml, or put one in with `cargo x configure`";
+    Self::Malformed => "the configuration in the image is damaged or of another version: build it again";
+}}
 
 impl core::error::Error for ConfigError {}

@@ -1,5 +1,5 @@
 use crate::Observer;
-use chanbind_core::x509::PathError;
+use chanbind_core::{words, x509::PathError};
 use chanbind_embedded_tls::ConnectError;
 use core::fmt;
 use embedded_io_async::ErrorKind;
@@ -82,103 +82,65 @@ pub enum Step {
     Request,
 }
 
-impl Step {
-    /// In words, with what it is about.
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Resolve => "DNS did not answer in time",
-            Self::Connect => {
-                "the gateway could not be reached in time: is it on, is the address right?"
-            }
-            Self::Handshake => "the TLS handshake took too long",
-            Self::Tpm => "the TPM took too long: is it powered?",
-            Self::Request => "the gateway did not answer in time",
-        }
-    }
-}
+words! { Failure<E> where E: fmt::Display {
+    Self::Config => "the configuration's key is malformed: write it again with `chanbind provision --device-config`";
+    Self::Authority(error) => "{}", error;
+    Self::NoTime => "the board does not know the time: set its clock, or say time = \"build\" in the configuration";
+    Self::Tpm(error) => "{}", error;
+    Self::Resolve => "the gateway's name has no address, or DNS does not answer";
+    Self::Tcp(kind) => "the gateway cannot be reached: {}", kind;
+    Self::Tls(error) => "no TLS connection: {}", error;
+    Self::Connection(kind) => "the connection broke: {}", kind;
+    Self::Http => "the answer is no HTTP, or its head is longer than 512 bytes";
+    Self::Refused { status } => "the gateway refused with status {}: does its registry have this client, with this key?", status;
+    Self::TimedOut(step) => "{}", step;
+}}
 
-impl<E: fmt::Debug> fmt::Display for Failure<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config => f.write_str("the configuration's key is malformed: write it again with `chanbind provision --device-config`"),
-            Self::Authority(error) => error.fmt(f),
-            Self::NoTime => f.write_str("the board does not know the time: set its clock, or say time = \"build\" in the configuration"),
-            Self::Tpm(error) => fmt::Display::fmt(&Printable(error), f),
-            Self::Resolve => f.write_str("the gateway's name has no address, or DNS does not answer"),
-            Self::Tcp(kind) => write!(f, "the gateway cannot be reached: {kind:?}"),
-            Self::Tls(error) => error.fmt(f),
-            Self::Connection(kind) => write!(f, "the connection broke: {kind:?}"),
-            Self::Http => f.write_str("the answer is no HTTP, or its head is longer than 512 bytes"),
-            Self::Refused { status } => write!(f, "the gateway refused with status {status}: does its registry have this client, with this key?"),
-            Self::TimedOut(step) => f.write_str(step.words()),
-        }
-    }
-}
+words! { Step {
+    Self::Resolve => "DNS did not answer in time";
+    Self::Connect => "the gateway could not be reached in time: is it on, is the address right?";
+    Self::Handshake => "the TLS handshake took too long";
+    Self::Tpm => "the TPM took too long: is it powered?";
+    Self::Request => "the gateway did not answer in time";
+}}
 
-/// The TPM's error in words, the chip's as it is.
-struct Printable<'a, E>(&'a chanbind_tpm_spi::Error<E>);
+impl<E: fmt::Debug + fmt::Display> core::error::Error for Failure<E> {}
 
-impl<E: fmt::Debug> fmt::Display for Printable<'_, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            chanbind_tpm_spi::Error::Chip(error) => {
-                write!(f, "the TPM cannot be spoken with: {error:?}")
-            }
-            error => write!(f, "{error:?}"),
-        }
-    }
-}
+/// What the error of a way to the TPM can do: say what is wrong, and with the feature `defmt` do so in a log.
+#[cfg(not(feature = "defmt"))]
+pub trait ChipError: fmt::Debug + fmt::Display {}
+#[cfg(not(feature = "defmt"))]
+impl<E: fmt::Debug + fmt::Display> ChipError for E {}
 
-impl<E: fmt::Debug> core::error::Error for Failure<E> {}
+/// What the error of a way to the TPM can do: say what is wrong, and with the feature `defmt` do so in a log.
+#[cfg(feature = "defmt")]
+pub trait ChipError: fmt::Debug + fmt::Display + defmt::Format {}
+#[cfg(feature = "defmt")]
+impl<E: fmt::Debug + fmt::Display + defmt::Format> ChipError for E {}
 
 /// Tells the observer, and the log.
 pub(crate) struct Teller<O>(pub(crate) O);
 
 impl<O: Observer> Teller<O> {
-    pub(crate) fn tell<E: fmt::Debug>(&mut self, event: &Event<E>) {
+    pub(crate) fn tell<E: ChipError>(&mut self, event: &Event<E>) {
         #[cfg(feature = "defmt")]
-        log(event);
+        match event {
+            Event::Closed => defmt::warn!("{}", event),
+            Event::Failed(_) => defmt::error!("{}", event),
+            _ => defmt::info!("{}", event),
+        }
         self.0.happened(event);
     }
 }
 
-/// Words as they stand in flash, formatted by the host that reads the log.
-#[cfg(feature = "defmt")]
-fn log<E: fmt::Debug>(event: &Event<E>) {
-    match event {
-        Event::Started => defmt::info!("started"),
-        Event::TpmReady => defmt::info!("TPM ready: its parent key has the pinned name"),
-        Event::TcpOpen => defmt::info!("TCP connection open"),
-        Event::TlsOpen => defmt::info!("TLS 1.3 up, the gateway is verified"),
-        Event::KeyDerived => {
-            defmt::info!("the TPM has made the one-time key of this connection");
-        }
-        Event::Admitted { status, len } => defmt::info!(
-            "admitted by a token that the TPM made: {=u16}, {=u32} bytes",
-            status,
-            len
-        ),
-        Event::Closed => defmt::warn!("the gateway closed the connection"),
-        Event::Failed(failure) => log_failure(failure),
-        Event::Waiting { millis } => defmt::info!("trying again in {=u32} ms", millis),
-    }
-}
-
-#[cfg(feature = "defmt")]
-fn log_failure<E: fmt::Debug>(failure: &Failure<E>) {
-    match failure {
-        Failure::Tls(error) => log_tls(error),
-        Failure::Refused { status } => defmt::error!(
-            "the gateway refused with status {=u16}: does its registry have this client, with this key?",
-            status
-        ),
-        Failure::TimedOut(step) => defmt::error!("{=str}", step.words()),
-        failure => defmt::error!("{}", defmt::Display2Format(failure)),
-    }
-}
-
-#[cfg(feature = "defmt")]
-fn log_tls(error: &ConnectError) {
-    defmt::error!("no TLS connection: {}", defmt::Display2Format(error));
-}
+words! { Event<E> where E: fmt::Display {
+    Self::Started => "started";
+    Self::TpmReady => "TPM ready: its parent key has the pinned name";
+    Self::TcpOpen => "TCP connection open";
+    Self::TlsOpen => "TLS 1.3 up, the gateway is verified";
+    Self::KeyDerived => "the TPM has made the one-time key of this connection";
+    Self::Admitted { status, len } => "admitted by a token that the TPM made: {}, {} bytes", status, len;
+    Self::Closed => "the gateway closed the connection";
+    Self::Failed(failure) => "{}", failure;
+    Self::Waiting { millis } => "trying again in {} ms", millis;
+}}

@@ -35,20 +35,23 @@ pub(crate) async fn get<E>(
         .host(config.server_name)
         .headers(&headers)
         .build();
-    request.write_header(connection).await.map_err(failure)?;
+    request
+        .write_header(connection)
+        .await
+        .map_err(|error| failure(&error))?;
     (connection.flush().await).map_err(|error| Failure::Connection(error.kind()))?;
     let answer = answer(connection, buffer).await;
     wipe(buffer);
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(Error::ConnectionAborted) => Ok(None),
-        Err(error) => Err(failure(error)),
+        Err(error) => Err(failure(&error)),
     }
 }
 
-fn failure<E>(error: Error) -> Failure<E> {
+fn failure<E>(error: &Error) -> Failure<E> {
     match error {
-        Error::Network(kind) => Failure::Connection(kind),
+        Error::Network(kind) => Failure::Connection(*kind),
         _ => Failure::Http,
     }
 }

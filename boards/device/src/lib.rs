@@ -28,6 +28,7 @@
 )]
 
 mod backoff;
+mod board;
 mod event;
 mod http;
 mod network;
@@ -35,8 +36,9 @@ mod session;
 mod tpm;
 
 pub use backoff::Backoff;
+pub use board::{StatusLed, mac_address};
 pub use chanbind_device_config as config;
-pub use event::{Event, Failure, Step};
+pub use event::{ChipError, Event, Failure, Step};
 pub use network::Network;
 pub use tpm::find_tpm;
 
@@ -88,16 +90,16 @@ impl Clock for NoClock {
 /// Who is told what happens: a LED, say. Logs are written beside it, where the feature `defmt` is on.
 pub trait Observer {
     /// It has happened.
-    fn happened<E: fmt::Debug>(&mut self, event: &Event<E>);
+    fn happened<E: ChipError>(&mut self, event: &Event<E>);
 }
 
 /// Nobody.
 impl Observer for () {
-    fn happened<E: fmt::Debug>(&mut self, _: &Event<E>) {}
+    fn happened<E: ChipError>(&mut self, _: &Event<E>) {}
 }
 
 impl<O: Observer> Observer for &mut O {
-    fn happened<E: fmt::Debug>(&mut self, event: &Event<E>) {
+    fn happened<E: ChipError>(&mut self, event: &Event<E>) {
         (**self).happened(event);
     }
 }
@@ -166,7 +168,7 @@ pub async fn run<N, C, R, K, O>(
 ) -> Result<Infallible, Failure<C::Error>>
 where
     N: TcpConnect + Dns,
-    C: Chip,
+    C: Chip<Error: ChipError>,
     R: CryptoRng + RngCore,
     K: Clock,
     O: Observer,

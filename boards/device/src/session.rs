@@ -1,7 +1,7 @@
 //! One connection, from the TPM to its end.
 
 use crate::{
-    Backoff, Clock, Observer,
+    Backoff, ChipError, Clock, Observer,
     event::{Event, Failure, Step, Teller},
     http, time,
 };
@@ -38,7 +38,7 @@ pub(crate) struct Session<'a, 'm, N, C, R, K> {
 impl<'m, N, C, R, K> Session<'_, 'm, N, C, R, K>
 where
     N: TcpConnect + Dns,
-    C: Chip,
+    C: Chip<Error: ChipError>,
     R: CryptoRng + RngCore,
     K: Clock,
 {
@@ -49,13 +49,14 @@ where
         backoff: &mut Backoff,
     ) -> Result<(), Failure<C::Error>> {
         let config = self.config;
+        let patience = patience(config);
         let time = time(config.time, &self.clock)?;
         let anchors = Anchors::new(config.authorities()).map_err(Failure::Authority)?;
-        let rng = in_time(Step::Tpm, TPM, self.random()).await??;
+        let rng = in_time(Step::Tpm, patience, self.random()).await??;
         teller.tell::<C::Error>(&Event::TpmReady);
 
         let address = self.resolve().await?;
-        let tcp = in_time(Step::Connect, CONNECT, self.network.connect(address))
+        let tcp = in_time(Step::Connect, patience, self.network.connect(address))
             .await?
             .map_err(|error| Failure::Tcp(error.kind()))?;
         teller.tell::<C::Error>(&Event::TcpOpen);
@@ -69,7 +70,7 @@ where
             .map_err(|_| Failure::Config)?;
         let mut prf = self.keys.prf(&mut self.key);
         let derive = OneTimeKey::derive_async(&profile, &material, &mut prf);
-        let key = match in_time(Step::Tpm, TPM, derive).await? {
+        let key = match in_time(Step::Tpm, patience, derive).await? {
             Ok(key) => key,
             Err(chanbind_core::kdf::DeriveError::Prf(error)) => return Err(Failure::Tpm(error)),
             Err(chanbind_core::kdf::DeriveError::Kdf(_)) => return Err(Failure::Config),
@@ -81,7 +82,7 @@ where
         let password = api_key::encode(&key, &mut password);
         loop {
             let get = http::get(&mut tls, config, password, self.http);
-            let Some(answer) = in_time(Step::Request, REQUEST, get).await?? else {
+            let Some(answer) = in_time(Step::Request, patience, get).await?? else {
                 return Ok(());
             };
             if !(200..300).contains(&answer.status) {
@@ -114,7 +115,7 @@ where
             Ok(address) => address,
             Err(_) => {
                 let answer = self.network.get_host_by_name(host, AddrType::Either);
-                in_time(Step::Resolve, RESOLVE, answer)
+                in_time(Step::Resolve, patience(self.config), answer)
                     .await?
                     .map_err(|_| Failure::Resolve)?
             }
@@ -141,9 +142,13 @@ async fn open<'b, T: Read + Write + 'b, E>(
     }
     let buffers = Buffers { read, write };
     let handshake = connect::<Aes128GcmSha256, _, _>(tcp, &tls, rng, buffers);
-    in_time(Step::Handshake, HANDSHAKE, handshake)
+    in_time(Step::Handshake, patience(config), handshake)
         .await?
         .map_err(Failure::Tls)
+}
+
+fn patience(config: &Config<'_>) -> Duration {
+    Duration::from_millis(u64::from(config.patience_ms))
 }
 
 async fn in_time<T, E>(
@@ -155,10 +160,3 @@ async fn in_time<T, E>(
         .await
         .map_err(|_| Failure::TimedOut(step))
 }
-
-/// How long steps may take. The TPM's is longer than that of its slowest chip for an ECC primary key.
-const TPM: Duration = Duration::from_secs(30);
-const RESOLVE: Duration = Duration::from_secs(10);
-const CONNECT: Duration = Duration::from_secs(10);
-const HANDSHAKE: Duration = Duration::from_secs(30);
-const REQUEST: Duration = Duration::from_secs(30);

@@ -1,11 +1,11 @@
 use crate::{
-    Backoff, Observer,
+    Backoff, ChipError, Observer,
     config::Config,
     event::{Event, Failure, Teller},
 };
 use chanbind_tpm_spi::{
     Error,
-    tis::{InterruptPin, ResetPin, Tis, TisBuilder, Transport},
+    tis::{InterruptPin, ResetPin, Tis, TisBuilder, TisError, Transport},
 };
 use embedded_hal_async::delay::DelayNs;
 
@@ -14,14 +14,17 @@ pub async fn find_tpm<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin>(
     tpm: TisBuilder<T, D, R, I>,
     config: &Config<'_>,
     observer: &mut impl Observer,
-) -> Tis<T, D, R, I> {
+) -> Tis<T, D, R, I>
+where
+    TisError<T::Error>: ChipError,
+{
     let mut backoff = Backoff::new(config.first_retry_ms, config.longest_retry_ms);
     let mut teller = Teller(observer);
     tpm.open_when_there(|error| {
         teller.tell(&Event::Failed(Failure::Tpm(Error::Chip(error))));
         // There is one board on its bus: nobody to get out of step with.
         let millis = backoff.next(0);
-        teller.tell::<T::Error>(&Event::Waiting { millis });
+        teller.tell::<TisError<T::Error>>(&Event::Waiting { millis });
         millis
     })
     .await

@@ -4,12 +4,12 @@
 
 use chanbind_board_qemu_mps2::{clock, exit, network, rng, run, spi_wire, stack};
 use chanbind_device::{
-    Clock, Event, Memory, Network, Observer, Parts, config::Config, config_of_image, find_tpm,
+    ChipError, Clock, Event, Memory, Network, Observer, Parts, config::Config, config_of_image,
+    find_tpm,
 };
 use chanbind_tpm_spi::tis::{ExclusiveBus, Tis};
-use core::fmt::Debug;
 use cortex_m_rt::entry;
-use defmt::{Debug2Format, Display2Format, error, info, unwrap};
+use defmt::{error, info, unwrap};
 use embassy_executor::Spawner;
 use embassy_net::{
     dns::DnsSocket,
@@ -30,7 +30,7 @@ async fn program(spawner: Spawner) {
     let config = match Config::parse(config_of_image!()) {
         Ok(config) => config,
         Err(error) => {
-            error!("{}", Display2Format(&error));
+            error!("{}", error);
             exit::exit(exit::FAILURE)
         }
     };
@@ -44,8 +44,9 @@ async fn program(spawner: Spawner) {
 
     let stack = unwrap!(network::start(spawner, rng.next_u64()));
     stack.wait_config_up().await;
-    let address = stack.config_v4().map(|config| config.address);
-    info!("network up: {}", Debug2Format(&address));
+    if let Some(network) = stack.config_v4() {
+        info!("network up: {=[u8; 4]}", network.address.address().octets());
+    }
     static TCP: ConstStaticCell<TcpClientState<1, 1024, 4096>> =
         ConstStaticCell::new(TcpClientState::new());
     let network = Network {
@@ -68,7 +69,7 @@ async fn program(spawner: Spawner) {
         observer: gauge,
     };
     let Err(failure) = chanbind_device::run(&config, parts, MEMORY.take()).await;
-    error!("{}", Display2Format(&failure));
+    error!("{}", failure);
     exit::exit(exit::FAILURE)
 }
 
@@ -86,7 +87,7 @@ struct Gauge {
 }
 
 impl Observer for Gauge {
-    fn happened<E: Debug>(&mut self, event: &Event<E>) {
+    fn happened<E: ChipError>(&mut self, event: &Event<E>) {
         if matches!(event, Event::Admitted { .. }) && !core::mem::replace(&mut self.is_read, true) {
             info!(
                 "{=u64} us since the start, {=usize} of {=usize} bytes of stack used",

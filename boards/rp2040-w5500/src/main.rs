@@ -10,14 +10,14 @@
 
 mod rng;
 
-use chanbind_core::crypto::sha256;
 use chanbind_device::{
-    Event, Memory, Network, NoClock, Observer, Parts, config::Config, config_of_image, find_tpm,
+    Memory, Network, NoClock, Parts, StatusLed, config::Config, config_of_image, find_tpm,
+    mac_address,
 };
 use chanbind_tpm_spi::tis::{ExclusiveBus, Tis};
-use core::{fmt::Debug, panic::PanicInfo};
+use core::panic::PanicInfo;
 use cortex_m::peripheral::SCB;
-use defmt::{Debug2Format, Display2Format, info, unwrap};
+use defmt::{Display2Format, info, unwrap};
 use defmt_rtt as _;
 use embassy_executor::Spawner;
 use embassy_net::{
@@ -32,7 +32,7 @@ use embassy_rp::{
     peripherals::{DMA_CH0, DMA_CH1, DMA_CH2, DMA_CH3, SPI0},
     spi::{self, Spi},
 };
-use embassy_time::{Delay, Instant};
+use embassy_time::Delay;
 use embedded_hal_bus::spi::ExclusiveDevice;
 // For its compare-and-swap, which others in the image use.
 use portable_atomic as _;
@@ -52,7 +52,7 @@ async fn main(spawner: Spawner) {
     let p = embassy_rp::init(embassy_rp::config::Config::default());
     let config = match Config::parse(config_of_image!()) {
         Ok(config) => config,
-        Err(error) => defmt::panic!("{}", Display2Format(&error)),
+        Err(error) => defmt::panic!("{}", error),
     };
     info!(
         "chanbind: client {=str} for {=str}:{=u16}",
@@ -61,10 +61,7 @@ async fn main(spawner: Spawner) {
         config.port
     );
     let mut rng = ChaCha20Rng::from_seed(unwrap!(rng::seed()));
-    let mut led = Led {
-        pin: Output::new(p.PIN_25, Level::Low),
-        was_admitted: false,
-    };
+    let mut led = StatusLed::new(Output::new(p.PIN_25, Level::Low));
 
     let bus = Spi::new(
         p.SPI0,
@@ -105,8 +102,9 @@ async fn main(spawner: Spawner) {
     );
     spawner.spawn(unwrap!(run_network(runner)));
     stack.wait_config_up().await;
-    let address = stack.config_v4().map(|config| config.address);
-    info!("network up: {}", Debug2Format(&address));
+    if let Some(network) = stack.config_v4() {
+        info!("network up: {=[u8; 4]}", network.address.address().octets());
+    }
     static TCP: ConstStaticCell<TcpClientState<1, 1024, 4096>> =
         ConstStaticCell::new(TcpClientState::new());
     let network = Network {
@@ -138,7 +136,7 @@ async fn main(spawner: Spawner) {
         observer: led,
     };
     let Err(failure) = chanbind_device::run(&config, parts, MEMORY.take()).await;
-    defmt::panic!("{}", Display2Format(&failure));
+    defmt::panic!("{}", failure);
 }
 
 #[embassy_executor::task]
@@ -153,38 +151,11 @@ async fn run_network(mut runner: embassy_net::Runner<'static, Device<'static>>) 
     runner.run().await
 }
 
-/// Shows how it goes.
-struct Led {
-    pin: Output<'static>,
-    was_admitted: bool,
-}
-
-impl Observer for Led {
-    fn happened<E: Debug>(&mut self, event: &Event<E>) {
-        match event {
-            Event::Admitted { .. } => {
-                if !core::mem::replace(&mut self.was_admitted, true) {
-                    info!("{=u64} us since the start", Instant::now().as_micros());
-                }
-                self.pin.set_high();
-            }
-            Event::Failed(_) | Event::Closed => self.pin.set_low(),
-            _ => self.pin.toggle(),
-        }
-    }
-}
-
 /// SPI mode 0 at a clock in hertz.
 fn clock(frequency: u32) -> spi::Config {
     let mut config = spi::Config::default();
     config.frequency = frequency;
     config
-}
-
-/// Locally administered, and the same each time for the same device: the chip has none of its own.
-fn mac_address(config: &Config<'_>) -> [u8; 6] {
-    let [a, b, c, d, e, ..] = sha256(config.client_id.as_str().as_bytes());
-    [0x02, a, b, c, d, e]
 }
 
 /// Says why, and starts anew: a device that nobody watches should not stay as it is.

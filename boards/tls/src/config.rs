@@ -4,6 +4,7 @@ use chanbind_core::{
 };
 use core::fmt;
 use embedded_tls::MaxFragmentLength;
+#[cfg(feature = "client-certificates")]
 use p256::ecdsa::SigningKey;
 
 /// Whom to connect to, and how it is known that it is them.
@@ -12,6 +13,7 @@ pub struct Config<'a> {
     pub(crate) authentication: Authentication<'a>,
     /// The name that is asked for, unless it is an IP address (RFC 6066 section 3).
     pub(crate) server_name: Option<&'a str>,
+    #[cfg(feature = "client-certificates")]
     pub(crate) client: Option<ClientCertificate<'a>>,
     pub(crate) max_fragment_length: Option<MaxFragmentLength>,
     pub(crate) p256: &'static dyn P256,
@@ -90,13 +92,15 @@ impl<'a> Config<'a> {
         Self {
             authentication,
             server_name: server_name.filter(|name| is_dns_name(name)),
+            #[cfg(feature = "client-certificates")]
             client: None,
             max_fragment_length: None,
             p256: chanbind_core::crypto::ecdsa::RUST_CRYPTO,
         }
     }
 
-    /// Shown to a server that asks for it.
+    /// Shown to a server that asks for it (feature `client-certificates`).
+    #[cfg(feature = "client-certificates")]
     #[must_use]
     pub fn with_client_certificate(mut self, client: ClientCertificate<'a>) -> Self {
         self.client = Some(client);
@@ -126,12 +130,14 @@ impl<'a> Config<'a> {
 }
 
 /// What a client has to show: a certificate and its key.
+#[cfg(feature = "client-certificates")]
 #[derive(Clone)]
 pub struct ClientCertificate<'a> {
     pub(crate) certificate: &'a [u8],
     pub(crate) key: SigningKey,
 }
 
+#[cfg(feature = "client-certificates")]
 impl<'a> ClientCertificate<'a> {
     /// The certificate, DER, which must fit the write buffer; and the private key on P-256, 32 bytes.
     ///
@@ -143,6 +149,7 @@ impl<'a> ClientCertificate<'a> {
     }
 }
 
+#[cfg(feature = "client-certificates")]
 impl fmt::Debug for ClientCertificate<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ClientCertificate({} bytes)", self.certificate.len())

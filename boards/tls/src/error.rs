@@ -1,5 +1,4 @@
-use chanbind_core::x509::PathError;
-use core::fmt;
+use chanbind_core::{words, x509::PathError};
 use embedded_io::ErrorKind;
 use embedded_tls::TlsError;
 
@@ -85,32 +84,26 @@ fn alert_number(description: embedded_tls::alert::AlertDescription) -> u8 {
     description as u8
 }
 
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Buffers => "the buffers are too short: give 16,640 bytes to read and 1,024 to write",
-            Self::NoSlot => "as many handshakes are under way as there are slots: wait, or declare more with handshake_slots!",
-            Self::Transport(kind) => return write!(f, "the transport failed: {kind:?}"),
-            Self::Closed => "the server closed the connection during the handshake: its log may say why",
-            Self::Alert(number) => {
-                return write!(f, "the server refused the handshake with alert {number}: its log may say why");
-            }
-            Self::NoCertificate => "the server showed no certificate: it is not the one, or somebody is in the middle",
-            Self::NoCertificateVerify => "the server did not prove that it has its certificate's key: somebody is in the middle",
-            Self::MessageOrder => "the server's messages came in a wrong order: somebody is in the middle",
-            Self::Certificate(error) => return error.fmt(f),
-            Self::SignatureScheme => "the server signed by another scheme than ecdsa_secp256r1_sha256: give it a certificate with a key on P-256",
-            Self::CertificateVerify => "the server's signature is wrong: somebody is in the middle",
-            Self::RecordTooLarge => "a record of the server does not fit the read buffer: give it 16,640 bytes, or set the server's maximum fragment size",
-            Self::Record => "the server sent a record that may not come now, or is malformed",
-            Self::Decrypt => "what the server sent cannot be decrypted or may not come now: does it have the same pre-shared key, is somebody changing the handshake?",
-            Self::Finished => "the server's Finished is wrong: somebody changed the handshake",
-            Self::Handshake => "the server sent a malformed message, or needs what this client cannot do: TLS 1.3 with key exchange on P-256, messages that are not cut",
-            Self::WriteBuffer => "ClientHello or client certificate do not fit the write buffer: give it 1,024 bytes more than the certificate",
-            Self::NoExporter => "there is no exporter secret: build with embedded-tls 0.19.0",
-        })
-    }
-}
+words! { ConnectError {
+    Self::Buffers => "the buffers are too short: give 16,640 bytes to read and 1,024 to write";
+    Self::NoSlot => "as many handshakes are under way as there are slots: wait, or declare more with handshake_slots!";
+    Self::Transport(kind) => "the transport failed: {}", kind;
+    Self::Closed => "the server closed the connection during the handshake: its log may say why";
+    Self::Alert(number) => "the server refused the handshake with alert {}: its log may say why", number;
+    Self::NoCertificate => "the server showed no certificate: it is not the one, or somebody is in the middle";
+    Self::NoCertificateVerify => "the server did not prove that it has its certificate's key: somebody is in the middle";
+    Self::MessageOrder => "the server's messages came in a wrong order: somebody is in the middle";
+    Self::Certificate(error) => "{}", error;
+    Self::SignatureScheme => "the server signed by another scheme than ecdsa_secp256r1_sha256: give it a certificate with a key on P-256";
+    Self::CertificateVerify => "the server's signature is wrong: somebody is in the middle";
+    Self::RecordTooLarge => "a record of the server does not fit the read buffer: give it 16,640 bytes, or set the server's maximum fragment size";
+    Self::Record => "the server sent a record that may not come now, or is malformed";
+    Self::Decrypt => "what the server sent cannot be decrypted or may not come now: does it have the same pre-shared key, is somebody changing the handshake?";
+    Self::Finished => "the server's Finished is wrong: somebody changed the handshake";
+    Self::Handshake => "the server sent a malformed message, or needs what this client cannot do: TLS 1.3 with key exchange on P-256, messages that are not cut";
+    Self::WriteBuffer => "ClientHello or client certificate do not fit the write buffer: give it 1,024 bytes more than the certificate";
+    Self::NoExporter => "there is no exporter secret: build with embedded-tls 0.19.0";
+}}
 
 impl core::error::Error for ConnectError {}
 
@@ -153,16 +146,12 @@ impl embedded_io::Error for StreamError {
     }
 }
 
-impl fmt::Display for StreamError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Transport(kind) => return write!(f, "the transport failed: {kind:?}"),
-            Self::Truncated => "the connection ended without close_notify: what came may not be all",
-            Self::Record => "the server sent a record that may not come now, or somebody changed one: connect again",
-            Self::RecordTooLarge => "a record of the server does not fit the read buffer: give it 16,640 bytes, or set the server's maximum fragment size",
-            Self::Broken => "the connection failed before, or an operation on it was given up: connect again",
-        })
-    }
-}
+words! { StreamError {
+    Self::Transport(kind) => "the transport failed: {}", kind;
+    Self::Truncated => "the connection ended without close_notify: what came may not be all";
+    Self::Record => "the server sent a record that may not come now, or somebody changed one: connect again";
+    Self::RecordTooLarge => "a record of the server does not fit the read buffer: give it 16,640 bytes, or set the server's maximum fragment size";
+    Self::Broken => "the connection failed before, or an operation on it was given up: connect again";
+}}
 
 impl core::error::Error for StreamError {}

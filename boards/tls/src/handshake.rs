@@ -9,11 +9,13 @@ use crate::{
 };
 use chanbind_core::exporter::ExporterSecret;
 use core::marker::PhantomData;
-use embedded_tls::{
-    Certificate, CryptoProvider, SignatureScheme, TlsConfig, TlsError, TlsVerifier,
-};
-use p256::ecdsa::DerSignature;
+use embedded_tls::{CryptoProvider, TlsConfig, TlsError, TlsVerifier};
 use rand_core::{CryptoRng, CryptoRngCore, RngCore};
+#[cfg(feature = "client-certificates")]
+use {
+    embedded_tls::{Certificate, SignatureScheme},
+    p256::ecdsa::DerSignature,
+};
 
 /// One handshake: what embedded-tls asks for, and what is known when it has ended.
 pub(crate) struct Handshake<'a, S, R> {
@@ -78,7 +80,10 @@ impl<'a, S: Suite, R: CryptoRng + RngCore> Handshake<'a, S, R> {
 
 impl<S: Suite, R: CryptoRng + RngCore> CryptoProvider for Handshake<'_, S, R> {
     type CipherSuite = S;
+    #[cfg(feature = "client-certificates")]
     type Signature = DerSignature;
+    #[cfg(not(feature = "client-certificates"))]
+    type Signature = [u8; 0];
 
     fn rng(&mut self) -> impl CryptoRngCore {
         TapRng::new(&mut self.rng, self.claim.id())
@@ -91,6 +96,7 @@ impl<S: Suite, R: CryptoRng + RngCore> CryptoProvider for Handshake<'_, S, R> {
         }
     }
 
+    #[cfg(feature = "client-certificates")]
     fn signer(
         &mut self,
     ) -> Result<(impl signature::SignerMut<DerSignature>, SignatureScheme), TlsError> {
@@ -99,6 +105,7 @@ impl<S: Suite, R: CryptoRng + RngCore> CryptoProvider for Handshake<'_, S, R> {
         Ok((key, SignatureScheme::EcdsaSecp256r1Sha256))
     }
 
+    #[cfg(feature = "client-certificates")]
     fn client_cert(&mut self) -> Option<Certificate<impl AsRef<[u8]>>> {
         let client = self.config.client.as_ref()?;
         Some(Certificate::X509(client.certificate))

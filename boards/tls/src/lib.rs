@@ -68,7 +68,9 @@ mod slots;
 mod tap;
 mod verify;
 
-pub use config::{Buffers, ClientCertificate, Config, InvalidConfig};
+#[cfg(feature = "client-certificates")]
+pub use config::ClientCertificate;
+pub use config::{Buffers, Config, InvalidConfig};
 pub use connection::{Connection, connect};
 pub use embedded_tls::MaxFragmentLength;
 pub use error::{ConnectError, StreamError};

@@ -1,10 +1,12 @@
 use crate::command::{CommandCode, ResponseCode};
-use chanbind_core::wire::{Full, Truncated};
+use chanbind_core::{
+    wire::{Full, Truncated},
+    words,
+};
 use core::fmt;
 
 /// Why a command of a TPM failed; `E` is the error of the way to the chip, as a rule [`crate::tis::TisError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error<E> {
     /// The chip could not be spoken with. The next command begins by setting it right.
@@ -75,42 +77,38 @@ impl<E> From<FrameError> for Error<E> {
     }
 }
 
-impl<E: fmt::Display> fmt::Display for Error<E> {
+words! { Error<E> where E: fmt::Display {
+    Self::Chip(error) => "{}", error;
+    Self::Tpm { command, code } => "the TPM refused {}: {}", command.name(), Explained(*code);
+    Self::Reset => "the TPM was reset: load keys and start sessions again";
+    Self::NotAuthentic => "the TPM's response is not authentic and was not used: try again; if it stays so, the bus is disturbed, or somebody sits on it";
+    Self::Malformed => "the TPM's response is malformed: suspect the bus";
+    Self::ParentName => "the TPM's parent key is not the pinned one: is it the TPM that was provisioned, and not cleared since?";
+    Self::Parent => "the parent is no ECC P-256 key with SHA-256: use template H-2 or the ECC storage root key";
+    Self::KeyKind => "the key under that handle has another name, or is of another kind: was it made for this?";
+    Self::TooLong => "the command does not fit the buffer: give it 512 bytes";
+    Self::Authorizations { needed } => "the command needs {} authorizations, in the order of its handles, and takes 3 in all", needed;
+    Self::SessionInDoubt => "the session was used for a command that failed or was given up: start another";
+    Self::TooManyContexts => "too many sessions and keys are in the TPM: drop some";
+}}
+
+/// A response code with what to do about it; in a log of a device its parts alone.
+struct Explained(ResponseCode);
+
+impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Chip(error) => error.fmt(f),
-            Self::Tpm { command, code } => {
-                write!(f, "the TPM refused {}: {code}", command.name())?;
-                match code.remedy() {
-                    Some(remedy) => write!(f, " ({remedy})"),
-                    None => Ok(()),
-                }
-            }
-            Self::Reset => f.write_str("the TPM was reset: load keys and start sessions again"),
-            Self::NotAuthentic => f.write_str(
-                "the TPM's response is not authentic and was not used: try again; if it stays so, the bus is disturbed, or somebody sits on it",
-            ),
-            Self::Malformed => f.write_str("the TPM's response is malformed: suspect the bus"),
-            Self::ParentName => f.write_str(
-                "the TPM's parent key is not the pinned one: is it the TPM that was provisioned, and not cleared since?",
-            ),
-            Self::Parent => f.write_str(
-                "the parent is no ECC P-256 key with SHA-256: use template H-2 or the ECC storage root key",
-            ),
-            Self::KeyKind => f.write_str(
-                "the key under that handle has another name, or is of another kind: was it made for this?",
-            ),
-            Self::TooLong => f.write_str("the command does not fit the buffer: give it 512 bytes"),
-            Self::Authorizations { needed } => {
-                write!(f, "the command needs {needed} authorizations, in the order of its handles, and takes 3 in all")
-            }
-            Self::SessionInDoubt => f.write_str(
-                "the session was used for a command that failed or was given up: start another",
-            ),
-            Self::TooManyContexts => {
-                f.write_str("too many sessions and keys are in the TPM: drop some")
-            }
+        fmt::Display::fmt(&self.0, f)?;
+        match self.0.remedy() {
+            Some(remedy) => write!(f, " ({remedy})"),
+            None => Ok(()),
         }
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Explained {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::Format::format(&self.0, f);
     }
 }
 

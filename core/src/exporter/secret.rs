@@ -10,43 +10,57 @@ pub const MAX_LABEL: usize = 249;
 /// The exporter secret of a TLS 1.3 connection: what is left to do of the key schedule (RFC 8446 and 9846, section 7.5).
 ///
 /// Holds 32 or 48 bytes by the hash of the negotiated cipher suite; wiped when dropped.
-pub struct ExporterSecret(Secret);
-
-enum Secret {
-    Sha256(Wiped<32>),
-    Sha384(Wiped<48>),
+pub struct ExporterSecret {
+    secret: Wiped<MAX_HASH_LEN>,
+    len: usize,
+    /// Of the suite's hash. A pointer, so that a firmware with one suite links one hash.
+    export: Export,
 }
+
+type Export = fn(&[u8], &[u8], &[u8], &mut [u8]) -> Result<(), ExporterError>;
 
 impl ExporterSecret {
     /// The exporter secret of a connection with a SHA-256 cipher suite (`TLS_AES_128_GCM_SHA256`,
     /// `TLS_CHACHA20_POLY1305_SHA256`).
     #[must_use]
     pub fn sha256(exporter_secret: &[u8; 32]) -> Self {
-        Self(Secret::Sha256(Wiped::new(*exporter_secret)))
+        Self::new(exporter_secret, export::<Sha256>)
     }
 
     /// The exporter secret of a connection with a SHA-384 cipher suite (`TLS_AES_256_GCM_SHA384`).
     #[must_use]
     pub fn sha384(exporter_secret: &[u8; 48]) -> Self {
-        Self(Secret::Sha384(Wiped::new(*exporter_secret)))
+        Self::new(exporter_secret, export::<Sha384>)
     }
 
     /// Derive-Secret(main secret, "exp master", ClientHello...server Finished) with SHA-256 (RFC 8446 section 7.1): for a stack
     /// that has the main secret (RFC 8446 says master secret) and the hash of its transcript up to the server's Finished.
     #[must_use]
     pub fn from_main_secret_sha256(main_secret: &[u8; 32], transcript_hash: &[u8; 32]) -> Self {
-        let mut secret = Wiped::default();
+        let mut secret = Wiped::<32>::default();
         // A hash is a context of 32 bytes, and asks for 32: neither is too long.
         let _ = expand_label::<Sha256>(main_secret, b"exp master", transcript_hash, &mut *secret);
-        Self(Secret::Sha256(secret))
+        Self::sha256(&secret)
     }
 
     /// As [`ExporterSecret::from_main_secret_sha256`], with SHA-384.
     #[must_use]
     pub fn from_main_secret_sha384(main_secret: &[u8; 48], transcript_hash: &[u8; 48]) -> Self {
-        let mut secret = Wiped::default();
+        let mut secret = Wiped::<48>::default();
         let _ = expand_label::<Sha384>(main_secret, b"exp master", transcript_hash, &mut *secret);
-        Self(Secret::Sha384(secret))
+        Self::sha384(&secret)
+    }
+
+    fn new(exporter_secret: &[u8], export: Export) -> Self {
+        let (mut secret, len) = (Wiped::<MAX_HASH_LEN>::default(), exporter_secret.len());
+        if let Some(secret) = secret.get_mut(..len) {
+            secret.copy_from_slice(exporter_secret);
+        }
+        Self {
+            secret,
+            len,
+            export,
+        }
     }
 }
 
@@ -61,11 +75,8 @@ impl Exporter for ExporterSecret {
         context: Option<&[u8]>,
         out: &mut [u8],
     ) -> Result<(), ExporterError> {
-        let context = context.unwrap_or_default();
-        let exported = match &self.0 {
-            Secret::Sha256(secret) => export::<Sha256>(&**secret, label, context, out),
-            Secret::Sha384(secret) => export::<Sha384>(&**secret, label, context, out),
-        };
+        let secret = self.secret.get(..self.len).unwrap_or_default();
+        let exported = (self.export)(secret, label, context.unwrap_or_default(), out);
         if exported.is_err() {
             wipe(out);
         }
@@ -75,12 +86,16 @@ impl Exporter for ExporterSecret {
 
 impl fmt::Debug for ExporterSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Secret::Sha256(_) => "ExporterSecret(SHA-256, hidden)",
-            Secret::Sha384(_) => "ExporterSecret(SHA-384, hidden)",
-        })
+        write!(
+            f,
+            "ExporterSecret(SHA-{}, hidden)",
+            self.len.saturating_mul(8)
+        )
     }
 }
+
+/// SHA-384
+const MAX_HASH_LEN: usize = 48;
 
 /// The hash of a cipher suite, with what the key schedule does with it.
 trait ScheduleHash {
@@ -138,7 +153,7 @@ fn export<H: ScheduleHash>(
             max,
         });
     }
-    let mut buffer = Wiped::<48>::default();
+    let mut buffer = Wiped::<MAX_HASH_LEN>::default();
     let derived = buffer.get_mut(..hash_len).unwrap_or_default();
     let context = H::of(context);
     expand_label::<H>(exporter_secret, label, H::OF_NOTHING, derived)?;

@@ -1,4 +1,4 @@
-use core::fmt;
+use crate::words;
 use webpki::Error;
 
 /// Why a certificate, or the path to it, is not accepted. For operators: a peer is told no more than "bad certificate".
@@ -82,38 +82,24 @@ impl From<Error> for PathError {
     }
 }
 
-impl fmt::Display for PathError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Anchor => "the trust anchor is no X.509 certificate: give the authority's own, DER",
-            Self::NoAnchor => "there is no trust anchor: give the certificate of the authority that signs",
-            Self::TooManyAnchors => "too many trust anchors: give at most 4",
-            Self::TooManyIntermediates => "too many intermediate certificates: at most 4 may lead to the authority",
-            Self::Certificate => "a certificate is malformed, or has a critical extension that is not known",
-            Self::UnknownIssuer => "no path leads to the trusted authority: does the peer send its intermediate certificates, and is this the right authority?",
-            Self::Expired { time, not_after } => {
-                return write!(
-                    f,
-                    "a certificate has expired at {not_after} (seconds since 1970), and it is {time}: renew it, or set the clock"
-                );
-            }
-            Self::NotYetValid { time, not_before } => {
-                return write!(
-                    f,
-                    "a certificate is valid from {not_before} (seconds since 1970), and it is {time}: set the clock"
-                );
-            }
-            Self::Name => "the certificate is for other names: it needs the name that was connected to as subject alternative name",
-            Self::InvalidName => "the name is neither a DNS name nor an IP address",
-            Self::Usage => "the certificate is for another use: its extended key usage must have the one at hand",
-            Self::CaOrLeaf => "a certificate that may not sign others signed one, or one that may is used as leaf: mind basicConstraints",
-            Self::Signature => "a signature in the certificate path is wrong",
-            Self::SignatureAlgorithm => "a signature in the certificate path is not ECDSA on P-256 with SHA-256",
-            Self::PublicKey => "the certificate's key is not on P-256",
-            Self::Pin => "the certificate's key is not the pinned one",
-            Self::Constraints => "the certificate path breaks a constraint of its own: name constraints, or length",
-        })
-    }
-}
+words! { PathError {
+    Self::Anchor => "the trust anchor is no X.509 certificate: give the authority's own, DER";
+    Self::NoAnchor => "there is no trust anchor: give the certificate of the authority that signs";
+    Self::TooManyAnchors => "too many trust anchors: give at most 4";
+    Self::TooManyIntermediates => "too many intermediate certificates: at most 4 may lead to the authority";
+    Self::Certificate => "a certificate is malformed, or has a critical extension that is not known";
+    Self::UnknownIssuer => "no path leads to the trusted authority: does the peer send its intermediate certificates, and is this the right authority?";
+    Self::Expired { time, not_after } => "a certificate has expired at {} (seconds since 1970), and it is {}: renew it, or set the clock", not_after, time;
+    Self::NotYetValid { time, not_before } => "a certificate is valid from {} (seconds since 1970), and it is {}: set the clock", not_before, time;
+    Self::Name => "the certificate is for other names: it needs the name that was connected to as subject alternative name";
+    Self::InvalidName => "the name is neither a DNS name nor an IP address";
+    Self::Usage => "the certificate is for another use: its extended key usage must have the one at hand";
+    Self::CaOrLeaf => "a certificate that may not sign others signed one, or one that may is used as leaf: mind basicConstraints";
+    Self::Signature => "a signature in the certificate path is wrong";
+    Self::SignatureAlgorithm => "a signature in the certificate path is not ECDSA on P-256 with SHA-256";
+    Self::PublicKey => "the certificate's key is not on P-256";
+    Self::Pin => "the certificate's key is not the pinned one";
+    Self::Constraints => "the certificate path breaks a constraint of its own: name constraints, or length";
+}}
 
 impl core::error::Error for PathError {}

@@ -45,6 +45,15 @@ impl Kind {
         }
     }
 
+    /// Whether what runs it is installed: Node.js is not everywhere.
+    #[must_use]
+    pub fn can_run(self) -> bool {
+        match self {
+            Self::QemuMps2 => true,
+            Self::Rp2040W5500 => crate::program::is_installed("node"),
+        }
+    }
+
     /// The bare-metal target that it is built for.
     #[must_use]
     pub fn target(self) -> &'static str {

@@ -3,9 +3,15 @@
 use super::*;
 
 async fn admitted(kind: Kind) {
-    let secret = b"a key of this test, 32 bytes long";
-    let device = Device::provisioned(secret).await;
-    let gateway = gateway(secret).await;
+    if !kind.can_run() {
+        eprintln!(
+            "SKIPPED: Node.js is not installed, which runs {}",
+            kind.name()
+        );
+        return;
+    }
+    let device = Device::provisioned(SECRET).await;
+    let gateway = gateway(SECRET).await;
     let board = Board::start(&device.image(kind, &gateway), &device.chip).unwrap();
     for step in [
         "network up",

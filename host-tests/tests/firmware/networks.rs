@@ -1,1 +1,45 @@
-//! x
+//! Networks that are late, lose frames, or go.
+
+use super::*;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn is_late() {
+    let device = Device::provisioned(SECRET).await;
+    let gateway = gateway(SECRET).await;
+    let image = device.image(Kind::QemuMps2, &gateway);
+    let board = Board::start_unplugged(&image, &device.chip).unwrap();
+    board.wait_for("chanbind: client client1");
+    assert_eq!(board.line(Duration::from_secs(3)), None, "{}", board.said());
+    board.cable().plug_in();
+    board.wait_for("network up");
+    board.wait_for(ADMITTED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loses_frames() {
+    let device = Device::provisioned(SECRET).await;
+    let gateway = gateway(SECRET).await;
+    let image = device.image(Kind::QemuMps2, &gateway);
+    let board = Board::start_unplugged(&image, &device.chip).unwrap();
+    board.cable().lose_one_in(6);
+    board.cable().plug_in();
+    for _ in 0..4 {
+        board.wait_for_within(ADMITTED, 120);
+    }
+    assert!(board.cable().frames() > 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn goes_and_comes_back() {
+    let device = Device::provisioned(SECRET).await;
+    let gateway = gateway(SECRET).await;
+    let board = Board::start(&device.image(Kind::QemuMps2, &gateway), &device.chip).unwrap();
+    board.wait_for(ADMITTED);
+    board.cable().pull_out();
+    board.wait_for("the gateway did not answer in time");
+    board.wait_for("the gateway could not be reached in time");
+    board.wait_for("trying again in");
+    board.cable().plug_in();
+    board.wait_for(ADMITTED);
+}

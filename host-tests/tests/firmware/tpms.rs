@@ -1,1 +1,60 @@
-//! x
+//! TPMs that are not there, are reset, stop answering, or are another.
+
+use super::*;
+use chanbind_tis_emulator::Event;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn is_not_there_yet() {
+    let device = Device::provisioned(SECRET).await;
+    let gateway = gateway(SECRET).await;
+    device.chip.event(Event::VanishHigh);
+    let board = Board::start(&device.image(Kind::QemuMps2, &gateway), &device.chip).unwrap();
+    for _ in 0..2 {
+        board.wait_for("no TPM answers");
+        board.wait_for("trying again in");
+    }
+    device.chip.event(Event::Return);
+    board.wait_for(ADMITTED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn is_reset() {
+    let device = Device::provisioned(SECRET).await;
+    let mut gateway = gateway(SECRET).await;
+    let board = Board::start(&device.image(Kind::QemuMps2, &gateway), &device.chip).unwrap();
+    for _ in 0..3 {
+        board.wait_for(ADMITTED);
+        device.chip.event(Event::Reset);
+        gateway = restarted(gateway, SECRET).await;
+        board.wait_for("the TPM was reset");
+    }
+    board.wait_for(ADMITTED);
+    assert!(!board.said().contains("ERROR"), "{}", board.said());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stops_answering() {
+    let device = Device::provisioned(SECRET).await;
+    let gateway = gateway(SECRET).await;
+    let board = Board::start(&device.image(Kind::QemuMps2, &gateway), &device.chip).unwrap();
+    board.wait_for(ADMITTED);
+    device.chip.event(Event::VanishHigh);
+    let _gateway = restarted(gateway, SECRET).await;
+    board.wait_for("the TPM no longer answers");
+    board.wait_for("trying again in");
+    device.chip.event(Event::Return);
+    board.wait_for(ADMITTED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn is_another() {
+    let (device, other) = (
+        Device::provisioned(SECRET).await,
+        Device::provisioned(SECRET).await,
+    );
+    let gateway = gateway(SECRET).await;
+    let board = Board::start(&device.image(Kind::QemuMps2, &gateway), &other.chip).unwrap();
+    board.wait_for("the TPM's parent key is not the pinned one");
+    board.wait_for("trying again in");
+    assert!(!board.said().contains("TCP"), "{}", board.said());
+}

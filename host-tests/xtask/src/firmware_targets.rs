@@ -55,7 +55,7 @@ pub(crate) fn cargo_for(target: &str, verb: &str) -> Command {
     let mut command = Command::new(DEBIAN_CARGO);
     command
         .current_dir(root())
-        .args([verb, "--locked", "-Zbuild-std=core"])
+        .args([verb, "--locked", "-Zbuild-std=core,alloc"])
         .env("RUSTC", DEBIAN_RUSTC)
         .env("RUSTC_BOOTSTRAP", "1");
     // rustup's cargo has put its own in the way of what Debian's looks for.

@@ -3,6 +3,7 @@
 
 mod bench;
 mod demo;
+mod firmware;
 mod firmware_targets;
 mod fuzz;
 mod report;
@@ -10,6 +11,7 @@ mod run;
 mod setup;
 mod size;
 mod test;
+mod uf2;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::{error::Error, path::PathBuf, process::ExitCode};
@@ -34,6 +36,12 @@ enum Command {
     Bench(report::Arguments),
     /// Count the bytes of the bare-metal builds.
     Size(report::Arguments),
+    /// Build the flash images of boards.
+    Firmware(firmware::Arguments),
+    /// Build a board's image with a configuration, and flash it.
+    Flash(firmware::FlashArguments),
+    /// Put a configuration into an image that is built.
+    Configure(firmware::ConfigureArguments),
     /// Fuzz one target, or all, for as long as you like.
     Fuzz(fuzz::Arguments),
     /// Install the system packages that tests and demo need, and say which and why.
@@ -47,6 +55,9 @@ fn main() -> ExitCode {
         Some(Command::Test(arguments)) => test::run(&arguments),
         Some(Command::Bench(arguments)) => bench::run(&arguments),
         Some(Command::Size(arguments)) => size::run(&arguments),
+        Some(Command::Firmware(arguments)) => firmware::run(&arguments),
+        Some(Command::Flash(arguments)) => firmware::flash(&arguments),
+        Some(Command::Configure(arguments)) => firmware::configure(&arguments),
         Some(Command::Fuzz(arguments)) => fuzz::run(&arguments),
         Some(Command::Setup) => setup::all(),
     };

@@ -1,6 +1,6 @@
 //! System packages: only what is missing, by the system's own package manager.
 
-use crate::{Done, firmware_targets, run};
+use crate::{Done, firmware_targets, root, run};
 use std::process::{Command, Stdio};
 
 /// A Debian package and why it is wanted.
@@ -21,6 +21,7 @@ const FOR_THE_DEMO: &[Package] = &[
         "the TPM software stack that the crate tss-esapi is built on",
     ),
     package("pkg-config", "finds that library"),
+    package("qemu-system-arm", "runs the firmware, and its network"),
 ];
 
 /// What the tests need beyond that.
@@ -58,7 +59,18 @@ pub(crate) fn for_the_demo() -> Done {
 
 pub(crate) fn for_the_tests() -> Done {
     install(FOR_THE_DEMO)?;
-    install(FOR_THE_TESTS)
+    install(FOR_THE_TESTS)?;
+    for_the_rp2040()
+}
+
+/// The emulator of the RP2040, where there is Node.js to run it.
+pub(crate) fn for_the_rp2040() -> Done {
+    let folder = root().join("host-tests/rp2040");
+    if !run::has("npm") || folder.join("node_modules/rp2040js").is_dir() {
+        return Ok(());
+    }
+    let mut npm = run::command(&["npm", "ci", "--no-audit", "--no-fund"]);
+    run::quietly("install rp2040js", npm.current_dir(folder)).map(|_| ())
 }
 
 pub(crate) fn for_bare_metal() -> Done {

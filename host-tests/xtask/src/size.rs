@@ -1,7 +1,7 @@
 //! The bytes of `host-tests/size`: what a part of chanbind adds to a firmware, and what it needs of memory and stack.
 
 use crate::{
-    Done, firmware_targets,
+    Done, firmware, firmware_targets,
     report::{self, Figure},
     root, run,
 };
@@ -39,13 +39,30 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
     let password = program("tpm-password")?;
     let crypto = program("crypto")?;
     let session = program("tpm-session")?;
-    let frame = session.largest_frame.max(password.largest_frame);
+    let frame = (session.largest_frame.max(password.largest_frame))
+        .ok_or("the programs do not tell the size of stack frames")?;
     let bytes = |name: &str, value: u64| Figure {
         name: name.to_owned(),
         value: u32::try_from(value).map_or(f64::NAN, f64::from),
         unit: "bytes".to_owned(),
     };
+    let image = |features: &[&str]| -> Result<Program, Box<dyn Error>> {
+        let path = firmware::build(&firmware::QEMU_MPS2, features)?;
+        Program::read(&fs::read(path)?).map_err(|error| format!("qemu-mps2: {error}").into())
+    };
+    let small_records = image(&["small-records"])?;
+    // Last, so that it is the one that is left to be run.
+    let whole = image(&[])?;
     Ok(vec![
+        bytes("firmware, qemu-mps2: text", whole.text),
+        bytes(
+            "firmware, qemu-mps2: static RAM, full-size TLS records",
+            whole.memory,
+        ),
+        bytes(
+            "firmware, qemu-mps2: static RAM, records of 2 KiB",
+            small_records.memory,
+        ),
         bytes(
             "tpm-spi: driver and HMAC path with passwords, text",
             password.text.saturating_sub(nothing.text),
@@ -74,8 +91,8 @@ struct Program {
     text: u64,
     /// Data and zeroes.
     memory: u64,
-    /// Of the functions of `chanbind-tpm-spi`.
-    largest_frame: u64,
+    /// Of the functions of `chanbind-tpm-spi`, where the compiler was asked for it.
+    largest_frame: Option<u64>,
     /// What its symbol `SIZE_OF_STATE` holds.
     state: Option<u64>,
 }
@@ -108,15 +125,12 @@ impl Program {
             .collect();
         let frames = file
             .section_by_name(".stack_sizes")
-            .ok_or("no stack sizes")?
-            .data()?
+            .map_or(Ok(&[][..]), |section| section.data())?
             .to_vec();
         let largest_frame = stack_sizes(&frames)
             .filter(|(address, _)| names.contains_key(&(address & !1)))
             .map(|(_, size)| size)
-            .max()
-            .ok_or("no stack frame is known")
-            .or_else(|error| if names.is_empty() { Ok(0) } else { Err(error) })?;
+            .max();
         let state = file
             .symbols()
             .find(|symbol| symbol.name() == Ok("SIZE_OF_STATE"))

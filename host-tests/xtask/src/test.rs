@@ -1,4 +1,4 @@
-use crate::{Done, bench, firmware_targets, fuzz, report, run, setup, size};
+use crate::{Done, bench, firmware, firmware_targets, fuzz, report, run, setup, size};
 use std::{
     error::Error,
     process::Command,
@@ -46,6 +46,9 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
     part("build", &|| {
         let build = &["build", "--quiet", "--locked", "--all-targets"];
         run::quietly("build programs and tests", &mut run::cargo(build)).map(|_| ())
+    })?;
+    part("firmware", &|| {
+        firmware::run(&firmware::Arguments::default())
     })?;
     part("tests", &|| {
         warn_of_what_is_skipped();
@@ -102,6 +105,11 @@ fn warn_of_what_is_skipped() {
     if !run::has("go") {
         println!(
             "*** SKIPPED: Go is not installed, so nothing is tested against the Go implementation ***"
+        );
+    }
+    if !run::has("node") {
+        println!(
+            "*** SKIPPED: Node.js is not installed, so the RP2040's flash image is built, but not run ***"
         );
     }
 }

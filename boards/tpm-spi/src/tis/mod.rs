@@ -12,6 +12,7 @@ pub use transport::{
 };
 
 use crate::{chip::Chip, log};
+use chanbind_core::words;
 use core::{
     fmt,
     future::{Future, poll_fn},
@@ -271,7 +272,6 @@ pub enum Awaited {
 
 /// Why a chip on SPI could not be spoken with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum TisError<E> {
     /// The bus failed, or a transaction did.
@@ -326,44 +326,19 @@ impl<E> TisError<E> {
     }
 }
 
-impl<E: fmt::Debug> fmt::Display for TisError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Transport(error) => error.fmt(f),
-            Self::Pin => f.write_str("the reset pin failed: look at its configuration"),
-            Self::NoChip { access } => write!(
-                f,
-                "no TPM answers (access register {access:02x}): look at power, wiring, chip select and reset"
-            ),
-            Self::WrongVendor { actual } => write!(
-                f,
-                "no TPM of a known maker answers (DID_VID {actual:08x}): look at chip select, SPI mode 0 and clock, or name the maker"
-            ),
-            Self::NotTpm2 { status } => write!(
-                f,
-                "the chip is no TPM 2.0 (upper status byte {status:02x}): its maker may have a firmware that is"
-            ),
-            Self::Timeout(awaited) => write!(
-                f,
-                "the TPM took too long (awaited: {awaited:?}): try again, then reset it; suspect the bus if it stays so"
-            ),
-            Self::LocalityTaken => {
-                f.write_str("another locality has the TPM and does not give it up: have its owner relinquish it, or reset the TPM")
-            }
-            Self::LocalityLost => f.write_str(
-                "the TPM was seized by another locality, or reset, during a command: repeat it",
-            ),
-            Self::Gone => f.write_str("the TPM no longer answers: look at its power and reset"),
-            Self::ResponseSize { actual } => write!(
-                f,
-                "the TPM's response cannot have {actual} bytes: give a larger buffer if it can, else suspect the bus"
-            ),
-            Self::CommandLength => {
-                f.write_str("the buffer is too short for the command: 512 bytes do for every one")
-            }
-        }
-    }
-}
+words! { TisError<E> where E: fmt::Debug {
+    Self::Transport(error) => "{}", error;
+    Self::Pin => "the reset pin failed: look at its configuration";
+    Self::NoChip { access } => "no TPM answers (access register {:02x}): look at power, wiring, chip select and reset", access;
+    Self::WrongVendor { actual } => "no TPM of a known maker answers (DID_VID {:08x}): look at chip select, SPI mode 0 and clock, or name the maker", actual;
+    Self::NotTpm2 { status } => "the chip is no TPM 2.0 (upper status byte {:02x}): its maker may have a firmware that is", status;
+    Self::Timeout(awaited) => "the TPM took too long (awaited: {:?}): try again, then reset it; suspect the bus if it stays so", awaited;
+    Self::LocalityTaken => "another locality has the TPM and does not give it up: have its owner relinquish it, or reset the TPM";
+    Self::LocalityLost => "the TPM was seized by another locality, or reset, during a command: repeat it";
+    Self::Gone => "the TPM no longer answers: look at its power and reset";
+    Self::ResponseSize { actual } => "the TPM's response cannot have {} bytes: give a larger buffer if it can, else suspect the bus", actual;
+    Self::CommandLength => "the buffer is too short for the command: 512 bytes do for every one";
+}}
 
 impl<E: fmt::Debug> core::error::Error for TisError<E> {}
 

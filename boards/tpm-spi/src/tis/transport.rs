@@ -2,6 +2,7 @@
 //! shared bus.
 
 use super::register::READY;
+use chanbind_core::words;
 use core::fmt;
 use embedded_hal::digital::OutputPin;
 use embedded_hal_async::spi::{Operation, SpiBus, SpiDevice};
@@ -43,7 +44,6 @@ pub enum Data<'a> {
 
 /// Why a transaction failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum TransportError<E> {
     /// The bus or a pin failed.
@@ -55,20 +55,11 @@ pub enum TransportError<E> {
     WaitStateInserted,
 }
 
-impl<E: fmt::Debug> fmt::Display for TransportError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bus(error) => write!(f, "the SPI bus failed: {error:?}"),
-            Self::WaitStates => write!(
-                f,
-                "the TPM held a transaction off for more than {MAX_WAIT_STATES} bytes: is it there, and powered?"
-            ),
-            Self::WaitStateInserted => f.write_str(
-                "the TPM inserted a wait state, which a shared bus cannot wait for: give it a bus of its own (ExclusiveBus), or a lower clock",
-            ),
-        }
-    }
-}
+words! { TransportError<E> where E: fmt::Debug {
+    Self::Bus(error) => "the SPI bus failed: {:?}", error;
+    Self::WaitStates => "the TPM held a transaction off for more than {} bytes: is it there, and powered?", MAX_WAIT_STATES;
+    Self::WaitStateInserted => "the TPM inserted a wait state, which a shared bus cannot wait for: give it a bus of its own (ExclusiveBus), or a lower clock";
+}}
 
 /// A bus that the TPM has for itself, and its chip select: right for every chip.
 pub struct ExclusiveBus<B, P> {

@@ -34,6 +34,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
 
+    /// Send TLS records of at most so many bytes, for devices with little memory: 2048 suits firmware with the feature
+    /// small-records. The certificates must fit one record.
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(512..=16384))]
+    max_fragment_size: Option<u16>,
+
     #[command(flatten)]
     settings: SettingsArguments,
 }
@@ -45,7 +50,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         .map_err(|error| named(&arguments.registry, &error))?;
     let registry =
         Registry::from_toml(&registry).map_err(|error| named(&arguments.registry, &error))?;
-    let tls = tls::server_config_from_pem(&read(&arguments.cert)?, &read(&arguments.key)?)?;
+    let mut tls = tls::server_config_from_pem(&read(&arguments.cert)?, &read(&arguments.key)?)?;
+    // rustls counts the record's header in.
+    tls.max_fragment_size = arguments.max_fragment_size.map(|len| usize::from(len) + 5);
     let clients = registry.len();
     let app = Router::new().fallback(get(|who: Identity| async move {
         (

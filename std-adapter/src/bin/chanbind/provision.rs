@@ -23,6 +23,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
+    /// Also write the key as the table `[key]` of a firmware's `chanbind.toml`, to this file. It is for the TPM at hand: a
+    /// microcontroller's, on a host that can reach it, or the swtpm of an emulated board.
+    #[arg(long, value_name = "FILE")]
+    device_config: Option<PathBuf>,
+
     /// A file with the HMAC key to import, byte for byte, instead of a new random one; `-` reads standard input.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
@@ -50,12 +55,22 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let client = ClientId::new(&arguments.client_id)?;
-    if arguments.out.exists() {
-        return Err(format!(
-            "{} exists: it was left as it is; move it away or name another file",
-            arguments.out.display()
-        )
-        .into());
+    for file in [Some(&arguments.out), arguments.device_config.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        if file.exists() {
+            return Err(format!(
+                "{} exists: it was left as it is; move it away or name another file",
+                file.display()
+            )
+            .into());
+        }
+    }
+    if arguments.device_config.is_some()
+        && (arguments.pcrs.is_some() || arguments.parent != Parent::default())
+    {
+        return Err("--device-config: firmware uses keys under the owner's primary key, and without policies: leave out --parent and --pcrs".into());
     }
     let mut options = KeyOptions::default();
     options.parent = arguments.parent;
@@ -86,6 +101,21 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     tpm.close().await;
     let (parent_name, file) = made?;
     write_new(&arguments.out, file.to_pem()?.as_bytes())?;
+    if let Some(path) = &arguments.device_config {
+        let password = (arguments.password_file.as_ref()).map_or(
+            "",
+            |_| "password = \"...\"  # the key has one: put it here\n",
+        );
+        let table = format!(
+            "[key]\nparent_name = \"{parent_name}\"\nprivate = \"{}\"\npublic = \"{}\"\n{password}",
+            hex::encode(&file.private),
+            hex::encode(&file.public)
+        );
+        if let Err(error) = write_new(path, table.as_bytes()) {
+            std::fs::remove_file(&arguments.out)?;
+            return Err(error);
+        }
+    }
     if !arguments.inside
         && let Err(error) = say(&Registry::entry(client, &secret))
     {

@@ -1,0 +1,5 @@
+//! Memory map, linker scripts, configuration.
+
+fn main() -> Result<(), chanbind_device_config::build::Failure> {
+    chanbind_device_config::build::for_board(&["link.x", "defmt.x"])
+}
