@@ -1,11 +1,11 @@
 //! The demo, as `cargo x demo` runs it, by both ways to the TPM.
 
-use chanbind_host_tests::program;
+use chanbind_host_tests::{board::Kind, program};
 use std::process::Command;
 
-fn run(tpm: &str) -> String {
+fn run(device: &str) -> String {
     let output = Command::new(program::path("demo"))
-        .arg(tpm)
+        .arg(device)
         .env("TSS2_LOG", "all+NONE")
         .output()
         .unwrap();
@@ -15,23 +15,42 @@ fn run(tpm: &str) -> String {
         "{said}{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    said
+}
+
+/// Answers as there are in the story of the thief.
+fn assert_admitted_twice_and_refused_once(said: &str) {
     for (line, count) in [("200 OK", 2), ("401 Unauthorized", 1)] {
         let answers = said
             .lines()
             .filter(|said| said.contains("gateway | ->") && said.contains(line));
         assert_eq!(answers.count(), count, "{said}");
     }
-    said
 }
 
 #[test]
 fn by_the_host() {
-    run("host");
+    assert_admitted_twice_and_refused_once(&run("host"));
+}
+
+#[test]
+fn by_firmware() {
+    for device in [Kind::QemuMps2, Kind::Rp2040W5500] {
+        if !device.can_run() {
+            eprintln!("SKIPPED: Node.js is not installed");
+            continue;
+        }
+        let said = run(device.name());
+        let admitted = "device | INFO  admitted by a token that the TPM made: 200";
+        assert!(said.contains(admitted), "{said}");
+        assert!(said.contains("gateway | proof accepted"), "{said}");
+    }
 }
 
 #[test]
 fn by_the_driver_for_spi() {
     let said = run("spi");
+    assert_admitted_twice_and_refused_once(&said);
     assert!(
         said.contains("neither keying material nor key was among them"),
         "{said}"

@@ -10,7 +10,7 @@
 //! A proof goes to a server that has been verified, and to no other: it is made of the connection's own keying material, after
 //! the handshake. Every failure is reported ([`Event`]), and tried again after a while ([`Backoff`]).
 //!
-//! A board calls [`run`] with its [`Parts`]; `boards/qemu-mps2` is one that can be looked at.
+//! A board makes a [`Device`] of its [`Parts`], and runs it; `boards/qemu-mps2` is one that can be looked at.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -27,6 +27,7 @@
     )
 )]
 
+mod apart;
 mod backoff;
 mod board;
 mod event;
@@ -157,15 +158,10 @@ macro_rules! config_of_image {
     }};
 }
 
-/// Runs the device for ever.
-///
-/// # Errors
-/// [`Failure::Config`] if the configuration's key is none; nothing else ends it.
-pub async fn run<N, C, R, K, O>(
-    config: &Config<'_>,
-    parts: Parts<'_, N, C, R, K, O>,
-    memory: &mut Memory,
-) -> Result<Infallible, Failure<C::Error>>
+/// A device that is put together, to be run. It is kept where it does not move, in a `static` as a rule, and its future is small.
+pub struct Device<'a, N, C, R, K, O>(session::Session<'a, N, C, R, K, O>);
+
+impl<'a, N, C, R, K, O> Device<'a, N, C, R, K, O>
 where
     N: TcpConnect + Dns,
     C: Chip<Error: ChipError>,
@@ -173,45 +169,68 @@ where
     K: Clock,
     O: Observer,
 {
-    let Parts {
-        network,
-        chip,
-        mut rng,
-        clock,
-        observer,
-    } = parts;
-    let mut teller = event::Teller(observer);
-    let mut seed = chanbind_core::crypto::Wiped::<32>::default();
-    rng.fill_bytes(&mut *seed);
-    let tpm = Tpm::new(chip, &mut memory.tpm, &mut memory.contexts);
-    let pinned = Name::new(config.key.parent_name).map_err(|_| Failure::Config)?;
-    let salts = ChaCha20Rng::from_seed(*seed);
-    let keys = Keys::new(tpm, salts, ParentKey::Primary(Template::H2), pinned);
-    let blobs = KeyBlobs::new(config.key.private, config.key.public).ok_or(Failure::Config)?;
-    let password = AuthValue::new(config.key.password).map_err(|_| Failure::Config)?;
-    let key = HmacKey::new(blobs, password).map_err(|_| Failure::Config)?;
-    let mut session = session::Session {
-        config,
-        network,
-        keys,
-        key,
-        rng,
-        clock,
-        read: &mut memory.read,
-        write: &mut memory.write,
-        http: &mut memory.http,
-    };
-    let mut backoff = Backoff::new(config.first_retry_ms, config.longest_retry_ms);
-    teller.tell::<C::Error>(&Event::Started);
-    loop {
-        let ended = session.run(&mut teller, &mut backoff).await;
-        match ended {
-            Ok(()) => teller.tell::<C::Error>(&Event::Closed),
-            Err(failure) => teller.tell(&Event::Failed(failure)),
+    /// Puts it together. Nothing is sent yet, to nobody.
+    ///
+    /// # Errors
+    /// [`Failure::Config`] if the configuration's key is none.
+    pub fn new(
+        config: &'a Config<'a>,
+        parts: Parts<'a, N, C, R, K, O>,
+        memory: &'a mut Memory,
+    ) -> Result<Self, Failure<C::Error>> {
+        let Parts {
+            network,
+            chip,
+            mut rng,
+            clock,
+            observer,
+        } = parts;
+        let mut seed = chanbind_core::crypto::Wiped::<32>::default();
+        rng.fill_bytes(&mut *seed);
+        let tpm = Tpm::new(chip, &mut memory.tpm, &mut memory.contexts);
+        let pinned = Name::new(config.key.parent_name).map_err(|_| Failure::Config)?;
+        let salts = ChaCha20Rng::from_seed(*seed);
+        let keys = Keys::new(tpm, salts, ParentKey::Primary(Template::H2), pinned);
+        let blobs = KeyBlobs::new(config.key.private, config.key.public).ok_or(Failure::Config)?;
+        let password = AuthValue::new(config.key.password).map_err(|_| Failure::Config)?;
+        let key = HmacKey::new(blobs, password).map_err(|_| Failure::Config)?;
+        Ok(Self(session::Session {
+            config,
+            network,
+            keys,
+            key,
+            rng,
+            clock,
+            teller: event::Teller(observer),
+            read: &mut memory.read,
+            write: &mut memory.write,
+            http: &mut memory.http,
+        }))
+    }
+
+    /// Runs for ever.
+    pub async fn run(&mut self) -> Infallible {
+        let session = &mut self.0;
+        let config = session.config;
+        let mut backoff = Backoff::new(config.first_retry_ms, config.longest_retry_ms);
+        session.teller.tell::<C::Error>(&Event::Started);
+        loop {
+            let (this, backoff_of_it) = (&mut *session, &mut backoff);
+            let ended = apart::apart!(this.run(backoff_of_it));
+            let pause = backoff.next(session.rng.next_u32());
+            match ended {
+                Ok(()) => session.teller.tell::<C::Error>(&Event::Closed),
+                Err(failure) => session.teller.tell(&Event::Failed(failure)),
+            }
+            (session.teller).tell::<C::Error>(&Event::Waiting { millis: pause });
+            Timer::after(Duration::from_millis(u64::from(pause))).await;
         }
-        let pause = backoff.next(session.rng.next_u32());
-        teller.tell::<C::Error>(&Event::Waiting { millis: pause });
-        Timer::after(Duration::from_millis(u64::from(pause))).await;
+    }
+}
+
+impl<N, C, R, K, O> fmt::Debug for Device<'_, N, C, R, K, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Device")
     }
 }
 

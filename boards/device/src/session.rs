@@ -2,6 +2,7 @@
 
 use crate::{
     Backoff, ChipError, Clock, Observer,
+    apart::apart,
     event::{Event, Failure, Step, Teller},
     http, time,
 };
@@ -11,78 +12,97 @@ use chanbind_core::{
     x509::{Anchors, Time},
 };
 use chanbind_device_config::Config;
-use chanbind_embedded_tls::{Aes128GcmSha256, Buffers, Connection, connect};
+use chanbind_embedded_tls::{Aes128GcmSha256, Buffers, connect_in};
 use chanbind_tpm_spi::{
     Chip,
     key::{HmacKey, Keys},
 };
 use core::net::{IpAddr, SocketAddr};
-use embassy_time::{Duration, Timer, with_timeout};
-use embedded_io_async::{Error as _, Read, Write};
+use embassy_time::{Duration, Timer};
+use embedded_io_async::Error as _;
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, RngCore, SeedableRng};
 
-pub(crate) struct Session<'a, 'm, N, C, R, K> {
+pub(crate) struct Session<'a, N, C, R, K, O> {
     pub(crate) config: &'a Config<'a>,
     pub(crate) network: &'a N,
-    pub(crate) keys: Keys<'m, C, ChaCha20Rng>,
-    pub(crate) key: HmacKey<'a, 'm>,
+    pub(crate) keys: Keys<'a, C, ChaCha20Rng>,
+    pub(crate) key: HmacKey<'a, 'a>,
     pub(crate) rng: R,
     pub(crate) clock: K,
+    pub(crate) teller: Teller<O>,
     pub(crate) read: &'a mut [u8],
     pub(crate) write: &'a mut [u8],
     pub(crate) http: &'a mut [u8],
 }
 
-impl<'m, N, C, R, K> Session<'_, 'm, N, C, R, K>
+impl<N, C, R, K, O> Session<'_, N, C, R, K, O>
 where
     N: TcpConnect + Dns,
     C: Chip<Error: ChipError>,
     R: CryptoRng + RngCore,
     K: Clock,
+    O: Observer,
 {
     /// Connects, proves and asks, until the gateway closes the connection or something fails.
-    pub(crate) async fn run(
-        &mut self,
-        teller: &mut Teller<impl Observer>,
-        backoff: &mut Backoff,
-    ) -> Result<(), Failure<C::Error>> {
+    pub(crate) async fn run(&mut self, backoff: &mut Backoff) -> Result<(), Failure<C::Error>> {
         let config = self.config;
         let patience = patience(config);
         let time = time(config.time, &self.clock)?;
         let anchors = Anchors::new(config.authorities()).map_err(Failure::Authority)?;
-        let rng = in_time(Step::Tpm, patience, self.random()).await??;
-        teller.tell::<C::Error>(&Event::TpmReady);
+        let this = &mut *self;
+        let seed = apart!(this.seed(), Step::Tpm, patience)??;
+        self.teller.tell::<C::Error>(&Event::TpmReady);
 
         let address = self.resolve().await?;
-        let tcp = in_time(Step::Connect, patience, self.network.connect(address))
-            .await?
+        let network = self.network;
+        let tcp = apart!(network.connect(address), Step::Connect, patience)?
             .map_err(|error| Failure::Tcp(error.kind()))?;
-        teller.tell::<C::Error>(&Event::TcpOpen);
+        self.teller.tell::<C::Error>(&Event::TcpOpen);
 
-        let mut tls = open(tcp, config, &anchors, time, rng, self.read, self.write).await?;
-        teller.tell::<C::Error>(&Event::TlsOpen);
+        let buffers = Buffers {
+            read: &mut *self.read,
+            write: &mut *self.write,
+        };
+        let (mut slot, tls) = (None, tls_config(config, &anchors, time));
+        let (slot, tls) = (&mut slot, &tls);
+        let opened = apart!(
+            connect_in::<Aes128GcmSha256, _, _>(slot, tcp, tls, generator(&seed), buffers),
+            Step::Handshake,
+            patience
+        )?;
+        let tls = opened.map_err(Failure::Tls)?;
+        self.teller.tell::<C::Error>(&Event::TlsOpen);
 
         let profile = Profile::default();
         let material = profile
-            .keying_material(&tls, Purpose::ApiKey, config.client_id)
+            .keying_material(&*tls, Purpose::ApiKey, config.client_id)
             .map_err(|_| Failure::Config)?;
         let mut prf = self.keys.prf(&mut self.key);
-        let derive = OneTimeKey::derive_async(&profile, &material, &mut prf);
-        let key = match in_time(Step::Tpm, patience, derive).await? {
+        let (profile, material, prf) = (&profile, &material, &mut prf);
+        let derived = apart!(
+            OneTimeKey::derive_async(profile, material, prf),
+            Step::Tpm,
+            patience
+        )?;
+        let key = match derived {
             Ok(key) => key,
             Err(chanbind_core::kdf::DeriveError::Prf(error)) => return Err(Failure::Tpm(error)),
             Err(chanbind_core::kdf::DeriveError::Kdf(_)) => return Err(Failure::Config),
         };
-        drop(material);
-        teller.tell::<C::Error>(&Event::KeyDerived);
+        self.teller.tell::<C::Error>(&Event::KeyDerived);
 
         let mut password = http::Password::default();
         let password = api_key::encode(&key, &mut password);
         loop {
-            let get = http::get(&mut tls, config, password, self.http);
-            let Some(answer) = in_time(Step::Request, patience, get).await?? else {
+            let (tls, buffer) = (&mut *tls, &mut *self.http);
+            let got = apart!(
+                http::get(tls, config, password, buffer),
+                Step::Request,
+                patience
+            )?;
+            let Some(answer) = got? else {
                 return Ok(());
             };
             if !(200..300).contains(&answer.status) {
@@ -91,7 +111,7 @@ where
                 });
             }
             backoff.reset();
-            teller.tell::<C::Error>(&Event::Admitted {
+            self.teller.tell::<C::Error>(&Event::Admitted {
                 status: answer.status,
                 len: answer.len,
             });
@@ -100,13 +120,13 @@ where
         }
     }
 
-    /// Random numbers for a handshake: the board's and the TPM's, good if either is. The TPM starts, and shows its parent key.
-    async fn random(&mut self) -> Result<ChaCha20Rng, Failure<C::Error>> {
+    /// The seed of a handshake's random numbers: of the board's and the TPM's, good if either is. The TPM starts, and shows its
+    /// parent key.
+    async fn seed(&mut self) -> Result<Wiped<32>, Failure<C::Error>> {
         let (mut boards, mut tpms) = (Wiped::<32>::default(), Wiped::<32>::default());
         self.rng.fill_bytes(&mut *boards);
         (self.keys.random(&mut *tpms).await).map_err(Failure::Tpm)?;
-        let seed = Wiped::new(sha256_of_parts(&[&*boards, &*tpms]));
-        Ok(ChaCha20Rng::from_seed(*seed))
+        Ok(Wiped::new(sha256_of_parts(&[&*boards, &*tpms])))
     }
 
     async fn resolve(&self) -> Result<SocketAddr, Failure<C::Error>> {
@@ -114,49 +134,38 @@ where
         let address: IpAddr = match host.parse() {
             Ok(address) => address,
             Err(_) => {
-                let answer = self.network.get_host_by_name(host, AddrType::Either);
-                in_time(Step::Resolve, patience(self.config), answer)
-                    .await?
-                    .map_err(|_| Failure::Resolve)?
+                let (network, patience) = (self.network, patience(self.config));
+                let resolve = AddrType::Either;
+                apart!(
+                    network.get_host_by_name(host, resolve),
+                    Step::Resolve,
+                    patience
+                )?
+                .map_err(|_| Failure::Resolve)?
             }
         };
         Ok(SocketAddr::new(address, port))
     }
 }
 
-type Tls<'b, T> = Connection<'b, Aes128GcmSha256, T>;
-
-async fn open<'b, T: Read + Write + 'b, E>(
-    tcp: T,
-    config: &Config<'_>,
-    anchors: &Anchors<'_>,
+fn tls_config<'a>(
+    config: &'a Config<'_>,
+    anchors: &'a Anchors<'_>,
     time: Time,
-    rng: ChaCha20Rng,
-    read: &'b mut [u8],
-    write: &'b mut [u8],
-) -> Result<Tls<'b, T>, Failure<E>> {
-    let mut tls = chanbind_embedded_tls::Config::with_authority(config.server_name, anchors, time);
+) -> chanbind_embedded_tls::Config<'a> {
+    let tls = chanbind_embedded_tls::Config::with_authority(config.server_name, anchors, time);
     if cfg!(feature = "small-records") {
         // Heeded by some servers, others are to be configured.
-        tls = tls.with_max_fragment_length(chanbind_embedded_tls::MaxFragmentLength::Bits11);
+        tls.with_max_fragment_length(chanbind_embedded_tls::MaxFragmentLength::Bits11)
+    } else {
+        tls
     }
-    let buffers = Buffers { read, write };
-    let handshake = connect::<Aes128GcmSha256, _, _>(tcp, &tls, rng, buffers);
-    in_time(Step::Handshake, patience(config), handshake)
-        .await?
-        .map_err(Failure::Tls)
+}
+
+fn generator(seed: &Wiped<32>) -> ChaCha20Rng {
+    ChaCha20Rng::from_seed(**seed)
 }
 
 fn patience(config: &Config<'_>) -> Duration {
     Duration::from_millis(u64::from(config.patience_ms))
-}
-
-async fn in_time<T, E>(
-    step: Step,
-    limit: Duration,
-    future: impl Future<Output = T>,
-) -> Result<T, Failure<E>> {
-    with_timeout(limit, future)
-        .await
-        .map_err(|_| Failure::TimedOut(step))
 }

@@ -1,5 +1,6 @@
 use crate::{
     Backoff, ChipError, Observer,
+    apart::apart,
     config::Config,
     event::{Event, Failure, Teller},
 };
@@ -20,12 +21,12 @@ where
 {
     let mut backoff = Backoff::new(config.first_retry_ms, config.longest_retry_ms);
     let mut teller = Teller(observer);
-    tpm.open_when_there(|error| {
+    let failed = |error| {
         teller.tell(&Event::Failed(Failure::Tpm(Error::Chip(error))));
         // There is one board on its bus: nobody to get out of step with.
         let millis = backoff.next(0);
         teller.tell::<TisError<T::Error>>(&Event::Waiting { millis });
         millis
-    })
-    .await
+    };
+    apart!(tpm.open_when_there(failed))
 }

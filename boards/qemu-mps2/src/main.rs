@@ -4,8 +4,8 @@
 
 use chanbind_board_qemu_mps2::{clock, exit, network, rng, run, spi_wire, stack};
 use chanbind_device::{
-    ChipError, Clock, Event, Memory, Network, Observer, Parts, config::Config, config_of_image,
-    find_tpm,
+    ChipError, Clock, Device, Event, Memory, Network, Observer, Parts, config::Config,
+    config_of_image, find_tpm,
 };
 use chanbind_tpm_spi::tis::{ExclusiveBus, Tis};
 use cortex_m_rt::entry;
@@ -18,7 +18,7 @@ use embassy_net::{
 use embassy_time::{Delay, Instant};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
-use static_cell::ConstStaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
 
 #[entry]
 fn main() -> ! {
@@ -49,28 +49,44 @@ async fn program(spawner: Spawner) {
     }
     static TCP: ConstStaticCell<TcpClientState<1, 1024, 4096>> =
         ConstStaticCell::new(TcpClientState::new());
-    let network = Network {
+    static NETWORK: StaticCell<Net> = StaticCell::new();
+    let network = NETWORK.init(Network {
         tcp: TcpClient::new(stack, TCP.take()),
         dns: DnsSocket::new(stack),
-    };
+    });
 
-    let mut gauge = Gauge { is_read: false };
+    let mut observer = Gauge { is_read: false };
     let (bus, chip_select, reset) = spi_wire::open();
     let tpm = Tis::builder(ExclusiveBus::new(bus, chip_select), Delay).reset_pin(reset);
-    let chip = find_tpm(tpm, &config, &mut gauge).await;
+    let chip = find_tpm(tpm, &config, &mut observer).await;
     info!("TPM found: DID_VID {=u32:08x}", chip.did_vid());
-
-    static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
     let parts = Parts {
-        network: &network,
+        network,
         chip,
         rng,
         clock: HostClock,
-        observer: gauge,
+        observer,
     };
-    let Err(failure) = chanbind_device::run(&config, parts, MEMORY.take()).await;
-    error!("{}", failure);
-    exit::exit(exit::FAILURE)
+    static CONFIG: StaticCell<Config<'static>> = StaticCell::new();
+    static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+    static DEVICE: StaticCell<ThisDevice> = StaticCell::new();
+    match Device::new(CONFIG.init(config), parts, MEMORY.take()) {
+        Ok(device) => spawner.spawn(unwrap!(run_device(DEVICE.init(device)))),
+        Err(failure) => {
+            error!("{}", failure);
+            exit::exit(exit::FAILURE)
+        }
+    }
+}
+
+type Net = Network<TcpClient<'static, 1, 1024, 4096>, DnsSocket<'static>>;
+type Tpm = Tis<ExclusiveBus<spi_wire::Bus, spi_wire::ChipSelect>, Delay, spi_wire::Reset>;
+type ThisDevice = Device<'static, Net, Tpm, ChaCha20Rng, HostClock, Gauge>;
+
+/// A task of its own, so that what the set-up had on the stack is gone.
+#[embassy_executor::task]
+async fn run_device(device: &'static mut ThisDevice) {
+    device.run().await;
 }
 
 struct HostClock;

@@ -29,7 +29,7 @@ use embassy_net_wiznet::{Device, InitError, Runner, State, chip::W5500};
 use embassy_rp::{
     bind_interrupts, dma,
     gpio::{Input, Level, Output, Pull},
-    peripherals::{DMA_CH0, DMA_CH1, DMA_CH2, DMA_CH3, SPI0, TRNG},
+    peripherals::{DMA_CH0, DMA_CH1, DMA_CH2, DMA_CH3, SPI0, SPI1, TRNG},
     spi::{self, Spi},
     trng,
 };
@@ -107,10 +107,11 @@ async fn main(spawner: Spawner) {
     }
     static TCP: ConstStaticCell<TcpClientState<1, 1024, 4096>> =
         ConstStaticCell::new(TcpClientState::new());
-    let network = Network {
+    static NETWORK: StaticCell<Net> = StaticCell::new();
+    let network = NETWORK.init(Network {
         tcp: TcpClient::new(stack, TCP.take()),
         dns: DnsSocket::new(stack),
-    };
+    });
 
     let bus = Spi::new(
         p.SPI1,
@@ -127,16 +128,32 @@ async fn main(spawner: Spawner) {
     let chip = find_tpm(tpm, &config, &mut led).await;
     info!("TPM found: DID_VID {=u32:08x}", chip.did_vid());
 
-    static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
     let parts = Parts {
-        network: &network,
+        network,
         chip,
         rng,
         clock: NoClock,
         observer: led,
     };
-    let Err(failure) = chanbind_device::run(&config, parts, MEMORY.take()).await;
-    defmt::panic!("{}", failure);
+    static CONFIG: StaticCell<Config<'static>> = StaticCell::new();
+    static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+    static DEVICE: StaticCell<ThisDevice> = StaticCell::new();
+    match chanbind_device::Device::new(CONFIG.init(config), parts, MEMORY.take()) {
+        Ok(device) => spawner.spawn(unwrap!(run_device(DEVICE.init(device)))),
+        Err(failure) => defmt::panic!("{}", failure),
+    }
+}
+
+type Net = Network<TcpClient<'static, 1, 1024, 4096>, DnsSocket<'static>>;
+type TpmBus = ExclusiveBus<Spi<'static, SPI1, spi::Async>, Output<'static>>;
+type Tpm = Tis<TpmBus, Delay, Output<'static>>;
+type ThisDevice =
+    chanbind_device::Device<'static, Net, Tpm, ChaCha20Rng, NoClock, StatusLed<Output<'static>>>;
+
+/// A task of its own, so that what the set-up had on the stack is gone.
+#[embassy_executor::task]
+async fn run_device(device: &'static mut ThisDevice) {
+    device.run().await;
 }
 
 #[embassy_executor::task]

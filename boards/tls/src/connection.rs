@@ -5,7 +5,10 @@ use crate::{
     handshake::{Handshake, Health},
     tap::Suite,
 };
-use chanbind_core::exporter::{Exporter, ExporterError, ExporterSecret, Protocol};
+use chanbind_core::{
+    crypto::wipe,
+    exporter::{Exporter, ExporterError, ExporterSecret, Protocol},
+};
 use core::fmt;
 use embedded_io_async::{Read, Write};
 use embedded_tls::{TlsConnection, TlsContext};
@@ -23,18 +26,63 @@ pub async fn connect<'b, S: Suite, T: Read + Write + 'b, R: CryptoRng + RngCore>
     rng: R,
     buffers: Buffers<'b>,
 ) -> Result<Connection<'b, S, T>, ConnectError> {
-    let mut handshake = Handshake::<S, R>::new(config, rng, &buffers)?;
+    let mut slot = None;
+    connect_in(&mut slot, transport, config, rng, buffers).await?;
+    slot.ok_or(ConnectError::NoExporter)
+}
+
+/// As [`connect`], with the connection's memory given by the caller, so that none of its 1.5 KiB is ever copied over the stack; an
+/// earlier connection in `slot` is dropped first. After an error there is none.
+///
+/// # Errors
+/// [`ConnectError`]; the transport is then dropped.
+pub async fn connect_in<'s, 'b, S: Suite, T: Read + Write + 'b, R: CryptoRng + RngCore>(
+    slot: &'s mut Option<Connection<'b, S, T>>,
+    transport: T,
+    config: &Config<'_>,
+    rng: R,
+    buffers: Buffers<'b>,
+) -> Result<&'s mut Connection<'b, S, T>, ConnectError> {
+    *slot = None;
+    let mut handshake = None;
+    let handshake = Handshake::<S, R>::begin(&mut handshake, config, rng, &buffers)?;
     let tls_config = handshake.tls_config();
+    prepare(slot, transport, buffers);
+    let opened = match slot {
+        Some(connection) => {
+            let context = TlsContext::new(&tls_config, &mut *handshake);
+            let opened = connection.tls.open(context).await;
+            handshake.finish(opened)
+        }
+        None => Err(ConnectError::NoExporter),
+    };
+    match (opened, slot) {
+        (Ok(exporter), Some(connection)) => {
+            connection.exporter = Some(exporter);
+            connection.health = Health::GOOD;
+            Ok(connection)
+        }
+        (opened, slot) => {
+            *slot = None;
+            Err(opened.err().unwrap_or(ConnectError::NoExporter))
+        }
+    }
+}
+
+/// In a frame of its own: it is made there and moved.
+#[inline(never)]
+fn prepare<'b, S: Suite, T: Read + Write + 'b>(
+    slot: &mut Option<Connection<'b, S, T>>,
+    transport: T,
+    buffers: Buffers<'b>,
+) {
     let Buffers { read, write } = buffers;
     let guard = Guard::new(transport, read.len());
-    let mut tls = TlsConnection::new(guard, read, write);
-    let opened = tls.open(TlsContext::new(&tls_config, &mut handshake)).await;
-    let exporter = handshake.finish(opened)?;
-    Ok(Connection {
-        tls,
-        exporter,
-        health: Health::GOOD,
-    })
+    *slot = Some(Connection {
+        tls: TlsConnection::new(guard, read, write),
+        exporter: None,
+        health: Health::NOT_OPEN,
+    });
 }
 
 /// An open connection with a server that has been authenticated.
@@ -42,7 +90,8 @@ pub async fn connect<'b, S: Suite, T: Read + Write + 'b, R: CryptoRng + RngCore>
 /// Reads, writes, and exports keying material. A read that gives 0 says that the server has closed the connection in order.
 pub struct Connection<'b, S: Suite, T: Read + Write + 'b> {
     tls: TlsConnection<'b, Guard<T>, S>,
-    exporter: ExporterSecret,
+    /// None before the handshake has ended well.
+    exporter: Option<ExporterSecret>,
     health: Health,
 }
 
@@ -62,7 +111,7 @@ impl<'b, S: Suite, T: Read + Write + 'b> Connection<'b, S, T> {
 
 impl<'b, S: Suite, T: Read + Write + 'b> Exporter for Connection<'b, S, T> {
     fn protocol(&self) -> Protocol {
-        self.exporter.protocol()
+        Protocol::Tls13
     }
 
     fn export_keying_material(
@@ -71,7 +120,13 @@ impl<'b, S: Suite, T: Read + Write + 'b> Exporter for Connection<'b, S, T> {
         context: Option<&[u8]>,
         out: &mut [u8],
     ) -> Result<(), ExporterError> {
-        self.exporter.export_keying_material(label, context, out)
+        match &self.exporter {
+            Some(exporter) => exporter.export_keying_material(label, context, out),
+            None => {
+                wipe(out);
+                Err(ExporterError::HandshakeIncomplete)
+            }
+        }
     }
 }
 

@@ -27,23 +27,27 @@ pub(crate) struct Handshake<'a, S, R> {
 }
 
 impl<'a, S: Suite, R: CryptoRng + RngCore> Handshake<'a, S, R> {
-    pub(crate) fn new(
+    /// Puts one into `slot`; in a frame of its own.
+    #[inline(never)]
+    pub(crate) fn begin<'s>(
+        slot: &'s mut Option<Self>,
         config: &'a Config<'a>,
         rng: R,
         buffers: &Buffers<'_>,
-    ) -> Result<Self, ConnectError> {
+    ) -> Result<&'s mut Self, ConnectError> {
         if buffers.write.len() < Buffers::MIN_WRITE || buffers.read.len() < Buffers::MIN_WRITE {
             return Err(ConnectError::Buffers);
         }
-        Ok(Self {
+        Ok(slot.insert(Self {
             config,
             verifier: Verifier::new(&config.authentication, config.p256),
             claim: Claim::new(S::Slots::table()).ok_or(ConnectError::NoSlot)?,
             rng,
             suite: PhantomData,
-        })
+        }))
     }
 
+    #[inline(never)]
     pub(crate) fn tls_config(&self) -> TlsConfig<'a> {
         let mut tls = TlsConfig::new();
         if let Some(name) = self.config.server_name {
@@ -129,6 +133,9 @@ enum State {
 
 impl Health {
     pub(crate) const GOOD: Self = Self { state: State::Good };
+    pub(crate) const NOT_OPEN: Self = Self {
+        state: State::InDoubt,
+    };
 
     /// Before an operation; false if nothing more can be read.
     pub(crate) fn begin(&mut self) -> Result<bool, crate::StreamError> {

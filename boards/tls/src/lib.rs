@@ -71,7 +71,7 @@ mod verify;
 #[cfg(feature = "client-certificates")]
 pub use config::ClientCertificate;
 pub use config::{Buffers, Config, InvalidConfig};
-pub use connection::{Connection, connect};
+pub use connection::{Connection, connect, connect_in};
 pub use embedded_tls::MaxFragmentLength;
 pub use error::{ConnectError, StreamError};
 pub use slots::{DefaultSlots, HandshakeSlots, SlotTable, Table};

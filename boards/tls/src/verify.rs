@@ -60,6 +60,8 @@ impl<'a> Verifier<'a> {
         })
     }
 
+    // Apart from the frame of embedded-tls, which is large already.
+    #[inline(never)]
     fn certificate(&self, message: &CertificateRef<'_>) -> Result<PublicKey, ConnectError> {
         if !matches!(self.progress, Progress::Certificate) {
             return Err(ConnectError::MessageOrder);
@@ -98,6 +100,7 @@ impl<'a> Verifier<'a> {
     }
 
     /// The signature of RFC 8446 section 4.4.3.
+    #[inline(never)]
     fn signature(&self, message: &CertificateVerifyRef<'_>) -> Result<(), ConnectError> {
         let Progress::CertificateVerify {
             public_key: PublicKey::P256(point),

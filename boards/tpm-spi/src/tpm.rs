@@ -373,7 +373,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
             (0 | INITIALIZE, true) if survives_reset => Ok(Verdict::AskAgain(0)),
             (0 | INITIALIZE, true) => Err(Error::Reset),
             (INITIALIZE, false) if !task.was_started && command != CommandCode::STARTUP => {
-                log!(warn, "the TPM was reset");
+                log!(info, "the TPM was reset: it is started");
                 self.contexts.forget_all();
                 // Unless it was somebody on the bus who said so.
                 self.sweep = Sweep::Objects;

@@ -97,23 +97,40 @@ impl<'a> PathRules<'a> {
             Usage::ServerAuth => KeyUsage::server_auth(),
             Usage::ClientAuth => KeyUsage::client_auth(),
         };
-        let verify_at = |time: u64| {
-            certificate
-                .verify_for_usage(
-                    &[&algorithm],
-                    self.anchors.as_slice(),
-                    chain,
-                    UnixTime::since_unix_epoch(Duration::from_secs(time)),
-                    usage,
-                    None,
-                    None,
-                )
-                .map(|_| ())
+        // A certificate that begins later than the earliest time there can be is taken to have begun: each further try begins at least
+        // one more of them. (One call, as what it returns takes a kilobyte of stack.)
+        let (mut time, mut tries) = match self.time {
+            Time::At(now) => (now, 0),
+            Time::NotBefore(earliest) => (earliest, MAX_INTERMEDIATES.saturating_add(1)),
         };
-        match self.time {
-            Time::At(now) => verify_at(now)?,
-            Time::NotBefore(earliest) => not_before(earliest, verify_at)?,
+        loop {
+            let refused = certificate.verify_for_usage(
+                &[&algorithm],
+                self.anchors.as_slice(),
+                chain,
+                UnixTime::since_unix_epoch(Duration::from_secs(time)),
+                usage,
+                None,
+                None,
+            );
+            let Some(error) = refused.err() else {
+                break;
+            };
+            match (error, tries.checked_sub(1)) {
+                (Error::CertNotValidYet { not_before, .. }, Some(left))
+                    if not_before.as_secs() > time =>
+                {
+                    (time, tries) = (not_before.as_secs(), left);
+                }
+                (error, _) => return Err(error.into()),
+            }
         }
+        self.accept(leaf)
+    }
+
+    /// What is left to do when the path is verified; apart from the frame that verifies it, which is deep.
+    #[inline(never)]
+    fn accept<'c>(&self, leaf: &'c [u8]) -> Result<VerifiedLeaf<'c>, PathError> {
         let spki = subject_public_key_info(leaf)?;
         if self.pin.is_some_and(|pin| !equal(pin, &sha256(spki))) {
             return Err(PathError::Pin);
@@ -123,23 +140,6 @@ impl<'a> PathRules<'a> {
             public_key: PublicKey::from_spki(spki)?,
         })
     }
-}
-
-/// Tries later times as long as a certificate has not begun: each try begins at least one more of them.
-fn not_before(
-    earliest: u64,
-    verify_at: impl Fn(u64) -> Result<(), Error>,
-) -> Result<(), PathError> {
-    let mut time = earliest;
-    for _ in 0..=MAX_INTERMEDIATES {
-        match verify_at(time) {
-            Err(Error::CertNotValidYet { not_before, .. }) if not_before.as_secs() > time => {
-                time = not_before.as_secs();
-            }
-            done => return done.map_err(PathError::from),
-        }
-    }
-    verify_at(time).map_err(PathError::from)
 }
 
 /// A certificate whose path has been verified.
@@ -154,6 +154,7 @@ impl<'c> VerifiedLeaf<'c> {
     ///
     /// # Errors
     /// [`PathError::Name`] if not, [`PathError::InvalidName`] if `name` is neither.
+    #[inline(never)]
     pub fn has_name(&self, name: &str) -> Result<(), PathError> {
         let name = ServerName::try_from(name).map_err(|_| PathError::InvalidName)?;
         let der = CertificateDer::from(self.certificate);

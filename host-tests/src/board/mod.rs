@@ -1,10 +1,12 @@
 //! Firmware that runs: the flash images of boards, in emulators, with a network that can be disturbed, and logs in words.
 
 mod cable;
+mod device;
 mod image;
 mod nat;
 
 pub use cable::Cable;
+pub use device::Device;
 pub use image::Image;
 
 use chanbind_tis_emulator::{Emulator, socket};
@@ -16,7 +18,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{
         Mutex, PoisonError,
-        mpsc::{self, Receiver, RecvTimeoutError},
+        mpsc::{self, Receiver},
     },
     thread,
     time::{Duration, Instant},
@@ -177,15 +179,6 @@ impl Board {
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
-
-    /// Lines that nobody has waited for yet, without waiting.
-    pub fn drain(&self) -> Vec<String> {
-        std::iter::from_fn(|| match self.lines.recv_timeout(Duration::ZERO) {
-            Ok(line) => Some(line),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        })
-        .collect()
-    }
 }
 
 impl Drop for Board {
@@ -252,7 +245,8 @@ fn decode(mut output: impl Read + Send + 'static, elf: Vec<u8>) -> Receiver<Stri
                 match decoder.decode() {
                     Ok(frame) => {
                         let level = frame.level().map_or("", |level| level.as_str());
-                        let line = format!("{level:5} {}", frame.display_message());
+                        let (level, message) = (level.to_uppercase(), frame.display_message());
+                        let line = format!("{level:5} {message}");
                         if sender.send(line).is_err() {
                             return;
                         }

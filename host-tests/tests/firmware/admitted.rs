@@ -10,9 +10,9 @@ async fn admitted(kind: Kind) {
         );
         return;
     }
-    let device = Device::provisioned(SECRET).await;
+    let device = Device::provisioned(SECRET).await.unwrap();
     let gateway = gateway(SECRET).await;
-    let board = Board::start(&device.image(kind, &gateway), &device.chip).unwrap();
+    let board = Board::start(&device.image(kind, &gateway).unwrap(), &device.chip).unwrap();
     for step in [
         "network up",
         "TPM found",
@@ -27,6 +27,7 @@ async fn admitted(kind: Kind) {
         board.wait_for(step);
     }
     assert!(!board.said().contains("ERROR"), "{}", board.said());
+    board.wait_for(ADMITTED);
     assert_no_violations(&device);
     drop(board);
     gateway.stop().await;

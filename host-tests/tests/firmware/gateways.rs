@@ -10,9 +10,13 @@ use std::{io, sync::Arc, time::Duration};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn goes_and_comes_back() {
-    let device = Device::provisioned(SECRET).await;
+    let device = Device::provisioned(SECRET).await.unwrap();
     let mut gateway = gateway(SECRET).await;
-    let board = Board::start(&device.image(Kind::QemuMps2, &gateway), &device.chip).unwrap();
+    let board = Board::start(
+        &device.image(Kind::QemuMps2, &gateway).unwrap(),
+        &device.chip,
+    )
+    .unwrap();
     for _ in 0..3 {
         board.wait_for(ADMITTED);
         gateway = restarted(gateway, SECRET).await;
@@ -31,9 +35,13 @@ async fn goes_and_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn has_another_key() {
-    let device = Device::provisioned(SECRET).await;
+    let device = Device::provisioned(SECRET).await.unwrap();
     let gateway = gateway(b"another key").await;
-    let board = Board::start(&device.image(Kind::QemuMps2, &gateway), &device.chip).unwrap();
+    let board = Board::start(
+        &device.image(Kind::QemuMps2, &gateway).unwrap(),
+        &device.chip,
+    )
+    .unwrap();
     let mut pauses = Vec::new();
     for _ in 0..5 {
         board.wait_for("the gateway refused with status 401");
@@ -56,7 +64,7 @@ async fn refuses(
     script: impl Fn(&mut Attacker) -> io::Result<()> + Send + Sync + 'static,
     says: &str,
 ) {
-    let device = Device::provisioned(SECRET).await;
+    let device = Device::provisioned(SECRET).await.unwrap();
     let server = Server::start(move |attacker| {
         script(attacker)?;
         attacker.client_finished()?;
@@ -64,7 +72,7 @@ async fn refuses(
         attacker.receive().map(|_| ())
     })
     .unwrap();
-    let toml = toml(device.toml(server.address().port()));
+    let toml = toml(device.toml(Kind::QemuMps2, server.address().port()));
     let image = configured(Kind::QemuMps2, &toml, &authority.pem());
     let board = Board::start(&image, &device.chip).unwrap();
     for _ in 0..2 {

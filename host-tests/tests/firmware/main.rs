@@ -10,79 +10,18 @@ mod tpms;
 use chanbind::{
     gateway::{ClientKey, Registry},
     proof::Settings,
-    tpm::{KeyFile, KeyOptions, OpenOptions, Parent, Tpm},
 };
 use chanbind_host_tests::{
-    board::{Board, HOST, Image, Kind},
+    board::{Board, Device, Image, Kind},
     gateway::TestGateway,
-    swtpm::Swtpm,
 };
-use chanbind_tis_emulator::Emulator;
-
-const CLIENT: &str = "client1";
-
-/// A TPM with a key in it, and the chip that a board sees.
-struct Device {
-    _swtpm: Swtpm,
-    chip: Emulator,
-    key: KeyFile,
-    parent_name: Vec<u8>,
-}
-
-impl Device {
-    async fn provisioned(secret: &[u8]) -> Self {
-        let swtpm = Swtpm::start().unwrap();
-        let tpm = Tpm::open(&swtpm.tcti(), OpenOptions::default())
-            .await
-            .unwrap();
-        let key = tpm
-            .import_hmac_key(secret, KeyOptions::default())
-            .await
-            .unwrap();
-        let parent_name = tpm.parent_name(Parent::default()).await.unwrap();
-        tpm.close().await;
-        let chip =
-            Emulator::in_real_time(chanbind_tis_emulator::Swtpm::connect(swtpm.port()).unwrap());
-        Self {
-            _swtpm: swtpm,
-            chip,
-            key,
-            parent_name: parent_name.as_bytes().to_vec(),
-        }
-    }
-
-    /// A configuration for a gateway at this port.
-    fn toml(&self, port: u16) -> String {
-        format!(
-            "host = \"{HOST}\"\nport = {port}\nserver_name = \"localhost\"\npath = \"/get\"\nclient_id = \"{CLIENT}\"\n\
-             authorities = [\"ca.pem\"]\ntime = \"build\"\ninterval_ms = 300\nfirst_retry_ms = 200\nlongest_retry_ms = 1600\npatience_ms = 4000\n\
-             [key]\nparent_name = \"{}\"\nprivate = \"{}\"\npublic = \"{}\"\n",
-            hex::encode(&self.parent_name),
-            hex::encode(&self.key.private),
-            hex::encode(&self.key.public),
-        )
-    }
-
-    fn image(&self, kind: Kind, gateway: &TestGateway) -> Image {
-        self.image_for(kind, gateway.port, &gateway.pki.ca)
-    }
-
-    fn image_for(&self, kind: Kind, port: u16, ca: &str) -> Image {
-        let mut toml = self.toml(port);
-        if kind == Kind::Rp2040W5500 {
-            // It computes more slowly than the real chip.
-            toml = toml.replace("patience_ms = 4000", "patience_ms = 30000");
-        }
-        configured(kind, &toml, ca)
-    }
-}
 
 fn configured(kind: Kind, toml: &str, ca: &str) -> Image {
     Image::built(kind).unwrap().configured(toml, ca).unwrap()
 }
 
 fn registry(secret: &[u8]) -> Registry {
-    Registry::new([(CLIENT.to_owned(), ClientKey::secret(secret))]).unwrap()
+    Registry::new([(Device::CLIENT.to_owned(), ClientKey::secret(secret))]).unwrap()
 }
 
 async fn gateway(secret: &[u8]) -> TestGateway {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn is_late() {
-    let device = Device::provisioned(SECRET).await;
+    let device = Device::provisioned(SECRET).await.unwrap();
     let gateway = gateway(SECRET).await;
-    let image = device.image(Kind::QemuMps2, &gateway);
+    let image = device.image(Kind::QemuMps2, &gateway).unwrap();
     let board = Board::start_unplugged(&image, &device.chip).unwrap();
     board.wait_for("chanbind: client client1");
     assert_eq!(board.line(Duration::from_secs(3)), None, "{}", board.said());
@@ -18,9 +18,9 @@ async fn is_late() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn loses_frames() {
-    let device = Device::provisioned(SECRET).await;
+    let device = Device::provisioned(SECRET).await.unwrap();
     let gateway = gateway(SECRET).await;
-    let image = device.image(Kind::QemuMps2, &gateway);
+    let image = device.image(Kind::QemuMps2, &gateway).unwrap();
     let board = Board::start_unplugged(&image, &device.chip).unwrap();
     board.cable().lose_one_in(6);
     board.cable().plug_in();
@@ -32,9 +32,13 @@ async fn loses_frames() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn goes_and_comes_back() {
-    let device = Device::provisioned(SECRET).await;
+    let device = Device::provisioned(SECRET).await.unwrap();
     let gateway = gateway(SECRET).await;
-    let board = Board::start(&device.image(Kind::QemuMps2, &gateway), &device.chip).unwrap();
+    let board = Board::start(
+        &device.image(Kind::QemuMps2, &gateway).unwrap(),
+        &device.chip,
+    )
+    .unwrap();
     board.wait_for(ADMITTED);
     board.cable().pull_out();
     board.wait_for("the gateway did not answer in time");

@@ -5,10 +5,14 @@ use chanbind_tis_emulator::Event;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn is_not_there_yet() {
-    let device = Device::provisioned(SECRET).await;
+    let device = Device::provisioned(SECRET).await.unwrap();
     let gateway = gateway(SECRET).await;
     device.chip.event(Event::VanishHigh);
-    let board = Board::start(&device.image(Kind::QemuMps2, &gateway), &device.chip).unwrap();
+    let board = Board::start(
+        &device.image(Kind::QemuMps2, &gateway).unwrap(),
+        &device.chip,
+    )
+    .unwrap();
     for _ in 0..2 {
         board.wait_for("no TPM answers");
         board.wait_for("trying again in");
@@ -19,9 +23,13 @@ async fn is_not_there_yet() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn is_reset() {
-    let device = Device::provisioned(SECRET).await;
+    let device = Device::provisioned(SECRET).await.unwrap();
     let mut gateway = gateway(SECRET).await;
-    let board = Board::start(&device.image(Kind::QemuMps2, &gateway), &device.chip).unwrap();
+    let board = Board::start(
+        &device.image(Kind::QemuMps2, &gateway).unwrap(),
+        &device.chip,
+    )
+    .unwrap();
     for _ in 0..3 {
         board.wait_for(ADMITTED);
         device.chip.event(Event::Reset);
@@ -34,9 +42,13 @@ async fn is_reset() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stops_answering() {
-    let device = Device::provisioned(SECRET).await;
+    let device = Device::provisioned(SECRET).await.unwrap();
     let gateway = gateway(SECRET).await;
-    let board = Board::start(&device.image(Kind::QemuMps2, &gateway), &device.chip).unwrap();
+    let board = Board::start(
+        &device.image(Kind::QemuMps2, &gateway).unwrap(),
+        &device.chip,
+    )
+    .unwrap();
     board.wait_for(ADMITTED);
     device.chip.event(Event::VanishHigh);
     let _gateway = restarted(gateway, SECRET).await;
@@ -49,11 +61,15 @@ async fn stops_answering() {
 #[tokio::test(flavor = "multi_thread")]
 async fn is_another() {
     let (device, other) = (
-        Device::provisioned(SECRET).await,
-        Device::provisioned(SECRET).await,
+        Device::provisioned(SECRET).await.unwrap(),
+        Device::provisioned(SECRET).await.unwrap(),
     );
     let gateway = gateway(SECRET).await;
-    let board = Board::start(&device.image(Kind::QemuMps2, &gateway), &other.chip).unwrap();
+    let board = Board::start(
+        &device.image(Kind::QemuMps2, &gateway).unwrap(),
+        &other.chip,
+    )
+    .unwrap();
     board.wait_for("the TPM's parent key is not the pinned one");
     board.wait_for("trying again in");
     assert!(!board.said().contains("TCP"), "{}", board.said());

@@ -1,13 +1,28 @@
-use crate::{Done, run, setup};
+use crate::{Done, firmware, firmware_targets, run, setup};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// How the device reaches its TPM.
+    /// What the device is.
+    #[arg(long, value_enum, default_value_t = Board::QemuMps2)]
+    board: Board,
+
+    /// How the device reaches its TPM, with --board host.
     #[arg(long, value_enum, default_value_t = Tpm::Host)]
     tpm: Tpm,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Board {
+    /// Firmware on a Cortex-M4F in QEMU.
+    QemuMps2,
+    /// Firmware on an RP2040 in rp2040js, which needs Node.js.
+    #[value(name = "rp2040-w5500")]
+    Rp2040W5500,
+    /// A program on this host.
+    Host,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Tpm {
     /// By tss-esapi, as a Linux host does.
     Host,
@@ -17,6 +32,24 @@ enum Tpm {
 
 pub(crate) fn run(arguments: &Arguments) -> Done {
     setup::for_the_demo()?;
+    let device = match (arguments.board, arguments.tpm) {
+        (Board::QemuMps2, _) => "qemu-mps2",
+        (Board::Rp2040W5500, _) => "rp2040-w5500",
+        (Board::Host, Tpm::Host) => "host",
+        (Board::Host, Tpm::Spi) => "spi",
+    };
+    if arguments.board == Board::Rp2040W5500 {
+        if !run::has("npm") {
+            return Err(
+                "Node.js with npm runs the RP2040: install it, or take --board qemu-mps2".into(),
+            );
+        }
+        setup::for_the_rp2040()?;
+    }
+    if arguments.board != Board::Host {
+        firmware_targets::prepare()?;
+        firmware::build(firmware::board(device)?, &[])?;
+    }
     run::quietly(
         "build the demo",
         &mut run::cargo(&[
@@ -32,9 +65,5 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
             "chanbind",
         ]),
     )?;
-    let tpm = match arguments.tpm {
-        Tpm::Host => "host",
-        Tpm::Spi => "spi",
-    };
-    run::show(&mut run::command(&["target/debug/demo", tpm]))
+    run::show(&mut run::command(&["target/debug/demo", device]))
 }

@@ -2,6 +2,7 @@
 //! Prints one JSON array of `{name, value, unit}`; `cargo x bench` holds them against the goals.
 #![allow(clippy::print_stdout, reason = "its output is its result")]
 
+mod firmware;
 mod spi;
 
 use axum::{Router, http::Request, routing::get};
@@ -45,7 +46,7 @@ const SECRET: &[u8] = b"my_api_key";
 async fn main() -> Outcome<()> {
     // Counts are the same on every machine and at every time; ratios take a minute.
     let figures = match std::env::args().nth(1).as_deref() {
-        Some("--counts") => spi::figures().await?,
+        Some("--counts") => [spi::figures().await?, firmware::figures().await?].concat(),
         _ => ratios().await?,
     };
     let rows: Vec<_> = figures

@@ -1,6 +1,7 @@
 //! The main job on real parts, as a story: a device with a TPM is admitted, a thief with its token is not.
 #![allow(clippy::print_stdout, reason = "it talks to people")]
 
+mod firmware;
 mod spi;
 
 use axum::http::{HeaderValue, Request};
@@ -14,7 +15,7 @@ use chanbind::{
     tls,
     tpm::{KeyFile, OpenOptions, Tpm},
 };
-use chanbind_host_tests::{pki::Pki, program, swtpm::Swtpm};
+use chanbind_host_tests::{board::Kind, pki::Pki, program, swtpm::Swtpm};
 use std::{
     error::Error,
     fmt::Display,
@@ -61,6 +62,8 @@ async fn story() -> Outcome<()> {
     let gateway = Gateway::start(&folder)?;
     let file = KeyFile::from_pem(&std::fs::read_to_string(folder.path().join("client1.pem"))?)?;
     match std::env::args().nth(1).as_deref() {
+        Some("qemu-mps2") => firmware::run(Kind::QemuMps2, folder.path(), &swtpm, &gateway)?,
+        Some("rp2040-w5500") => firmware::run(Kind::Rp2040W5500, folder.path(), &swtpm, &gateway)?,
         Some("spi") => spi::with_key(&swtpm, &file, &pin, &gateway).await?,
         _ => {
             // The device: its key is in the TPM, whose parent key it has pinned.
@@ -78,7 +81,6 @@ async fn story() -> Outcome<()> {
     }
     drop((gateway, swtpm, folder));
     tell("demo", "gateway and TPM ended, temporary folder removed");
-    println!("\nThe same password was good on connection A, and worth nothing on connection B.");
     Ok(())
 }
 
@@ -151,12 +153,21 @@ async fn admitted_and_stolen<K: AsyncPrf<Error: Error + Send + Sync + 'static>>(
     if statuses != [200, 401, 200] {
         return Err(format!("not as it should be: answers {statuses:?}").into());
     }
+    println!("\nThe same password was good on connection A, and worth nothing on connection B.\n");
     Ok(secrets)
 }
 
 /// Makes the device's key and the gateway's registry, as an operator does it; gives the name of the TPM's parent key.
 fn provision(folder: &Path, swtpm: &Swtpm) -> Outcome<String> {
-    let arguments = ["provision", "--client-id", CLIENT, "--out", "client1.pem"];
+    let arguments = [
+        "provision",
+        "--client-id",
+        CLIENT,
+        "--out",
+        "client1.pem",
+        "--device-config",
+        "device-key.toml",
+    ];
     tell(
         "operator",
         format_args!("$ chanbind {} > registry.toml", arguments.join(" ")),

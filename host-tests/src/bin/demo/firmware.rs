@@ -1,0 +1,83 @@
+//! The device as firmware: a flash image on an emulated board, with its TPM on SPI and its network on a cable.
+
+use crate::{CLIENT, Gateway, Outcome, tell};
+use chanbind_host_tests::{
+    board::{Board, HOST, Image, Kind},
+    swtpm::Swtpm,
+};
+use chanbind_tis_emulator::Emulator;
+use std::{path::Path, time::Duration};
+
+/// Runs the image until the gateway has admitted it.
+pub(crate) fn run(kind: Kind, folder: &Path, swtpm: &Swtpm, gateway: &Gateway) -> Outcome<()> {
+    let key = std::fs::read_to_string(folder.join("device-key.toml"))?;
+    let toml = format!(
+        "host = \"{HOST}\"\nport = {}\nserver_name = \"localhost\"\npath = \"/get\"\nclient_id = \"{CLIENT}\"\n\
+         authorities = [\"ca.pem\"]\ntime = \"build\"\ninterval_ms = 2000\n{key}",
+        gateway.port
+    );
+    std::fs::write(folder.join("chanbind.toml"), &toml)?;
+    std::fs::write(folder.join("ca.pem"), &gateway.ca)?;
+    tell(
+        "operator",
+        format_args!(
+            "$ cargo x configure {}.elf --config chanbind.toml --out device.elf",
+            kind.name()
+        ),
+    );
+    let image = Image::built(kind)
+        .and_then(|image| image.configured(&toml, &gateway.ca))
+        .map_err(|error| error.to_string())?;
+    let tpm = Emulator::in_real_time(chanbind_tis_emulator::Swtpm::connect(swtpm.port())?);
+    let how = match kind {
+        Kind::QemuMps2 => "QEMU, a Cortex-M4F with LAN9118 Ethernet",
+        Kind::Rp2040W5500 => "rp2040js, a Cortex-M0+ with a W5500",
+    };
+    tell(
+        "operator",
+        format_args!(
+            "the flash image of {} starts in {how}; its TPM is a chip on SPI, emulated in front of the swtpm",
+            kind.name()
+        ),
+    );
+    println!();
+    let board = Board::start(&image, &tpm)?;
+    loop {
+        let line = board
+            .line(Duration::from_secs(60))
+            .ok_or("the device says nothing more")?;
+        let is_admitted = line.contains("admitted by a token");
+        if is_admitted {
+            gateway.log(&[
+                "connection accepted",
+                "one-time key derived",
+                "proof accepted",
+            ])?;
+        }
+        tell("device", &line);
+        if line.starts_with("ERROR") {
+            return Err("the device failed".into());
+        }
+        if is_admitted {
+            break;
+        }
+    }
+    while let Some(line) = board.line(Duration::from_millis(500)) {
+        tell("device", line);
+    }
+    println!();
+    drop(board);
+    let (counts, commands) = (tpm.counts(), tpm.commands().len());
+    tell(
+        "spi bus",
+        format_args!(
+            "{commands} TPM commands, {} bytes in {} transactions, what is secret encrypted",
+            counts.bytes, counts.transactions
+        ),
+    );
+    let violations = tpm.take_violations();
+    if !violations.is_empty() {
+        return Err(format!("the chip complains of the driver: {violations:?}").into());
+    }
+    Ok(())
+}
