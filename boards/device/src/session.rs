@@ -154,6 +154,8 @@ fn tls_config<'a>(
     time: Time,
 ) -> chanbind_embedded_tls::Config<'a> {
     let tls = chanbind_embedded_tls::Config::with_authority(config.server_name, anchors, time);
+    #[cfg(all(feature = "p256-cm4", target_arch = "arm"))]
+    let tls = tls.with_p256(chanbind_core::crypto::ecdsa::CM4);
     if cfg!(feature = "small-records") {
         // Heeded by some servers, others are to be configured.
         tls.with_max_fragment_length(chanbind_embedded_tls::MaxFragmentLength::Bits11)

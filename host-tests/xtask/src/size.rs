@@ -51,10 +51,15 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
         Program::read(&fs::read(path)?).map_err(|error| format!("qemu-mps2: {error}").into())
     };
     let small_records = image(&["small-records"])?;
+    let assembler = image(&["p256-cm4"])?;
     // Last, so that it is the one that is left to be run.
     let whole = image(&[])?;
     Ok(vec![
         bytes("firmware, qemu-mps2: text", whole.text),
+        bytes(
+            "firmware, qemu-mps2: text, signatures by p256-cm4",
+            assembler.text,
+        ),
         bytes(
             "firmware, qemu-mps2: static RAM, full-size TLS records",
             whole.memory,

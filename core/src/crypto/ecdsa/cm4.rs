@@ -1,6 +1,6 @@
 use super::{P256, PUBLIC_KEY_LEN, Signature};
 
-/// Assembler for Cortex-M4 and M33. Not under QEMU, which takes one of its instructions for undefined.
+/// Assembler for Cortex-M4. Not under QEMU, which takes one of its instructions for undefined.
 pub static CM4: &dyn P256 = &Cm4;
 
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! ECDSA on P-256 with SHA-256 (FIPS 186-5 section 6), behind a trait that hardware or assembler can stand behind.
 //!
-//! Verifying takes most of a handshake's time on a microcontroller: [`RUST_CRYPTO`] runs everywhere, `Cm4` (feature `p256-cm4`,
-//! Cortex-M4 and M33) takes a fraction of its instructions.
+//! Verifying takes most of a handshake's time on a microcontroller: [`RUST_CRYPTO`] runs everywhere, `CM4` (feature `p256-cm4`) is
+//! assembler for Cortex-M4. The Cortex-M33 has its instructions too, but rustc 1.95 does not assemble them for thumbv8m.
 
 #[cfg(all(feature = "p256-cm4", target_arch = "arm"))]
 mod cm4;
