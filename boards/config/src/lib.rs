@@ -37,7 +37,7 @@ use chanbind_core::{
 use core::fmt;
 
 /// The bytes of a configuration, as they stand in an image: [`MAGIC`], how many follow, the fields, their SHA-256, zeroes.
-pub const CONFIG_LEN: usize = 3072;
+pub const CONFIG_LEN: usize = 2560;
 
 /// How they begin.
 pub const MAGIC: &[u8; 16] = b"chanbind-config1";

@@ -44,7 +44,7 @@ pub fn spki_sha256(certificate: &[u8]) -> Result<[u8; 32], PathError> {
     subject_public_key_info(certificate).map(sha256)
 }
 
-/// Certificate ::= SEQUENCE { tbsCertificate SEQUENCE { version [0], serialNumber, signature, issuer, validity, subject,
+/// Certificate ::= SEQUENCE { tbsCertificate SEQUENCE { version `[0]`, serialNumber, signature, issuer, validity, subject,
 /// subjectPublicKeyInfo, ... } ... }
 fn find(certificate: &[u8]) -> Result<&[u8], Truncated> {
     let (SEQUENCE, fields) = Reader::new(certificate).der()? else {

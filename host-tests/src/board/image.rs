@@ -15,12 +15,8 @@ impl Image {
     /// # Errors
     /// If it is not built.
     pub fn built(kind: Kind) -> Result<Self, build::Failure> {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join("../target")
-            .join(kind.target())
-            .join("firmware")
-            .join(format!("chanbind-board-{}", kind.name()));
-        let elf = std::fs::read(&path).map_err(|error| {
+        let path = built(kind, &format!("chanbind-board-{}", kind.name()));
+        let elf = std::fs::read(path).map_err(|error| {
             format!(
                 "the image of {} ({error}): build it with `cargo x firmware`",
                 kind.name()
@@ -44,7 +40,19 @@ impl Image {
         self.kind
     }
 
-    pub(super) fn elf(&self) -> &[u8] {
+    /// The ELF.
+    #[must_use]
+    pub fn elf(&self) -> &[u8] {
         &self.elf
     }
+}
+
+/// Where a program for a board is when it is built.
+#[must_use]
+pub fn built(kind: Kind, program: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../target")
+        .join(kind.target())
+        .join("firmware")
+        .join(program)
 }

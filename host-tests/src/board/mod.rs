@@ -7,14 +7,14 @@ mod nat;
 
 pub use cable::Cable;
 pub use device::Device;
-pub use image::Image;
+pub use image::{Image, built};
 
 use chanbind_tis_emulator::{Emulator, socket};
 use nat::Nat;
 use std::{
     fmt::Write as _,
     io::{self, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         Mutex, PoisonError,
@@ -83,7 +83,15 @@ impl Board {
     /// # Errors
     /// If QEMU or Node.js is not installed.
     pub fn start(image: &Image, tpm: &Emulator) -> io::Result<Self> {
-        Self::start_on(image, tpm, true)
+        Self::start_on(image, tpm, true, None)
+    }
+
+    /// Starts `image`, which must be one for QEMU, and has QEMU write what it executes to a file or pipe.
+    ///
+    /// # Errors
+    /// As [`Board::start`].
+    pub fn start_traced(image: &Image, tpm: &Emulator, trace: &Path) -> io::Result<Self> {
+        Self::start_on(image, tpm, true, Some(trace))
     }
 
     /// Starts `image` with a network that is not plugged in yet.
@@ -91,10 +99,15 @@ impl Board {
     /// # Errors
     /// As [`Board::start`].
     pub fn start_unplugged(image: &Image, tpm: &Emulator) -> io::Result<Self> {
-        Self::start_on(image, tpm, false)
+        Self::start_on(image, tpm, false, None)
     }
 
-    fn start_on(image: &Image, tpm: &Emulator, plugged_in: bool) -> io::Result<Self> {
+    fn start_on(
+        image: &Image,
+        tpm: &Emulator,
+        plugged_in: bool,
+        trace: Option<&Path>,
+    ) -> io::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("chanbind-board-")
             .tempdir()?;
@@ -107,6 +120,9 @@ impl Board {
             Kind::QemuMps2 => qemu(&elf, wire.address().port(), &cable)?,
             Kind::Rp2040W5500 => rp2040(&elf, wire.address(), &cable)?,
         };
+        if let Some(trace) = trace {
+            command.args(["-d", "exec,nochain,in_asm", "-D"]).arg(trace);
+        }
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -188,7 +204,7 @@ impl Drop for Board {
     }
 }
 
-fn qemu(elf: &std::path::Path, wire: u16, cable: &Cable) -> io::Result<Command> {
+fn qemu(elf: &Path, wire: u16, cable: &Cable) -> io::Result<Command> {
     let mut command = Command::new("qemu-system-arm");
     command
         .args(["-M", "mps2-an386", "-display", "none", "-monitor", "none"])
@@ -208,7 +224,7 @@ fn qemu(elf: &std::path::Path, wire: u16, cable: &Cable) -> io::Result<Command> 
     Ok(command)
 }
 
-fn rp2040(elf: &std::path::Path, wire: std::net::SocketAddr, cable: &Cable) -> io::Result<Command> {
+fn rp2040(elf: &Path, wire: std::net::SocketAddr, cable: &Cable) -> io::Result<Command> {
     let harness = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("rp2040");
     if !harness.join("node_modules/rp2040js").is_dir() {
         return Err(io::Error::other(

@@ -1,8 +1,10 @@
-use crate::{Done, report, run, setup};
+use crate::{Done, firmware, firmware_targets, report, run, setup};
 use std::process::Stdio;
 
 pub(crate) fn run(arguments: &report::Arguments) -> Done {
     setup::for_the_demo()?;
+    firmware_targets::prepare()?;
+    firmware::build(&firmware::QEMU_MPS2, &[])?;
     run::quietly(
         "build the benches",
         &mut run::cargo(&[

@@ -162,7 +162,13 @@ pub(crate) fn build(board: &Board, features: &[&str]) -> Result<PathBuf, Box<dyn
     let mut command = firmware_targets::cargo_for(board.target, "build");
     command
         .args(["--profile", "firmware", "--target", board.target])
-        .args(["--package", &package, "--features", &features.join(",")])
+        .args([
+            "--package",
+            &package,
+            "--bins",
+            "--features",
+            &features.join(","),
+        ])
         .env("RUSTFLAGS", path_remapping());
     run::quietly(
         &format!(

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "its output is its result")]
 
 mod firmware;
+mod instructions;
 mod spi;
 
 use axum::{Router, http::Request, routing::get};
@@ -46,7 +47,15 @@ const SECRET: &[u8] = b"my_api_key";
 async fn main() -> Outcome<()> {
     // Counts are the same on every machine and at every time; ratios take a minute.
     let figures = match std::env::args().nth(1).as_deref() {
-        Some("--counts") => [spi::figures().await?, firmware::figures().await?].concat(),
+        Some("--counts") => {
+            let counts = [
+                spi::figures().await?,
+                firmware::figures().await?,
+                instructions::token()?,
+                instructions::handshake().await?,
+            ];
+            counts.concat()
+        }
         _ => ratios().await?,
     };
     let rows: Vec<_> = figures
