@@ -240,3 +240,51 @@ fn inspect_explains() {
     let (out, _) = desk.succeed(&["inspect", "token", "token"]);
     assert!(out.contains("would not take it"), "{out}");
 }
+
+/// The table for firmware is what its configuration takes, and is not written where firmware could not use the key.
+#[test]
+fn provision_writes_the_key_for_firmware() {
+    let desk = Desk::new();
+    desk.provision("client1", &["--device-config", "key.toml"]);
+    let table = std::fs::read_to_string(desk.path("key.toml")).unwrap();
+    let toml = format!(
+        "host = \"gateway.example\"\nport = 8443\nclient_id = \"client1\"\nauthorities = [\"ca.pem\"]\ntime = \"build\"\n{table}"
+    );
+    std::fs::write(desk.path("chanbind.toml"), toml).unwrap();
+    let config = chanbind_device_config::build::from_file(&desk.path("chanbind.toml")).unwrap();
+    let config = chanbind_device_config::Config::parse(&config).unwrap();
+    let pem = std::fs::read_to_string(desk.path("client1.pem")).unwrap();
+    let file = chanbind::tpm::KeyFile::from_pem(&pem).unwrap();
+    assert_eq!(config.key.private, file.private);
+    assert_eq!(config.key.public, file.public);
+
+    for (arguments, says) in [
+        (&["--device-config", "key.toml"][..], "key.toml exists"),
+        (
+            &["--device-config", "other.toml", "--pcrs", "sha256:7"],
+            "leave out --parent and --pcrs",
+        ),
+        (&["--device-config", "no/such/folder.toml"], "folder.toml"),
+    ] {
+        let provision = [
+            "provision",
+            "--client-id",
+            "client2",
+            "--out",
+            "client2.pem",
+        ];
+        let output = desk.run(&[&provision, arguments].concat());
+        let said = text(&output.stderr);
+        assert!(!output.status.success() && said.contains(says), "{said}");
+        assert!(!desk.path("client2.pem").exists());
+    }
+}
+
+#[test]
+fn gateways_can_send_small_records() {
+    let desk = Desk::new();
+    desk.provision("client1", &[]);
+    let gateway = desk.gateway(&["--max-fragment-size", "2048"]);
+    let (out, _) = desk.succeed(&connect(&gateway.url(), "client1", "client1.pem"));
+    assert_eq!(out, "ok client1\n");
+}

@@ -344,3 +344,83 @@ async fn a_gateway_admits() {
     connection.close().await.unwrap();
     gateway.stop().await;
 }
+
+/// As a gateway for firmware with the feature `small-records` is set: all that it sends fits buffers for 2 KiB.
+#[tokio::test]
+async fn small_records_of_a_server_that_is_set_so() {
+    let world = World::new();
+    let certificate = [world.authority.certificate()];
+    let anchors = Anchors::new(&certificate).unwrap();
+    let config = Config::with_authority("localhost", &anchors, now());
+    for (fragment, fits) in [(Some(2048 + 5), true), (None, false)] {
+        let mut server = ServerConfig::clone(server(&world, false).config());
+        server.max_fragment_size = fragment;
+        let acceptor = TlsAcceptor::from(Arc::new(server));
+        let (ours, theirs) = duplex(65_536);
+        let (mut read, mut write) = (vec![0; Buffers::for_fragments(2048)], vec![0; 1024]);
+        let buffers = Buffers {
+            read: &mut read,
+            write: &mut write,
+        };
+        let at_server = async {
+            let mut stream = acceptor.accept(theirs).await.unwrap();
+            stream.write_all(&[7; 10_000]).await.unwrap();
+            stream.shutdown().await.unwrap();
+        };
+        let at_client = async {
+            let mut connection =
+                connect::<Small, _, _>(FromTokio::new(ours), &config, OsRng, buffers)
+                    .await
+                    .unwrap();
+            let (mut len, mut some) = (0, [0; 3000]);
+            loop {
+                match connection.read(&mut some).await {
+                    Ok(0) => break Ok(len),
+                    Ok(read) => len += read,
+                    Err(error) => break Err(error),
+                }
+            }
+        };
+        let (read, ()) = tokio::join!(at_client, at_server);
+        let expected = if fits {
+            Ok(10_000)
+        } else {
+            Err(StreamError::RecordTooLarge)
+        };
+        assert_eq!(read, expected);
+    }
+}
+
+/// A connection whose opening was given up exports nothing, and says why.
+#[tokio::test]
+async fn half_open_connections_export_nothing() {
+    use chanbind_core::exporter::ExporterError;
+    use chanbind_embedded_tls::connect_in;
+    let world = World::new();
+    let certificate = [world.authority.certificate()];
+    let anchors = Anchors::new(&certificate).unwrap();
+    let config = Config::with_authority("localhost", &anchors, now());
+    let (mut read, mut write) = (vec![0; Buffers::MAX_RECORD], vec![0; 1024]);
+    let buffers = Buffers {
+        read: &mut read,
+        write: &mut write,
+    };
+    let (ours, _theirs) = duplex(4096);
+    let mut slot = None;
+    {
+        let transport = FromTokio::new(ours);
+        let mut opening = Box::pin(connect_in::<Small, _, _>(
+            &mut slot, transport, &config, OsRng, buffers,
+        ));
+        assert!(futures_util::poll!(opening.as_mut()).is_pending());
+    }
+    let mut connection = slot.unwrap();
+    let mut out = [7; 32];
+    let exported = connection.export_keying_material(LABEL, None, &mut out);
+    assert_eq!(
+        (exported, out),
+        (Err(ExporterError::HandshakeIncomplete), [0; 32])
+    );
+    assert_eq!(connection.read(&mut out).await, Err(StreamError::Broken));
+    assert_eq!(connection.write(&out).await, Err(StreamError::Broken));
+}

@@ -170,6 +170,10 @@ pub(crate) fn build(board: &Board, features: &[&str]) -> Result<PathBuf, Box<dyn
             &features.join(","),
         ])
         .env("RUSTFLAGS", path_remapping());
+    if let Some(config) = std::env::var_os("CHANBIND_CONFIG") {
+        // The build script runs in another folder than the user.
+        command.env("CHANBIND_CONFIG", std::path::absolute(config)?);
+    }
     run::quietly(
         &format!(
             "build the image of {}",

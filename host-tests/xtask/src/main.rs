@@ -72,5 +72,9 @@ fn main() -> ExitCode {
 
 /// The top folder of the workspace.
 fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+    let xtask = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    xtask
+        .ancestors()
+        .nth(2)
+        .map_or(xtask.clone(), PathBuf::from)
 }
