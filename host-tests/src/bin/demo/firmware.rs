@@ -6,6 +6,7 @@ use chanbind_host_tests::{
     swtpm::Swtpm,
 };
 use chanbind_tis_emulator::Emulator;
+use chanbind_tpm_spi::command::CommandCode;
 use std::{path::Path, time::Duration};
 
 /// Runs the image until the gateway has admitted it.
@@ -42,42 +43,61 @@ pub(crate) fn run(kind: Kind, folder: &Path, swtpm: &Swtpm, gateway: &Gateway) -
     );
     println!();
     let board = Board::start(&image, &tpm)?;
-    loop {
+    let admitted = loop {
         let line = board
             .line(Duration::from_secs(60))
             .ok_or("the device says nothing more")?;
-        let is_admitted = line.contains("admitted by a token");
-        if is_admitted {
-            gateway.log(&[
-                "connection accepted",
-                "one-time key derived",
-                "proof accepted",
-            ])?;
+        if line.contains("admitted by a token") {
+            break line;
         }
         tell("device", &line);
         if line.starts_with("ERROR") {
             return Err("the device failed".into());
         }
-        if is_admitted {
-            break;
-        }
-    }
-    while let Some(line) = board.line(Duration::from_millis(500)) {
-        tell("device", line);
-    }
-    println!();
-    drop(board);
-    let (counts, commands) = (tpm.counts(), tpm.commands().len());
+    };
+    gateway.log(&[
+        "connection accepted",
+        "one-time key derived",
+        "proof accepted",
+    ])?;
+    let counts = tpm.counts();
     tell(
         "spi bus",
         format_args!(
-            "{commands} TPM commands, {} bytes in {} transactions, what is secret encrypted",
-            counts.bytes, counts.transactions
+            "{} bytes in {} transactions, what is secret encrypted: {}",
+            counts.bytes,
+            counts.transactions,
+            commands(&tpm)
         ),
     );
     let violations = tpm.take_violations();
     if !violations.is_empty() {
         return Err(format!("the chip complains of the driver: {violations:?}").into());
     }
+    tell("device", admitted);
+    while let Some(line) = board.line(Duration::from_millis(500)) {
+        tell("device", line);
+    }
     Ok(())
+}
+
+/// The names of the TPM commands that have passed, those that came more than once with how often.
+fn commands(tpm: &Emulator) -> String {
+    let mut names: Vec<(&str, usize)> = Vec::new();
+    for command in tpm.commands() {
+        let code = command.get(6..10).and_then(|code| code.try_into().ok());
+        let name = code.map_or("?", |code| CommandCode(u32::from_be_bytes(code)).name());
+        match names.last_mut() {
+            Some((last, times)) if *last == name => *times += 1,
+            _ => names.push((name, 1)),
+        }
+    }
+    let words: Vec<_> = names
+        .iter()
+        .map(|(name, times)| match times {
+            1 => (*name).to_owned(),
+            _ => format!("{name} ({times} times)"),
+        })
+        .collect();
+    words.join(", ")
 }

@@ -80,7 +80,6 @@ async fn story() -> Outcome<()> {
         }
     }
     drop((gateway, swtpm, folder));
-    tell("demo", "gateway and TPM ended, temporary folder removed");
     Ok(())
 }
 
