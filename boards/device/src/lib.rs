@@ -31,6 +31,7 @@ mod apart;
 mod backoff;
 mod board;
 mod event;
+mod generator;
 mod http;
 mod network;
 mod session;
@@ -40,6 +41,7 @@ pub use backoff::Backoff;
 pub use board::{StatusLed, mac_address};
 pub use chanbind_device_config as config;
 pub use event::{ChipError, Event, Failure, Step};
+pub use generator::Generator;
 pub use network::Network;
 pub use tpm::find_tpm;
 
@@ -55,8 +57,7 @@ use chanbind_tpm_spi::{
 use core::{convert::Infallible, fmt};
 use embassy_time::{Duration, Timer};
 use embedded_nal_async::{Dns, TcpConnect};
-use rand_chacha::ChaCha20Rng;
-use rand_core::{CryptoRng, RngCore, SeedableRng};
+use rand_core::{CryptoRng, RngCore};
 
 /// What a board brings.
 pub struct Parts<'a, N, C, R, K, O> {
@@ -189,7 +190,7 @@ where
         rng.fill_bytes(&mut *seed);
         let tpm = Tpm::new(chip, &mut memory.tpm, &mut memory.contexts);
         let pinned = Name::new(config.key.parent_name).map_err(|_| Failure::Config)?;
-        let salts = ChaCha20Rng::from_seed(*seed);
+        let salts = Generator::from_seed(*seed);
         let keys = Keys::new(tpm, salts, ParentKey::Primary(Template::H2), pinned);
         let blobs = KeyBlobs::new(config.key.private, config.key.public).ok_or(Failure::Config)?;
         let password = AuthValue::new(config.key.password).map_err(|_| Failure::Config)?;

@@ -4,6 +4,7 @@ use crate::{
     Backoff, ChipError, Clock, Observer,
     apart::apart,
     event::{Event, Failure, Step, Teller},
+    generator::Generator,
     http, time,
 };
 use chanbind_core::{
@@ -21,13 +22,12 @@ use core::net::{IpAddr, SocketAddr};
 use embassy_time::{Duration, Timer};
 use embedded_io_async::Error as _;
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
-use rand_chacha::ChaCha20Rng;
-use rand_core::{CryptoRng, RngCore, SeedableRng};
+use rand_core::{CryptoRng, RngCore};
 
 pub(crate) struct Session<'a, N, C, R, K, O> {
     pub(crate) config: &'a Config<'a>,
     pub(crate) network: &'a N,
-    pub(crate) keys: Keys<'a, C, ChaCha20Rng>,
+    pub(crate) keys: Keys<'a, C, Generator>,
     pub(crate) key: HmacKey<'a, 'a>,
     pub(crate) rng: R,
     pub(crate) clock: K,
@@ -68,7 +68,13 @@ where
         let (mut slot, tls) = (None, tls_config(config, &anchors, time));
         let (slot, tls) = (&mut slot, &tls);
         let opened = apart!(
-            connect_in::<Aes128GcmSha256, _, _>(slot, tcp, tls, generator(&seed), buffers),
+            connect_in::<Aes128GcmSha256, _, _>(
+                slot,
+                tcp,
+                tls,
+                Generator::from_seed(*seed),
+                buffers
+            ),
             Step::Handshake,
             patience
         )?;
@@ -162,10 +168,6 @@ fn tls_config<'a>(
     } else {
         tls
     }
-}
-
-fn generator(seed: &Wiped<32>) -> ChaCha20Rng {
-    ChaCha20Rng::from_seed(**seed)
 }
 
 fn patience(config: &Config<'_>) -> Duration {

@@ -4,7 +4,7 @@
 
 use chanbind_board_qemu_mps2::{clock, exit, network, rng, run, spi_wire, stack};
 use chanbind_device::{
-    ChipError, Clock, Device, Event, Memory, Network, Observer, Parts, config::Config,
+    ChipError, Clock, Device, Event, Generator, Memory, Network, Observer, Parts, config::Config,
     config_of_image, find_tpm,
 };
 use chanbind_tpm_spi::tis::{ExclusiveBus, Tis};
@@ -16,8 +16,7 @@ use embassy_net::{
     tcp::client::{TcpClient, TcpClientState},
 };
 use embassy_time::{Delay, Instant};
-use rand_chacha::ChaCha20Rng;
-use rand_core::{RngCore, SeedableRng};
+use rand_core::RngCore;
 use static_cell::{ConstStaticCell, StaticCell};
 
 #[entry]
@@ -40,7 +39,7 @@ async fn program(spawner: Spawner) {
         config.host,
         config.port
     );
-    let mut rng = ChaCha20Rng::from_seed(unwrap!(rng::seed()));
+    let mut rng = Generator::from_seed(unwrap!(rng::seed()));
 
     let stack = unwrap!(network::start(spawner, rng.next_u64()));
     stack.wait_config_up().await;
@@ -81,7 +80,7 @@ async fn program(spawner: Spawner) {
 
 type Net = Network<TcpClient<'static, 1, 1024, 4096>, DnsSocket<'static>>;
 type Tpm = Tis<ExclusiveBus<spi_wire::Bus, spi_wire::ChipSelect>, Delay, spi_wire::Reset>;
-type ThisDevice = Device<'static, Net, Tpm, ChaCha20Rng, HostClock, Gauge>;
+type ThisDevice = Device<'static, Net, Tpm, Generator, HostClock, Gauge>;
 
 /// A task of its own, so that what the set-up had on the stack is gone.
 #[embassy_executor::task]

@@ -11,8 +11,8 @@
 mod rng;
 
 use chanbind_device::{
-    Memory, Network, NoClock, Parts, StatusLed, config::Config, config_of_image, find_tpm,
-    mac_address,
+    Generator, Memory, Network, NoClock, Parts, StatusLed, config::Config, config_of_image,
+    find_tpm, mac_address,
 };
 use chanbind_tpm_spi::tis::{ExclusiveBus, Tis};
 use core::panic::PanicInfo;
@@ -36,8 +36,7 @@ use embassy_time::Delay;
 use embedded_hal_bus::spi::ExclusiveDevice;
 // For its compare-and-swap, which others in the image use.
 use portable_atomic as _;
-use rand_chacha::ChaCha20Rng;
-use rand_core::{RngCore, SeedableRng};
+use rand_core::RngCore;
 use static_cell::{ConstStaticCell, StaticCell};
 
 bind_interrupts!(struct Irqs {
@@ -60,7 +59,7 @@ async fn main(spawner: Spawner) {
         config.host,
         config.port
     );
-    let mut rng = ChaCha20Rng::from_seed(unwrap!(rng::seed()));
+    let mut rng = Generator::from_seed(unwrap!(rng::seed()));
     let mut led = StatusLed::new(Output::new(p.PIN_25, Level::Low));
 
     let bus = Spi::new(
@@ -148,7 +147,7 @@ type Net = Network<TcpClient<'static, 1, 1024, 4096>, DnsSocket<'static>>;
 type TpmBus = ExclusiveBus<Spi<'static, SPI1, spi::Async>, Output<'static>>;
 type Tpm = Tis<TpmBus, Delay, Output<'static>>;
 type ThisDevice =
-    chanbind_device::Device<'static, Net, Tpm, ChaCha20Rng, NoClock, StatusLed<Output<'static>>>;
+    chanbind_device::Device<'static, Net, Tpm, Generator, NoClock, StatusLed<Output<'static>>>;
 
 /// A task of its own, so that what the set-up had on the stack is gone.
 #[embassy_executor::task]

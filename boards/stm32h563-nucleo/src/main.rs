@@ -9,8 +9,8 @@
 #![no_main]
 
 use chanbind_device::{
-    Memory, Network, NoClock, Parts, StatusLed, config::Config, config_of_image, find_tpm,
-    mac_address,
+    Generator, Memory, Network, NoClock, Parts, StatusLed, config::Config, config_of_image,
+    find_tpm, mac_address,
 };
 use chanbind_tpm_spi::tis::{ExclusiveBus, Tis};
 use core::panic::PanicInfo;
@@ -36,8 +36,7 @@ use embassy_stm32::{
     time::Hertz,
 };
 use embassy_time::Delay;
-use rand_chacha::ChaCha20Rng;
-use rand_core::{RngCore, SeedableRng};
+use rand_core::RngCore;
 use static_cell::{ConstStaticCell, StaticCell};
 
 bind_interrupts!(struct Irqs {
@@ -65,7 +64,7 @@ async fn main(spawner: Spawner) {
     let mut seed = [0; 32];
     let mut generator = Rng::new(p.RNG, Irqs);
     unwrap!(generator.async_fill_bytes(&mut seed).await);
-    let mut rng = ChaCha20Rng::from_seed(seed);
+    let mut rng = Generator::from_seed(seed);
     let mut led = StatusLed::new(Output::new(p.PB0, Level::Low, Speed::Low));
 
     static PACKETS: ConstStaticCell<PacketQueue<4, 4>> = ConstStaticCell::new(PacketQueue::new());
@@ -143,7 +142,7 @@ type TpmBus =
     ExclusiveBus<Spi<'static, embassy_stm32::mode::Async, spi::mode::Master>, Output<'static>>;
 type Tpm = Tis<TpmBus, Delay, Output<'static>>;
 type ThisDevice =
-    chanbind_device::Device<'static, Net, Tpm, ChaCha20Rng, NoClock, StatusLed<Output<'static>>>;
+    chanbind_device::Device<'static, Net, Tpm, Generator, NoClock, StatusLed<Output<'static>>>;
 
 /// A task of its own, so that what the set-up had on the stack is gone.
 #[embassy_executor::task]

@@ -13,12 +13,13 @@ use chanbind_core::{
 };
 use core::fmt;
 use embedded_io::{Read, Write};
-use embedded_tls::{TlsContext, blocking::TlsConnection};
+use embedded_tls::{MaxFragmentLength, TlsContext, blocking::TlsConnection};
 use rand_core::{CryptoRng, RngCore};
 
 /// Opens a TLS 1.3 connection over `transport` to the server that `config` describes, with cipher suite `S`.
 ///
-/// Time-outs are the transport's. `rng` must be good: who can guess its numbers reads everything.
+/// Time-outs are the transport's: give it a limit for the whole, as a server that sends a byte now and then passes one for each
+/// read. `rng` must be good: who can guess its numbers reads everything.
 ///
 /// # Errors
 /// [`ConnectError`]; the transport is then dropped.
@@ -49,7 +50,7 @@ pub fn connect_in<'s, 'b, S: Suite, T: Read + Write + 'b, R: CryptoRng + RngCore
     let mut handshake = None;
     let handshake = Handshake::<S, R>::begin(&mut handshake, config, rng, &buffers)?;
     let tls_config = handshake.tls_config();
-    prepare(slot, transport, buffers);
+    prepare(slot, transport, buffers, config.max_fragment_length);
     let opened = match slot {
         Some(connection) => {
             let context = TlsContext::new(&tls_config, &mut *handshake);
@@ -77,8 +78,11 @@ fn prepare<'b, S: Suite, T: Read + Write + 'b>(
     slot: &mut Option<Connection<'b, S, T>>,
     transport: T,
     buffers: Buffers<'b>,
+    max_fragment_length: Option<MaxFragmentLength>,
 ) {
     let Buffers { read, write } = buffers;
+    let len = write.len().min(Buffers::write_len(max_fragment_length));
+    let write = write.get_mut(..len).unwrap_or_default();
     let guard = Guard::new(transport, read.len());
     *slot = Some(Connection {
         tls: TlsConnection::new(guard, read, write),

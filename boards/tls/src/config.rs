@@ -55,9 +55,11 @@ impl<'a> Config<'a> {
         Self::with_path_rules(name, PathRules::new(anchors, Usage::ServerAuth, time))
     }
 
-    /// A server whose certificate is for `name`, and as `rules` ask for: with a pinned key beside the authority, say.
+    /// A server whose certificate is for `name`, and as `rules` ask for: with a pinned key beside the authority, say. It must be a
+    /// server's, whatever usage the rules ask for.
     #[must_use]
     pub fn with_path_rules(name: &'a str, rules: PathRules<'a>) -> Self {
+        let rules = rules.with_usage(Usage::ServerAuth);
         Self::new(Authentication::Path { rules, name }, Some(name))
     }
 
@@ -72,9 +74,11 @@ impl<'a> Config<'a> {
     /// A server that has the pre-shared key (RFC 8446 section 2.2), with a key exchange beside it; certificates are not looked at.
     ///
     /// # Errors
-    /// [`InvalidConfig::Psk`] for an identity or key that is empty, an identity of more than 128 bytes, or a key of more than 64.
+    /// [`InvalidConfig::Psk`] for an identity that is empty or has more than 128 bytes, for a key of less than 16 bytes, which could be
+    /// found by trying, or of more than 64, and for one of zeroes, which TLS takes for no key at all.
     pub fn with_psk(identity: &'a [u8], key: &'a [u8]) -> Result<Self, InvalidConfig> {
-        if matches!(identity.len(), 1..=128) && matches!(key.len(), 1..=64) {
+        let is_something = key.iter().any(|&byte| byte != 0);
+        if matches!(identity.len(), 1..=128) && matches!(key.len(), 16..=64) && is_something {
             Ok(Self::new(Authentication::Psk { identity, key }, None))
         } else {
             Err(InvalidConfig::Psk)
@@ -170,6 +174,21 @@ impl Buffers<'_> {
     /// The longest record of TLS 1.3 without its header (RFC 8446 section 5.2).
     pub const MAX_RECORD: usize = 16_384 + 256;
 
+    /// What embedded-tls keeps free in a write buffer.
+    const WRITE_OVERHEAD: usize = 128;
+
+    /// The part of the write buffer that does not make records longer than `max_fragment_length` allows, or TLS.
+    pub(crate) const fn write_len(max_fragment_length: Option<MaxFragmentLength>) -> usize {
+        let fragment: usize = match max_fragment_length {
+            None => 16_384,
+            Some(MaxFragmentLength::Bits9) => 512,
+            Some(MaxFragmentLength::Bits10) => 1_024,
+            Some(MaxFragmentLength::Bits11) => 2_048,
+            Some(MaxFragmentLength::Bits12) => 4_096,
+        };
+        fragment.saturating_add(Self::WRITE_OVERHEAD)
+    }
+
     /// The shortest write buffer.
     pub const MIN_WRITE: usize = 512;
 
@@ -194,7 +213,7 @@ pub enum InvalidConfig {
 impl fmt::Display for InvalidConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Psk => "a pre-shared key has 1 to 64 bytes, and its identity 1 to 128",
+            Self::Psk => "a pre-shared key has 16 to 64 bytes that are not all zero, and its identity 1 to 128",
             Self::ClientKey => {
                 "the client's private key is no scalar of P-256: give 32 bytes, big-endian"
             }

@@ -11,7 +11,7 @@ use chanbind_core::{
 };
 use core::fmt;
 use embedded_io_async::{Read, Write};
-use embedded_tls::{TlsConnection, TlsContext};
+use embedded_tls::{MaxFragmentLength, TlsConnection, TlsContext};
 use rand_core::{CryptoRng, RngCore};
 
 /// Opens a TLS 1.3 connection over `transport` to the server that `config` describes, with cipher suite `S`.
@@ -47,7 +47,7 @@ pub async fn connect_in<'s, 'b, S: Suite, T: Read + Write + 'b, R: CryptoRng + R
     let mut handshake = None;
     let handshake = Handshake::<S, R>::begin(&mut handshake, config, rng, &buffers)?;
     let tls_config = handshake.tls_config();
-    prepare(slot, transport, buffers);
+    prepare(slot, transport, buffers, config.max_fragment_length);
     let opened = match slot {
         Some(connection) => {
             let context = TlsContext::new(&tls_config, &mut *handshake);
@@ -75,8 +75,11 @@ fn prepare<'b, S: Suite, T: Read + Write + 'b>(
     slot: &mut Option<Connection<'b, S, T>>,
     transport: T,
     buffers: Buffers<'b>,
+    max_fragment_length: Option<MaxFragmentLength>,
 ) {
     let Buffers { read, write } = buffers;
+    let len = write.len().min(Buffers::write_len(max_fragment_length));
+    let write = write.get_mut(..len).unwrap_or_default();
     let guard = Guard::new(transport, read.len());
     *slot = Some(Connection {
         tls: TlsConnection::new(guard, read, write),

@@ -41,7 +41,8 @@
 //!
 //! # Secrets
 //!
-//! What this crate holds is wiped when it is dropped. What embedded-tls holds of its key schedule is not, nor the caller's buffers.
+//! What this crate holds is wiped when it is dropped. What embedded-tls holds of its key schedule is not, nor the caller's buffers
+//! and random number generator, nor copies that the compiler leaves on the stack.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(

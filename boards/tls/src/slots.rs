@@ -104,6 +104,8 @@ enum State {
     Bound,
     /// The main secret is known, and the transcript that it goes with.
     Captured,
+    /// Two had the same random numbers, so that nobody can tell which is which.
+    Ambiguous,
 }
 
 impl Slot {
@@ -200,12 +202,27 @@ impl Id {
         });
     }
 
-    /// The random numbers of the ClientHello, which are the first that are asked for.
+    /// The random numbers of the ClientHello, which are the first that are asked for. If another handshake has just the same ones, as
+    /// with a generator that is broken, neither gets an exporter.
     pub(crate) fn note_random(&self, random: &[u8; 32]) {
-        self.with(|slot| {
-            if slot.state == State::Claimed {
+        self.table.with(&mut |slots| {
+            let mine =
+                |slot: &Slot| slot.generation == self.generation && slot.state == State::Claimed;
+            if !slots.get(self.index).is_some_and(mine) {
+                return;
+            }
+            let mut state = State::Random;
+            for other in slots.iter_mut() {
+                if matches!(other.state, State::Random | State::Ambiguous)
+                    && other.random == *random
+                {
+                    other.state = State::Ambiguous;
+                    state = State::Ambiguous;
+                }
+            }
+            if let Some(slot) = slots.get_mut(self.index) {
                 slot.random = *random;
-                slot.state = State::Random;
+                slot.state = state;
             }
         });
     }

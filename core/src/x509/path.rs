@@ -67,6 +67,13 @@ impl<'a> PathRules<'a> {
         self
     }
 
+    /// Another usage.
+    #[must_use]
+    pub fn with_usage(mut self, usage: Usage) -> Self {
+        self.usage = usage;
+        self
+    }
+
     /// Another implementation of P-256.
     #[must_use]
     pub fn with_p256(mut self, p256: &'static dyn P256) -> Self {

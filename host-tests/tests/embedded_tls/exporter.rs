@@ -424,3 +424,66 @@ async fn half_open_connections_export_nothing() {
     assert_eq!(connection.read(&mut out).await, Err(StreamError::Broken));
     assert_eq!(connection.write(&out).await, Err(StreamError::Broken));
 }
+
+/// With a generator that gives everybody the same, no connection gets the exporter of another: at worst it gets none.
+#[test]
+fn equal_random_numbers() {
+    struct Sevens;
+    impl rand_core::RngCore for Sevens {
+        fn next_u32(&mut self) -> u32 {
+            7
+        }
+        fn next_u64(&mut self) -> u64 {
+            7
+        }
+        fn fill_bytes(&mut self, dest: &mut [u8]) {
+            dest.fill(7);
+        }
+        fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), rand_core::Error> {
+            dest.fill(7);
+            Ok(())
+        }
+    }
+    impl rand_core::CryptoRng for Sevens {}
+
+    chanbind_embedded_tls::handshake_slots!(Shared, 8);
+    let world = World::new();
+    let acceptor = server(&world, false);
+    let certificate = [world.authority.certificate()];
+    let anchors = Anchors::new(&certificate).unwrap();
+    let config = Config::with_authority("localhost", &anchors, now());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let (acceptor, config) = (&acceptor, &config);
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .build()
+                    .unwrap();
+                for _ in 0..300 {
+                    runtime.block_on(async {
+                        let (ours, theirs) = duplex(4096);
+                        let (mut read, mut write) = (vec![0; Buffers::MAX_RECORD], [0; 1024]);
+                        let buffers = Buffers {
+                            read: &mut read,
+                            write: &mut write,
+                        };
+                        let client = connect::<Aes128GcmSha256<Shared>, _, _>(
+                            FromTokio::new(ours),
+                            config,
+                            Sevens,
+                            buffers,
+                        );
+                        let (client, server) = tokio::join!(client, acceptor.accept(theirs));
+                        match client {
+                            Ok(client) => assert_eq!(
+                                ekm(&client, b""),
+                                ekm(&RustlsExporter::new(server.unwrap().get_ref().1), b"")
+                            ),
+                            Err(error) => assert_eq!(error, ConnectError::NoExporter),
+                        }
+                    });
+                }
+            });
+        }
+    });
+}

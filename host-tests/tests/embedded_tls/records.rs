@@ -247,3 +247,66 @@ fn server_hellos() {
         assert_eq!(met, Err(ConnectError::Handshake));
     }
 }
+
+/// Messages that hide within the length of another, where embedded-tls would find them.
+#[test]
+fn messages_within_messages() {
+    let world = World::new();
+    for hide_in_extensions in [true, false] {
+        let server = Arc::clone(&world.server);
+        let met = world.meet(move |attacker| {
+            attacker.hello()?;
+            let certificate = attacker.certificate(&[&server.certificate]);
+            let verify = attacker.certificate_verify(&server.key);
+            let finished = attacker.finished();
+            let body = if hide_in_extensions {
+                let hidden = [vec![0, 0], finished, certificate, verify].concat();
+                framed(message::ENCRYPTED_EXTENSIONS, &hidden)
+            } else {
+                let longer = [&finished[4..], &certificate, &verify].concat();
+                [
+                    framed(message::ENCRYPTED_EXTENSIONS, &[0, 0]),
+                    framed(message::FINISHED, &longer),
+                ]
+                .concat()
+            };
+            attacker.send(content::HANDSHAKE, &body)
+        });
+        assert_eq!(met, Err(ConnectError::Decrypt));
+    }
+}
+
+/// What goes out behind the server's close_notify is nothing, and not something without protection.
+#[test]
+fn closing_a_connection_that_the_server_has_closed() {
+    let world = World::new();
+    let leaf = Arc::clone(&world.server);
+    let rest = Arc::new(std::sync::Mutex::new(None));
+    let received = Arc::clone(&rest);
+    let server = Server::start(move |attacker| {
+        attacker.honest_flight(&[&leaf.certificate], &leaf.key)?;
+        attacker.client_finished()?;
+        attacker.send(content::ALERT, &[1, 0])?;
+        *received.lock().unwrap() = Some(attacker.receive().map_err(|error| error.kind()));
+        Ok(())
+    })
+    .unwrap();
+    let certificate = [world.authority.certificate()];
+    let anchors = Anchors::new(&certificate).unwrap();
+    let config = Config::with_authority("localhost", &anchors, now());
+    let (mut read, mut write) = (vec![0; Buffers::MAX_RECORD], [0; 1024]);
+    let buffers = Buffers {
+        read: &mut read,
+        write: &mut write,
+    };
+    let transport = FromStd::new(TcpStream::connect(server.address()).unwrap());
+    let mut connection =
+        blocking::connect::<Suite, _, _>(transport, &config, OsRng, buffers).unwrap();
+    assert_eq!(embedded_io::Read::read(&mut connection, &mut [0; 9]), Ok(0));
+    drop(connection.close().unwrap());
+    drop(server);
+    assert_eq!(
+        *rest.lock().unwrap(),
+        Some(Err(io::ErrorKind::UnexpectedEof))
+    );
+}

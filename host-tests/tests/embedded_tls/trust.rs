@@ -202,3 +202,36 @@ fn small_buffers() {
     let server = serve(authority.issue(|_| ()).unwrap(), vec![]);
     assert_eq!(meet_with(&server, &config, 100), Err(ConnectError::Buffers));
 }
+
+#[test]
+fn keys_that_are_none() {
+    use chanbind_embedded_tls::InvalidConfig;
+    for key in [&[0; 32][..], &[0; 48], &[], &[7; 15], &[7; 65]] {
+        assert_eq!(
+            Config::with_psk(b"device", key).err(),
+            Some(InvalidConfig::Psk)
+        );
+    }
+    assert_eq!(
+        Config::with_psk(b"", &[7; 32]).err(),
+        Some(InvalidConfig::Psk)
+    );
+    assert!(Config::with_psk(b"device", &[7; 16]).is_ok());
+}
+
+/// A certificate for clients is none for servers, whatever the rules ask for.
+#[test]
+fn usage_of_servers_alone() {
+    let authority = Authority::new("authority").unwrap();
+    let certificate = [authority.certificate()];
+    let anchors = Anchors::new(&certificate).unwrap();
+    let leaf = authority.issue(|params| {
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth]
+    });
+    let rules = PathRules::new(&anchors, Usage::ClientAuth, now());
+    let met = meet(
+        &serve(leaf.unwrap(), vec![]),
+        &Config::with_path_rules("localhost", rules),
+    );
+    assert_eq!(met, Err(PathError::Usage.into()));
+}

@@ -134,6 +134,13 @@ impl Framing {
         }
     }
 
+    /// Whether a record of the client's must not go out: after the handshake none is sent without protection, though embedded-tls does
+    /// when it closes a connection that the server has closed.
+    pub(super) fn holds_back(&self, record: &[u8]) -> bool {
+        let begins = self.sent.header_len == 0 && self.sent.body_left == 0;
+        self.phase == Phase::Application && begins && record.first() != Some(&APPLICATION_DATA)
+    }
+
     /// Looks at what the client has sent: with its first protected record the handshake is over.
     pub(super) fn sent(&mut self, mut bytes: &[u8]) {
         while let Some(part) = self.sent.take(bytes) {

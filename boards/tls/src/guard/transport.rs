@@ -65,6 +65,9 @@ impl<T: embedded_io_async::Read> embedded_io_async::Read for Guard<T> {
 
 impl<T: embedded_io_async::Write> embedded_io_async::Write for Guard<T> {
     async fn write(&mut self, buf: &[u8]) -> Result<usize, GuardError> {
+        if self.framing.holds_back(buf) {
+            return Ok(buf.len());
+        }
         let written = self.transport.write(buf).await;
         self.sent(buf, written)
     }
@@ -83,6 +86,9 @@ impl<T: embedded_io::Read> embedded_io::Read for Guard<T> {
 
 impl<T: embedded_io::Write> embedded_io::Write for Guard<T> {
     fn write(&mut self, buf: &[u8]) -> Result<usize, GuardError> {
+        if self.framing.holds_back(buf) {
+            return Ok(buf.len());
+        }
         let written = self.transport.write(buf);
         self.sent(buf, written)
     }
