@@ -15,7 +15,7 @@ pub fn program() -> Option<&'static Path> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     BUILT
         .get_or_init(|| {
-            if Command::new("go").arg("version").output().is_err() {
+            if !crate::program::is_installed("go") {
                 eprintln!("SKIPPED: Go is not installed");
                 return None;
             }

@@ -86,8 +86,9 @@ async fn answer(connection: &mut impl Read, buffer: &mut [u8]) -> Result<Answer,
     let (mut len, mut dropped) = (0usize, [0; 64]);
     loop {
         // reqwless does not keep itself from reading more than was announced.
-        let left = expected.map_or(dropped.len(), |expected| expected.saturating_sub(len));
-        let room = dropped.get_mut(..left.min(64)).unwrap_or_default();
+        let left = expected.map_or(usize::MAX, |expected| expected.saturating_sub(len));
+        let left = left.min(dropped.len());
+        let room = dropped.get_mut(..left).unwrap_or_default();
         if room.is_empty() {
             break;
         }

@@ -4,13 +4,10 @@ use crate::{
     config::{Buffers, Config},
     error::{ConnectError, StreamError},
     guard::Guard,
-    handshake::{Handshake, Health},
+    handshake::{Handshake, Health, export},
     tap::Suite,
 };
-use chanbind_core::{
-    crypto::wipe,
-    exporter::{Exporter, ExporterError, ExporterSecret, Protocol},
-};
+use chanbind_core::exporter::{Exporter, ExporterError, ExporterSecret, Protocol};
 use core::fmt;
 use embedded_io::{Read, Write};
 use embedded_tls::{MaxFragmentLength, TlsContext, blocking::TlsConnection};
@@ -80,9 +77,7 @@ fn prepare<'b, S: Suite, T: Read + Write + 'b>(
     buffers: Buffers<'b>,
     max_fragment_length: Option<MaxFragmentLength>,
 ) {
-    let Buffers { read, write } = buffers;
-    let len = write.len().min(Buffers::write_len(max_fragment_length));
-    let write = write.get_mut(..len).unwrap_or_default();
+    let (read, write) = buffers.split(max_fragment_length);
     let guard = Guard::new(transport, read.len());
     *slot = Some(Connection {
         tls: TlsConnection::new(guard, read, write),
@@ -126,13 +121,7 @@ impl<'b, S: Suite, T: Read + Write + 'b> Exporter for Connection<'b, S, T> {
         context: Option<&[u8]>,
         out: &mut [u8],
     ) -> Result<(), ExporterError> {
-        match &self.exporter {
-            Some(exporter) => exporter.export_keying_material(label, context, out),
-            None => {
-                wipe(out);
-                Err(ExporterError::HandshakeIncomplete)
-            }
-        }
+        export(self.exporter.as_ref(), label, context, out)
     }
 }
 

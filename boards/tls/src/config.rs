@@ -170,15 +170,12 @@ pub struct Buffers<'b> {
     pub write: &'b mut [u8],
 }
 
-impl Buffers<'_> {
-    /// The longest record of TLS 1.3 without its header (RFC 8446 section 5.2).
-    pub const MAX_RECORD: usize = 16_384 + 256;
-
-    /// What embedded-tls keeps free in a write buffer.
-    const WRITE_OVERHEAD: usize = 128;
-
-    /// The part of the write buffer that does not make records longer than `max_fragment_length` allows, or TLS.
-    pub(crate) const fn write_len(max_fragment_length: Option<MaxFragmentLength>) -> usize {
+impl<'b> Buffers<'b> {
+    /// Both, the write buffer cut so that it does not make records longer than `max_fragment_length` allows, or TLS.
+    pub(crate) fn split(
+        self,
+        max_fragment_length: Option<MaxFragmentLength>,
+    ) -> (&'b mut [u8], &'b mut [u8]) {
         let fragment: usize = match max_fragment_length {
             None => 16_384,
             Some(MaxFragmentLength::Bits9) => 512,
@@ -186,8 +183,16 @@ impl Buffers<'_> {
             Some(MaxFragmentLength::Bits11) => 2_048,
             Some(MaxFragmentLength::Bits12) => 4_096,
         };
-        fragment.saturating_add(Self::WRITE_OVERHEAD)
+        let len = fragment.saturating_add(Self::WRITE_OVERHEAD);
+        let len = len.min(self.write.len());
+        (self.read, self.write.get_mut(..len).unwrap_or_default())
     }
+
+    /// The longest record of TLS 1.3 without its header (RFC 8446 section 5.2).
+    pub const MAX_RECORD: usize = 16_384 + 256;
+
+    /// What embedded-tls keeps free in a write buffer.
+    const WRITE_OVERHEAD: usize = 128;
 
     /// The shortest write buffer.
     pub const MIN_WRITE: usize = 512;

@@ -65,15 +65,6 @@ impl ConnectError {
             _ => Self::Handshake,
         }
     }
-
-    /// What to try next: whether it may go better by itself, or somebody has to change something.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        matches!(
-            self,
-            Self::NoSlot | Self::Transport(_) | Self::Closed | Self::Alert(_)
-        )
-    }
 }
 
 #[allow(

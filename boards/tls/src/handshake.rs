@@ -7,7 +7,10 @@ use crate::{
     tap::{Suite, TapRng},
     verify::Verifier,
 };
-use chanbind_core::exporter::ExporterSecret;
+use chanbind_core::{
+    crypto::wipe,
+    exporter::{Exporter, ExporterError, ExporterSecret},
+};
 use core::marker::PhantomData;
 use embedded_tls::{CryptoProvider, TlsConfig, TlsError, TlsVerifier};
 use rand_core::{CryptoRng, CryptoRngCore, RngCore};
@@ -113,6 +116,22 @@ impl<S: Suite, R: CryptoRng + RngCore> CryptoProvider for Handshake<'_, S, R> {
     fn client_cert(&mut self) -> Option<Certificate<impl AsRef<[u8]>>> {
         let client = self.config.client.as_ref()?;
         Some(Certificate::X509(client.certificate))
+    }
+}
+
+/// What a connection exports, whose handshake may not have ended.
+pub(crate) fn export(
+    exporter: Option<&ExporterSecret>,
+    label: &[u8],
+    context: Option<&[u8]>,
+    out: &mut [u8],
+) -> Result<(), ExporterError> {
+    match exporter {
+        Some(exporter) => exporter.export_keying_material(label, context, out),
+        None => {
+            wipe(out);
+            Err(ExporterError::HandshakeIncomplete)
+        }
     }
 }
 
