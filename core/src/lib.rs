@@ -9,6 +9,7 @@
 //! - [`binding`]: channel bindings, and one value of them for each side;
 //! - [`kdf`]: key derivation over a PRF that may live in a TPM;
 //! - [`token`]: the one-time password that comes of it, made and verified;
+//! - `authenticator` (feature `authenticator`): TLS Exported Authenticators, RFC 9261;
 //! - [`x509`] (feature `x509`): certificate paths, for TLS and for what else is signed with a certificate's key;
 //! - [`crypto`] and [`wire`]: what the formats stand on, and what the crates for TPMs and boards use too.
 //!
@@ -57,6 +58,8 @@
     )
 )]
 
+#[cfg(feature = "authenticator")]
+pub mod authenticator;
 pub mod binding;
 pub mod crypto;
 pub mod exporter;

@@ -5,7 +5,7 @@ use crate::{
     handshake::{Handshake, Health, export},
     tap::Suite,
 };
-use chanbind_core::exporter::{Exporter, ExporterError, ExporterSecret, Protocol};
+use chanbind_core::exporter::{Exporter, ExporterError, ExporterSecret, HashAlgorithm, Protocol};
 use core::fmt;
 use embedded_io_async::{Read, Write};
 use embedded_tls::{MaxFragmentLength, TlsConnection, TlsContext};
@@ -110,6 +110,10 @@ impl<'b, S: Suite, T: Read + Write + 'b> Connection<'b, S, T> {
 impl<'b, S: Suite, T: Read + Write + 'b> Exporter for Connection<'b, S, T> {
     fn protocol(&self) -> Protocol {
         Protocol::Tls13
+    }
+
+    fn hash(&self) -> Option<HashAlgorithm> {
+        self.exporter.as_ref().and_then(Exporter::hash)
     }
 
     fn export_keying_material(

@@ -83,7 +83,7 @@ impl<'a> Verifier<'a> {
                 }
                 let verified = rules.verify(leaf, intermediates.get(..len).unwrap_or_default())?;
                 verified.has_name(name)?;
-                *verified.public_key()
+                verified.public_key()?
             }
             Authentication::Pin(pin) => {
                 if !equal(&spki_sha256(leaf)?, *pin) {

@@ -197,41 +197,86 @@ fn hash_parts(state: [u32; 8], before: usize, parts: &[&[u8]]) -> [u32; 8] {
 
 /// Hashes the parts on from a state that has taken `before` bytes in whole blocks.
 #[inline]
-fn hash<'p>(
-    mut state: [u32; 8],
-    before: usize,
-    parts: impl IntoIterator<Item = &'p [u8]>,
-) -> [u32; 8] {
-    let mut block = Block::default();
-    let mut used = 0usize;
-    let mut total = before;
+fn hash<'p>(state: [u32; 8], before: usize, parts: impl IntoIterator<Item = &'p [u8]>) -> [u32; 8] {
+    let mut hash = Sha256State {
+        state,
+        block: Block::default(),
+        used: 0,
+        total: before,
+    };
     for part in parts {
-        total = total.saturating_add(part.len());
-        let mut rest = part;
-        loop {
-            let taken = fill(&mut block, used, rest);
-            rest = rest.get(taken..).unwrap_or_default();
-            used = used.saturating_add(taken);
-            if used < BLOCK_LEN {
-                break;
-            }
-            compress256(&mut state, core::slice::from_ref(&block));
-            block = Block::default();
-            used = 0;
+        hash.take(part);
+    }
+    hash.end()
+}
+
+/// A hash that has taken part of its message.
+#[derive(Clone)]
+pub(crate) struct Sha256State {
+    state: [u32; 8],
+    block: Block,
+    used: usize,
+    total: usize,
+}
+
+impl Sha256State {
+    #[cfg(feature = "authenticator")]
+    pub(crate) fn new() -> Self {
+        Self {
+            state: INITIAL,
+            block: Block::default(),
+            used: 0,
+            total: 0,
         }
     }
-    // The padding: a bit, zeroes, which are there already, and the length in bits (FIPS 180-4 section 5.1.1).
-    if let Some(first) = block.get_mut(used) {
-        *first = 0x80;
+
+    #[cfg(feature = "authenticator")]
+    #[inline(never)]
+    pub(crate) fn update(&mut self, part: &[u8]) {
+        self.take(part);
     }
-    if used >= BLOCK_LEN.saturating_sub(8) {
-        compress256(&mut state, core::slice::from_ref(&block));
-        block = Block::default();
+
+    #[cfg(feature = "authenticator")]
+    pub(crate) fn finish(self) -> [u8; LEN] {
+        digest(self.end())
     }
-    end(&mut block, total);
-    compress256(&mut state, core::slice::from_ref(&block));
-    wipe(&mut block);
-    state
+
+    #[inline]
+    fn take(&mut self, part: &[u8]) {
+        self.total = self.total.saturating_add(part.len());
+        let mut rest = part;
+        loop {
+            let taken = fill(&mut self.block, self.used, rest);
+            rest = rest.get(taken..).unwrap_or_default();
+            self.used = self.used.saturating_add(taken);
+            if self.used < BLOCK_LEN {
+                break;
+            }
+            self.compress();
+        }
+    }
+
+    #[inline]
+    fn compress(&mut self) {
+        compress256(&mut self.state, core::slice::from_ref(&self.block));
+        self.block = Block::default();
+        self.used = 0;
+    }
+
+    /// The padding: a bit, zeroes, which are there already, and the length in bits (FIPS 180-4 section 5.1.1).
+    #[inline]
+    fn end(mut self) -> [u32; 8] {
+        if let Some(first) = self.block.get_mut(self.used) {
+            *first = 0x80;
+        }
+        if self.used >= BLOCK_LEN.saturating_sub(8) {
+            self.compress();
+        }
+        end(&mut self.block, self.total);
+        compress256(&mut self.state, core::slice::from_ref(&self.block));
+        wipe(&mut self.block);
+        self.state
+    }
 }
 
 /// Writes the length of a message, `total` bytes, into its last block.

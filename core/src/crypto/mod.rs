@@ -4,11 +4,13 @@
 #[cfg(feature = "x509")]
 pub mod ecdsa;
 mod equal;
+mod hash_algorithm;
 mod hmac_sha256;
 mod tpm_kdf;
 mod wiped;
 
 pub use equal::equal;
+pub use hash_algorithm::{HashAlgorithm, MAX_HASH_LEN};
 pub use hmac_sha256::{HmacSha256State, sha256, sha256_of_parts};
 pub use tpm_kdf::{kdfa, kdfe};
 pub use wiped::{Wiped, wipe};

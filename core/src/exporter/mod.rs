@@ -16,6 +16,8 @@ mod secret;
 
 pub use secret::{ExporterSecret, MAX_LABEL};
 
+pub use crate::crypto::HashAlgorithm;
+
 use core::fmt;
 
 /// A channel that exports keying material. Both ends of one TLS connection, and no one else, get the same bytes for the
@@ -23,6 +25,12 @@ use core::fmt;
 pub trait Exporter {
     /// The protocol that the channel negotiated.
     fn protocol(&self) -> Protocol;
+
+    /// The hash of the negotiated cipher suite: in TLS 1.2, of its PRF. `None` where the channel does not say; what needs it
+    /// (`authenticator`) then refuses.
+    fn hash(&self) -> Option<HashAlgorithm> {
+        None
+    }
 
     /// Fills `out` with keying material; `out.len()` is the length asked for.
     ///
@@ -46,6 +54,10 @@ pub trait Exporter {
 impl<E: Exporter + ?Sized> Exporter for &E {
     fn protocol(&self) -> Protocol {
         (**self).protocol()
+    }
+
+    fn hash(&self) -> Option<HashAlgorithm> {
+        (**self).hash()
     }
 
     fn export_keying_material(

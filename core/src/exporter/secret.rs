@@ -1,5 +1,5 @@
-use super::{Exporter, ExporterError, Protocol};
-use crate::crypto::{Wiped, hkdf_expand, sha256, wipe};
+use super::{Exporter, ExporterError, HashAlgorithm, Protocol};
+use crate::crypto::{MAX_HASH_LEN, Wiped, hkdf_expand, sha256, wipe};
 use core::fmt;
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256, Sha384};
@@ -12,7 +12,7 @@ pub const MAX_LABEL: usize = 249;
 /// Holds 32 or 48 bytes by the hash of the negotiated cipher suite; wiped when dropped.
 pub struct ExporterSecret {
     secret: Wiped<MAX_HASH_LEN>,
-    len: usize,
+    hash: HashAlgorithm,
     /// Of the suite's hash. A pointer, so that a firmware with one suite links one hash.
     export: Export,
 }
@@ -24,13 +24,13 @@ impl ExporterSecret {
     /// `TLS_CHACHA20_POLY1305_SHA256`).
     #[must_use]
     pub fn sha256(exporter_secret: &[u8; 32]) -> Self {
-        Self::new(exporter_secret, export::<Sha256>)
+        Self::new(exporter_secret, HashAlgorithm::SHA256, export::<Sha256>)
     }
 
     /// The exporter secret of a connection with a SHA-384 cipher suite (`TLS_AES_256_GCM_SHA384`).
     #[must_use]
     pub fn sha384(exporter_secret: &[u8; 48]) -> Self {
-        Self::new(exporter_secret, export::<Sha384>)
+        Self::new(exporter_secret, HashAlgorithm::SHA384, export::<Sha384>)
     }
 
     /// Derive-Secret(main secret, "exp master", ClientHello...server Finished) with SHA-256 (RFC 8446 section 7.1): for a stack
@@ -51,14 +51,14 @@ impl ExporterSecret {
         Self::sha384(&secret)
     }
 
-    fn new(exporter_secret: &[u8], export: Export) -> Self {
-        let (mut secret, len) = (Wiped::<MAX_HASH_LEN>::default(), exporter_secret.len());
-        if let Some(secret) = secret.get_mut(..len) {
+    fn new(exporter_secret: &[u8], hash: HashAlgorithm, export: Export) -> Self {
+        let mut secret = Wiped::<MAX_HASH_LEN>::default();
+        if let Some(secret) = secret.get_mut(..exporter_secret.len()) {
             secret.copy_from_slice(exporter_secret);
         }
         Self {
             secret,
-            len,
+            hash,
             export,
         }
     }
@@ -69,13 +69,17 @@ impl Exporter for ExporterSecret {
         Protocol::Tls13
     }
 
+    fn hash(&self) -> Option<HashAlgorithm> {
+        Some(self.hash)
+    }
+
     fn export_keying_material(
         &self,
         label: &[u8],
         context: Option<&[u8]>,
         out: &mut [u8],
     ) -> Result<(), ExporterError> {
-        let secret = self.secret.get(..self.len).unwrap_or_default();
+        let secret = (self.secret.get(..self.hash.output_len())).unwrap_or_default();
         let exported = (self.export)(secret, label, context.unwrap_or_default(), out);
         if exported.is_err() {
             wipe(out);
@@ -86,16 +90,9 @@ impl Exporter for ExporterSecret {
 
 impl fmt::Debug for ExporterSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "ExporterSecret(SHA-{}, hidden)",
-            self.len.saturating_mul(8)
-        )
+        write!(f, "ExporterSecret({}, hidden)", self.hash)
     }
 }
-
-/// SHA-384
-const MAX_HASH_LEN: usize = 48;
 
 /// The hash of a cipher suite, with what the key schedule does with it.
 trait ScheduleHash {

@@ -61,6 +61,15 @@ impl<'a> Reader<'a> {
         self.array().map(u16::from_be_bytes)
     }
 
+    /// Three bytes, big-endian.
+    ///
+    /// # Errors
+    /// [`Truncated`]
+    pub fn u24(&mut self) -> Result<u32, Truncated> {
+        let [a, b, c] = self.array()?;
+        Ok(u32::from_be_bytes([0, a, b, c]))
+    }
+
     /// Four bytes, big-endian.
     ///
     /// # Errors
@@ -76,6 +85,24 @@ impl<'a> Reader<'a> {
     pub fn sized16(&mut self) -> Result<&'a [u8], Truncated> {
         let len = self.u16()?;
         self.take(usize::from(len))
+    }
+
+    /// Bytes behind their length of one byte.
+    ///
+    /// # Errors
+    /// [`Truncated`]
+    pub fn sized8(&mut self) -> Result<&'a [u8], Truncated> {
+        let len = self.u8()?;
+        self.take(usize::from(len))
+    }
+
+    /// Bytes behind their length of three bytes.
+    ///
+    /// # Errors
+    /// [`Truncated`]
+    pub fn sized24(&mut self) -> Result<&'a [u8], Truncated> {
+        let len = usize::try_from(self.u24()?).map_err(|_| Truncated)?;
+        self.take(len)
     }
 
     /// One DER element with a single-byte tag: its tag and contents (X.690 section 8.1, definite and minimal lengths only).

@@ -84,6 +84,63 @@ impl<'a> Writer<'a> {
         self.put(bytes)
     }
 
+    /// Appends what `contents` writes, behind its length of one byte.
+    ///
+    /// # Errors
+    /// [`Full`], also for more than 255 bytes.
+    pub fn length8(
+        &mut self,
+        contents: impl FnOnce(&mut Self) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        self.behind_length(1, contents)
+    }
+
+    /// Appends what `contents` writes, behind its length of two bytes.
+    ///
+    /// # Errors
+    /// [`Full`], also for more than 65,535 bytes.
+    pub fn length16(
+        &mut self,
+        contents: impl FnOnce(&mut Self) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        self.behind_length(2, contents)
+    }
+
+    /// Appends what `contents` writes, behind its length of three bytes.
+    ///
+    /// # Errors
+    /// [`Full`], also for more than 16,777,215 bytes.
+    pub fn length24(
+        &mut self,
+        contents: impl FnOnce(&mut Self) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        self.behind_length(3, contents)
+    }
+
+    fn behind_length(
+        &mut self,
+        width: usize,
+        contents: impl FnOnce(&mut Self) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        let at = self.len;
+        self.zeroes(width)?;
+        let start = self.len;
+        contents(self)?;
+        let len = u32::try_from(self.len.saturating_sub(start)).map_err(|_| Full)?;
+        let bytes = len.to_be_bytes();
+        let (high, low) = bytes
+            .split_at_checked(bytes.len().saturating_sub(width))
+            .ok_or(Full)?;
+        if high.iter().any(|&byte| byte != 0) {
+            return Err(Full);
+        }
+        self.out
+            .get_mut(at..start)
+            .ok_or(Full)?
+            .copy_from_slice(low);
+        Ok(())
+    }
+
     /// What has been written.
     #[must_use]
     pub fn finish(self) -> &'a mut [u8] {

@@ -1,4 +1,4 @@
-use super::P256;
+use super::{P256, SignatureScheme};
 use crate::crypto::{
     ecdsa::{PUBLIC_KEY_LEN, Signature},
     sha256,
@@ -6,6 +6,15 @@ use crate::crypto::{
 use rustls_pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
+
+/// What signatures are verified with. Firmware has P-256 alone; a host has a library with more, whose algorithms it lends.
+#[derive(Debug, Clone, Copy)]
+pub struct Algorithms<'a> {
+    /// Of signatures in certificates.
+    pub certificates: &'a [&'a dyn SignatureVerificationAlgorithm],
+    /// Of signatures by the leaf's key: each scheme with its algorithm.
+    pub schemes: &'a [(SignatureScheme, &'a dyn SignatureVerificationAlgorithm)],
+}
 
 /// ecdsa-with-SHA256 by a key on P-256, as webpki asks for it.
 #[derive(Debug, Clone, Copy)]

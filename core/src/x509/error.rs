@@ -41,7 +41,7 @@ pub enum PathError {
     CaOrLeaf,
     /// A signature in the path is wrong.
     Signature,
-    /// A signature in the path is of another kind than ECDSA on P-256 with SHA-256.
+    /// A signature is of a kind that is not verified here: firmware verifies ECDSA on P-256 with SHA-256.
     SignatureAlgorithm,
     /// The leaf's key is not an uncompressed point of P-256.
     PublicKey,
@@ -96,7 +96,7 @@ words! { PathError {
     Self::Usage => "the certificate is for another use: its extended key usage must have the one at hand";
     Self::CaOrLeaf => "a certificate that may not sign others signed one, or one that may is used as leaf: mind basicConstraints";
     Self::Signature => "a signature in the certificate path is wrong";
-    Self::SignatureAlgorithm => "a signature in the certificate path is not ECDSA on P-256 with SHA-256";
+    Self::SignatureAlgorithm => "a signature is of a kind that is not verified here: have keys on P-256, and ECDSA with SHA-256";
     Self::PublicKey => "the certificate's key is not on P-256";
     Self::Pin => "the certificate's key is not the pinned one";
     Self::Constraints => "the certificate path breaks a constraint of its own: name constraints, or length";

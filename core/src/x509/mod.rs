@@ -1,8 +1,8 @@
 //! Certificate paths (RFC 5280 section 6) by `rustls-webpki`, without an allocator: for TLS, and for what else is signed with
 //! the key of a certificate.
 //!
-//! Signatures are ECDSA on P-256 with SHA-256, by whatever implements [`P256`]. Not looked at: revocation lists, and names in the
-//! subject's common name.
+//! Signatures are ECDSA on P-256 with SHA-256, by whatever implements [`P256`]; a host can lend the algorithms of a library that it has
+//! anyway ([`Algorithms`]). Not looked at: revocation lists, and names in the subject's common name.
 //!
 //! ```
 //! use chanbind_core::x509::{Anchors, PathRules, Time, Usage};
@@ -16,13 +16,28 @@
 
 mod algorithm;
 mod anchors;
+mod certificate;
 mod error;
+mod leaf;
+mod names;
 mod path;
 mod public_key;
+mod scheme;
 
+pub use algorithm::Algorithms;
 pub use anchors::{Anchors, MAX_ANCHORS};
 pub use error::PathError;
-pub use path::{MAX_INTERMEDIATES, PathRules, Time, Usage, VerifiedLeaf};
+pub use leaf::VerifiedLeaf;
+pub use names::{SubjectAltName, SubjectAltNames};
+pub use path::{MAX_INTERMEDIATES, PathRules, Time, Usage};
 pub use public_key::{PublicKey, spki_sha256, subject_public_key_info};
+pub use scheme::SignatureScheme;
+
+pub(crate) use certificate::Fields;
+#[cfg(feature = "authenticator")]
+pub(crate) use {
+    certificate::{BIT_STRING, OBJECT_IDENTIFIER, OID_EXTENDED_KEY_USAGE, OID_KEY_USAGE, SEQUENCE},
+    leaf::has_name,
+};
 
 use crate::crypto::ecdsa::P256;

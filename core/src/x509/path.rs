@@ -1,9 +1,10 @@
 use super::{
-    Anchors, P256, PathError, PublicKey, algorithm::EcdsaP256Sha256, subject_public_key_info,
+    Algorithms, Anchors, Fields, P256, PathError, PublicKey, SignatureScheme, VerifiedLeaf,
+    algorithm::EcdsaP256Sha256,
 };
 use crate::crypto::{ecdsa::RUST_CRYPTO, equal, sha256};
-use core::{fmt, time::Duration};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use core::time::Duration;
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use webpki::{EndEntityCert, Error, KeyUsage};
 
 /// The most certificates between leaf and trust anchor.
@@ -16,7 +17,13 @@ pub struct PathRules<'a> {
     usage: Usage,
     time: Time,
     pin: Option<&'a [u8; 32]>,
-    p256: &'static dyn P256,
+    verifier: Verifier<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Verifier<'a> {
+    P256(&'static dyn P256),
+    Algorithms(Algorithms<'a>),
 }
 
 /// What the leaf's key is used for: its extended key usage, if it has one, must say so (RFC 5280 section 4.2.1.12).
@@ -56,7 +63,7 @@ impl<'a> PathRules<'a> {
             usage,
             time,
             pin: None,
-            p256: RUST_CRYPTO,
+            verifier: Verifier::P256(RUST_CRYPTO),
         }
     }
 
@@ -77,7 +84,14 @@ impl<'a> PathRules<'a> {
     /// Another implementation of P-256.
     #[must_use]
     pub fn with_p256(mut self, p256: &'static dyn P256) -> Self {
-        self.p256 = p256;
+        self.verifier = Verifier::P256(p256);
+        self
+    }
+
+    /// Other algorithms than ECDSA on P-256.
+    #[must_use]
+    pub fn with_algorithms(mut self, algorithms: Algorithms<'a>) -> Self {
+        self.verifier = Verifier::Algorithms(algorithms);
         self
     }
 
@@ -97,7 +111,15 @@ impl<'a> PathRules<'a> {
                 CertificateDer::from(*intermediate);
         }
         let chain = chain.get(..intermediates.len()).unwrap_or_default();
-        let algorithm = EcdsaP256Sha256(self.p256);
+        let (p256, only_p256): (_, [&dyn SignatureVerificationAlgorithm; 1]);
+        let algorithms = match self.verifier {
+            Verifier::P256(implementation) => {
+                p256 = EcdsaP256Sha256(implementation);
+                only_p256 = [&p256];
+                only_p256.as_slice()
+            }
+            Verifier::Algorithms(algorithms) => algorithms.certificates,
+        };
         let der = CertificateDer::from(leaf);
         let certificate = EndEntityCert::try_from(&der).map_err(PathError::from)?;
         let usage = match self.usage {
@@ -112,7 +134,7 @@ impl<'a> PathRules<'a> {
         };
         loop {
             let refused = certificate.verify_for_usage(
-                &[&algorithm],
+                algorithms,
                 self.anchors.as_slice(),
                 chain,
                 UnixTime::since_unix_epoch(Duration::from_secs(time)),
@@ -138,53 +160,67 @@ impl<'a> PathRules<'a> {
     /// What is left to do when the path is verified; apart from the frame that verifies it, which is deep.
     #[inline(never)]
     fn accept<'c>(&self, leaf: &'c [u8]) -> Result<VerifiedLeaf<'c>, PathError> {
-        let spki = subject_public_key_info(leaf)?;
-        if self.pin.is_some_and(|pin| !equal(pin, &sha256(spki))) {
+        let fields = Fields::of(leaf)?;
+        if !fields.may_sign() {
+            return Err(PathError::Usage);
+        }
+        if self
+            .pin
+            .is_some_and(|pin| !equal(pin, &sha256(fields.spki)))
+        {
             return Err(PathError::Pin);
         }
-        Ok(VerifiedLeaf {
-            certificate: leaf,
-            public_key: PublicKey::from_spki(spki)?,
-        })
+        Ok(VerifiedLeaf::new(leaf, fields))
     }
-}
 
-/// A certificate whose path has been verified.
-#[derive(Clone, Copy)]
-pub struct VerifiedLeaf<'c> {
-    certificate: &'c [u8],
-    public_key: PublicKey,
-}
-
-impl<'c> VerifiedLeaf<'c> {
-    /// Whether it is for `name`: a DNS name or an IP address that its subject alternative names have (RFC 9525 section 6).
+    /// Verifies a signature by the leaf's key over `message`.
     ///
     /// # Errors
-    /// [`PathError::Name`] if not, [`PathError::InvalidName`] if `name` is neither.
+    /// [`PathError::SignatureAlgorithm`] for schemes that are not verified here, [`PathError::PublicKey`] for a key that is not of the
+    /// scheme's kind, [`PathError::Signature`].
     #[inline(never)]
-    pub fn has_name(&self, name: &str) -> Result<(), PathError> {
-        let name = ServerName::try_from(name).map_err(|_| PathError::InvalidName)?;
-        let der = CertificateDer::from(self.certificate);
-        EndEntityCert::try_from(&der)
-            .and_then(|certificate| certificate.verify_is_valid_for_subject_name(&name))
-            .map_err(PathError::from)
+    pub fn verify_signature(
+        &self,
+        leaf: &VerifiedLeaf<'_>,
+        scheme: SignatureScheme,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), PathError> {
+        let verified = match self.verifier {
+            Verifier::P256(p256) => {
+                if scheme != SignatureScheme::ECDSA_SECP256R1_SHA256 {
+                    return Err(PathError::SignatureAlgorithm);
+                }
+                let PublicKey::P256(point) = leaf.public_key()?;
+                return EcdsaP256Sha256(p256)
+                    .verify_signature(&point, message, signature)
+                    .map_err(|_| PathError::Signature);
+            }
+            Verifier::Algorithms(algorithms) => {
+                let mut all = algorithms.schemes.iter();
+                let (_, algorithm) = all
+                    .find(|(one, _)| *one == scheme)
+                    .ok_or(PathError::SignatureAlgorithm)?;
+                let der = CertificateDer::from(leaf.as_der());
+                EndEntityCert::try_from(&der).and_then(|certificate| {
+                    certificate.verify_signature(*algorithm, message, signature)
+                })
+            }
+        };
+        verified.map_err(|error| match error.into() {
+            PathError::SignatureAlgorithm => PathError::PublicKey,
+            other => other,
+        })
     }
 
-    /// Its public key.
+    /// Whether signatures of this scheme are verified here.
     #[must_use]
-    pub fn public_key(&self) -> &PublicKey {
-        &self.public_key
-    }
-
-    /// The certificate, DER.
-    #[must_use]
-    pub fn as_der(&self) -> &'c [u8] {
-        self.certificate
-    }
-}
-
-impl fmt::Debug for VerifiedLeaf<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VerifiedLeaf({} bytes)", self.certificate.len())
+    pub fn verifies(&self, scheme: SignatureScheme) -> bool {
+        match self.verifier {
+            Verifier::P256(_) => scheme == SignatureScheme::ECDSA_SECP256R1_SHA256,
+            Verifier::Algorithms(algorithms) => {
+                algorithms.schemes.iter().any(|(one, _)| *one == scheme)
+            }
+        }
     }
 }

@@ -1,8 +1,5 @@
-use super::PathError;
-use crate::{
-    crypto::{ecdsa::PUBLIC_KEY_LEN, sha256},
-    wire::{Reader, Truncated},
-};
+use super::{Fields, PathError};
+use crate::crypto::{ecdsa::PUBLIC_KEY_LEN, sha256};
 
 /// The public key of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +30,7 @@ impl PublicKey {
 /// # Errors
 /// [`PathError::Certificate`] for bytes that are no certificate as far as that field.
 pub fn subject_public_key_info(certificate: &[u8]) -> Result<&[u8], PathError> {
-    find(certificate).map_err(|_| PathError::Certificate)
+    Fields::of(certificate).map(|fields| fields.spki)
 }
 
 /// SHA-256 of [`subject_public_key_info`], the value of a pin (RFC 7469 section 2.4).
@@ -43,33 +40,6 @@ pub fn subject_public_key_info(certificate: &[u8]) -> Result<&[u8], PathError> {
 pub fn spki_sha256(certificate: &[u8]) -> Result<[u8; 32], PathError> {
     subject_public_key_info(certificate).map(sha256)
 }
-
-/// Certificate ::= SEQUENCE { tbsCertificate SEQUENCE { version `[0]`, serialNumber, signature, issuer, validity, subject,
-/// subjectPublicKeyInfo, ... } ... }
-fn find(certificate: &[u8]) -> Result<&[u8], Truncated> {
-    let (SEQUENCE, fields) = Reader::new(certificate).der()? else {
-        return Err(Truncated);
-    };
-    let (SEQUENCE, fields) = Reader::new(fields).der()? else {
-        return Err(Truncated);
-    };
-    let mut fields = Reader::new(fields);
-    if fields.rest().first() == Some(&EXPLICIT_0) {
-        fields.der()?;
-    }
-    for _ in 0..5 {
-        fields.der()?;
-    }
-    let from = fields.rest();
-    let (SEQUENCE, _) = fields.der()? else {
-        return Err(Truncated);
-    };
-    let len = from.len().saturating_sub(fields.rest().len());
-    from.get(..len).ok_or(Truncated)
-}
-
-const SEQUENCE: u8 = 0x30;
-const EXPLICIT_0: u8 = 0xa0;
 
 /// SubjectPublicKeyInfo of a key on P-256, as far as the point: id-ecPublicKey, prime256v1, a BIT STRING of 66 bytes.
 const P256_SPKI_HEAD: &[u8] = &[

@@ -1,10 +1,11 @@
+use chanbind_core::x509::{Algorithms, SignatureScheme};
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, SignatureVerificationAlgorithm, pem::PemObject},
     version::TLS13,
 };
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Why there is no TLS configuration.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,31 @@ pub fn crypto_provider() -> Arc<CryptoProvider> {
         ],
         ..aws_lc_rs::default_provider()
     })
+}
+
+/// What this host verifies signatures with, by aws-lc-rs as TLS does: ECDSA on P-256, P-384 and P-521, Ed25519, RSA-PSS; in
+/// certificates RSA with PKCS #1 too. For [`PathRules::with_algorithms`](chanbind_core::x509::PathRules::with_algorithms).
+#[must_use]
+pub fn signature_algorithms() -> Algorithms<'static> {
+    static SCHEMES: LazyLock<Vec<(SignatureScheme, &'static dyn SignatureVerificationAlgorithm)>> =
+        LazyLock::new(|| {
+            let supported = aws_lc_rs::default_provider().signature_verification_algorithms;
+            let schemes = supported.mapping.iter();
+            // In TLS 1.3 a scheme names its curve too, and rustls has that one first; PKCS #1 is for certificates.
+            schemes
+                .filter_map(|(scheme, algorithms)| {
+                    let scheme = SignatureScheme(u16::from(*scheme));
+                    let algorithm = algorithms.first()?;
+                    scheme.is_for_messages().then_some((scheme, *algorithm))
+                })
+                .collect()
+        });
+    Algorithms {
+        certificates: aws_lc_rs::default_provider()
+            .signature_verification_algorithms
+            .all,
+        schemes: &SCHEMES,
+    }
 }
 
 /// A client that speaks TLS 1.3 only and believes servers that `roots` vouch for.

@@ -1,4 +1,4 @@
-use chanbind_core::exporter::{Exporter, ExporterError, MAX_LABEL, Protocol};
+use chanbind_core::exporter::{Exporter, ExporterError, HashAlgorithm, MAX_LABEL, Protocol};
 use rustls::{ConnectionCommon, ProtocolVersion, SideData, SupportedCipherSuite};
 use std::fmt;
 use zeroize::Zeroize;
@@ -42,6 +42,18 @@ impl<Side: SideData> Exporter for RustlsExporter<'_, Side> {
             Some(_) => Protocol::Tls12 {
                 extended_master_secret: self.tls12 == Tls12::ExtendedMasterSecretRequired,
             },
+        }
+    }
+
+    fn hash(&self) -> Option<HashAlgorithm> {
+        let hash = match self.connection.negotiated_cipher_suite()? {
+            SupportedCipherSuite::Tls13(suite) => suite.common.hash_provider,
+            SupportedCipherSuite::Tls12(suite) => suite.common.hash_provider,
+        };
+        match hash.algorithm() {
+            rustls::crypto::hash::HashAlgorithm::SHA256 => Some(HashAlgorithm::SHA256),
+            rustls::crypto::hash::HashAlgorithm::SHA384 => Some(HashAlgorithm::SHA384),
+            _ => None,
         }
     }
 

@@ -20,7 +20,7 @@ mod stream;
 
 pub use config::{
     TlsConfigError, client_config, crypto_provider, roots_from_pem, server_config,
-    server_config_from_pem,
+    server_config_from_pem, signature_algorithms,
 };
 pub use exporter::{RustlsExporter, Tls12};
 pub use stream::SharedStream;

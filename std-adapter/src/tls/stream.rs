@@ -1,5 +1,5 @@
 use super::RustlsExporter;
-use chanbind_core::exporter::{Exporter, ExporterError, Protocol};
+use chanbind_core::exporter::{Exporter, ExporterError, HashAlgorithm, Protocol};
 use std::{
     fmt, io,
     pin::Pin,
@@ -29,6 +29,10 @@ impl<S> SharedStream<S> {
 impl<IO> Exporter for SharedStream<client::TlsStream<IO>> {
     fn protocol(&self) -> Protocol {
         RustlsExporter::new(self.lock().get_ref().1).protocol()
+    }
+
+    fn hash(&self) -> Option<HashAlgorithm> {
+        RustlsExporter::new(self.lock().get_ref().1).hash()
     }
 
     fn export_keying_material(
@@ -63,6 +67,10 @@ impl<IO> SharedStream<client::TlsStream<IO>> {
 impl<IO> Exporter for SharedStream<server::TlsStream<IO>> {
     fn protocol(&self) -> Protocol {
         RustlsExporter::new(self.lock().get_ref().1).protocol()
+    }
+
+    fn hash(&self) -> Option<HashAlgorithm> {
+        RustlsExporter::new(self.lock().get_ref().1).hash()
     }
 
     fn export_keying_material(

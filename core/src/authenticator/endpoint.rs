@@ -1,0 +1,515 @@
+use super::{
+    AuthenticateError, CertificateChain, Certified, ChannelError, Entries, ExtensionType,
+    MAX_CONTEXT_LEN, Malformed, Offered, Request, RequestError, RequestParameters, Unsigned,
+    Unsuitable, ValidateError,
+    contexts::{Contexts, Spent},
+    keys::{Content, Keys},
+    message::{Authenticator, HEADER_LEN, put_certificate, put_finished},
+    unsigned::finished_len,
+};
+use crate::{
+    binding::Side,
+    crypto::equal,
+    exporter::{Exporter, ExporterError},
+    wire::Writer,
+    x509::{MAX_INTERMEDIATES, PathError, PathRules, SignatureScheme, Usage, VerifiedLeaf},
+};
+use core::{fmt, marker::PhantomData};
+
+/// How many contexts an endpoint remembers, unless it says otherwise.
+pub const DEFAULT_CONTEXTS: usize = 16;
+
+/// The end of a connection that opened it.
+#[derive(Debug)]
+pub enum Client {}
+
+/// The end of a connection that accepted it.
+#[derive(Debug)]
+pub enum Server {}
+
+/// One of the two: [`Client`] or [`Server`].
+pub trait Role: sealed::Sealed {
+    /// Which.
+    const SIDE: Side;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Client {}
+    impl Sealed for super::Server {}
+}
+
+impl Role for Client {
+    const SIDE: Side = Side::Client;
+}
+
+impl Role for Server {
+    const SIDE: Side = Side::Server;
+}
+
+/// One end of one TLS connection, for its life: what authenticators are made and validated with, and the contexts that were used.
+///
+/// Takes 200 bytes, and 16 for each of `CONTEXTS`: requests made and answered, and spontaneous authenticators made and accepted, count
+/// alike. When all are used, the connection is good for no further authenticator.
+pub struct Endpoint<R, const CONTEXTS: usize = DEFAULT_CONTEXTS> {
+    own: Keys,
+    peers: Keys,
+    contexts: Contexts<CONTEXTS>,
+    role: PhantomData<fn(R)>,
+}
+
+/// A request that was made and has not been answered. It is good for one answer.
+#[must_use = "it is needed to validate the answer"]
+pub struct PendingRequest<B> {
+    buffer: B,
+    len: usize,
+}
+
+/// A valid authenticator: an identity that the peer has proved on this connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Validated<'a> {
+    leaf: VerifiedLeaf<'a>,
+    certified: Certified<'a>,
+}
+
+impl<R: Role> Endpoint<R> {
+    /// The end of `channel` that this side has; its handshake must be complete, on both sides (RFC 9261 section 9).
+    ///
+    /// # Errors
+    /// [`ChannelError`]
+    pub fn new(channel: &dyn Exporter) -> Result<Self, ChannelError> {
+        Self::with_contexts(channel)
+    }
+}
+
+impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
+    /// As [`Endpoint::new`], with room for as many contexts as its type says.
+    ///
+    /// # Errors
+    /// [`ChannelError`]
+    pub fn with_contexts(channel: &dyn Exporter) -> Result<Self, ChannelError> {
+        if !channel.protocol().has_unique_secrets() {
+            return Err(ChannelError::Exporter(ExporterError::NotUnique));
+        }
+        let hash = channel.hash().ok_or(ChannelError::UnknownHash)?;
+        let keys = |sender| Keys::export(channel, hash, sender).map_err(ChannelError::Exporter);
+        Ok(Self {
+            own: keys(R::SIDE)?,
+            peers: keys(R::SIDE.peer())?,
+            contexts: Contexts::new(),
+            role: PhantomData,
+        })
+    }
+
+    /// How many contexts can still be used.
+    #[must_use]
+    pub fn contexts_left(&self) -> usize {
+        self.contexts.left()
+    }
+
+    /// The "request" API (RFC 9261 section 7.1): writes a request into `buffer`, which needs [`RequestParameters::encoded_len`] bytes.
+    ///
+    /// # Errors
+    /// [`RequestError`]; the context can then still be used.
+    pub fn request<B: AsRef<[u8]> + AsMut<[u8]>>(
+        &mut self,
+        parameters: &RequestParameters<'_>,
+        mut buffer: B,
+    ) -> Result<PendingRequest<B>, RequestError> {
+        let len = write_request(R::SIDE, parameters, buffer.as_mut())?;
+        self.contexts.add(parameters.context)?;
+        Ok(PendingRequest { buffer, len })
+    }
+
+    /// The "authenticate" API (section 7.3), with a request of the peer: writes all of the authenticator but its end into `out`, and
+    /// says what is to be signed. That uses up the request.
+    ///
+    /// # Errors
+    /// [`AuthenticateError`]; the request can then still be answered.
+    pub fn authenticate<'o, 'r>(
+        &mut self,
+        request: &Request<'r>,
+        chain: &CertificateChain<'_>,
+        out: &'o mut [u8],
+    ) -> Result<Unsigned<'o, 'r>, AuthenticateError> {
+        self.answerable(request)?;
+        request.suits(chain)?;
+        let asked = Asked::Request(*request);
+        let (message, context) = (request.as_bytes(), request.context());
+        let unsigned = unsigned(&self.own, &asked, message, context, chain, out)?;
+        self.contexts.add(request.context())?;
+        Ok(unsigned)
+    }
+
+    /// The empty authenticator (section 6): declines a request, authentically. That uses up the request. 36 or 52 bytes.
+    ///
+    /// # Errors
+    /// [`AuthenticateError`]; the request can then still be answered.
+    pub fn decline<'o>(
+        &mut self,
+        request: &Request<'_>,
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], AuthenticateError> {
+        self.answerable(request)?;
+        let finished = finished_of_empty(&self.own, request);
+        let needed = self.own.hash_len().saturating_add(HEADER_LEN);
+        let mut writer = Writer::new(out);
+        put_finished(&mut writer, finished.as_bytes())
+            .map_err(|_| AuthenticateError::BufferTooShort { needed })?;
+        self.contexts.add(request.context())?;
+        Ok(writer.finish())
+    }
+
+    /// The "validate" API (section 7.4), with a request of this side, which it uses up. The certificate is held against `rules`, but for
+    /// their usage, which is the peer's: a client's certificate must be one for clients.
+    ///
+    /// # Errors
+    /// [`ValidateError`]; [`ValidateError::Empty`] if the peer declines.
+    #[expect(clippy::needless_pass_by_value, reason = "it is good for one answer")]
+    pub fn validate<'a, B: AsRef<[u8]>>(
+        &mut self,
+        request: PendingRequest<B>,
+        authenticator: &'a [u8],
+        rules: &PathRules<'_>,
+    ) -> Result<Validated<'a>, ValidateError> {
+        let request = Request::parse(request.as_bytes())?;
+        // A request of another connection.
+        if !self.contexts.has(request.context()) {
+            return Err(ValidateError::Context);
+        }
+        match Authenticator::parse(authenticator)? {
+            Authenticator::Empty(verify_data) => {
+                let finished = finished_of_empty(&self.peers, &request);
+                if equal(finished.as_bytes(), verify_data) {
+                    Err(ValidateError::Empty)
+                } else {
+                    Err(ValidateError::Finished)
+                }
+            }
+            Authenticator::Certified(certified) => {
+                if certified.context() != request.context() {
+                    return Err(ValidateError::Context);
+                }
+                validated(
+                    &self.peers,
+                    R::SIDE,
+                    &Asked::Request(request),
+                    certified,
+                    rules,
+                )
+            }
+        }
+    }
+
+    /// Whether it is the peer's, and new.
+    fn answerable(&self, request: &Request<'_>) -> Result<(), AuthenticateError> {
+        if request.sender() == R::SIDE {
+            return Err(AuthenticateError::OwnRequest);
+        }
+        Ok(self.contexts.check(request.context())?)
+    }
+}
+
+impl<const CONTEXTS: usize> Endpoint<Server, CONTEXTS> {
+    /// The "authenticate" API without a request, which only a server can do: `offered` is what the client's ClientHello had, `context`
+    /// 0 to 255 bytes that are new on this connection and that the client cannot foresee.
+    ///
+    /// # Errors
+    /// [`AuthenticateError`]; the context can then still be used.
+    pub fn authenticate_spontaneously<'o>(
+        &mut self,
+        context: &[u8],
+        offered: &Offered<'_>,
+        chain: &CertificateChain<'_>,
+        out: &'o mut [u8],
+    ) -> Result<Unsigned<'o, 'static>, AuthenticateError> {
+        if context.len() > MAX_CONTEXT_LEN {
+            return Err(AuthenticateError::ContextTooLong {
+                actual: context.len(),
+            });
+        }
+        self.contexts.check(context)?;
+        let asked = Asked::ClientHello(offered);
+        if !asked.offers(chain.scheme) {
+            return Err(Unsuitable::Scheme(chain.scheme).into());
+        }
+        let unsigned = unsigned(&self.own, &asked, &[], context, chain, out)?;
+        self.contexts.add(context)?;
+        Ok(unsigned)
+    }
+}
+
+impl<const CONTEXTS: usize> Endpoint<Client, CONTEXTS> {
+    /// The "validate" API for what a server sends without a request; `offered` is what the own ClientHello had. A valid one uses up its
+    /// context.
+    ///
+    /// # Errors
+    /// [`ValidateError`]
+    pub fn validate_spontaneous<'a>(
+        &mut self,
+        offered: &Offered<'_>,
+        authenticator: &'a [u8],
+        rules: &PathRules<'_>,
+    ) -> Result<Validated<'a>, ValidateError> {
+        let certified = match Authenticator::parse(authenticator)? {
+            Authenticator::Certified(certified) => certified,
+            // Nothing is declined where nothing was asked for.
+            Authenticator::Empty(_) => return Err(Malformed::NoCertificate.into()),
+        };
+        self.contexts.check(certified.context())?;
+        let asked = Asked::ClientHello(offered);
+        let validated = validated(&self.peers, Side::Client, &asked, certified, rules)?;
+        self.contexts.add(certified.context())?;
+        Ok(validated)
+    }
+}
+
+impl<B: AsRef<[u8]>> PendingRequest<B> {
+    /// The request, to be sent.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.buffer.as_ref().get(..self.len).unwrap_or_default()
+    }
+
+    /// Its context: the answer has the same.
+    #[must_use]
+    pub fn context(&self) -> &[u8] {
+        Request::parse(self.as_bytes()).map_or(&[], |request| request.context())
+    }
+}
+
+impl<'a> Validated<'a> {
+    /// The peer's certificate: its names, its key.
+    #[must_use]
+    pub fn leaf(&self) -> &VerifiedLeaf<'a> {
+        &self.leaf
+    }
+
+    /// All certificates with their extensions, the leaf first. Those behind it need not be of the path.
+    #[must_use]
+    pub fn entries(&self) -> Entries<'a> {
+        self.certified.entries()
+    }
+
+    /// The certificate_request_context.
+    #[must_use]
+    pub fn context(&self) -> &'a [u8] {
+        self.certified.context()
+    }
+
+    /// The scheme that it is signed by.
+    #[must_use]
+    pub fn scheme(&self) -> SignatureScheme {
+        self.certified.scheme()
+    }
+}
+
+/// What an authenticator answers.
+enum Asked<'a> {
+    Request(Request<'a>),
+    ClientHello(&'a Offered<'a>),
+}
+
+impl Asked<'_> {
+    /// The request's bytes, as the transcript has them.
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Request(request) => request.as_bytes(),
+            Self::ClientHello(_) => &[],
+        }
+    }
+
+    fn offers(&self, scheme: SignatureScheme) -> bool {
+        scheme.is_for_messages()
+            && match self {
+                Self::Request(request) => request.signature_algorithms().any(|one| one == scheme),
+                Self::ClientHello(offered) => offered.signature_algorithms.contains(&scheme),
+            }
+    }
+
+    /// Whether a certificate's entry may have this extension (section 5.2.1).
+    fn allows(&self, extension_type: ExtensionType) -> bool {
+        !extension_type.is_for_requests()
+            && match self {
+                Self::Request(request) => request.extensions().find(extension_type).is_some(),
+                Self::ClientHello(offered) => offered.extensions.contains(&extension_type),
+            }
+    }
+}
+
+fn write_request(
+    sender: Side,
+    parameters: &RequestParameters<'_>,
+    out: &mut [u8],
+) -> Result<usize, RequestError> {
+    parameters.check(sender)?;
+    let mut writer = Writer::new(out);
+    let written = parameters.encode(sender, &mut writer);
+    let request = writer.finish();
+    written.map_err(|_| RequestError::BufferTooShort {
+        needed: parameters.encoded_len(),
+    })?;
+    match Request::parse(request) {
+        Ok(request) => Ok(request.as_bytes().len()),
+        Err(Malformed::DuplicateExtension(extension) | Malformed::Extension(extension)) => {
+            Err(RequestError::Extension(extension))
+        }
+        Err(_) => Err(RequestError::NoSignatureAlgorithms),
+    }
+}
+
+/// Writes the Certificate message, for `request` or, where that is empty, for none.
+fn unsigned<'o, 'r>(
+    keys: &Keys,
+    asked: &Asked<'_>,
+    request: &'r [u8],
+    context: &[u8],
+    chain: &CertificateChain<'_>,
+    out: &'o mut [u8],
+) -> Result<Unsigned<'o, 'r>, AuthenticateError> {
+    if chain.certificates.is_empty() {
+        return Err(Unsuitable::Certificate.into());
+    }
+    let available = out.len();
+    let mut writer = Writer::new(out);
+    let extensions = chain.extensions.iter();
+    let extensions = extensions.filter(|extension| asked.allows(extension.extension_type));
+    let written = put_certificate(&mut writer, context, chain.certificates, extensions);
+    let certificate_len = writer.len();
+    let signature_len = chain.scheme.max_signature_len();
+    let needed = match written {
+        Ok(()) => finished_len(certificate_len, signature_len, keys.hash_len()),
+        Err(_) => finished_len(chain.max_len(), signature_len, keys.hash_len()),
+    };
+    if written.is_err() || needed > available {
+        return Err(AuthenticateError::BufferTooShort { needed });
+    }
+    let certificate = out.get(..certificate_len).unwrap_or_default();
+    let [transcript, _] = keys.transcripts(request, certificate, &[]);
+    Ok(Unsigned {
+        content: Content::new(&transcript),
+        out,
+        certificate_len,
+        request,
+        keys: keys.copy(),
+        scheme: chain.scheme,
+    })
+}
+
+/// The verify_data of an empty authenticator: over a Certificate message without entries, which is not sent.
+fn finished_of_empty(keys: &Keys, request: &Request<'_>) -> super::keys::Transcript {
+    let mut message = [0; HEADER_LEN + 1 + MAX_CONTEXT_LEN + 3];
+    let mut writer = Writer::new(&mut message);
+    // It is as long as the longest context needs.
+    let _ = put_certificate(&mut writer, request.context(), &[], core::iter::empty());
+    let [transcript, _] = keys.transcripts(request.as_bytes(), writer.finish(), &[]);
+    keys.finished(&transcript)
+}
+
+/// What is cheap comes first, and what only the peer on this connection can pass before what costs a signature.
+fn validated<'a>(
+    keys: &Keys,
+    validator: Side,
+    asked: &Asked<'_>,
+    certified: Certified<'a>,
+    rules: &PathRules<'_>,
+) -> Result<Validated<'a>, ValidateError> {
+    let scheme = certified.scheme();
+    if !asked.offers(scheme) || !rules.verifies(scheme) {
+        return Err(ValidateError::Scheme(scheme));
+    }
+    for extension in certified.entries().flat_map(|entry| entry.extensions) {
+        if !asked.allows(extension.extension_type) {
+            return Err(ValidateError::UnsolicitedExtension(
+                extension.extension_type,
+            ));
+        }
+    }
+    let content = content(keys, asked, &certified)?;
+    let rules = rules.with_usage(match validator {
+        Side::Server => Usage::ClientAuth,
+        Side::Client => Usage::ServerAuth,
+    });
+    let leaf = path(&certified, &rules)?;
+    match rules.verify_signature(&leaf, scheme, content.as_bytes(), certified.signature()) {
+        Ok(()) => Ok(Validated { leaf, certified }),
+        Err(PathError::Signature) => Err(ValidateError::CertificateVerify),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Verifies Finished, and gives what CertificateVerify is to sign.
+#[inline(never)]
+fn content(
+    keys: &Keys,
+    asked: &Asked<'_>,
+    certified: &Certified<'_>,
+) -> Result<Content, ValidateError> {
+    let [before, after] = keys.transcripts(
+        asked.as_bytes(),
+        certified.certificate,
+        certified.certificate_verify,
+    );
+    if equal(keys.finished(&after).as_bytes(), certified.verify_data) {
+        Ok(Content::new(&before))
+    } else {
+        Err(ValidateError::Finished)
+    }
+}
+
+#[inline(never)]
+fn path<'a>(
+    certified: &Certified<'a>,
+    rules: &PathRules<'_>,
+) -> Result<VerifiedLeaf<'a>, PathError> {
+    let mut entries = certified.entries();
+    let leaf = entries.next().ok_or(PathError::Certificate)?.certificate;
+    let empty: &[u8] = &[];
+    let (mut intermediates, mut len) = ([empty; MAX_INTERMEDIATES], 0usize);
+    for entry in entries {
+        *intermediates
+            .get_mut(len)
+            .ok_or(PathError::TooManyIntermediates)? = entry.certificate;
+        len = len.saturating_add(1);
+    }
+    rules.verify(leaf, intermediates.get(..len).unwrap_or_default())
+}
+
+impl From<Spent> for RequestError {
+    fn from(spent: Spent) -> Self {
+        match spent {
+            Spent::Used => Self::ContextUsed,
+            Spent::NoRoom => Self::ContextsExhausted,
+        }
+    }
+}
+
+impl From<Spent> for AuthenticateError {
+    fn from(spent: Spent) -> Self {
+        match spent {
+            Spent::Used => Self::ContextUsed,
+            Spent::NoRoom => Self::ContextsExhausted,
+        }
+    }
+}
+
+impl From<Spent> for ValidateError {
+    fn from(spent: Spent) -> Self {
+        match spent {
+            Spent::Used => Self::ContextUsed,
+            Spent::NoRoom => Self::ContextsExhausted,
+        }
+    }
+}
+
+impl<R: Role, const CONTEXTS: usize> fmt::Debug for Endpoint<R, CONTEXTS> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({:?}, hidden)", R::SIDE)
+    }
+}
+
+impl<B> fmt::Debug for PendingRequest<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PendingRequest({} bytes)", self.len)
+    }
+}

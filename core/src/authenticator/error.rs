@@ -1,0 +1,238 @@
+use super::ExtensionType;
+use crate::{
+    exporter::ExporterError,
+    wire::Truncated,
+    words,
+    x509::{PathError, SignatureScheme},
+};
+
+/// Why bytes are no request, or no authenticator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// They end within a field, or a length does not fit.
+    Length,
+    /// Another handshake message stands where this one belongs.
+    Message {
+        /// Its type, of those in RFC 8446 section 4.
+        expected: u8,
+        /// The type that is there.
+        actual: u8,
+    },
+    /// Bytes stand behind the end.
+    TrailingBytes,
+    /// A Certificate message has no certificate, or an empty one: an authenticator that declines is a Finished alone.
+    NoCertificate,
+    /// An extension is there twice.
+    DuplicateExtension(ExtensionType),
+    /// More than [`super::MAX_EXTENSIONS`] extensions.
+    TooManyExtensions,
+    /// What is in an extension is malformed, or it cannot be in such a message.
+    Extension(ExtensionType),
+    /// A request without signature_algorithms.
+    NoSignatureAlgorithms,
+}
+
+impl From<Truncated> for Malformed {
+    fn from(_: Truncated) -> Self {
+        Self::Length
+    }
+}
+
+words! { Malformed {
+    Self::Length => "a length does not fit what follows";
+    Self::Message { expected, actual } => "handshake message {} stands where {} belongs", actual, expected;
+    Self::TrailingBytes => "bytes stand behind the end";
+    Self::NoCertificate => "a Certificate message has no certificate";
+    Self::DuplicateExtension(extension) => "extension {} is there twice", extension;
+    Self::TooManyExtensions => "more than 32 extensions";
+    Self::Extension(extension) => "extension {} is malformed, or cannot be in this message", extension;
+    Self::NoSignatureAlgorithms => "a request must have signature_algorithms";
+}}
+
+impl core::error::Error for Malformed {}
+
+/// Why a channel gives no [`super::Endpoint`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChannelError {
+    /// It exports nothing, or nothing that is unique to it: TLS 1.2 without extended master secret is refused (RFC 9261 section 5.1).
+    Exporter(ExporterError),
+    /// It does not say which hash its cipher suite has.
+    UnknownHash,
+}
+
+impl core::fmt::Display for ChannelError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Exporter(error) => core::fmt::Display::fmt(error, f),
+            Self::UnknownHash => f.write_str(
+                "the channel does not say which hash its cipher suite has: implement Exporter::hash",
+            ),
+        }
+    }
+}
+
+impl core::error::Error for ChannelError {}
+
+/// Why there is no request. Nothing has changed: the context can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The context is longer than 255 bytes.
+    ContextTooLong {
+        /// Its length.
+        actual: usize,
+    },
+    /// The context was used on this connection.
+    ContextUsed,
+    /// As many contexts were used on this connection as are remembered.
+    ContextsExhausted,
+    /// No scheme is given.
+    NoSignatureAlgorithms,
+    /// A server cannot ask a client for a server's name.
+    ServerName,
+    /// A further extension is one of those that have a field of their own, or is given twice.
+    Extension(ExtensionType),
+    /// The buffer is too short, or the request longer than a message can be.
+    BufferTooShort {
+        /// Bytes that are needed.
+        needed: usize,
+    },
+}
+
+words! { RequestError {
+    Self::ContextTooLong { actual } => "the context has {} bytes: use at most 255", actual;
+    Self::ContextUsed => "the context was used on this connection: take a new one";
+    Self::ContextsExhausted => "no more contexts can be used on this connection: open a new one";
+    Self::NoSignatureAlgorithms => "no signature scheme is given: give those that are verified";
+    Self::ServerName => "only a client can ask for a server name";
+    Self::Extension(extension) => "extension {} has a field of its own, or is given twice", extension;
+    Self::BufferTooShort { needed } => "the buffer is too short: the request has {} bytes", needed;
+}}
+
+impl core::error::Error for RequestError {}
+
+/// Why there is no authenticator. Nothing has changed: the request can still be answered, by another certificate or the empty
+/// authenticator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthenticateError {
+    /// The request is one that this side makes.
+    OwnRequest,
+    /// The context is longer than 255 bytes.
+    ContextTooLong {
+        /// Its length.
+        actual: usize,
+    },
+    /// The context was used on this connection.
+    ContextUsed,
+    /// As many contexts were used on this connection as are remembered.
+    ContextsExhausted,
+    /// The certificate is not what is asked for.
+    Unsuitable(Unsuitable),
+    /// The buffer is too short.
+    BufferTooShort {
+        /// Bytes that suffice.
+        needed: usize,
+    },
+}
+
+words! { AuthenticateError {
+    Self::OwnRequest => "the request is one that this side makes, not its peer";
+    Self::ContextTooLong { actual } => "the context has {} bytes: use at most 255", actual;
+    Self::ContextUsed => "a request with this context was answered on this connection";
+    Self::ContextsExhausted => "no more requests can be answered on this connection: open a new one";
+    Self::Unsuitable(unsuitable) => "{}", unsuitable;
+    Self::BufferTooShort { needed } => "the buffer is too short: {} bytes suffice", needed;
+}}
+
+impl core::error::Error for AuthenticateError {}
+
+impl From<Unsuitable> for AuthenticateError {
+    fn from(unsuitable: Unsuitable) -> Self {
+        Self::Unsuitable(unsuitable)
+    }
+}
+
+/// What keeps a certificate from being the answer to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unsuitable {
+    /// There is none, or the own one cannot be read.
+    Certificate,
+    /// The key's signature scheme was not offered.
+    Scheme(SignatureScheme),
+    /// A certificate is signed with an algorithm that was not offered.
+    CertificateSignature,
+    /// It comes from none of the authorities that are trusted.
+    Authority,
+    /// Its key usages are not those that are asked for.
+    Usage,
+    /// It is for other names than the one that is asked for.
+    ServerName,
+}
+
+words! { Unsuitable {
+    Self::Certificate => "the own certificate cannot be read";
+    Self::Scheme(scheme) => "the peer does not verify {}, which the own key signs with", scheme;
+    Self::CertificateSignature => "a certificate of the own chain is signed with an algorithm that the peer does not verify";
+    Self::Authority => "the own certificate comes from none of the authorities that the peer trusts";
+    Self::Usage => "the own certificate has not the key usages that the peer asks for";
+    Self::ServerName => "the peer asks for another server name than the own certificate has";
+}}
+
+impl core::error::Error for Unsuitable {}
+
+/// Why an authenticator is not valid. For operators: its sender is told no more than that it is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ValidateError {
+    /// It is the empty authenticator: the peer declines.
+    Empty,
+    /// It is none.
+    Malformed(Malformed),
+    /// It answers another request.
+    Context,
+    /// Its context was used on this connection.
+    ContextUsed,
+    /// As many contexts were used on this connection as are remembered.
+    ContextsExhausted,
+    /// It has an extension that was not asked for.
+    UnsolicitedExtension(ExtensionType),
+    /// Its scheme was not offered, or is not verified here.
+    Scheme(SignatureScheme),
+    /// Its Finished is wrong: it was made on another connection, by the other side, for another request, or it was changed.
+    Finished,
+    /// The certificate is not accepted.
+    Path(PathError),
+    /// The signature is wrong: its sender has not the certificate's key.
+    CertificateVerify,
+}
+
+words! { ValidateError {
+    Self::Empty => "the peer declines: it sent the empty authenticator";
+    Self::Malformed(malformed) => "no authenticator: {}", malformed;
+    Self::Context => "the authenticator answers another request";
+    Self::ContextUsed => "an authenticator with this context was used on this connection";
+    Self::ContextsExhausted => "no more authenticators can be accepted on this connection: open a new one";
+    Self::UnsolicitedExtension(extension) => "the certificate comes with extension {}, which was not asked for", extension;
+    Self::Scheme(scheme) => "the authenticator is signed by {}, which was not offered", scheme;
+    Self::Finished => "the authenticator was made on another connection, by the other side or for another request, or was changed";
+    Self::Path(error) => "{}", error;
+    Self::CertificateVerify => "the authenticator's signature is wrong: its sender has not the certificate's key";
+}}
+
+impl core::error::Error for ValidateError {}
+
+impl From<Malformed> for ValidateError {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+impl From<PathError> for ValidateError {
+    fn from(error: PathError) -> Self {
+        Self::Path(error)
+    }
+}

@@ -1,0 +1,123 @@
+use super::Malformed;
+use crate::wire::Reader;
+use core::fmt;
+
+/// The most extensions of a request, or of a certificate's entry.
+pub const MAX_EXTENSIONS: usize = 32;
+
+/// The type of a TLS extension, by its code point.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ExtensionType(pub u16);
+
+impl ExtensionType {
+    /// RFC 6066; in a client's request only.
+    pub const SERVER_NAME: Self = Self(0);
+    /// RFC 6066: an OCSP answer.
+    pub const STATUS_REQUEST: Self = Self(5);
+    /// RFC 8446 section 4.2.3
+    pub const SIGNATURE_ALGORITHMS: Self = Self(13);
+    /// RFC 6962
+    pub const SIGNED_CERTIFICATE_TIMESTAMP: Self = Self(18);
+    /// RFC 8446 section 4.2.4
+    pub const CERTIFICATE_AUTHORITIES: Self = Self(47);
+    /// RFC 8446 section 4.2.5
+    pub const OID_FILTERS: Self = Self(48);
+    /// RFC 8446 section 4.2.3
+    pub const SIGNATURE_ALGORITHMS_CERT: Self = Self(50);
+
+    /// Whether it says what is asked for, and can therefore not be in an answer: IANA's registry has it for no Certificate message.
+    pub(super) fn is_for_requests(self) -> bool {
+        matches!(
+            self,
+            Self::SERVER_NAME
+                | Self::SIGNATURE_ALGORITHMS
+                | Self::CERTIFICATE_AUTHORITIES
+                | Self::OID_FILTERS
+                | Self::SIGNATURE_ALGORITHMS_CERT
+        )
+    }
+}
+
+impl fmt::Display for ExtensionType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::SERVER_NAME => f.write_str("server_name"),
+            Self::STATUS_REQUEST => f.write_str("status_request"),
+            Self::SIGNATURE_ALGORITHMS => f.write_str("signature_algorithms"),
+            Self::SIGNED_CERTIFICATE_TIMESTAMP => f.write_str("signed_certificate_timestamp"),
+            Self::CERTIFICATE_AUTHORITIES => f.write_str("certificate_authorities"),
+            Self::OID_FILTERS => f.write_str("oid_filters"),
+            Self::SIGNATURE_ALGORITHMS_CERT => f.write_str("signature_algorithms_cert"),
+            Self(other) => write!(f, "{other:#06x}"),
+        }
+    }
+}
+
+impl fmt::Debug for ExtensionType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for ExtensionType {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{=u16}", self.0);
+    }
+}
+
+/// An extension: its type and its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extension<'a> {
+    /// extension_type
+    pub extension_type: ExtensionType,
+    /// extension_data, 0 to 65,535 bytes.
+    pub data: &'a [u8],
+}
+
+/// Extensions in their order; each type is there once.
+#[derive(Debug, Clone, Copy)]
+pub struct Extensions<'a> {
+    rest: Reader<'a>,
+}
+
+impl<'a> Extensions<'a> {
+    /// Behind their length of two bytes.
+    pub(super) fn parse(from: &mut Reader<'a>) -> Result<Self, Malformed> {
+        let all = Self {
+            rest: Reader::new(from.sized16()?),
+        };
+        let mut rest = all.rest;
+        for before in 0..=MAX_EXTENSIONS {
+            if rest.is_empty() {
+                return Ok(all);
+            }
+            let extension = read(&mut rest)?;
+            if (all.take(before)).any(|other| other.extension_type == extension.extension_type) {
+                return Err(Malformed::DuplicateExtension(extension.extension_type));
+            }
+        }
+        Err(Malformed::TooManyExtensions)
+    }
+
+    /// The data of the extension of this type.
+    #[must_use]
+    pub fn find(mut self, extension_type: ExtensionType) -> Option<&'a [u8]> {
+        self.find_map(|one| (one.extension_type == extension_type).then_some(one.data))
+    }
+}
+
+impl<'a> Iterator for Extensions<'a> {
+    type Item = Extension<'a>;
+
+    fn next(&mut self) -> Option<Extension<'a>> {
+        read(&mut self.rest).ok()
+    }
+}
+
+fn read<'a>(from: &mut Reader<'a>) -> Result<Extension<'a>, Malformed> {
+    Ok(Extension {
+        extension_type: ExtensionType(from.u16()?),
+        data: from.sized16()?,
+    })
+}

@@ -1,0 +1,236 @@
+use super::{Extensions, Malformed, extension::Extension};
+use crate::{
+    wire::{Full, Reader, Writer},
+    x509::SignatureScheme,
+};
+
+/// The types of handshake messages (RFC 8446 section 4; RFC 9261 section 8.3).
+pub(super) const CERTIFICATE: u8 = 11;
+pub(super) const CERTIFICATE_REQUEST: u8 = 13;
+pub(super) const CERTIFICATE_VERIFY: u8 = 15;
+pub(super) const CLIENT_CERTIFICATE_REQUEST: u8 = 17;
+pub(super) const FINISHED: u8 = 20;
+
+/// Type and length of a handshake message.
+pub(super) const HEADER_LEN: usize = 4;
+
+/// An authenticator, read and not verified.
+#[derive(Debug, Clone, Copy)]
+pub enum Authenticator<'a> {
+    /// Certificate, CertificateVerify, Finished (RFC 9261 section 5.2).
+    Certified(Certified<'a>),
+    /// Finished alone: the peer declines (RFC 9261 section 6). Its verify_data.
+    Empty(&'a [u8]),
+}
+
+/// The messages of an authenticator that has a certificate.
+#[derive(Debug, Clone, Copy)]
+pub struct Certified<'a> {
+    /// The whole message Certificate.
+    pub(super) certificate: &'a [u8],
+    context: &'a [u8],
+    entries: Entries<'a>,
+    /// The whole message CertificateVerify.
+    pub(super) certificate_verify: &'a [u8],
+    scheme: SignatureScheme,
+    signature: &'a [u8],
+    pub(super) verify_data: &'a [u8],
+}
+
+/// The entries of a Certificate message: the leaf first.
+#[derive(Debug, Clone, Copy)]
+pub struct Entries<'a> {
+    rest: Reader<'a>,
+}
+
+/// A certificate and its extensions (RFC 8446 section 4.4.2).
+#[derive(Debug, Clone, Copy)]
+pub struct CertificateEntry<'a> {
+    /// The certificate, DER; not empty.
+    pub certificate: &'a [u8],
+    /// What comes with it: an OCSP answer, say.
+    pub extensions: Extensions<'a>,
+}
+
+impl<'a> Authenticator<'a> {
+    /// Reads an authenticator: any bytes give a value or an error, and nothing is verified.
+    ///
+    /// # Errors
+    /// [`Malformed`]
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let mut messages = Reader::new(bytes);
+        let authenticator = if bytes.first() == Some(&FINISHED) {
+            Self::Empty(handshake(&mut messages, FINISHED)?.1)
+        } else {
+            Self::Certified(Certified::parse(&mut messages)?)
+        };
+        if messages.is_empty() {
+            Ok(authenticator)
+        } else {
+            Err(Malformed::TrailingBytes)
+        }
+    }
+
+    /// The "get context" API (RFC 9261 section 7.2): the certificate_request_context, 0 to 255 bytes. The empty authenticator has
+    /// none: it goes with the request that it answers.
+    #[must_use]
+    pub fn context(&self) -> Option<&'a [u8]> {
+        match self {
+            Self::Certified(certified) => Some(certified.context),
+            Self::Empty(_) => None,
+        }
+    }
+}
+
+impl<'a> Certified<'a> {
+    fn parse(messages: &mut Reader<'a>) -> Result<Self, Malformed> {
+        let (certificate, body) = handshake(messages, CERTIFICATE)?;
+        let mut body = Reader::new(body);
+        let context = body.sized8()?;
+        let entries = Entries::parse(body.sized24()?)?;
+        end(&body)?;
+        let (certificate_verify, body) = handshake(messages, CERTIFICATE_VERIFY)?;
+        let mut body = Reader::new(body);
+        let scheme = SignatureScheme(body.u16()?);
+        let signature = body.sized16()?;
+        end(&body)?;
+        let (_, verify_data) = handshake(messages, FINISHED)?;
+        Ok(Self {
+            certificate,
+            context,
+            entries,
+            certificate_verify,
+            scheme,
+            signature,
+            verify_data,
+        })
+    }
+
+    /// The certificate_request_context, 0 to 255 bytes.
+    #[must_use]
+    pub fn context(&self) -> &'a [u8] {
+        self.context
+    }
+
+    /// The certificates, the leaf first; one at least.
+    #[must_use]
+    pub fn entries(&self) -> Entries<'a> {
+        self.entries
+    }
+
+    /// The scheme of the signature.
+    #[must_use]
+    pub fn scheme(&self) -> SignatureScheme {
+        self.scheme
+    }
+
+    /// The signature.
+    #[must_use]
+    pub fn signature(&self) -> &'a [u8] {
+        self.signature
+    }
+}
+
+impl<'a> Entries<'a> {
+    fn parse(list: &'a [u8]) -> Result<Self, Malformed> {
+        let mut rest = Reader::new(list);
+        if rest.is_empty() {
+            return Err(Malformed::NoCertificate);
+        }
+        while !rest.is_empty() {
+            read(&mut rest)?;
+        }
+        Ok(Self {
+            rest: Reader::new(list),
+        })
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = CertificateEntry<'a>;
+
+    fn next(&mut self) -> Option<CertificateEntry<'a>> {
+        read(&mut self.rest).ok()
+    }
+}
+
+fn read<'a>(from: &mut Reader<'a>) -> Result<CertificateEntry<'a>, Malformed> {
+    let certificate = from.sized24()?;
+    if certificate.is_empty() {
+        return Err(Malformed::NoCertificate);
+    }
+    Ok(CertificateEntry {
+        certificate,
+        extensions: Extensions::parse(from)?,
+    })
+}
+
+/// The next handshake message: all of it, and what is behind its type and length.
+pub(super) fn handshake<'a>(
+    from: &mut Reader<'a>,
+    expected: u8,
+) -> Result<(&'a [u8], &'a [u8]), Malformed> {
+    let before = from.rest();
+    let actual = from.u8()?;
+    if actual != expected {
+        return Err(Malformed::Message { expected, actual });
+    }
+    let body = from.sized24()?;
+    let len = body.len().saturating_add(HEADER_LEN);
+    Ok((before.get(..len).unwrap_or_default(), body))
+}
+
+/// Nothing is left.
+pub(super) fn end(of: &Reader<'_>) -> Result<(), Malformed> {
+    if of.is_empty() {
+        Ok(())
+    } else {
+        Err(Malformed::TrailingBytes)
+    }
+}
+
+/// Writes a Certificate message; `extensions` are those of the first entry.
+pub(super) fn put_certificate<'e>(
+    to: &mut Writer<'_>,
+    context: &[u8],
+    certificates: &[&[u8]],
+    extensions: impl Iterator<Item = &'e Extension<'e>>,
+) -> Result<(), Full> {
+    to.u8(CERTIFICATE)?;
+    to.length24(|to| {
+        to.length8(|to| to.put(context))?;
+        to.length24(|to| {
+            let mut extensions = Some(extensions);
+            for certificate in certificates {
+                to.length24(|to| to.put(certificate))?;
+                to.length16(|to| {
+                    for extension in extensions.take().into_iter().flatten() {
+                        to.u16(extension.extension_type.0)?;
+                        to.sized16(extension.data)?;
+                    }
+                    Ok(())
+                })?;
+            }
+            Ok(())
+        })
+    })
+}
+
+/// Writes a CertificateVerify message.
+pub(super) fn put_certificate_verify(
+    to: &mut Writer<'_>,
+    scheme: SignatureScheme,
+    signature: &[u8],
+) -> Result<(), Full> {
+    to.u8(CERTIFICATE_VERIFY)?;
+    to.length24(|to| {
+        to.u16(scheme.0)?;
+        to.sized16(signature)
+    })
+}
+
+/// Writes a Finished message.
+pub(super) fn put_finished(to: &mut Writer<'_>, verify_data: &[u8]) -> Result<(), Full> {
+    to.u8(FINISHED)?;
+    to.length24(|to| to.put(verify_data))
+}

@@ -1,0 +1,101 @@
+use super::{
+    AuthenticateError,
+    keys::{Content, Keys},
+    message::{HEADER_LEN, put_certificate_verify, put_finished},
+};
+use crate::{
+    crypto::{
+        ecdsa::{MAX_DER_LEN, Signature},
+        sha256,
+    },
+    wire::Writer,
+    x509::SignatureScheme,
+};
+use core::fmt;
+
+/// An authenticator that lacks its signature: whoever holds the key, a TPM say, signs [`Unsigned::content`].
+#[must_use = "its context is used: sign it"]
+pub struct Unsigned<'o, 'r> {
+    pub(super) out: &'o mut [u8],
+    pub(super) certificate_len: usize,
+    pub(super) request: &'r [u8],
+    pub(super) keys: Keys,
+    pub(super) scheme: SignatureScheme,
+    pub(super) content: Content,
+}
+
+impl<'o> Unsigned<'o, '_> {
+    /// The scheme that is to be signed by.
+    #[must_use]
+    pub fn scheme(&self) -> SignatureScheme {
+        self.scheme
+    }
+
+    /// What is to be signed: at most 135 bytes, not hashed (RFC 9261 section 5.2.2).
+    #[must_use]
+    pub fn content(&self) -> &[u8] {
+        self.content.as_bytes()
+    }
+
+    /// The SHA-256 of that, for a signer that takes digests: TPM2_Sign, say.
+    #[must_use]
+    pub fn sha256(&self) -> [u8; 32] {
+        sha256(self.content())
+    }
+
+    /// Takes the signature, as the scheme encodes it, and gives the authenticator. The signature is not looked at.
+    ///
+    /// # Errors
+    /// [`AuthenticateError::BufferTooShort`] for a signature that is longer than the scheme's.
+    pub fn sign(self, signature: &[u8]) -> Result<&'o [u8], AuthenticateError> {
+        let needed = finished_len(self.certificate_len, signature.len(), self.keys.hash_len());
+        let too_short = |_| AuthenticateError::BufferTooShort { needed };
+        let (certificate, rest) = (self.out)
+            .split_at_mut_checked(self.certificate_len)
+            .ok_or(AuthenticateError::BufferTooShort { needed })?;
+        let mut writer = Writer::new(rest);
+        put_certificate_verify(&mut writer, self.scheme, signature).map_err(too_short)?;
+        let verify_len = writer.len();
+        let (certificate_verify, rest) = rest
+            .split_at_mut_checked(verify_len)
+            .ok_or(AuthenticateError::BufferTooShort { needed })?;
+        let [_, transcript] =
+            (self.keys).transcripts(self.request, certificate, certificate_verify);
+        let mut writer = Writer::new(rest);
+        put_finished(&mut writer, self.keys.finished(&transcript).as_bytes()).map_err(too_short)?;
+        let len = writer
+            .len()
+            .saturating_add(verify_len)
+            .saturating_add(self.certificate_len);
+        Ok(self.out.get(..len).unwrap_or_default())
+    }
+
+    /// As [`Unsigned::sign`], of ECDSA on P-256.
+    ///
+    /// # Errors
+    /// [`AuthenticateError::BufferTooShort`]
+    pub fn sign_ecdsa(self, signature: &Signature) -> Result<&'o [u8], AuthenticateError> {
+        let mut der = [0; MAX_DER_LEN];
+        let Ok(der) = signature.to_der(&mut der) else {
+            // No signature is longer.
+            return Err(AuthenticateError::BufferTooShort {
+                needed: MAX_DER_LEN,
+            });
+        };
+        self.sign(der)
+    }
+}
+
+/// The length of an authenticator.
+pub(super) fn finished_len(certificate: usize, signature: usize, hash: usize) -> usize {
+    const AROUND_SIGNATURE: usize = HEADER_LEN + 2 + 2;
+    [AROUND_SIGNATURE, signature, HEADER_LEN, hash]
+        .into_iter()
+        .fold(certificate, usize::saturating_add)
+}
+
+impl fmt::Debug for Unsigned<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Unsigned({})", self.scheme)
+    }
+}

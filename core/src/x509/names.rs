@@ -1,0 +1,86 @@
+use super::certificate::{OBJECT_IDENTIFIER, SET, sequence};
+use crate::wire::Reader;
+use core::net::IpAddr;
+
+/// A subject alternative name (RFC 5280 section 4.2.1.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubjectAltName<'c> {
+    /// dNSName
+    Dns(&'c str),
+    /// uniformResourceIdentifier
+    Uri(&'c str),
+    /// iPAddress
+    Ip(IpAddr),
+    /// rfc822Name
+    Email(&'c str),
+}
+
+/// The subject alternative names of a certificate, in its order. Those of other kinds, and those that are not ASCII, are left out.
+#[derive(Debug, Clone)]
+pub struct SubjectAltNames<'c> {
+    rest: Reader<'c>,
+}
+
+impl<'c> SubjectAltNames<'c> {
+    /// Of the value of the extension: SEQUENCE OF GeneralName.
+    pub(super) fn new(value: Option<&'c [u8]>) -> Self {
+        let names = value.and_then(|value| sequence(&mut Reader::new(value)).ok());
+        Self {
+            rest: Reader::new(names.unwrap_or_default()),
+        }
+    }
+}
+
+impl<'c> Iterator for SubjectAltNames<'c> {
+    type Item = SubjectAltName<'c>;
+
+    fn next(&mut self) -> Option<SubjectAltName<'c>> {
+        loop {
+            let (tag, value) = self.rest.der().ok()?;
+            let text = || str::from_utf8(value).ok().filter(|text| text.is_ascii());
+            let name = match tag {
+                0x81 => text().map(SubjectAltName::Email),
+                0x82 => text().map(SubjectAltName::Dns),
+                0x86 => text().map(SubjectAltName::Uri),
+                0x87 => ip(value).map(SubjectAltName::Ip),
+                _ => None,
+            };
+            if name.is_some() {
+                return name;
+            }
+        }
+    }
+}
+
+fn ip(value: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(value).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(value).map(IpAddr::from))
+        .ok()
+}
+
+/// The last common name of a Name: RDNSequence ::= SEQUENCE OF SET OF SEQUENCE { OBJECT IDENTIFIER, string }.
+pub(super) fn common_name(name: &[u8]) -> Option<&str> {
+    let mut sets = Reader::new(sequence(&mut Reader::new(name)).ok()?);
+    let mut found = None;
+    while let Ok((SET, set)) = sets.der() {
+        let mut attributes = Reader::new(set);
+        while let Ok(attribute) = sequence(&mut attributes) {
+            let mut attribute = Reader::new(attribute);
+            if let (
+                Ok((OBJECT_IDENTIFIER, OID_COMMON_NAME)),
+                Ok((UTF8_STRING | PRINTABLE_STRING, value)),
+            ) = (attribute.der(), attribute.der())
+            {
+                found = str::from_utf8(value).ok();
+            }
+        }
+    }
+    found
+}
+
+const UTF8_STRING: u8 = 0x0c;
+const PRINTABLE_STRING: u8 = 0x13;
+
+/// id-at-commonName, 2.5.4.3
+const OID_COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];

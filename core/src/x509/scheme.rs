@@ -1,0 +1,87 @@
+use core::fmt;
+
+/// A signature scheme of TLS 1.3 (RFC 8446 section 4.2.3), by its code point.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SignatureScheme(pub u16);
+
+impl SignatureScheme {
+    /// `ecdsa_secp256r1_sha256`: what every device has.
+    pub const ECDSA_SECP256R1_SHA256: Self = Self(0x0403);
+    /// `ecdsa_secp384r1_sha384`
+    pub const ECDSA_SECP384R1_SHA384: Self = Self(0x0503);
+    /// `ecdsa_secp521r1_sha512`
+    pub const ECDSA_SECP521R1_SHA512: Self = Self(0x0603);
+    /// `rsa_pss_rsae_sha256`
+    pub const RSA_PSS_RSAE_SHA256: Self = Self(0x0804);
+    /// `rsa_pss_rsae_sha384`
+    pub const RSA_PSS_RSAE_SHA384: Self = Self(0x0805);
+    /// `rsa_pss_rsae_sha512`
+    pub const RSA_PSS_RSAE_SHA512: Self = Self(0x0806);
+    /// `ed25519`
+    pub const ED25519: Self = Self(0x0807);
+    /// `rsa_pkcs1_sha256`: in certificates only.
+    pub const RSA_PKCS1_SHA256: Self = Self(0x0401);
+    /// `rsa_pkcs1_sha384`: in certificates only.
+    pub const RSA_PKCS1_SHA384: Self = Self(0x0501);
+    /// `rsa_pkcs1_sha512`: in certificates only.
+    pub const RSA_PKCS1_SHA512: Self = Self(0x0601);
+
+    /// Whether TLS 1.3 has it for signatures in its messages; PKCS #1 and SHA-1 are for those in certificates (RFC 8446 section 4.2.3).
+    #[must_use]
+    pub fn is_for_messages(self) -> bool {
+        let [hash, signature] = self.0.to_be_bytes();
+        !(hash == 2 || (signature == 1 && hash <= 6))
+    }
+
+    /// The longest signature, in bytes; of RSA that of a key of 4,096 bits.
+    #[cfg(feature = "authenticator")]
+    pub(crate) fn max_signature_len(self) -> usize {
+        match self {
+            Self::ECDSA_SECP256R1_SHA256 => 72,
+            Self::ECDSA_SECP384R1_SHA384 => 104,
+            Self::ECDSA_SECP521R1_SHA512 => 139,
+            Self::ED25519 => 64,
+            _ => 512,
+        }
+    }
+
+    /// The name that RFC 8446 gives it.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::ECDSA_SECP256R1_SHA256 => "ecdsa_secp256r1_sha256",
+            Self::ECDSA_SECP384R1_SHA384 => "ecdsa_secp384r1_sha384",
+            Self::ECDSA_SECP521R1_SHA512 => "ecdsa_secp521r1_sha512",
+            Self::RSA_PSS_RSAE_SHA256 => "rsa_pss_rsae_sha256",
+            Self::RSA_PSS_RSAE_SHA384 => "rsa_pss_rsae_sha384",
+            Self::RSA_PSS_RSAE_SHA512 => "rsa_pss_rsae_sha512",
+            Self::ED25519 => "ed25519",
+            Self::RSA_PKCS1_SHA256 => "rsa_pkcs1_sha256",
+            Self::RSA_PKCS1_SHA384 => "rsa_pkcs1_sha384",
+            Self::RSA_PKCS1_SHA512 => "rsa_pkcs1_sha512",
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for SignatureScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "{:#06x}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for SignatureScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for SignatureScheme {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{=u16:#06x}", self.0);
+    }
+}
