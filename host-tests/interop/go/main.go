@@ -8,9 +8,12 @@ import (
 )
 
 func main() {
-	commands := map[string]func([]string) error{"server": server, "client": client, "token": token, "hmac": tpmHMAC}
+	commands := map[string]func([]string) error{
+		"server": server, "client": client, "token": token, "hmac": tpmHMAC,
+		"ea-server": eaServer, "ea-client": eaClient, "ea-vector": eaVector,
+	}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: interop server|client|token|hmac [flags]")
+		fmt.Fprintln(os.Stderr, "usage: interop server|client|token|hmac|ea-server|ea-client|ea-vector [flags]")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](os.Args[2:]); err != nil {

@@ -1,0 +1,283 @@
+package main
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	_ "crypto/sha512"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// errEmpty is the peer's refusal: an empty authenticator with the right Finished.
+var errEmpty = errors.New("empty authenticator")
+
+// eaKeys are RFC 9261 section 5.1 for one sender, "client" or "server".
+type eaKeys struct {
+	sender           string
+	hash             crypto.Hash
+	handshakeContext []byte
+	finishedKey      []byte
+}
+
+func exportedKeys(state *tls.ConnectionState, sender string) (eaKeys, error) {
+	keys := eaKeys{sender: sender}
+	if state.Version != tls.VersionTLS13 || !state.HandshakeComplete {
+		return keys, errors.New("not TLS 1.3, or no handshake yet")
+	}
+	switch state.CipherSuite {
+	case tls.TLS_AES_128_GCM_SHA256, tls.TLS_CHACHA20_POLY1305_SHA256:
+		keys.hash = crypto.SHA256
+	case tls.TLS_AES_256_GCM_SHA384:
+		keys.hash = crypto.SHA384
+	default:
+		return keys, fmt.Errorf("hash of cipher suite %#04x", state.CipherSuite)
+	}
+	var err error
+	export := func(what string) []byte {
+		out, failed := state.ExportKeyingMaterial("EXPORTER-"+sender+" authenticator "+what, nil, keys.hash.Size())
+		err = errors.Join(err, failed)
+		return out
+	}
+	keys.handshakeContext = export("handshake context")
+	keys.finishedKey = export("finished key")
+	return keys, err
+}
+
+func (k eaKeys) transcript(messages ...[]byte) []byte {
+	hash := k.hash.New()
+	hash.Write(k.handshakeContext)
+	for _, one := range messages {
+		hash.Write(one)
+	}
+	return hash.Sum(nil)
+}
+
+func (k eaKeys) verifyData(messages ...[]byte) []byte {
+	mac := hmac.New(k.hash.New, k.finishedKey)
+	mac.Write(k.transcript(messages...))
+	return mac.Sum(nil)
+}
+
+// signedContent is what CertificateVerify signs.
+func (k eaKeys) signedContent(messages ...[]byte) []byte {
+	out := bytes.Repeat([]byte{0x20}, 64)
+	out = append(out, "Exported Authenticator\x00"...)
+	return append(out, k.transcript(messages...)...)
+}
+
+// answers says if this sender may answer the request: clients answer CertificateRequests, servers
+// ClientCertificateRequests and ClientHellos.
+func (k eaKeys) answers(request *eaRequest) bool {
+	if k.sender == "client" {
+		return request.kind == typeCertificateRequest
+	}
+	return request.raw == nil || request.kind == typeClientCertificateRequest
+}
+
+// authenticate is the API of section 7.3 for an identity that was chosen.
+func (k eaKeys) authenticate(request *eaRequest, identity tls.Certificate) ([]byte, error) {
+	if !k.answers(request) {
+		return nil, errors.New("a request of the wrong side")
+	}
+	signer, ok := identity.PrivateKey.(crypto.Signer)
+	if !ok || len(identity.Certificate) == 0 {
+		return nil, errors.New("no identity")
+	}
+	scheme := schemeOf(signer.Public())
+	if scheme == 0 || !slices.Contains(request.schemes, scheme) {
+		return nil, errors.New("no signature scheme for this key")
+	}
+	var list []byte
+	for _, one := range identity.Certificate {
+		list = append(list, prefixed(3, one)...)
+		list = append(list, 0, 0)
+	}
+	certificate := message(typeCertificate, prefixed(1, request.context), prefixed(3, list))
+	signature, err := sign(signer, scheme, k.signedContent(request.raw, certificate))
+	if err != nil {
+		return nil, err
+	}
+	verify := message(typeCertificateVerify, numbers(scheme), prefixed(2, signature))
+	finished := message(typeFinished, k.verifyData(request.raw, certificate, verify))
+	return slices.Concat(certificate, verify, finished), nil
+}
+
+// decline is section 6. The Certificate message of its transcript is not sent; its context is the request's.
+func (k eaKeys) decline(request *eaRequest) ([]byte, error) {
+	if request.raw == nil || !k.answers(request) {
+		return nil, errors.New("no request to decline")
+	}
+	return message(typeFinished, k.verifyData(request.raw, emptyCertificate(request))), nil
+}
+
+func emptyCertificate(request *eaRequest) []byte {
+	return message(typeCertificate, prefixed(1, request.context), prefixed(3, nil))
+}
+
+// authenticator is one taken apart, not yet validated. An empty one has verifyData alone.
+type authenticator struct {
+	context             []byte
+	entries             [][]byte
+	extensions          []uint16 // of all entries
+	scheme              uint16
+	signature           []byte
+	verifyData          []byte
+	certificate, verify []byte // the messages
+}
+
+func (a *authenticator) empty() bool { return a.certificate == nil }
+
+func (k eaKeys) parse(raw []byte) (*authenticator, error) {
+	out := &authenticator{}
+	in := reader{rest: raw}
+	if len(raw) > 0 && raw[0] != typeFinished {
+		body := reader{rest: in.message(typeCertificate)}
+		out.certificate = raw[:len(raw)-len(in.rest)]
+		out.context = body.vector(1)
+		list := reader{rest: body.vector(3)}
+		for !list.failed && len(list.rest) > 0 {
+			entry := list.vector(3)
+			types, _, ok := parseExtensions(list.vector(2))
+			if !ok || len(entry) == 0 {
+				return nil, malformed("certificate entry")
+			}
+			out.entries = append(out.entries, entry)
+			out.extensions = append(out.extensions, types...)
+		}
+		if !body.done() || !list.done() || len(out.entries) == 0 {
+			return nil, malformed("Certificate")
+		}
+		start := len(raw) - len(in.rest)
+		body = reader{rest: in.message(typeCertificateVerify)}
+		out.verify = raw[start : len(raw)-len(in.rest)]
+		out.scheme = uint16(body.number(2))
+		out.signature = body.vector(2)
+		if !body.done() {
+			return nil, malformed("CertificateVerify")
+		}
+	}
+	out.verifyData = in.message(typeFinished)
+	if !in.done() || len(out.verifyData) != k.hash.Size() {
+		return nil, malformed("Finished")
+	}
+	return out, nil
+}
+
+// validate is section 7.4. It gives the leaf, or errEmpty for a right refusal. Who calls it sees to it that a request is
+// answered once and that spontaneous contexts do not come back.
+func (k eaKeys) validate(request *eaRequest, a *authenticator, roots *x509.CertPool) (*x509.Certificate, error) {
+	if !k.answers(request) {
+		return nil, errors.New("a request of the wrong side")
+	}
+	if a.empty() {
+		if request.raw == nil {
+			return nil, errors.New("refusal without a request")
+		}
+		if !hmac.Equal(a.verifyData, k.verifyData(request.raw, emptyCertificate(request))) {
+			return nil, errors.New("Finished of an empty authenticator")
+		}
+		return nil, errEmpty
+	}
+	if request.raw != nil && !bytes.Equal(a.context, request.context) {
+		return nil, errors.New("context of another request")
+	}
+	for _, kind := range a.extensions {
+		// The two that requests here have are not for Certificate (RFC 8446 section 4.2).
+		if !slices.Contains(request.extensions, kind) || kind == extensionServerName || kind == extensionSignatureAlgorithms {
+			return nil, fmt.Errorf("extension %d of an entry", kind)
+		}
+	}
+	if !hmac.Equal(a.verifyData, k.verifyData(request.raw, a.certificate, a.verify)) {
+		return nil, errors.New("Finished")
+	}
+	chain := make([]*x509.Certificate, len(a.entries))
+	for i, der := range a.entries {
+		var err error
+		if chain[i], err = x509.ParseCertificate(der); err != nil {
+			return nil, err
+		}
+	}
+	leaf := chain[0]
+	if !slices.Contains(request.schemes, a.scheme) || schemeOf(leaf.PublicKey) != a.scheme {
+		return nil, fmt.Errorf("scheme %04x", a.scheme)
+	}
+	if !verifySignature(leaf.PublicKey, k.signedContent(request.raw, a.certificate), a.signature) {
+		return nil, errors.New("signature")
+	}
+	if err := k.verifyPath(chain, roots); err != nil {
+		return nil, err
+	}
+	return leaf, nil
+}
+
+func (k eaKeys) verifyPath(chain []*x509.Certificate, roots *x509.CertPool) error {
+	leaf := chain[0]
+	if leaf.Version != 3 {
+		return errors.New("not X.509v3")
+	}
+	if leaf.KeyUsage != 0 && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
+		return errors.New("key not for signatures")
+	}
+	usage := x509.ExtKeyUsageServerAuth
+	if k.sender == "client" {
+		usage = x509.ExtKeyUsageClientAuth
+	}
+	options := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{usage}}
+	for _, one := range chain[1:] {
+		options.Intermediates.AddCert(one)
+	}
+	_, err := leaf.Verify(options)
+	return err
+}
+
+// schemeOf is the one scheme for a key here, 0 for none.
+func schemeOf(key crypto.PublicKey) uint16 {
+	switch key := key.(type) {
+	case *ecdsa.PublicKey:
+		if key.Curve == elliptic.P256() {
+			return ecdsaP256SHA256
+		}
+	case ed25519.PublicKey:
+		return ed25519Scheme
+	case *rsa.PublicKey:
+		return rsaPSSRSAESHA256
+	}
+	return 0
+}
+
+var pss = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
+
+func sign(signer crypto.Signer, scheme uint16, content []byte) ([]byte, error) {
+	digest := sha256.Sum256(content)
+	switch scheme {
+	case ecdsaP256SHA256:
+		return signer.Sign(rand.Reader, digest[:], crypto.SHA256)
+	case rsaPSSRSAESHA256:
+		return signer.Sign(rand.Reader, digest[:], pss)
+	default:
+		return signer.Sign(rand.Reader, content, crypto.Hash(0))
+	}
+}
+
+func verifySignature(key crypto.PublicKey, content, signature []byte) bool {
+	digest := sha256.Sum256(content)
+	switch key := key.(type) {
+	case *ecdsa.PublicKey:
+		return ecdsa.VerifyASN1(key, digest[:], signature)
+	case ed25519.PublicKey:
+		return ed25519.Verify(key, content, signature)
+	case *rsa.PublicKey:
+		return rsa.VerifyPSS(key, crypto.SHA256, digest[:], signature, pss) == nil
+	}
+	return false
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// eaPeer is a client's side of one connection.
+type eaPeer struct {
+	connection *tls.Conn
+	in         *bufio.Reader
+	target     string
+}
+
+// eaClient opens one connection, answers the server's challenge on it and prints the status and the body. It may ask the
+// server for a second identity in the same HTTP request.
+func eaClient(arguments []string) error {
+	flags := flag.NewFlagSet("ea-client", flag.ExitOnError)
+	target := flags.String("url", "", "https://...")
+	ca := flags.String("ca", "", "PEM, of the server")
+	certificate := flags.String("cert", "", "PEM")
+	key := flags.String("key", "", "PEM")
+	secondCA := flags.String("second-ca", "", "PEM: ask for a second identity of the server")
+	secondName := flags.String("second-name", "", "its DNS name")
+	decline := flags.Bool("decline", false, "answer with the empty authenticator")
+	flags.Parse(arguments)
+	at, err := url.Parse(*target)
+	if err != nil {
+		return err
+	}
+	roots, err := loadPool(*ca)
+	if err != nil {
+		return err
+	}
+	connection, err := tls.Dial("tcp", at.Host, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13})
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	peer := eaPeer{connection: connection, in: bufio.NewReader(connection), target: *target}
+	response, _, err := peer.get(nil)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusUnauthorized {
+		return fmt.Errorf("no challenge: %s", response.Status)
+	}
+	answer, err := peer.answer(response, *certificate, *key, *decline)
+	if err != nil {
+		return err
+	}
+	header := http.Header{"Authorization": {eaScheme + " " + encode(answer)}}
+	var second *eaRequest
+	if *secondCA != "" {
+		if second, err = makeRequest(typeClientCertificateRequest, *secondName); err != nil {
+			return err
+		}
+		header.Set(eaRequestField, encode(second.raw))
+	}
+	response, body, err := peer.get(header)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d %s\n", response.StatusCode, strings.TrimSpace(body))
+	if second == nil {
+		return nil
+	}
+	name, err := peer.secondIdentity(response, second, *secondCA)
+	if err == nil {
+		fmt.Println("second", name)
+	}
+	return err
+}
+
+func (p eaPeer) get(header http.Header) (*http.Response, string, error) {
+	request, err := http.NewRequest("GET", p.target, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	if header != nil {
+		request.Header = header
+	}
+	if err := request.Write(p.connection); err != nil {
+		return nil, "", err
+	}
+	response, err := http.ReadResponse(p.in, request)
+	if err != nil {
+		return nil, "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return response, string(body), err
+}
+
+// answer makes the authenticator for the challenge of a response.
+func (p eaPeer) answer(response *http.Response, certificate, key string, decline bool) ([]byte, error) {
+	text, err := challengedRequest(response.Header.Values("WWW-Authenticate"))
+	if err != nil {
+		return nil, err
+	}
+	raw, err := decode(text, mostRequestBytes)
+	if err != nil {
+		return nil, err
+	}
+	request, err := parseRequest(raw, typeCertificateRequest)
+	if err != nil {
+		return nil, err
+	}
+	state := p.connection.ConnectionState()
+	keys, err := exportedKeys(&state, "client")
+	if err != nil {
+		return nil, err
+	}
+	if decline {
+		return keys.decline(request)
+	}
+	identity, err := tls.LoadX509KeyPair(certificate, key)
+	if err != nil {
+		return nil, err
+	}
+	return keys.authenticate(request, identity)
+}
+
+// secondIdentity gives the DNS name that the server proved, or "none" if it has no such identity.
+func (p eaPeer) secondIdentity(response *http.Response, request *eaRequest, ca string) (string, error) {
+	roots, err := loadPool(ca)
+	if err != nil {
+		return "", err
+	}
+	fields := response.Header.Values(eaAnswerField)
+	if len(fields) != 1 {
+		return "", fmt.Errorf("%d fields %s", len(fields), eaAnswerField)
+	}
+	state := p.connection.ConnectionState()
+	keys, err := exportedKeys(&state, "server")
+	if err != nil {
+		return "", err
+	}
+	given, err := decodeAuthenticator(keys, fields[0])
+	if err != nil {
+		return "", err
+	}
+	leaf, err := keys.validate(request, given, roots)
+	if errors.Is(err, errEmpty) {
+		return "none", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if request.serverName != "" {
+		return request.serverName, leaf.VerifyHostname(request.serverName)
+	}
+	if len(leaf.DNSNames) == 0 {
+		return "", errors.New("no DNS name in the second identity")
+	}
+	return leaf.DNSNames[0], nil
+}

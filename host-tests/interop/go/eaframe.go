@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Handshake types, extension types and signature schemes of RFC 8446 and RFC 9261.
+const (
+	typeCertificate              = 11
+	typeCertificateRequest       = 13
+	typeCertificateVerify        = 15
+	typeClientCertificateRequest = 17
+	typeFinished                 = 20
+
+	extensionServerName          = 0
+	extensionSignatureAlgorithms = 13
+
+	ecdsaP256SHA256  = 0x0403
+	ed25519Scheme    = 0x0807
+	rsaPSSRSAESHA256 = 0x0804
+)
+
+// errMalformed is of bytes that are no request or no authenticator, whatever the connection.
+var errMalformed = errors.New("malformed")
+
+func malformed(what string) error { return fmt.Errorf("%w: %s", errMalformed, what) }
+
+// eaRequest is an authenticator request or, with raw nil, what a ClientHello says for spontaneous authentication.
+type eaRequest struct {
+	raw        []byte
+	kind       int
+	context    []byte
+	schemes    []uint16
+	serverName string
+	extensions []uint16
+}
+
+// helloRequest is for authenticators that nobody asked for. The validator has no context to expect: nil.
+func helloRequest(context []byte, schemes, extensions []uint16) *eaRequest {
+	return &eaRequest{context: context, schemes: schemes, extensions: extensions}
+}
+
+// makeRequest is the "request" API with a random context.
+func makeRequest(kind int, serverName string) (*eaRequest, error) {
+	context := make([]byte, 16)
+	rand.Read(context)
+	return makeRequestWith(kind, context, serverName)
+}
+
+func makeRequestWith(kind int, context []byte, serverName string) (*eaRequest, error) {
+	schemes := numbers(ecdsaP256SHA256, ed25519Scheme, rsaPSSRSAESHA256)
+	extensions := extension(extensionSignatureAlgorithms, prefixed(2, schemes))
+	if serverName != "" {
+		host := append([]byte{0}, prefixed(2, []byte(serverName))...)
+		extensions = append(extension(extensionServerName, prefixed(2, host)), extensions...)
+	}
+	// What is sent is what was parsed: no request leaves here that the parser would refuse.
+	return parseRequest(message(kind, prefixed(1, context), prefixed(2, extensions)), kind)
+}
+
+// parseRequest takes a whole handshake message of this kind.
+func parseRequest(raw []byte, kind int) (*eaRequest, error) {
+	if kind != typeCertificateRequest && kind != typeClientCertificateRequest {
+		return nil, errors.New("no kind of request")
+	}
+	outer := reader{rest: raw}
+	body := reader{rest: outer.message(kind)}
+	context := body.vector(1)
+	block := body.vector(2)
+	if !outer.done() || !body.done() {
+		return nil, malformed("request")
+	}
+	types, bodies, ok := parseExtensions(block)
+	if !ok {
+		return nil, malformed("extensions of the request")
+	}
+	request := &eaRequest{raw: bytes.Clone(raw), kind: kind, context: context, extensions: types}
+	algorithms, found := bodies[extensionSignatureAlgorithms]
+	if !found {
+		return nil, malformed("no signature_algorithms")
+	}
+	if request.schemes, ok = parseSchemes(algorithms); !ok {
+		return nil, malformed("signature_algorithms")
+	}
+	if name, found := bodies[extensionServerName]; found {
+		// RFC 9261 section 8.1: the "CR" of server_name is only for ClientCertificateRequest.
+		if kind != typeClientCertificateRequest {
+			return nil, malformed("server_name in a CertificateRequest")
+		}
+		if request.serverName, ok = parseServerName(name); !ok {
+			return nil, malformed("server_name")
+		}
+	}
+	return request, nil
+}
+
+func parseSchemes(body []byte) (out []uint16, ok bool) {
+	outer := reader{rest: body}
+	list := reader{rest: outer.vector(2)}
+	for !list.failed && len(list.rest) > 0 {
+		out = append(out, uint16(list.number(2)))
+	}
+	return out, outer.done() && list.done() && len(out) > 0
+}
+
+// parseServerName is RFC 6066 section 3 with its only name type, and so one name.
+func parseServerName(body []byte) (string, bool) {
+	outer := reader{rest: body}
+	list := reader{rest: outer.vector(2)}
+	nameType := list.number(1)
+	name := list.vector(2)
+	return string(name), outer.done() && list.done() && nameType == 0 && len(name) > 0 && !bytes.ContainsRune(name, 0)
+}
+
+// parseExtensions gives the types in their order, and refuses one that is there twice.
+func parseExtensions(block []byte) (types []uint16, bodies map[uint16][]byte, ok bool) {
+	bodies = map[uint16][]byte{}
+	in := reader{rest: block}
+	for !in.failed && len(in.rest) > 0 {
+		kind := uint16(in.number(2))
+		body := in.vector(2)
+		if slices.Contains(types, kind) {
+			return nil, nil, false
+		}
+		types = append(types, kind)
+		bodies[kind] = body
+	}
+	return types, bodies, in.done()
+}
+
+// reader takes TLS presentation language apart. After the first failure it gives nothing more.
+type reader struct {
+	rest   []byte
+	failed bool
+}
+
+func (r *reader) take(length int) []byte {
+	if r.failed || length > len(r.rest) {
+		r.failed = true
+		return nil
+	}
+	out := r.rest[:length:length]
+	r.rest = r.rest[length:]
+	return out
+}
+
+func (r *reader) number(size int) (out int) {
+	for _, octet := range r.take(size) {
+		out = out<<8 | int(octet)
+	}
+	return out
+}
+
+func (r *reader) vector(size int) []byte { return r.take(r.number(size)) }
+
+func (r *reader) message(kind int) []byte {
+	if r.number(1) != kind {
+		r.failed = true
+	}
+	return r.vector(3)
+}
+
+func (r *reader) done() bool { return !r.failed && len(r.rest) == 0 }
+
+func prefixed(size int, body []byte) []byte {
+	out := make([]byte, size, size+len(body))
+	for i := range size {
+		out[i] = byte(len(body) >> (8 * (size - 1 - i)))
+	}
+	if len(body)>>(8*size) != 0 {
+		panic("too long for its length field")
+	}
+	return append(out, body...)
+}
+
+func message(kind int, parts ...[]byte) []byte {
+	return append([]byte{byte(kind)}, prefixed(3, bytes.Join(parts, nil))...)
+}
+
+func extension(kind uint16, body []byte) []byte {
+	return append(numbers(kind), prefixed(2, body)...)
+}
+
+func numbers(in ...uint16) (out []byte) {
+	for _, one := range in {
+		out = append(out, byte(one>>8), byte(one))
+	}
+	return out
+}
