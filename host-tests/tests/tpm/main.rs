@@ -4,6 +4,7 @@ mod bad_input;
 mod derive;
 mod line;
 mod provision;
+mod signing;
 
 use chanbind::tpm::{Auth, KeyFile, KeyOptions, OpenOptions, Tpm};
 use chanbind_host_tests::swtpm::Swtpm;

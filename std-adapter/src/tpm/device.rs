@@ -12,13 +12,9 @@ use tss_esapi::{
     Context,
     constants::SessionType,
     handles::{KeyHandle, ObjectHandle, PersistentTpmHandle, TpmHandle},
-    interface_types::{
-        algorithm::HashingAlgorithm, resource_handles::Hierarchy as TssHierarchy,
-        session_handles::AuthSession,
-    },
-    structures::{Auth, MaxBuffer, Public},
+    interface_types::{resource_handles::Hierarchy as TssHierarchy, session_handles::AuthSession},
+    structures::{Auth, Public},
 };
-use zeroize::Zeroizing;
 
 /// What a [`Device`] is opened with.
 pub(super) struct Settings {
@@ -72,46 +68,6 @@ impl Device {
     /// Connects if there is no connection.
     pub(super) fn connect(&mut self) -> Result<(), TpmError> {
         self.open().map(|_| ())
-    }
-
-    /// TPM2_HMAC over `data`, with the key of `spec`.
-    pub(super) fn hmac(
-        &mut self,
-        spec: &KeySpec,
-        data: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, TpmError> {
-        let first = self.try_hmac(spec, data);
-        match first {
-            Err(Attempt::Stale) => self.try_hmac(spec, data),
-            other => other,
-        }
-        .map_err(|attempt| match attempt {
-            Attempt::Failed(error) => error,
-            Attempt::Stale => TpmError::Reset,
-        })
-    }
-
-    fn try_hmac(&mut self, spec: &KeySpec, data: &[u8]) -> Result<Zeroizing<Vec<u8>>, Attempt> {
-        let key = self.try_load(spec)?;
-        let session = if spec.file.policy.is_empty() {
-            self.hmac_session()?
-        } else {
-            self.policy_session(&spec.file.policy)?
-        };
-        let buffer = MaxBuffer::try_from(data.to_vec()).map_err(|_| TpmError::DataTooLong {
-            actual: data.len(),
-            max: MaxBuffer::MAX_SIZE,
-        })?;
-        let answer = self
-            .open()?
-            .context
-            .execute_with_session(Some(session), |context| {
-                context.hmac(key.into(), buffer, HashingAlgorithm::Sha256)
-            });
-        match answer {
-            Ok(digest) => Ok(Zeroizing::new(digest.value().to_vec())),
-            Err(error) => Err(self.failed("TPM2_HMAC", error)),
-        }
     }
 
     /// Loads `spec`'s key, or finds it loaded.
@@ -284,7 +240,7 @@ impl Device {
         }
     }
 
-    /// Runs commands that need no authorization, such as a policy's.
+    /// Runs commands that need no authorization of ours, or bring their own.
     pub(super) fn with_context<T>(
         &mut self,
         command: &'static str,
@@ -292,6 +248,15 @@ impl Device {
     ) -> Result<T, Attempt> {
         let answer = run(&mut self.open()?.context);
         answer.map_err(|error| self.failed(command, error))
+    }
+
+    /// The session that a key with this policy is used in.
+    pub(super) fn session_for(&mut self, policy: &[PolicyCommand]) -> Result<AuthSession, Attempt> {
+        if policy.is_empty() {
+            self.hmac_session()
+        } else {
+            self.policy_session(policy)
+        }
     }
 
     fn hmac_session(&mut self) -> Result<AuthSession, Attempt> {

@@ -53,6 +53,11 @@ pub enum TpmError {
     /// The key is not an HMAC-SHA256 key.
     #[error("the key file holds no HMAC-SHA256 key: make one with `chanbind provision`")]
     NotHmacKey,
+    /// The key is not an ECDSA key on P-256 for SHA-256.
+    #[error(
+        "the key file holds no ECDSA key on P-256 that signs SHA-256 digests: make one with `Tpm::create_signing_key`"
+    )]
+    NotSigningKey,
     /// The password is wrong or missing.
     #[error(
         "the key's password is wrong or missing: give the right one (each wrong try counts towards the TPM's lockout)"

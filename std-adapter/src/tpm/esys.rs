@@ -14,7 +14,7 @@ use tss_esapi::{
         session_handles::AuthSession,
     },
     structures::{
-        EccPoint, Public, PublicBuffer, PublicBuilder, PublicEccParametersBuilder,
+        EccParameter, EccPoint, Public, PublicBuffer, PublicBuilder, PublicEccParametersBuilder,
         SymmetricDefinition, SymmetricDefinitionObject,
     },
     traits::Marshall,
@@ -29,6 +29,15 @@ pub(super) fn name_of(public: &Public) -> Result<TpmName, TpmError> {
     Ok(TpmName::from_bytes(
         &[&[0x00, 0x0b][..], &Sha256::digest(area)].concat(),
     ))
+}
+
+/// A coordinate or scalar of P-256 at full length, for TPMs may leave leading zeroes away. `None` if it is longer.
+pub(super) fn padded(number: &EccParameter) -> Option<[u8; 32]> {
+    let number = number.value();
+    let mut full = [0; 32];
+    let start = full.len().checked_sub(number.len())?;
+    full.get_mut(start..)?.copy_from_slice(number);
+    Some(full)
 }
 
 pub(super) fn connect(tcti: &str) -> Result<Context, TpmError> {
@@ -114,4 +123,20 @@ pub(super) fn h2_template() -> tss_esapi::Result<Public> {
         )
         .with_ecc_unique_identifier(EccPoint::default())
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_with_and_without_their_leading_zeroes() {
+        for len in [0, 1, 31, 32] {
+            let number = EccParameter::try_from(vec![0xa5; len]).unwrap();
+            let full = padded(&number).unwrap();
+            assert_eq!(full, *[vec![0; 32 - len], vec![0xa5; len]].concat());
+        }
+        let number = EccParameter::try_from(vec![0; 33]).unwrap();
+        assert_eq!(padded(&number), None);
+    }
 }

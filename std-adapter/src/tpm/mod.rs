@@ -1,9 +1,10 @@
 //! Keys in a TPM 2.0, by tss-esapi: a device, a resource manager, or swtpm.
 //!
 //! [`Tpm`] is a handle to one worker thread that owns the connection; it can be cloned and used from many tasks at once, and
-//! no executor is blocked. One parent key and one session are made and then used for every derivation. Every session is
-//! salted with the parent's public key and encrypts parameters in both directions, so that who watches the bus learns neither
-//! keying material nor derived keys; with a pinned parent name, who sits on the bus cannot put a key of their own in its place.
+//! no executor is blocked. One parent key and one session are made and then used for every derivation and signature. Every
+//! session is salted with the parent's public key and encrypts parameters in both directions, so that who watches the bus
+//! learns neither keying material nor derived keys; with a pinned parent name, who sits on the bus cannot put a key of their
+//! own in its place.
 //!
 //! The last handle to go has its thread flush what is left in the TPM; a program that ends at once calls [`Tpm::close`] before.
 //!
@@ -34,6 +35,8 @@ mod key;
 #[cfg(feature = "tpm")]
 mod leftovers;
 #[cfg(feature = "tpm")]
+mod perform;
+#[cfg(feature = "tpm")]
 mod policy;
 #[cfg(feature = "tpm")]
 mod provision;
@@ -47,7 +50,7 @@ mod wrap;
 #[cfg(feature = "tpm")]
 pub use {
     error::TpmError,
-    key::{Auth, MAX_HMAC_INPUT, TpmKey},
+    key::{Auth, MAX_HMAC_INPUT, TpmKey, TpmSigningKey},
     policy::PcrSelection,
     provision::{KeyOptions, MAX_SECRET_LEN},
     worker::{OpenOptions, Tpm},

@@ -1,22 +1,18 @@
 //! Makes keys and writes them as TSS2 PEM.
 
 use super::{
-    Auth, KeyFile, Parent, PcrSelection, PolicyCommand, TpmError,
-    device::{Attempt, Device},
-    key::KeySpec,
-    policy,
-    response::describe,
-    wrap::wrap,
+    Auth, KeyFile, Parent, PcrSelection, PolicyCommand, TpmError, device::Device,
+    key::signing_parameters, policy, response::describe, wrap::wrap,
 };
 use sha2::{Digest as _, Sha256};
 use tss_esapi::{
-    attributes::{ObjectAttributes, ObjectAttributesBuilder},
+    attributes::ObjectAttributesBuilder,
     handles::ObjectHandle,
     interface_types::algorithm::{HashingAlgorithm, PublicAlgorithm},
     structures::{
-        Auth as TssAuth, Digest, KeyedHashScheme, Private, Public, PublicBuffer, PublicBuilder,
-        PublicKeyedHashParameters, Sensitive, SensitiveBuffer, SensitiveData,
-        SymmetricDefinitionObject,
+        Auth as TssAuth, Digest, EccPoint, EccScheme, HashScheme, KeyedHashScheme, Private, Public,
+        PublicBuffer, PublicBuilder, PublicKeyedHashParameters, Sensitive, SensitiveBuffer,
+        SensitiveData, SymmetricDefinitionObject,
     },
     traits::Marshall,
 };
@@ -74,7 +70,9 @@ pub(super) fn import(
         .chain_update(seed.as_slice())
         .chain_update(secret)
         .finalize();
-    let public = draft.public(attributes(false), &unique)?;
+    let unique = Digest::try_from(unique.to_vec()).map_err(failed)?;
+    let template = hmac_key().with_keyed_hash_unique_identifier(unique);
+    let public = draft.public(template, Origin::Outside)?;
     let sensitive = Sensitive::Bits {
         auth_value: draft.auth.clone(),
         seed_value: Digest::try_from(seed.to_vec()).map_err(failed)?,
@@ -105,10 +103,14 @@ pub(super) fn import(
     draft.finish(marshalled, &private)
 }
 
-pub(super) fn create(device: &mut Device, options: KeyOptions) -> Result<KeyFile, TpmError> {
+pub(super) fn create(
+    device: &mut Device,
+    template: PublicBuilder,
+    options: KeyOptions,
+) -> Result<KeyFile, TpmError> {
     let parent = device.parent(options.parent)?;
     let draft = Draft::new(device, options)?;
-    let public = draft.public(attributes(true), &[])?;
+    let public = draft.public(template, Origin::Tpm)?;
     let created = device.with_session("TPM2_Create", |context| {
         context.create(
             parent.handle,
@@ -120,17 +122,6 @@ pub(super) fn create(device: &mut Device, options: KeyOptions) -> Result<KeyFile
         )
     })?;
     draft.finish(marshal_public(&created.out_public)?, &created.out_private)
-}
-
-impl Device {
-    /// Loads `spec`'s key to see that it can be.
-    pub(super) fn load(&mut self, spec: &KeySpec) -> Result<(), TpmError> {
-        self.try_load(spec).or_else(|attempt| match attempt {
-            Attempt::Stale => self.try_load(spec),
-            failed => Err(failed),
-        })?;
-        Ok(())
-    }
 }
 
 /// A key before the TPM has seen it.
@@ -164,30 +155,25 @@ impl Draft {
         })
     }
 
-    fn public(
-        &self,
-        attributes: ObjectAttributesBuilder,
-        unique: &[u8],
-    ) -> Result<Public, TpmError> {
+    /// The public part of a key that signs, as TPM2_HMAC does too.
+    fn public(&self, template: PublicBuilder, origin: Origin) -> Result<Public, TpmError> {
+        let inside = matches!(origin, Origin::Tpm);
         // With a policy the password alone is not enough; without a password there is nothing to lock out for.
-        let attributes = attributes
+        ObjectAttributesBuilder::new()
+            .with_sign_encrypt(true)
+            .with_fixed_tpm(inside)
+            .with_fixed_parent(inside)
+            .with_sensitive_data_origin(inside)
             .with_user_with_auth(self.policy.is_empty())
-            .with_no_da(self.auth.value().is_empty());
-        let build = |attributes: ObjectAttributes| {
-            PublicBuilder::new()
-                .with_public_algorithm(PublicAlgorithm::KeyedHash)
-                .with_name_hashing_algorithm(HashingAlgorithm::Sha256)
-                .with_object_attributes(attributes)
-                .with_auth_policy(self.policy_digest.clone())
-                .with_keyed_hash_parameters(PublicKeyedHashParameters::new(
-                    KeyedHashScheme::HMAC_SHA_256,
-                ))
-                .with_keyed_hash_unique_identifier(Digest::try_from(unique.to_vec())?)
-                .build()
-        };
-        attributes
+            .with_no_da(self.auth.value().is_empty())
             .build()
-            .and_then(build)
+            .and_then(|attributes| {
+                template
+                    .with_name_hashing_algorithm(HashingAlgorithm::Sha256)
+                    .with_object_attributes(attributes)
+                    .with_auth_policy(self.policy_digest.clone())
+                    .build()
+            })
             .map_err(|error| describe("the key's public part", error))
     }
 
@@ -205,13 +191,32 @@ impl Draft {
     }
 }
 
-/// The attributes of an HMAC key: made in the TPM and bound to it, or brought from outside.
-fn attributes(inside: bool) -> ObjectAttributesBuilder {
-    ObjectAttributesBuilder::new()
-        .with_sign_encrypt(true)
-        .with_fixed_tpm(inside)
-        .with_fixed_parent(inside)
-        .with_sensitive_data_origin(inside)
+/// Where a key comes from.
+#[derive(Clone, Copy)]
+enum Origin {
+    /// Made in the TPM and bound to it.
+    Tpm,
+    Outside,
+}
+
+/// What is particular to HMAC-SHA256 keys.
+pub(super) fn hmac_key() -> PublicBuilder {
+    PublicBuilder::new()
+        .with_public_algorithm(PublicAlgorithm::KeyedHash)
+        .with_keyed_hash_parameters(PublicKeyedHashParameters::new(
+            KeyedHashScheme::HMAC_SHA_256,
+        ))
+        .with_keyed_hash_unique_identifier(Digest::default())
+}
+
+/// What is particular to ECDSA keys on P-256 for SHA-256.
+pub(super) fn signing_key() -> PublicBuilder {
+    PublicBuilder::new()
+        .with_public_algorithm(PublicAlgorithm::Ecc)
+        .with_ecc_parameters(signing_parameters(EccScheme::EcDsa(HashScheme::new(
+            HashingAlgorithm::Sha256,
+        ))))
+        .with_ecc_unique_identifier(EccPoint::default())
 }
 
 fn marshal_public(public: &Public) -> Result<Vec<u8>, TpmError> {

@@ -1,5 +1,5 @@
 use super::{
-    Auth, KeyFile, KeyOptions, Parent, TpmError, TpmKey, TpmName,
+    Auth, KeyFile, KeyOptions, Parent, TpmError, TpmKey, TpmName, TpmSigningKey,
     device::{Device, Settings},
     key::KeySpec,
     provision,
@@ -71,20 +71,24 @@ impl Tpm {
             .await
     }
 
-    /// Loads a key, and so finds out whether this TPM can use it. A password of `None` is the empty one.
+    /// Loads an HMAC key, and so finds out whether this TPM can use it. A password of `None` is the empty one.
     ///
     /// # Errors
     /// [`TpmError::ForeignKey`] for a key of another TPM, [`TpmError::NotHmacKey`], [`TpmError::ParentName`], and others.
     pub async fn load(&self, file: KeyFile, auth: Option<Auth>) -> Result<TpmKey, TpmError> {
-        let id = self.worker.next_key.fetch_add(1, Ordering::Relaxed);
-        let spec = KeySpec::new(id, file, auth)?;
-        let spec = self
-            .run(move |device| {
-                device.load(&spec)?;
-                Ok(spec)
-            })
-            .await?;
-        Ok(TpmKey::new(spec, self.clone()))
+        TpmKey::load(self.spec(file, auth)?, self.clone()).await
+    }
+
+    /// Loads a signing key, and so finds out whether this TPM can use it. A password of `None` is the empty one.
+    ///
+    /// # Errors
+    /// [`TpmError::ForeignKey`] for a key of another TPM, [`TpmError::NotSigningKey`], [`TpmError::ParentName`], and others.
+    pub async fn load_signing_key(
+        &self,
+        file: KeyFile,
+        auth: Option<Auth>,
+    ) -> Result<TpmSigningKey, TpmError> {
+        TpmSigningKey::load(self.spec(file, auth)?, self.clone()).await
     }
 
     /// Wraps an HMAC-SHA256 key that exists in software, 1 to [`super::MAX_SECRET_LEN`] bytes, for this TPM.
@@ -108,7 +112,17 @@ impl Tpm {
     /// # Errors
     /// [`TpmError`]
     pub async fn create_hmac_key(&self, options: KeyOptions) -> Result<KeyFile, TpmError> {
-        self.run(move |device| provision::create(device, options))
+        self.run(move |device| provision::create(device, provision::hmac_key(), options))
+            .await
+    }
+
+    /// Makes an ECDSA key on P-256 inside the TPM, which signs SHA-256 digests and nothing else. It never leaves it; firmware
+    /// takes it too.
+    ///
+    /// # Errors
+    /// [`TpmError`]
+    pub async fn create_signing_key(&self, options: KeyOptions) -> Result<KeyFile, TpmError> {
+        self.run(move |device| provision::create(device, provision::signing_key(), options))
             .await
     }
 
@@ -123,6 +137,14 @@ impl Tpm {
                 Ok(())
             })
             .await;
+    }
+
+    fn spec(&self, file: KeyFile, auth: Option<Auth>) -> Result<KeySpec, TpmError> {
+        KeySpec::new(
+            self.worker.next_key.fetch_add(1, Ordering::Relaxed),
+            file,
+            auth,
+        )
     }
 
     fn start(tcti: &str, options: OpenOptions) -> Result<Self, TpmError> {

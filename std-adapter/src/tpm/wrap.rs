@@ -2,7 +2,7 @@
 //! crosses the bus as cipher text. Parameter encryption would not do: it covers the first parameter only, which here is
 //! another one.
 
-use super::TpmError;
+use super::{TpmError, esys::padded};
 use aes::{
     Aes128,
     cipher::{AsyncStreamCipher, KeyIvInit},
@@ -26,7 +26,9 @@ pub(super) fn wrap(
     let Public::Ecc { unique, .. } = parent else {
         return Err(stack("the parent is no ECC key"));
     };
-    let (x, y) = (padded(unique.x().value())?, padded(unique.y().value())?);
+    let (Some(x), Some(y)) = (padded(unique.x()), padded(unique.y())) else {
+        return Err(stack("a coordinate is too long"));
+    };
     let point = EncodedPoint::from_affine_coordinates(&x.into(), &y.into(), false);
     let parent = Option::<PublicKey>::from(PublicKey::from_encoded_point(&point))
         .ok_or_else(|| stack("the parent's public key is not on P-256"))?;
@@ -64,17 +66,6 @@ fn ephemeral_key() -> Result<SecretKey, TpmError> {
             return Ok(key);
         }
     }
-}
-
-/// A coordinate without leading zeroes, at full length.
-fn padded(coordinate: &[u8]) -> Result<[u8; 32], TpmError> {
-    let mut full = [0; 32];
-    let start = full
-        .len()
-        .checked_sub(coordinate.len())
-        .ok_or_else(|| stack("a coordinate is too long"))?;
-    full[start..].copy_from_slice(coordinate);
-    Ok(full)
 }
 
 fn stack(reason: &str) -> TpmError {

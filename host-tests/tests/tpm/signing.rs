@@ -1,0 +1,437 @@
+//! ECDSA keys that are made in the TPM.
+
+use super::*;
+use chanbind::tpm::{PcrSelection, PolicyCommand, TpmError, TpmSigningKey};
+use chanbind_core::crypto::ecdsa::{RUST_CRYPTO, Signature};
+use chanbind_host_tests::tpm_line::TpmLine;
+use chanbind_tpm_spi::{
+    key::{KeyBlobs, SigningKey},
+    session::AuthValue,
+};
+use p256::ecdsa::{VerifyingKey, signature::hazmat::PrehashVerifier};
+use sha2::{Digest, Sha256};
+use std::time::{Duration, Instant};
+
+const TPM2_SIGN: u32 = 0x15d;
+const TPM2_CREATE: u32 = 0x153;
+const TPM2_LOAD: u32 = 0x157;
+const TPM2_FLUSH_CONTEXT: u32 = 0x165;
+
+#[tokio::test]
+async fn signatures_that_others_verify() {
+    let swtpm = Swtpm::start().unwrap();
+    let tpm = open(&swtpm).await;
+    let key = create(&tpm).await;
+    let mut seen = Vec::new();
+    for digest in [
+        [0; 32],
+        [0xff; 32],
+        Sha256::digest(b"").into(),
+        Sha256::digest(b"data").into(),
+        Sha256::digest(b"data").into(),
+    ] {
+        let signature = key.sign(&digest).await.unwrap();
+        assert!(is_of(key.public_key(), &digest, &signature));
+        assert!(RUST_CRYPTO.verify(key.public_key(), &digest, &signature));
+        let mut other = digest;
+        other[31] ^= 1;
+        assert!(!is_of(key.public_key(), &other, &signature));
+        assert!(!seen.contains(&signature.r), "a nonce twice");
+        seen.push(signature.r);
+    }
+    let another = create(&tpm).await;
+    assert_ne!(another.public_key(), key.public_key());
+    let signature = another.sign(&[7; 32]).await.unwrap();
+    assert!(!is_of(key.public_key(), &[7; 32], &signature));
+}
+
+/// Bound to the TPM, for signatures alone, and accepted by the firmware's driver.
+#[tokio::test]
+async fn what_the_key_is() {
+    const FIXED_TPM: u32 = 0x2;
+    const FIXED_PARENT: u32 = 0x10;
+    const SENSITIVE_DATA_ORIGIN: u32 = 0x20;
+    const USER_WITH_AUTH: u32 = 0x40;
+    const NO_DA: u32 = 0x400;
+    const SIGN: u32 = 0x4_0000;
+    let swtpm = Swtpm::start().unwrap();
+    let tpm = open(&swtpm).await;
+    let always = FIXED_TPM | FIXED_PARENT | SENSITIVE_DATA_ORIGIN | SIGN;
+    for (password, pcrs, attributes) in [
+        (None, None, always | USER_WITH_AUTH | NO_DA),
+        (Some("password"), None, always | USER_WITH_AUTH),
+        (None, Some("sha256:0"), always | NO_DA),
+        (Some("password"), Some("sha256:0"), always),
+    ] {
+        let file = tpm
+            .create_signing_key(options(password, pcrs))
+            .await
+            .unwrap();
+        // TPM2B_PUBLIC: size, type, nameAlg, objectAttributes; after the policy symmetric, scheme, hash, curve, KDF, x, y.
+        let area = &file.public[2..];
+        assert_eq!(area[..4], [0x00, 0x23, 0x00, 0x0b]);
+        assert_eq!(area[4..8], attributes.to_be_bytes());
+        let policy = usize::from(area[9]);
+        assert_eq!(policy, if pcrs.is_some() { 32 } else { 0 });
+        assert_eq!(
+            area[10 + policy..][..10],
+            [0x00, 0x10, 0x00, 0x18, 0x00, 0x0b, 0x00, 0x03, 0x00, 0x10]
+        );
+        assert_eq!(file.empty_auth, password.is_none());
+
+        let blobs = KeyBlobs::new(&file.private, &file.public).unwrap();
+        let theirs = SigningKey::new(blobs, AuthValue::empty()).unwrap();
+        let ours = tpm.load_signing_key(file.clone(), None).await.unwrap();
+        let point = theirs.public_key();
+        assert_eq!(
+            ours.public_key()[..],
+            [&[4], &point.x[..], &point.y].concat()
+        );
+        assert_eq!(*ours.file(), file);
+    }
+}
+
+#[test]
+fn without_an_executor() {
+    let swtpm = Swtpm::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let key = runtime.block_on(async { create(&open(&swtpm).await).await });
+    let signature = key.sign_blocking(&[7; 32]).unwrap();
+    assert!(is_of(key.public_key(), &[7; 32], &signature));
+}
+
+#[tokio::test]
+async fn passwords() {
+    let swtpm = Swtpm::start().unwrap();
+    let tpm = open(&swtpm).await;
+    let options = options(Some("password"), None);
+    let file = tpm.create_signing_key(options).await.unwrap();
+    assert!(!file.empty_auth);
+    let [right, wrong, missing] = [auth("password"), auth("wrong"), None]
+        .map(|auth| (tpm.clone(), file.clone(), auth))
+        .map(|(tpm, file, auth)| async move { tpm.load_signing_key(file, auth).await.unwrap() });
+    let (right, wrong, missing) = tokio::join!(right, wrong, missing);
+    assert!(signs(&right).await);
+    for key in [wrong, missing] {
+        let refused = key.sign(&[7; 32]).await;
+        assert!(matches!(refused, Err(TpmError::WrongAuth)), "{refused:?}");
+    }
+    assert!(signs(&right).await);
+}
+
+#[tokio::test]
+async fn registers_must_have_their_values() {
+    let swtpm = Swtpm::start().unwrap();
+    let tpm = open(&swtpm).await;
+    for password in [None, Some("password")] {
+        let options = options(password, Some("sha256:0,16"));
+        let file = tpm.create_signing_key(options).await.unwrap();
+        let key = tpm
+            .load_signing_key(file.clone(), password.and_then(auth))
+            .await
+            .unwrap();
+        for _ in 0..3 {
+            assert!(signs(&key).await);
+        }
+        if password.is_some() {
+            let wrong = tpm.load_signing_key(file, auth("wrong")).await.unwrap();
+            let refused = wrong.sign(&[7; 32]).await;
+            assert!(matches!(refused, Err(TpmError::WrongAuth)), "{refused:?}");
+            assert!(signs(&key).await);
+        }
+        tpm.close().await;
+        let extend = format!("16:sha256={}", "11".repeat(32));
+        swtpm.tool("tpm2_pcrextend", &[&extend]);
+        let refused = key.sign(&[7; 32]).await;
+        assert!(
+            matches!(refused, Err(TpmError::PolicyFailed)),
+            "{refused:?}"
+        );
+        tpm.close().await;
+        swtpm.tool("tpm2_pcrreset", &["16"]);
+        assert!(signs(&key).await);
+        tpm.close().await;
+    }
+}
+
+/// Each loader takes its own kind, and says which remedy there is.
+#[tokio::test]
+async fn files_of_the_wrong_kind() {
+    let swtpm = Swtpm::start().unwrap();
+    let tpm = open(&swtpm).await;
+    let signing = tpm.create_signing_key(KeyOptions::default()).await.unwrap();
+    let error = tpm.load(signing.clone(), None).await.unwrap_err();
+    assert!(matches!(error, TpmError::NotHmacKey), "{error}");
+    for hmac in [
+        import(&tpm).await,
+        tpm.create_hmac_key(KeyOptions::default()).await.unwrap(),
+    ] {
+        let error = tpm.load_signing_key(hmac, None).await.unwrap_err();
+        assert!(matches!(error, TpmError::NotSigningKey), "{error}");
+        assert!(error.to_string().contains("create_signing_key"), "{error}");
+    }
+
+    // Symmetric, scheme, hash and curve end the area, before KDF and point.
+    let end = signing.public.len() - 68 - 10;
+    let attributes = 2 + 4;
+    for (what, at, right, wrong) in [
+        ("restricted", attributes + 1, 0x04, 0x05),
+        ("no sign", attributes + 1, 0x04, 0x00),
+        ("ECSCHNORR", end + 3, 0x18, 0x1c),
+        ("SHA-384", end + 5, 0x0b, 0x0c),
+        ("P-384", end + 7, 0x03, 0x04),
+    ] {
+        let mut file = signing.clone();
+        assert_eq!(file.public[at], right, "{what}");
+        file.public[at] = wrong;
+        let error = tpm.load_signing_key(file, None).await.unwrap_err();
+        assert!(matches!(error, TpmError::NotSigningKey), "{what}: {error}");
+    }
+    // Another point than the private part's.
+    let mut file = signing.clone();
+    *file.public.last_mut().unwrap() ^= 1;
+    assert!(tpm.load_signing_key(file, None).await.is_err());
+    assert!(tpm.load_signing_key(signing, None).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_file_is_written_as_it_is_read() {
+    let swtpm = Swtpm::start().unwrap();
+    let tpm = open(&swtpm).await;
+    let mut options = options(Some("password"), Some("sha256:0,7"));
+    options.description = Some("client1".to_owned());
+    let file = tpm.create_signing_key(options).await.unwrap();
+    assert!(matches!(
+        file.policy.as_slice(),
+        [PolicyCommand::Pcr { .. }, PolicyCommand::AuthValue]
+    ));
+    let read = KeyFile::from_pem(&file.to_pem().unwrap()).unwrap();
+    assert_eq!(read, file);
+    let key = tpm.load_signing_key(read, auth("password")).await.unwrap();
+    assert!(signs(&key).await);
+}
+
+#[tokio::test]
+async fn tpm2_tools_load_and_use_what_we_write() {
+    let swtpm = Swtpm::start().unwrap();
+    let tpm = open(&swtpm).await;
+    let key = create(&tpm).await;
+    tpm.close().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("key.pem"), key.file().to_pem().unwrap()).unwrap();
+    std::fs::write(path("data"), b"data").unwrap();
+    let context = path("key.ctx");
+    swtpm.tool("tpm2_load", &["-r", &path("key.pem"), "-c", &context]);
+    swtpm.tool("tpm2_flushcontext", &["-t"]);
+    let arguments = ["-f", "plain", "-o", &path("signature"), &path("data")];
+    swtpm.tool("tpm2_sign", &[&["-c", &context][..], &arguments].concat());
+    swtpm.tool("tpm2_flushcontext", &["-t"]);
+    let theirs = std::fs::read(path("signature")).unwrap();
+    let digest = Sha256::digest(b"data").into();
+    let theirs = Signature::from_der(&theirs).unwrap();
+    assert!(is_of(key.public_key(), &digest, &theirs));
+
+    let ours = key.sign(&digest).await.unwrap();
+    tpm.close().await;
+    std::fs::write(path("ours"), ours.to_der(&mut [0; 72]).unwrap()).unwrap();
+    let arguments = ["-f", "ecdsa", "-s", &path("ours"), "-m", &path("data")];
+    swtpm.tool(
+        "tpm2_verifysignature",
+        &[&["-c", &context][..], &arguments].concat(),
+    );
+}
+
+/// With its scheme in the key, and without.
+#[tokio::test]
+async fn we_load_what_tpm2_tools_write() {
+    let swtpm = Swtpm::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let attributes =
+        "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt";
+    let primary = path("primary.ctx");
+    let arguments = ["-G", "ecc", "-a", attributes, "-c", &primary];
+    swtpm.tool("tpm2_createprimary", &arguments);
+    swtpm.tool("tpm2_flushcontext", &["-t"]);
+    swtpm.tool("tpm2_evictcontrol", &["-c", &primary, "0x81000001"]);
+    swtpm.tool("tpm2_flushcontext", &["-t"]);
+    let tpm = open(&swtpm).await;
+    for (algorithm, is_right) in [
+        ("ecc256:ecdsa-sha256:null", true),
+        ("ecc256:null:null", true),
+        ("ecc384:ecdsa-sha384:null", false),
+    ] {
+        tpm.close().await;
+        let blobs = ["-u", &path("public"), "-r", &path("private")];
+        let attributes = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign";
+        let arguments = ["-C", "0x81000001", "-G", algorithm, "-a", attributes];
+        swtpm.tool("tpm2_create", &[&arguments[..], &blobs].concat());
+        swtpm.tool("tpm2_flushcontext", &["-t"]);
+        let arguments = ["-C", "0x81000001", "-o", &path("key.pem")];
+        swtpm.tool("tpm2_encodeobject", &[&arguments[..], &blobs].concat());
+        let pem = std::fs::read_to_string(path("key.pem")).unwrap();
+        let key = tpm
+            .load_signing_key(KeyFile::from_pem(&pem).unwrap(), None)
+            .await;
+        match key {
+            Ok(key) => assert!(is_right && signs(&key).await, "{algorithm}"),
+            Err(TpmError::NotSigningKey) => assert!(!is_right, "{algorithm}"),
+            Err(other) => panic!("{algorithm}: {other}"),
+        }
+    }
+}
+
+/// More keys than the TPM has slots, of both kinds, from more tasks than it has clients, and nothing is left behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_keys_and_many_tasks() {
+    let swtpm = Swtpm::start().unwrap();
+    let tpm = open(&swtpm).await;
+    let file = import(&tpm).await;
+    let hmac_key = tpm.load(file, None).await.unwrap();
+    let mut tasks = Vec::new();
+    for _ in 0..6 {
+        let key = create(&tpm).await;
+        for _ in 0..3 {
+            let (key, hmac_key) = (key.clone(), hmac_key.clone());
+            tasks.push(tokio::spawn(async move {
+                for round in 0..5u8 {
+                    let signature = key.sign(&[round; 32]).await.unwrap();
+                    assert!(is_of(key.public_key(), &[round; 32], &signature));
+                    let derived = hmac_key.hmac(&[round]).await.unwrap();
+                    assert_eq!(*derived, hmac(SECRET, &[round]));
+                }
+            }));
+        }
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    tpm.close().await;
+    assert_eq!(swtpm.leftovers(), [""; 0]);
+}
+
+/// A key that nobody holds any more makes room, also one whose loading nobody waited for.
+#[tokio::test]
+async fn keys_are_flushed() {
+    let swtpm = Swtpm::start().unwrap();
+    let line = TpmLine::to(swtpm.port()).unwrap();
+    let tpm = Tpm::open(&line.tcti(), OpenOptions::default())
+        .await
+        .unwrap();
+    let key = create(&tpm).await;
+    let clone = key.clone();
+    drop(key);
+    assert!(signs(&clone).await);
+    assert!(!line.take_commands().contains(&TPM2_FLUSH_CONTEXT));
+    let file = clone.file().clone();
+    drop(clone);
+    // The worker takes one job after the other: when it answers, it has flushed.
+    tpm.parent_name(Default::default()).await.unwrap();
+    assert_eq!(line.take_commands(), [TPM2_FLUSH_CONTEXT]);
+
+    let mut loading = Box::pin(tpm.load_signing_key(file, None));
+    assert!(futures_util::poll!(&mut loading).is_pending());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !line.take_commands().contains(&TPM2_LOAD) {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    drop(loading);
+    tpm.parent_name(Default::default()).await.unwrap();
+    assert_eq!(line.take_commands(), [TPM2_FLUSH_CONTEXT]);
+}
+
+#[tokio::test]
+async fn a_key_of_another_tpm() {
+    let (here, there) = (Swtpm::start().unwrap(), Swtpm::start().unwrap());
+    let (tpm, other) = (open(&here).await, open(&there).await);
+    let foreign = create(&other).await.file().clone();
+    let error = tpm.load_signing_key(foreign, None).await.unwrap_err();
+    assert!(matches!(error, TpmError::ForeignKey), "{error}");
+    assert!(signs(&create(&tpm).await).await);
+}
+
+#[tokio::test]
+async fn a_reset_tpm_is_used_again() {
+    let mut swtpm = Swtpm::start().unwrap();
+    let tpm = open(&swtpm).await;
+    for pcrs in [None, Some("sha256:0")] {
+        let file = tpm.create_signing_key(options(None, pcrs)).await.unwrap();
+        let key = tpm.load_signing_key(file, None).await.unwrap();
+        assert!(signs(&key).await);
+        swtpm.restart().unwrap();
+        assert!(signs(&key).await);
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_is_watched_and_changed() {
+    let swtpm = Swtpm::start().unwrap();
+    let line = TpmLine::to(swtpm.port()).unwrap();
+    let tpm = Tpm::open(&line.tcti(), OpenOptions::default())
+        .await
+        .unwrap();
+    let password = "a password nobody sees";
+    for pcrs in [None, Some("sha256:0")] {
+        let options = options(Some(password), pcrs);
+        let file = tpm.create_signing_key(options).await.unwrap();
+        let key = tpm.load_signing_key(file, auth(password)).await.unwrap();
+        let digest: [u8; 32] = Sha256::digest(b"a message nobody sees").into();
+        let signature = key.sign(&digest).await.unwrap();
+        assert!(is_of(key.public_key(), &digest, &signature));
+        assert!(!line.has_seen(&digest[..16]) && !line.has_seen(&password.as_bytes()[..16]));
+        // A signature is public, and cannot be encrypted.
+        assert!(line.has_seen(&signature.r));
+        let commands = line.take_commands();
+        assert!(commands.contains(&TPM2_CREATE) && commands.contains(&TPM2_SIGN));
+
+        line.change_answer_to(TPM2_SIGN);
+        let refused = key.sign(&digest).await;
+        assert!(
+            matches!(refused, Err(TpmError::NotAuthentic)),
+            "{refused:?}"
+        );
+        assert!(signs(&key).await);
+        line.cut_at(TPM2_SIGN);
+        let cut = key.sign(&digest).await;
+        assert!(matches!(cut, Err(TpmError::Vanished { .. })), "{cut:?}");
+        assert!(signs(&key).await);
+    }
+    tpm.close().await;
+    assert_eq!(swtpm.leftovers(), [""; 0]);
+}
+
+#[tokio::test]
+async fn nothing_is_shown() {
+    let swtpm = Swtpm::start().unwrap();
+    let key = create(&open(&swtpm).await).await;
+    assert_eq!(
+        format!("{key:?}"),
+        "TpmSigningKey(H2 primary of the owner hierarchy)"
+    );
+}
+
+async fn create(tpm: &Tpm) -> TpmSigningKey {
+    let file = tpm.create_signing_key(KeyOptions::default()).await.unwrap();
+    tpm.load_signing_key(file, None).await.unwrap()
+}
+
+fn options(password: Option<&str>, pcrs: Option<&str>) -> KeyOptions {
+    let mut options = KeyOptions::default();
+    options.auth = password.and_then(auth);
+    options.pcrs = pcrs.map(|pcrs| pcrs.parse::<PcrSelection>().unwrap());
+    options
+}
+
+/// Whether the key makes a signature that is right.
+async fn signs(key: &TpmSigningKey) -> bool {
+    let signature = key.sign(&[7; 32]).await.unwrap();
+    is_of(key.public_key(), &[7; 32], &signature)
+}
+
+fn is_of(public_key: &[u8; 65], digest: &[u8; 32], signature: &Signature) -> bool {
+    let key = VerifyingKey::from_sec1_bytes(public_key).unwrap();
+    p256::ecdsa::Signature::from_scalars(signature.r, signature.s)
+        .is_ok_and(|signature| key.verify_prehash(digest, &signature).is_ok())
+}
