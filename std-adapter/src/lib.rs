@@ -7,6 +7,7 @@
 //! - [`tls`]: rustls connections as channels;
 //! - [`client`]: one connection to a gateway, and the proofs that go with its requests;
 //! - [`gateway`]: the tower layer and the axum server that verify them;
+//! - [`authenticator`]: certificates as proofs, by RFC 9261: whom to trust, who one is;
 //! - [`proof`]: what both ends have to agree on.
 //!
 //! The command `chanbind` puts them together.
@@ -14,6 +15,7 @@
 //! Features, both on by default: `tpm`, which needs the system library tpm2-tss 2.4.6 or later, and `cli`, the command.
 #![forbid(unsafe_code)]
 
+pub mod authenticator;
 pub mod client;
 pub mod gateway;
 pub mod proof;

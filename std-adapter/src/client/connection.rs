@@ -1,11 +1,16 @@
-use crate::tls::SharedStream;
+use crate::{authenticator::MAX_REQUESTS, tls::SharedStream};
 use axum::http::{HeaderValue, Request, Response, Uri, header};
 use bytes::Bytes;
+use chanbind_core::authenticator::{ChannelError, Client, Endpoint};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
 use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -14,6 +19,7 @@ pub struct Connection {
     stream: SharedStream<TlsStream<TcpStream>>,
     requests: SendRequest<Empty<Bytes>>,
     driver: JoinHandle<()>,
+    endpoint: OnceLock<Mutex<Endpoint<Client, MAX_REQUESTS>>>,
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,6 +70,7 @@ impl Connection {
             stream,
             requests,
             driver,
+            endpoint: OnceLock::new(),
         })
     }
 
@@ -71,6 +78,15 @@ impl Connection {
     #[must_use]
     pub fn channel(&self) -> &SharedStream<TlsStream<TcpStream>> {
         &self.stream
+    }
+
+    /// This end of the connection, for authenticators.
+    pub(super) fn endpoint(&self) -> Result<&Mutex<Endpoint<Client, MAX_REQUESTS>>, ChannelError> {
+        if let Some(there) = self.endpoint.get() {
+            return Ok(there);
+        }
+        let made = Endpoint::with_contexts(&self.stream)?;
+        Ok(self.endpoint.get_or_init(|| Mutex::new(made)))
     }
 
     /// Protocol version, cipher suite and key exchange, for people.

@@ -17,8 +17,10 @@
 //! # }
 //! ```
 
+mod certified;
 mod connection;
 mod prover;
 
+pub use certified::{Asked, CertifiedError};
 pub use connection::{ClientError, Connection};
 pub use prover::{ProveError, Prover, TOKEN_LIFETIME};

@@ -1,8 +1,9 @@
 //! One connection, as the gateway's layer sees it: what it exports, and the keys that were derived from that.
 
-use super::{ClientKey, Registry, replay::SeenTokens};
+use super::{ClientKey, Registry, authenticator::OnConnection, replay::SeenTokens};
 use crate::proof::{Settings, fingerprint};
 use chanbind_core::{
+    authenticator::ChannelError,
     exporter::{Exporter, ExporterError},
     kdf::DeriveError,
     token::{ClientId, KeyingMaterial, OneTimeKey, Purpose, api_key},
@@ -11,9 +12,9 @@ use std::{
     collections::VecDeque,
     convert::Infallible,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
 };
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 
 /// The clients whose keys are kept for one connection; one more and the first is forgotten. A device has one.
 const MAX_CLIENTS: usize = 4;
@@ -29,6 +30,17 @@ struct Inner {
     exporter: Box<dyn Exporter + Send + Sync>,
     clients: Mutex<VecDeque<Arc<ClientOnChannel>>>,
     seen: Mutex<SeenTokens>,
+    authenticators: OnceLock<OnConnection>,
+    closed: watch::Sender<bool>,
+}
+
+/// A [`Channel`] that does not keep its connection's memory.
+pub(super) struct WeakChannel(Weak<Inner>);
+
+impl WeakChannel {
+    pub(super) fn upgrade(&self) -> Option<Channel> {
+        self.0.upgrade().map(|inner| Channel { inner })
+    }
 }
 
 /// What is expected of one client on one connection.
@@ -50,6 +62,8 @@ impl Channel {
                 exporter: Box::new(exporter),
                 clients: Mutex::default(),
                 seen: Mutex::default(),
+                authenticators: OnceLock::new(),
+                closed: watch::Sender::new(false),
             }),
         }
     }
@@ -58,6 +72,38 @@ impl Channel {
     #[must_use]
     pub fn exporter(&self) -> &(dyn Exporter + Send + Sync) {
         &*self.inner.exporter
+    }
+
+    /// Has the connection closed: [`super::serve`] drops it, answered or not. A server of your own waits for [`Channel::closed`].
+    pub fn close(&self) {
+        self.inner.closed.send_replace(true);
+    }
+
+    /// Waits until somebody says [`Channel::close`].
+    pub async fn closed(&self) {
+        let mut closed = self.inner.closed.subscribe();
+        // The sender lives as long as this channel.
+        let _ = closed.wait_for(|closed| *closed).await;
+    }
+
+    /// Whether somebody has said [`Channel::close`].
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        *self.inner.closed.borrow()
+    }
+
+    pub(super) fn downgrade(&self) -> WeakChannel {
+        WeakChannel(Arc::downgrade(&self.inner))
+    }
+
+    /// The requests and proofs of certificates on this connection.
+    pub(super) fn authenticators(&self) -> Result<&OnConnection, ChannelError> {
+        if let Some(there) = self.inner.authenticators.get() {
+            return Ok(there);
+        }
+        let made = OnConnection::new(self.exporter())?;
+        // Whoever comes second takes the first one's.
+        Ok(self.inner.authenticators.get_or_init(|| made))
     }
 
     /// The token ids that were used on this connection. They are not forgotten with a client: whoever can send requests could

@@ -9,6 +9,9 @@
 //! | 401, with a challenge | no proof, or a wrong one: always the same answer, also for an unknown client |
 //! | 500 | the server did not say which connection the request came by |
 //!
+//! [`AuthenticatorLayer`] does the same with certificates: it asks for an Exported Authenticator (RFC 9261) where its policy says so, and
+//! puts a [`CertifiedIdentity`](crate::authenticator::CertifiedIdentity) into the extensions of every later request on the connection.
+//!
 //! The expected key is derived once for each connection, client and purpose. For an unknown client the same work is done with
 //! a decoy.
 //!
@@ -28,6 +31,7 @@
 //! # }
 //! ```
 
+mod authenticator;
 mod channel;
 mod identity;
 mod layer;
@@ -36,6 +40,7 @@ mod registry;
 mod replay;
 mod server;
 
+pub use authenticator::{AuthenticatorLayer, AuthenticatorPolicy, AuthenticatorService};
 pub use channel::Channel;
 pub use identity::Identity;
 pub use layer::{ProofFuture, ProofLayer, ProofService};

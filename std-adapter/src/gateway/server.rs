@@ -119,6 +119,7 @@ where
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let stream = SharedStream::new(stream);
     let channel = Channel::new(stream.clone());
+    let closing = channel.clone();
     tracing::debug!(%peer, "connection accepted");
     let service = hyper::service::service_fn(move |mut request: Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(channel.clone());
@@ -143,5 +144,11 @@ where
     let connection = builder
         .serve_connection(TokioIo::new(stream), service)
         .into_owned();
-    watcher.watch(connection).await.map_err(io::Error::other)
+    tokio::select! {
+        ended = watcher.watch(connection) => ended.map_err(io::Error::other),
+        () = closing.closed() => Err(io::Error::new(
+            io::ErrorKind::ConnectionAborted,
+            "closed by the gateway",
+        )),
+    }
 }

@@ -95,7 +95,7 @@ pub fn server_config(
 /// # Errors
 /// [`TlsConfigError`]
 pub fn server_config_from_pem(chain: &[u8], key: &[u8]) -> Result<ServerConfig, TlsConfigError> {
-    let chain = certificates(chain)?;
+    let chain = certificates_from_pem(chain)?;
     let key = PrivateKeyDer::from_pem_slice(key)
         .map_err(|error| TlsConfigError::PrivateKey(error.to_string()))?;
     server_config(chain, key)
@@ -107,7 +107,7 @@ pub fn server_config_from_pem(chain: &[u8], key: &[u8]) -> Result<ServerConfig, 
 /// [`TlsConfigError::Certificate`] if there is none, or a broken one.
 pub fn roots_from_pem(pem: &[u8]) -> Result<RootCertStore, TlsConfigError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(pem)? {
+    for certificate in certificates_from_pem(pem)? {
         roots
             .add(certificate)
             .map_err(|error| TlsConfigError::Certificate(error.to_string()))?;
@@ -115,7 +115,10 @@ pub fn roots_from_pem(pem: &[u8]) -> Result<RootCertStore, TlsConfigError> {
     Ok(roots)
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsConfigError> {
+/// All certificates of a PEM text.
+pub(crate) fn certificates_from_pem(
+    pem: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, TlsConfigError> {
     let chain = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| TlsConfigError::Certificate(error.to_string()))?;

@@ -18,6 +18,7 @@ mod config;
 mod exporter;
 mod stream;
 
+pub(crate) use config::certificates_from_pem;
 pub use config::{
     TlsConfigError, client_config, crypto_provider, roots_from_pem, server_config,
     server_config_from_pem, signature_algorithms,

@@ -1,0 +1,95 @@
+//! Who is asked for what, and for how long it is good.
+
+use crate::{Fixture, credentials, is, issue, seen};
+use axum::http::header;
+
+#[tokio::test]
+async fn a_device_is_challenged_once_and_known_from_then_on() {
+    let fixture = Fixture::start().await;
+    let device = credentials(&fixture.device("urn:device:1"));
+    let mut connection = fixture.gateway.connect().await.unwrap();
+
+    let first = connection.send(fixture.request("/get")).await.unwrap();
+    assert_eq!(first.status(), 401);
+    assert!(first.headers().contains_key(header::WWW_AUTHENTICATE));
+    // Unanswered, it is asked again.
+    let second = connection.send(fixture.request("/get")).await.unwrap();
+    assert_eq!(
+        first.headers()[header::WWW_AUTHENTICATE],
+        second.headers()[header::WWW_AUTHENTICATE]
+    );
+
+    let admitted = connection
+        .send_with(fixture.request("/get"), Some(&device))
+        .await
+        .unwrap();
+    assert_eq!(seen(&admitted), is(200, "ok urn:device:1"));
+    for _ in 0..3 {
+        let later = connection.send(fixture.request("/get")).await.unwrap();
+        assert_eq!(seen(&later), is(200, "ok urn:device:1"));
+    }
+
+    // Another connection knows nothing of it.
+    let mut other = fixture.gateway.connect().await.unwrap();
+    let response = other.send(fixture.request("/get")).await.unwrap();
+    assert_eq!(response.status(), 401);
+}
+
+#[tokio::test]
+async fn each_path_has_its_authority() {
+    let fixture = Fixture::start().await;
+    let device = credentials(&fixture.device("urn:device:1"));
+    let operator = credentials(&issue(&fixture.operators, "urn:operator:1"));
+    let mut connection = fixture.gateway.connect().await.unwrap();
+
+    let open = connection.send(fixture.request("/open")).await.unwrap();
+    assert_eq!(seen(&open), is(200, "open false"));
+
+    let get = connection.send_with(fixture.request("/get"), Some(&device));
+    assert_eq!(seen(&get.await.unwrap()), is(200, "ok urn:device:1"));
+    // A device is no operator: it sees by the authorities of the request that it is not meant, and declines.
+    let admin = connection.send_with(fixture.request("/admin"), Some(&device));
+    assert_eq!(admin.await.unwrap().status(), 403);
+    let admin = connection.send_with(fixture.request("/admin"), Some(&operator));
+    assert_eq!(seen(&admin.await.unwrap()), is(200, "ok urn:operator:1"));
+    // Both are known now, each on its paths; and what needs nobody is told of nobody.
+    let get = connection.send(fixture.request("/get")).await.unwrap();
+    assert_eq!(seen(&get), is(200, "ok urn:device:1"));
+    let open = connection.send(fixture.request("/open")).await.unwrap();
+    assert_eq!(seen(&open), is(200, "open false"));
+    // Other spellings of a path need no less.
+    for (path, status) in [("/admin/", 404), ("/%61dmin", 400), ("/open/../get", 400)] {
+        let mut other = fixture.gateway.connect().await.unwrap();
+        let response = other.send_with(fixture.request(path), Some(&operator));
+        assert_eq!(response.await.unwrap().status(), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn who_has_no_certificate_declines() {
+    let fixture = Fixture::start().await;
+    let mut connection = fixture.gateway.connect().await.unwrap();
+    let declined = connection.send_with(fixture.request("/get"), None).await;
+    assert_eq!(declined.unwrap().status(), 403);
+    // It may think better of it.
+    let device = credentials(&fixture.device("urn:device:1"));
+    let admitted = connection.send_with(fixture.request("/get"), Some(&device));
+    assert_eq!(admitted.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_connection_is_used_up_in_the_end() {
+    let fixture = Fixture::start().await;
+    let mut connection = fixture.gateway.connect().await.unwrap();
+    let mut statuses = Vec::new();
+    loop {
+        let Ok(response) = connection.send_with(fixture.request("/get"), None).await else {
+            break;
+        };
+        statuses.push(response.status().as_u16());
+        assert!(statuses.len() < 100);
+    }
+    let (last, declined) = statuses.split_last().unwrap();
+    assert_eq!(*last, 421);
+    assert_eq!(declined, vec![403; chanbind::authenticator::MAX_REQUESTS]);
+}

@@ -1,0 +1,263 @@
+//! The header fields of `docs/HTTP-AUTHENTICATORS.md`: text to bytes and back.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use std::fmt;
+
+/// The authentication scheme.
+pub const SCHEME: &str = "Exported-Authenticator";
+
+/// A client asks the server for an identity: a ClientCertificateRequest.
+pub const REQUEST_HEADER: HeaderName = HeaderName::from_static("exported-authenticator-request");
+
+/// The server's authenticator.
+pub const AUTHENTICATOR_HEADER: HeaderName = HeaderName::from_static("exported-authenticator");
+
+/// The longest request, in bytes.
+pub const MAX_REQUEST_LEN: usize = 1024;
+
+/// The longest authenticator, in bytes.
+pub const MAX_AUTHENTICATOR_LEN: usize = 8192;
+
+/// Why a header field holds no bytes. Its sender may know: it wrote them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FieldError {
+    /// The field is there twice.
+    Twice,
+    /// It is not base64url without padding.
+    Base64,
+    /// It has more bytes than it may.
+    TooLong {
+        /// The most.
+        max: usize,
+    },
+}
+
+/// The value of a challenge.
+#[must_use]
+pub fn challenge(request: &[u8]) -> HeaderValue {
+    let request = BASE64_URL_SAFE_NO_PAD.encode(request);
+    value(format!(
+        "{SCHEME} realm=\"chanbind\", request=\"{request}\""
+    ))
+}
+
+/// The request in the first challenge of this scheme (RFC 9110 section 11.6.1); `None` where there is none that can be read.
+#[must_use]
+pub fn challenged(headers: &HeaderMap) -> Option<Vec<u8>> {
+    headers
+        .get_all(header::WWW_AUTHENTICATE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .find_map(request_of)
+}
+
+/// The value of credentials.
+#[must_use]
+pub fn credentials(authenticator: &[u8]) -> HeaderValue {
+    let text = BASE64_URL_SAFE_NO_PAD.encode(authenticator);
+    value(format!("{SCHEME} {text}"))
+}
+
+/// The authenticator in a request's credentials; `None` where there are none of this scheme.
+///
+/// # Errors
+/// [`FieldError`]
+pub fn presented(headers: &HeaderMap) -> Result<Option<Vec<u8>>, FieldError> {
+    let Some(value) = once(headers, &header::AUTHORIZATION)? else {
+        return Ok(None);
+    };
+    let (scheme, text) = value.split_once(' ').unwrap_or((value, ""));
+    if !scheme.eq_ignore_ascii_case(SCHEME) {
+        return Ok(None);
+    }
+    decode(text.trim_start_matches(' '), MAX_AUTHENTICATOR_LEN).map(Some)
+}
+
+/// The bytes in a field of its own; `None` where it is not there.
+///
+/// # Errors
+/// [`FieldError`]
+pub fn field(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    max: usize,
+) -> Result<Option<Vec<u8>>, FieldError> {
+    once(headers, name)?
+        .map(|text| decode(text, max))
+        .transpose()
+}
+
+/// The value of such a field.
+#[must_use]
+pub fn field_value(bytes: &[u8]) -> HeaderValue {
+    value(BASE64_URL_SAFE_NO_PAD.encode(bytes))
+}
+
+fn once<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, FieldError> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(FieldError::Twice);
+    }
+    value.to_str().map(Some).map_err(|_| FieldError::Base64)
+}
+
+fn decode(text: &str, max: usize) -> Result<Vec<u8>, FieldError> {
+    if text.len() > (max * 4).div_ceil(3) {
+        return Err(FieldError::TooLong { max });
+    }
+    BASE64_URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| FieldError::Base64)
+}
+
+fn value(text: String) -> HeaderValue {
+    // Nothing in it that a header value must not have.
+    HeaderValue::from_maybe_shared(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// The parameter `request` of the challenge of this scheme in a list of challenges. A parameter has `=` and a value, of which a quoted
+/// string may hold commas; what has none begins a challenge.
+fn request_of(list: &str) -> Option<Vec<u8>> {
+    let mut ours = false;
+    let mut rest = list;
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', ',']);
+        let end = rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)))
+            .unwrap_or(rest.len());
+        let (word, behind) = rest.split_at_checked(end)?;
+        if word.is_empty() {
+            return None;
+        }
+        let after = behind.trim_start_matches([' ', '\t']);
+        match after.strip_prefix('=') {
+            // Padding of a token68 is no parameter's value, and neither is what is followed by nothing.
+            Some(value) if !value.starts_with(['=', ',']) && !value.is_empty() => {
+                let value = value.trim_start_matches([' ', '\t']);
+                let (text, behind) = parameter(value)?;
+                if ours && word.eq_ignore_ascii_case("request") {
+                    return decode(&text, MAX_REQUEST_LEN).ok();
+                }
+                rest = behind;
+            }
+            _ => {
+                if behind.starts_with([' ', '\t']) || behind.starts_with(',') || behind.is_empty() {
+                    ours = word.eq_ignore_ascii_case(SCHEME);
+                }
+                rest = behind.trim_start_matches(['=', '/']);
+            }
+        }
+    }
+}
+
+/// A token or a quoted string, and what is behind it.
+fn parameter(value: &str) -> Option<(String, &str)> {
+    let Some(quoted) = value.strip_prefix('"') else {
+        let end = value.find([' ', '\t', ',']).unwrap_or(value.len());
+        let (token, behind) = value.split_at_checked(end)?;
+        return Some((token.to_owned(), behind));
+    };
+    let mut text = String::new();
+    let mut characters = quoted.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return Some((text, quoted.get(at + 1..)?)),
+            '\\' => text.push(characters.next()?.1),
+            other => text.push(other),
+        }
+    }
+    None
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Twice => f.write_str("the header field is there twice: send it once"),
+            Self::Base64 => f.write_str("it is not base64url without padding (RFC 4648 section 5)"),
+            Self::TooLong { max } => write!(f, "it has more than {max} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for FieldError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_str(value).unwrap(),
+            );
+        }
+        headers
+    }
+
+    #[test]
+    fn a_challenge_is_found_among_others() {
+        let own = challenge(b"request").to_str().unwrap().to_owned();
+        let found = Some(b"request".to_vec());
+        for values in [
+            &[own.as_str()][..],
+            &[
+                "Basic realm=\"a, b \\\" Exported-Authenticator request=x\"",
+                &own,
+            ],
+            &[&format!("Negotiate YWJj==, {own}")],
+            &[&format!(
+                "Negotiate, Digest realm=\"x\", nonce=abc , {own}, Bearer"
+            )],
+            &["EXPORTED-AUTHENTICATOR x=1,request=cmVxdWVzdA"],
+            &["Exported-Authenticator ReQuest = \"cmVxdWVzdA\""],
+        ] {
+            assert_eq!(challenged(&headers(values)), found, "{values:?}");
+        }
+        for values in [
+            &[][..],
+            &["Bearer request=\"cmVxdWVzdA\""],
+            &["Exported-Authenticator realm=\"x\", Bearer request=\"cmVxdWVzdA\""],
+            &["Exported-Authenticator request=\"cmVxdWVzdA=\""],
+            &["Exported-Authenticator request=\"unfinished"],
+            &["Exported-Authenticator"],
+            &["=", "\"", "a=", "a=\"\\"],
+        ] {
+            assert_eq!(challenged(&headers(values)), None, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_read_back() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(presented(&headers), Ok(None));
+        headers.insert(header::AUTHORIZATION, credentials(&[7; 100]));
+        assert_eq!(presented(&headers), Ok(Some(vec![7; 100])));
+        headers.append(header::AUTHORIZATION, credentials(&[7; 100]));
+        assert_eq!(presented(&headers), Err(FieldError::Twice));
+        for (text, expected) in [
+            ("Bearer abc", Ok(None)),
+            ("exported-authenticator   AAAA", Ok(Some(vec![0; 3]))),
+            ("Exported-Authenticator", Ok(Some(Vec::new()))),
+            ("Exported-Authenticator AAAA=", Err(FieldError::Base64)),
+            ("Exported-Authenticator A+A/", Err(FieldError::Base64)),
+            ("Exported-Authenticator AAA AAA", Err(FieldError::Base64)),
+        ] {
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_static(text));
+            assert_eq!(presented(&headers), expected, "{text}");
+        }
+        let longest = credentials(&[0; MAX_AUTHENTICATOR_LEN]);
+        headers.insert(header::AUTHORIZATION, longest);
+        assert!(presented(&headers).is_ok());
+        let longer = credentials(&[0; MAX_AUTHENTICATOR_LEN + 1]);
+        headers.insert(header::AUTHORIZATION, longer);
+        let max = MAX_AUTHENTICATOR_LEN;
+        assert_eq!(presented(&headers), Err(FieldError::TooLong { max }));
+    }
+}

@@ -1,0 +1,188 @@
+use super::CertifiedIdentity;
+use crate::tls::{self, TlsConfigError};
+use chanbind_core::{
+    authenticator::{RequestParameters, ValidateError, Validated},
+    x509::{Anchors, PathError, PathRules, SignatureScheme, Time, Usage, VerifiedLeaf},
+};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, TrustAnchor},
+};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// Whose certificates are accepted: those of up to four authorities, if it is said only those with certain keys. Cloning gives the
+/// same one.
+#[derive(Clone)]
+pub struct Trust {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// Tells them apart: what was proved for one is not proved for another.
+    id: u64,
+    authorities: Vec<CertificateDer<'static>>,
+    /// Their distinguished names, DER.
+    names: Vec<Vec<u8>>,
+    pins: Vec<[u8; 32]>,
+}
+
+/// Why nobody can be trusted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// The PEM holds no certificates.
+    #[error("{0}")]
+    Pem(#[from] TlsConfigError),
+    /// They cannot be used.
+    #[error("{0}")]
+    Authority(PathError),
+}
+
+impl Trust {
+    /// The authorities whose certificates are in a PEM file, 1 to 4.
+    ///
+    /// # Errors
+    /// [`TrustError`]
+    pub fn from_pem(pem: &[u8]) -> Result<Self, TrustError> {
+        let authorities = tls::certificates_from_pem(pem)?;
+        let der: Vec<&[u8]> = authorities.iter().map(AsRef::as_ref).collect();
+        Anchors::new(&der).map_err(TrustError::Authority)?;
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(authorities.iter().cloned());
+        Ok(Self::new(
+            authorities,
+            roots.roots.iter().map(name).collect(),
+            Vec::new(),
+        ))
+    }
+
+    /// Only leaves with one of these keys: SHA-256 of their SubjectPublicKeyInfo, as
+    /// [`spki_sha256`](chanbind_core::x509::spki_sha256) computes it.
+    #[must_use]
+    pub fn with_pins(&self, pins: &[[u8; 32]]) -> Self {
+        let inner = &self.inner;
+        Self::new(
+            inner.authorities.clone(),
+            inner.names.clone(),
+            pins.to_vec(),
+        )
+    }
+
+    fn new(
+        authorities: Vec<CertificateDer<'static>>,
+        names: Vec<Vec<u8>>,
+        pins: Vec<[u8; 32]>,
+    ) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            inner: Arc::new(Inner {
+                id: NEXT.fetch_add(1, Ordering::Relaxed),
+                authorities,
+                names,
+                pins,
+            }),
+        }
+    }
+
+    /// For tests that need one to be told apart.
+    #[cfg(test)]
+    pub(crate) fn of_nobody() -> Self {
+        Self::new(Vec::new(), Vec::new(), Vec::new())
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.inner.id
+    }
+
+    /// Makes a request for what is accepted here.
+    pub(crate) fn with_parameters<T>(
+        &self,
+        context: &[u8],
+        server_name: Option<&str>,
+        make: impl FnOnce(&RequestParameters<'_>) -> T,
+    ) -> T {
+        let algorithms = tls::signature_algorithms();
+        let mut schemes: Vec<SignatureScheme> = algorithms
+            .schemes
+            .iter()
+            .map(|(scheme, _)| *scheme)
+            .collect();
+        // What a microcontroller has, first.
+        schemes.sort_by_key(|scheme| *scheme != SignatureScheme::ECDSA_SECP256R1_SHA256);
+        let mut in_certificates = schemes.clone();
+        in_certificates.extend([
+            SignatureScheme::RSA_PKCS1_SHA256,
+            SignatureScheme::RSA_PKCS1_SHA384,
+            SignatureScheme::RSA_PKCS1_SHA512,
+        ]);
+        let names: Vec<&[u8]> = self.inner.names.iter().map(Vec::as_slice).collect();
+        let mut parameters = RequestParameters::new(context, &schemes);
+        parameters.signature_algorithms_cert = &in_certificates;
+        parameters.server_name = server_name;
+        // They are a help to choose. Where they are too long, whoever is asked chooses by itself.
+        if names.iter().map(|name| name.len()).sum::<usize>() <= 512 {
+            parameters.certificate_authorities = &names;
+        }
+        make(&parameters)
+    }
+
+    /// Validates now.
+    pub(crate) fn validate<'a>(
+        &self,
+        validate: impl FnOnce(&PathRules<'_>) -> Result<Validated<'a>, ValidateError>,
+    ) -> Result<(CertifiedIdentity, VerifiedLeaf<'a>), ValidateError> {
+        let der: Vec<&[u8]> = self.inner.authorities.iter().map(AsRef::as_ref).collect();
+        let anchors = Anchors::new(&der)?;
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        // The usage is the endpoint's to say.
+        let rules = PathRules::new(&anchors, Usage::ClientAuth, Time::At(now))
+            .with_algorithms(tls::signature_algorithms());
+        let validated = validate(&rules)?;
+        let identity = CertifiedIdentity::new(&validated);
+        let pins = &self.inner.pins;
+        if !pins.is_empty() && !pins.contains(identity.spki_sha256()) {
+            return Err(PathError::Pin.into());
+        }
+        Ok((identity, *validated.leaf()))
+    }
+}
+
+/// A distinguished name with its tag and length, which webpki has taken off.
+fn name(anchor: &TrustAnchor<'_>) -> Vec<u8> {
+    let contents = anchor.subject.as_ref();
+    let mut name = vec![0x30];
+    match u8::try_from(contents.len()) {
+        Ok(len @ ..0x80) => name.push(len),
+        Ok(len) => name.extend([0x81, len]),
+        Err(_) => {
+            name.push(0x82);
+            name.extend(
+                u16::try_from(contents.len())
+                    .unwrap_or(u16::MAX)
+                    .to_be_bytes(),
+            );
+        }
+    }
+    name.extend(contents);
+    name
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Trust({} authorities, {} pins)",
+            self.inner.authorities.len(),
+            self.inner.pins.len()
+        )
+    }
+}
