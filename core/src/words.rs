@@ -6,11 +6,11 @@
 #[doc(hidden)]
 #[macro_export]
 macro_rules! words {
-    ($type:ty $(where $parameter:ident: $bound:path)? { $($pattern:pat => $format:literal $(, $value:expr)*;)+ }) => {
+    ($type:ty $(where $parameter:ident: $bound:path)? { $($(#[$attribute:meta])* $pattern:pat => $format:literal $(, $value:expr)*;)+ }) => {
         impl $(<$parameter: $bound>)? ::core::fmt::Display for $type {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 match self {
-                    $($pattern => ::core::write!(f, $format $(, $value)*),)+
+                    $($(#[$attribute])* $pattern => ::core::write!(f, $format $(, $value)*),)+
                 }
             }
         }
@@ -19,7 +19,7 @@ macro_rules! words {
         impl $(<$parameter: ::defmt::Format>)? ::defmt::Format for $type {
             fn format(&self, f: ::defmt::Formatter<'_>) {
                 match self {
-                    $($pattern => ::defmt::write!(f, $format $(, $value)*),)+
+                    $($(#[$attribute])* $pattern => ::defmt::write!(f, $format $(, $value)*),)+
                 }
             }
         }

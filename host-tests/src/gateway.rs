@@ -1,6 +1,6 @@
 //! A gateway in this process, on a free port.
 
-use crate::pki::Pki;
+use crate::pki::{Authority, Pki};
 use axum::{
     Router,
     body::Body,
@@ -8,8 +8,9 @@ use axum::{
     routing::get,
 };
 use chanbind::{
+    authenticator::{CertifiedIdentity, Trust},
     client::{ClientError, Connection},
-    gateway::{Identity, ProofLayer, Registry, serve},
+    gateway::{AuthenticatorLayer, AuthenticatorPolicy, Identity, ProofLayer, Registry, serve},
     proof::Settings,
     tls,
 };
@@ -52,6 +53,22 @@ impl TestGateway {
         let who = |who: Identity| async move { format!("ok {} {}", who.client(), who.form()) };
         let app = Router::new().route("/get", get(who));
         Self::serve_as(ProofLayer::new(registry, settings).layer(app), pki, port).await
+    }
+
+    /// A gateway that answers GET /get with `ok URI` to devices of `authority`, which prove their certificates.
+    ///
+    /// # Errors
+    /// As TLS and the system say.
+    pub async fn certified(
+        authority: &Authority,
+        pki: Pki,
+        port: u16,
+    ) -> Result<(Self, AuthenticatorLayer), Box<dyn Error + Send + Sync>> {
+        let trust = Trust::from_pem(authority.pem().as_bytes())?;
+        let layer = AuthenticatorLayer::new(AuthenticatorPolicy::new().require("/", &trust));
+        let who = |who: CertifiedIdentity| async move { format!("ok {}", who.name()) };
+        let app = layer.layer(Router::new().route("/get", get(who)));
+        Ok((Self::serve_as(app, pki, port).await?, layer))
     }
 
     /// A gateway around any application.

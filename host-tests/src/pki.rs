@@ -4,7 +4,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use p256::{ecdsa::SigningKey, pkcs8::DecodePrivateKey};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    PublicKeyData, SanType, SignatureAlgorithm,
 };
 
 /// A certification authority and a server certificate for `localhost` and 127.0.0.1.
@@ -102,6 +103,45 @@ impl Authority {
         let (pair, params) = leaf(change)?;
         let certificate = params.signed_by(&pair, &self.issuer)?.der().to_vec();
         Issued::new(certificate, pair, params)
+    }
+
+    /// As [`Authority::issue`], for a key in a TPM; the certificate, DER.
+    ///
+    /// # Errors
+    /// As rcgen says of what the change has done.
+    pub fn issue_for(
+        &self,
+        public_key: &[u8; 65],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Result<Vec<u8>, rcgen::Error> {
+        let (_, params) = leaf(change)?;
+        let certificate = params.signed_by(&Point(public_key), &self.issuer)?;
+        Ok(certificate.der().to_vec())
+    }
+}
+
+/// Makes a certificate one for a device: for clients, with a URI as name.
+///
+/// # Panics
+/// If the URI is not ASCII.
+pub fn for_device(params: &mut CertificateParams, uri: &str) {
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let uri = uri
+        .try_into()
+        .unwrap_or_else(|error| panic!("{uri}: {error}"));
+    params.subject_alt_names = vec![SanType::URI(uri)];
+}
+
+/// A key on P-256 that is somewhere else: `04`, x, y.
+struct Point<'p>(&'p [u8; 65]);
+
+impl PublicKeyData for Point<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        self.0
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
     }
 }
 

@@ -41,7 +41,7 @@ fn by_firmware() {
             continue;
         }
         let said = run(device.name());
-        let admitted = "device | INFO  admitted by a token that the TPM made: 200";
+        let admitted = "device | INFO  admitted by what the TPM made: 200";
         assert!(said.contains(admitted), "{said}");
         assert!(said.contains("gateway | proof accepted"), "{said}");
     }

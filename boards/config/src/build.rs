@@ -4,7 +4,7 @@
     reason = "that is how a build script talks to cargo"
 )]
 
-use crate::{CONFIG_LEN, Config, MAGIC, MAX_AUTHORITIES, TimeSource};
+use crate::{CONFIG_LEN, Config, MAGIC, MAX_AUTHORITIES, MAX_CERTIFICATES, Proof, TimeSource};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chanbind_core::{
     crypto::sha256,
@@ -35,6 +35,10 @@ struct File {
     client_id: String,
     authorities: Vec<PathBuf>,
     time: Time,
+    #[serde(default)]
+    proof: ProofName,
+    #[serde(default)]
+    certificates: Vec<PathBuf>,
     #[serde(default = "interval")]
     interval_ms: u32,
     #[serde(default = "first_retry")]
@@ -52,6 +56,14 @@ enum Time {
     Board,
     Build,
     DangerousUnknown,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+enum ProofName {
+    #[default]
+    ApiKey,
+    Authenticator,
 }
 
 #[derive(Deserialize)]
@@ -147,9 +159,30 @@ pub fn from_toml(
     read: impl Fn(&Path) -> Result<String, Failure>,
 ) -> Result<Vec<u8>, Failure> {
     let file: File = toml::from_str(text)?;
-    let mut authorities = Vec::new();
-    for name in &file.authorities {
-        authorities.extend(certificates(&read(name)?)?);
+    let all = |files: &[PathBuf]| -> Result<Vec<Vec<u8>>, Failure> {
+        let mut all = Vec::new();
+        for name in files {
+            all.extend(certificates(&read(name)?)?);
+        }
+        Ok(all)
+    };
+    let (authorities, own) = (all(&file.authorities)?, all(&file.certificates)?);
+    let proof = match file.proof {
+        ProofName::ApiKey => Proof::ApiKey,
+        ProofName::Authenticator => Proof::Authenticator,
+    };
+    match proof {
+        Proof::ApiKey if !own.is_empty() => {
+            return Err("certificates: an API key has none: say proof = \"authenticator\"".into());
+        }
+        Proof::Authenticator if own.is_empty() || own.len() > MAX_CERTIFICATES => {
+            return Err(format!(
+                "certificates: {}: give the device's own and those between it and its authority, 1 to {MAX_CERTIFICATES}",
+                own.len()
+            )
+            .into());
+        }
+        _ => {}
     }
     if authorities.is_empty() || authorities.len() > MAX_AUTHORITIES {
         return Err(format!(
@@ -210,6 +243,14 @@ pub fn from_toml(
                 writer.put(&seconds.to_be_bytes())?;
             }
             TimeSource::DangerousUnknown => writer.u8(2)?,
+        }
+        writer.u8(match proof {
+            Proof::ApiKey => 0,
+            Proof::Authenticator => 1,
+        })?;
+        writer.u8(u8::try_from(own.len()).map_err(|_| Full)?)?;
+        for certificate in &own {
+            writer.sized16(certificate)?;
         }
         for field in &key {
             writer.sized16(field)?;

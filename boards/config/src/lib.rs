@@ -45,6 +45,9 @@ pub const MAGIC: &[u8; 16] = b"chanbind-config1";
 /// The most authorities that a device trusts.
 pub const MAX_AUTHORITIES: usize = 4;
 
+/// The most certificates of a device's own, its leaf and those between that and the authority.
+pub const MAX_CERTIFICATES: usize = 3;
+
 /// What makes a device this device, in the bytes that it was parsed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config<'c> {
@@ -63,6 +66,11 @@ pub struct Config<'c> {
     authority_count: usize,
     /// What is known of the time.
     pub time: TimeSource,
+    /// How it proves who it is.
+    pub proof: Proof,
+    /// Its own certificates, DER; the others are empty.
+    certificates: [&'c [u8]; MAX_CERTIFICATES],
+    certificate_count: usize,
     /// The TPM key that proves who this is.
     pub key: Key<'c>,
     /// Milliseconds from one request to the next.
@@ -84,6 +92,15 @@ pub enum TimeSource {
     NotBefore(u64),
     /// Nothing is known, and expired certificates are accepted.
     DangerousUnknown,
+}
+
+/// How a device proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// By a one-time password that an HMAC key makes.
+    ApiKey,
+    /// By an Exported Authenticator (RFC 9261), of a certificate whose key is an ECDSA key.
+    Authenticator,
 }
 
 /// A key in a TPM, as `chanbind provision --device-config` writes it.
@@ -132,6 +149,9 @@ impl<'c> Config<'c> {
             authorities: [&[]; MAX_AUTHORITIES],
             authority_count: usize::from(fields.u8()?),
             time: TimeSource::DangerousUnknown,
+            proof: Proof::ApiKey,
+            certificates: [&[]; MAX_CERTIFICATES],
+            certificate_count: 0,
             key: Key {
                 parent_name: &[],
                 private: &[],
@@ -154,6 +174,16 @@ impl<'c> Config<'c> {
             2 => TimeSource::DangerousUnknown,
             _ => return Err(ConfigError::Malformed),
         };
+        config.proof = match fields.u8()? {
+            0 => Proof::ApiKey,
+            1 => Proof::Authenticator,
+            _ => return Err(ConfigError::Malformed),
+        };
+        config.certificate_count = usize::from(fields.u8()?);
+        let certificates = config.certificates.get_mut(..config.certificate_count);
+        for certificate in certificates.ok_or(ConfigError::Malformed)? {
+            *certificate = fields.sized16()?;
+        }
         config.key = Key {
             parent_name: fields.sized16()?,
             private: fields.sized16()?,
@@ -176,6 +206,14 @@ impl<'c> Config<'c> {
     pub fn authorities(&self) -> &[&'c [u8]] {
         self.authorities
             .get(..self.authority_count)
+            .unwrap_or_default()
+    }
+
+    /// The device's own certificates, DER, its leaf first; none where it proves itself by a password.
+    #[must_use]
+    pub fn certificates(&self) -> &[&'c [u8]] {
+        self.certificates
+            .get(..self.certificate_count)
             .unwrap_or_default()
     }
 }

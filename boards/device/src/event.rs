@@ -1,4 +1,6 @@
 use crate::Observer;
+#[cfg(feature = "authenticator")]
+use chanbind_core::authenticator::{AuthenticateError, ChannelError, Malformed};
 use chanbind_core::{words, x509::PathError};
 use chanbind_embedded_tls::ConnectError;
 use core::fmt;
@@ -18,6 +20,8 @@ pub enum Event<E> {
     TlsOpen,
     /// The TPM has made the one-time key of this connection.
     KeyDerived,
+    /// The gateway has asked for the device's certificate, and the TPM has signed for this connection.
+    Signed,
     /// The gateway answered 2xx: it has admitted the device.
     Admitted {
         /// The status.
@@ -63,6 +67,20 @@ pub enum Failure<E> {
         /// The status.
         status: u16,
     },
+    /// The configuration asks for authenticators, and the firmware has none.
+    Proof,
+    /// The configuration's certificate is not that of its key.
+    #[cfg(feature = "authenticator")]
+    Certificate,
+    /// The channel gives no authenticators.
+    #[cfg(feature = "authenticator")]
+    Channel(ChannelError),
+    /// What the gateway's challenge holds is no authenticator request.
+    #[cfg(feature = "authenticator")]
+    Challenge(Malformed),
+    /// The gateway's request cannot be answered.
+    #[cfg(feature = "authenticator")]
+    Authenticate(AuthenticateError),
     /// It took too long.
     TimedOut(Step),
 }
@@ -92,7 +110,16 @@ words! { Failure<E> where E: fmt::Display {
     Self::Tls(error) => "no TLS connection: {}", error;
     Self::Connection(kind) => "the connection broke: {}", kind;
     Self::Http => "the answer is no HTTP, or its head is longer than 512 bytes";
-    Self::Refused { status } => "the gateway refused with status {}: does its registry have this client, with this key?", status;
+    Self::Refused { status } => "the gateway refused with status {}: does its registry have this client, with this key, or does it trust the authority of its certificate?", status;
+    Self::Proof => "the configuration says proof = \"authenticator\", and the firmware has none: build it with the feature authenticator";
+    #[cfg(feature = "authenticator")]
+    Self::Certificate => "the configuration's first certificate is not that of its key: have one issued for this key";
+    #[cfg(feature = "authenticator")]
+    Self::Channel(error) => "{}", error;
+    #[cfg(feature = "authenticator")]
+    Self::Challenge(error) => "the gateway's challenge is no authenticator request: {}", error;
+    #[cfg(feature = "authenticator")]
+    Self::Authenticate(error) => "the gateway's request is not answered: {}", error;
     Self::TimedOut(step) => "{}", step;
 }}
 
@@ -138,8 +165,9 @@ words! { Event<E> where E: fmt::Display {
     Self::TpmReady => "TPM ready: its parent key has the pinned name";
     Self::TcpOpen => "TCP connection open";
     Self::TlsOpen => "TLS 1.3 up, the gateway is verified";
+    Self::Signed => "the gateway asks for the device's certificate: the TPM has signed for this connection";
     Self::KeyDerived => "the TPM has made the one-time key of this connection";
-    Self::Admitted { status, len } => "admitted by a token that the TPM made: {}, {} bytes", status, len;
+    Self::Admitted { status, len } => "admitted by what the TPM made: {}, {} bytes", status, len;
     Self::Closed => "the gateway closed the connection";
     Self::Failed(failure) => "{}", failure;
     Self::Waiting { millis } => "trying again in {} ms", millis;

@@ -11,29 +11,29 @@ use reqwless::{
 };
 
 /// The headers of the proof, as the gateway's default settings have them.
-const CLIENT_HEADER: &str = "chanbind-client";
-const KEY_HEADER: &str = "chanbind-key";
+pub(crate) const CLIENT_HEADER: &str = "chanbind-client";
+pub(crate) const KEY_HEADER: &str = "chanbind-key";
 
-/// A status, and the length of the content.
+/// A status, the length of the content, and that of the authenticator request in a challenge, if there is one.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) len: u32,
+    #[cfg_attr(not(feature = "authenticator"), expect(dead_code))]
+    pub(crate) challenge_len: usize,
 }
 
-/// Sends a GET with the proof, and reads the answer to its end; none if the gateway has closed the connection before.
+/// Sends a GET with the headers of a proof, and reads the answer to its end; none if the gateway has closed the connection before. What
+/// a challenge asks for is put into `challenge`, if there is room.
 pub(crate) async fn get<E>(
     connection: &mut (impl Read + Write),
     config: &Config<'_>,
-    password: &str,
+    headers: &[(&str, &str)],
     buffer: &mut [u8],
+    challenge: &mut [u8],
 ) -> Result<Option<Answer>, Failure<E>> {
-    let headers = [
-        (CLIENT_HEADER, config.client_id.as_str()),
-        (KEY_HEADER, password),
-    ];
     let request = Request::get(config.path)
         .host(config.server_name)
-        .headers(&headers)
+        .headers(headers)
         .build();
     request
         .write_header(connection)
@@ -44,7 +44,7 @@ pub(crate) async fn get<E>(
         connection,
         has_begun: false,
     };
-    let answer = answer(&mut incoming, buffer).await;
+    let answer = answer(&mut incoming, buffer, challenge).await;
     wipe(buffer);
     match answer {
         Ok(answer) => Ok(Some(answer)),
@@ -78,8 +78,13 @@ fn failure<E>(error: &Error) -> Failure<E> {
     }
 }
 
-async fn answer(connection: &mut impl Read, buffer: &mut [u8]) -> Result<Answer, Error> {
+async fn answer(
+    connection: &mut impl Read,
+    buffer: &mut [u8],
+    challenge: &mut [u8],
+) -> Result<Answer, Error> {
     let response = Response::read(connection, Method::GET, buffer).await?;
+    let challenge_len = challenged(&response, challenge);
     let status = response.status.0;
     let expected = response.content_length;
     let mut body = response.body().reader();
@@ -99,7 +104,33 @@ async fn answer(connection: &mut impl Read, buffer: &mut [u8]) -> Result<Answer,
         }
     }
     let len = u32::try_from(len).unwrap_or(u32::MAX);
-    Ok(Answer { status, len })
+    Ok(Answer {
+        status,
+        len,
+        challenge_len,
+    })
+}
+
+/// Takes the authenticator request from an answer's challenge, and gives its length.
+#[cfg(feature = "authenticator")]
+fn challenged<C: Read>(response: &Response<'_, '_, C>, out: &mut [u8]) -> usize {
+    use chanbind_core::authenticator::http;
+    if out.is_empty() {
+        return 0;
+    }
+    let fields = response
+        .headers()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate"));
+    let mut values = fields.filter_map(|(_, value)| str::from_utf8(value).ok());
+    let challenge = values.find_map(|value| http::challenge(value));
+    challenge
+        .and_then(|text| http::decode(text, out).ok())
+        .map_or(0, <[u8]>::len)
+}
+
+#[cfg(not(feature = "authenticator"))]
+fn challenged<C: Read>(_: &Response<'_, '_, C>, _: &mut [u8]) -> usize {
+    0
 }
 
 /// The proof in the form of a header, wiped when dropped.
@@ -147,7 +178,7 @@ mod tests {
         };
         let mut buffer = vec![0; 512];
         let answered = {
-            let mut future = pin!(answer(&mut incoming, &mut buffer));
+            let mut future = pin!(answer(&mut incoming, &mut buffer, &mut []));
             match future
                 .as_mut()
                 .poll(&mut Context::from_waker(Waker::noop()))

@@ -7,6 +7,9 @@
 //!     └────────────┴────────┴───────────────┴─── wait, twice as long each time ───┴─────────────────────┘
 //! ```
 //!
+//! With the feature `authenticator` a device can have a certificate instead, and answer the gateway that asks for it: `GET ── 401 ──
+//! TPM2_Sign ── GET ── 200 OK`.
+//!
 //! A proof goes to a server that has been verified, and to no other: it is made of the connection's own keying material, after
 //! the handshake. Every failure is reported ([`Event`]), and tried again after a while ([`Backoff`]).
 //!
@@ -30,6 +33,8 @@
 mod apart;
 mod backoff;
 mod board;
+#[cfg(feature = "authenticator")]
+mod certified;
 mod event;
 mod generator;
 mod http;
@@ -46,8 +51,10 @@ pub use network::Network;
 pub use tpm::find_tpm;
 
 use chanbind_core::x509::Time;
-use chanbind_device_config::{Config, TimeSource};
+use chanbind_device_config::{Config, Proof, TimeSource};
 use chanbind_embedded_tls::Buffers;
+#[cfg(feature = "authenticator")]
+use chanbind_tpm_spi::key::SigningKey;
 use chanbind_tpm_spi::{
     Chip, Contexts, ParentKey, Tpm,
     command::{Name, Template},
@@ -122,9 +129,17 @@ pub struct Memory {
     read: [u8; READ_LEN],
     write: [u8; 1024],
     tpm: [u8; 512],
-    http: [u8; 512],
+    http: [u8; HEAD_LEN],
+    #[cfg(feature = "authenticator")]
+    scratch: certified::Scratch,
     contexts: Contexts,
 }
+
+/// The longest head of an answer, in bytes.
+#[cfg(not(feature = "authenticator"))]
+const HEAD_LEN: usize = 512;
+#[cfg(feature = "authenticator")]
+use certified::HEAD_LEN;
 
 impl Memory {
     /// Empty.
@@ -135,7 +150,9 @@ impl Memory {
             read: [0; READ_LEN],
             write: [0; 1024],
             tpm: [0; 512],
-            http: [0; 512],
+            http: [0; HEAD_LEN],
+            #[cfg(feature = "authenticator")]
+            scratch: certified::Scratch::new(),
             contexts: Contexts::new(),
         }
     }
@@ -173,7 +190,8 @@ where
     /// Puts it together. Nothing is sent yet, to nobody.
     ///
     /// # Errors
-    /// [`Failure::Config`] if the configuration's key is none.
+    /// [`Failure::Config`] if the configuration's key is none, [`Failure::Proof`], and with the feature `authenticator` also
+    /// `Failure::Certificate`.
     pub fn new(
         config: &'a Config<'a>,
         parts: Parts<'a, N, C, R, K, O>,
@@ -194,7 +212,21 @@ where
         let keys = Keys::new(tpm, salts, ParentKey::Primary(Template::H2), pinned);
         let blobs = KeyBlobs::new(config.key.private, config.key.public).ok_or(Failure::Config)?;
         let password = AuthValue::new(config.key.password).map_err(|_| Failure::Config)?;
-        let key = HmacKey::new(blobs, password).map_err(|_| Failure::Config)?;
+        let key = match config.proof {
+            Proof::ApiKey => {
+                session::Key::Hmac(HmacKey::new(blobs, password).map_err(|_| Failure::Config)?)
+            }
+            #[cfg(feature = "authenticator")]
+            Proof::Authenticator => {
+                let key = SigningKey::new(blobs, password).map_err(|_| Failure::Config)?;
+                if !certified::fits(config, key.public_key()) {
+                    return Err(Failure::Certificate);
+                }
+                session::Key::Signing(key)
+            }
+            #[cfg(not(feature = "authenticator"))]
+            Proof::Authenticator => return Err(Failure::Proof),
+        };
         Ok(Self(session::Session {
             config,
             network,
@@ -206,6 +238,8 @@ where
             read: &mut memory.read,
             write: &mut memory.write,
             http: &mut memory.http,
+            #[cfg(feature = "authenticator")]
+            scratch: &mut memory.scratch,
         }))
     }
 

@@ -1,5 +1,7 @@
 //! One connection, from the TPM to its end.
 
+#[cfg(feature = "authenticator")]
+use crate::certified::{self, Scratch};
 use crate::{
     Backoff, ChipError, Clock, Observer,
     apart::apart,
@@ -7,13 +9,18 @@ use crate::{
     generator::Generator,
     http, time,
 };
+#[cfg(feature = "authenticator")]
+use chanbind_core::authenticator::{AuthenticateError, Client, Endpoint};
 use chanbind_core::{
     crypto::{Wiped, sha256_of_parts},
+    kdf::DeriveError,
     token::{OneTimeKey, Profile, Purpose, api_key},
     x509::{Anchors, Time},
 };
 use chanbind_device_config::Config;
 use chanbind_embedded_tls::{Aes128GcmSha256, Buffers, connect_in};
+#[cfg(feature = "authenticator")]
+use chanbind_tpm_spi::key::SigningKey;
 use chanbind_tpm_spi::{
     Chip,
     key::{HmacKey, Keys},
@@ -28,13 +35,22 @@ pub(crate) struct Session<'a, N, C, R, K, O> {
     pub(crate) config: &'a Config<'a>,
     pub(crate) network: &'a N,
     pub(crate) keys: Keys<'a, C, Generator>,
-    pub(crate) key: HmacKey<'a, 'a>,
+    pub(crate) key: Key<'a>,
     pub(crate) rng: R,
     pub(crate) clock: K,
     pub(crate) teller: Teller<O>,
     pub(crate) read: &'a mut [u8],
     pub(crate) write: &'a mut [u8],
     pub(crate) http: &'a mut [u8],
+    #[cfg(feature = "authenticator")]
+    pub(crate) scratch: &'a mut Scratch,
+}
+
+/// The key that proves who this is.
+pub(crate) enum Key<'a> {
+    Hmac(HmacKey<'a, 'a>),
+    #[cfg(feature = "authenticator")]
+    Signing(SigningKey<'a, 'a>),
 }
 
 impl<N, C, R, K, O> Session<'_, N, C, R, K, O>
@@ -81,36 +97,93 @@ where
         let tls = opened.map_err(Failure::Tls)?;
         self.teller.tell::<C::Error>(&Event::TlsOpen);
 
-        let profile = Profile::default();
-        let material = profile
-            .keying_material(&*tls, Purpose::ApiKey, config.client_id)
-            .map_err(|_| Failure::Config)?;
-        let mut prf = self.keys.prf(&mut self.key);
-        let (profile, material, prf) = (&profile, &material, &mut prf);
-        let derived = apart!(
-            OneTimeKey::derive_async(profile, material, prf),
-            Step::Tpm,
-            patience
-        )?;
-        let key = match derived {
-            Ok(key) => key,
-            Err(chanbind_core::kdf::DeriveError::Prf(error)) => return Err(Failure::Tpm(error)),
-            Err(chanbind_core::kdf::DeriveError::Kdf(_)) => return Err(Failure::Config),
-        };
-        self.teller.tell::<C::Error>(&Event::KeyDerived);
-
         let mut password = http::Password::default();
-        let password = api_key::encode(&key, &mut password);
+        let password = match &mut self.key {
+            Key::Hmac(key) => {
+                let profile = Profile::default();
+                let material = profile
+                    .keying_material(&*tls, Purpose::ApiKey, config.client_id)
+                    .map_err(|_| Failure::Config)?;
+                let mut prf = self.keys.prf(key);
+                let (profile, material, prf) = (&profile, &material, &mut prf);
+                let derived = apart!(
+                    OneTimeKey::derive_async(profile, material, prf),
+                    Step::Tpm,
+                    patience
+                )?;
+                let key = match derived {
+                    Ok(key) => key,
+                    Err(DeriveError::Prf(error)) => return Err(Failure::Tpm(error)),
+                    Err(DeriveError::Kdf(_)) => return Err(Failure::Config),
+                };
+                self.teller.tell::<C::Error>(&Event::KeyDerived);
+                Some(api_key::encode(&key, &mut password))
+            }
+            #[cfg(feature = "authenticator")]
+            Key::Signing(_) => None,
+        };
+        #[cfg(feature = "authenticator")]
+        let (mut endpoint, mut answered) = (
+            Endpoint::<Client>::new(&*tls).map_err(Failure::Channel)?,
+            None,
+        );
+        #[cfg(feature = "authenticator")]
+        self.scratch.clear();
         loop {
+            let mut headers = [("", ""); 2];
+            let mut count = 0usize;
+            if let Some(password) = password {
+                headers = [
+                    (http::CLIENT_HEADER, config.client_id.as_str()),
+                    (http::KEY_HEADER, password),
+                ];
+                count = headers.len();
+            }
+            #[cfg(feature = "authenticator")]
+            let (authorization, challenge) = self.scratch.outgoing();
+            #[cfg(feature = "authenticator")]
+            if let (Some(authorization), [first, ..]) = (authorization, &mut headers) {
+                *first = ("authorization", authorization);
+                count = 1;
+            }
+            #[cfg(not(feature = "authenticator"))]
+            let challenge: &mut [u8] = &mut [];
+            let headers = headers.get(..count).unwrap_or_default();
             let (tls, buffer) = (&mut *tls, &mut *self.http);
             let got = apart!(
-                http::get(tls, config, password, buffer),
+                http::get(tls, config, headers, buffer, challenge),
                 Step::Request,
                 patience
             )?;
             let Some(answer) = got? else {
                 return Ok(());
             };
+            #[cfg(feature = "authenticator")]
+            match (&mut self.key, answer.status, answer.challenge_len, answered) {
+                (Key::Signing(key), 401, len @ 1.., None) => {
+                    let (endpoint, keys) = (&mut endpoint, &mut self.keys);
+                    let scratch = &mut *self.scratch;
+                    let made = apart!(
+                        certified::answer(config, endpoint, keys, key, scratch, len),
+                        Step::Tpm,
+                        patience
+                    )??;
+                    answered = Some(made);
+                    if made.is_none() {
+                        self.teller.tell::<C::Error>(&Event::Signed);
+                    }
+                    continue;
+                }
+                (.., 200..300, _, _) => {
+                    answered = None;
+                    self.scratch.clear();
+                }
+                // It was declined, and nothing else could come of it.
+                (.., Some(Some(why))) => {
+                    return Err(Failure::Authenticate(AuthenticateError::Unsuitable(why)));
+                }
+                _ => {}
+            }
             if !(200..300).contains(&answer.status) {
                 return Err(Failure::Refused {
                     status: answer.status,

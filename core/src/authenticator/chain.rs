@@ -1,5 +1,7 @@
-use super::{Extension, ExtensionType, MAX_CONTEXT_LEN, message::HEADER_LEN};
-use crate::x509::SignatureScheme;
+use super::{
+    Extension, ExtensionType, MAX_CONTEXT_LEN, message::HEADER_LEN, unsigned::AROUND_SIGNATURE,
+};
+use crate::{crypto::MAX_HASH_LEN, x509::SignatureScheme};
 
 /// An identity to be proved: certificates, and how their key signs.
 #[derive(Debug, Clone, Copy)]
@@ -23,16 +25,18 @@ impl<'a> CertificateChain<'a> {
         }
     }
 
-    /// The longest Certificate message that it can make.
-    pub(super) fn max_len(&self) -> usize {
-        const AROUND: usize = HEADER_LEN + 1 + MAX_CONTEXT_LEN + 3;
+    /// The length of the longest authenticator that it can make, in bytes: for a buffer.
+    #[must_use]
+    pub fn max_authenticator_len(&self) -> usize {
+        const AROUND: usize =
+            HEADER_LEN + 1 + MAX_CONTEXT_LEN + 3 + AROUND_SIGNATURE + MAX_HASH_LEN;
         let certificates = self.certificates.iter().map(|one| (one.len(), 3 + 2));
         let extensions = self.extensions.iter().map(|one| (one.data.len(), 2 + 2));
-        certificates
-            .chain(extensions)
-            .fold(AROUND, |sum, (len, around)| {
-                sum.saturating_add(len).saturating_add(around)
-            })
+        let lens = certificates.chain(extensions);
+        lens.fold(self.scheme.max_signature_len(), |sum, (len, around)| {
+            sum.saturating_add(len).saturating_add(around)
+        })
+        .saturating_add(AROUND)
     }
 }
 

@@ -1,11 +1,11 @@
 use super::{
-    AuthenticateError, CertificateChain, Certified, ChannelError, Entries, ExtensionType,
-    MAX_CONTEXT_LEN, Malformed, Offered, Request, RequestError, RequestParameters, Unsigned,
-    Unsuitable, ValidateError,
+    AuthenticateError, CertificateChain, Certified, ChannelError, Entries, Extension,
+    ExtensionType, MAX_CONTEXT_LEN, Malformed, Offered, Request, RequestError, RequestParameters,
+    Unsigned, Unsuitable, ValidateError,
     contexts::{Contexts, Spent},
     keys::{Content, Keys},
     message::{Authenticator, HEADER_LEN, put_certificate, put_finished},
-    unsigned::finished_len,
+    unsigned::AROUND_SIGNATURE,
 };
 use crate::{
     binding::Side,
@@ -152,10 +152,9 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
     ) -> Result<&'o [u8], AuthenticateError> {
         self.answerable(request)?;
         let finished = finished_of_empty(&self.own, request);
-        let needed = self.own.hash_len().saturating_add(HEADER_LEN);
         let mut writer = Writer::new(out);
         put_finished(&mut writer, finished.as_bytes())
-            .map_err(|_| AuthenticateError::BufferTooShort { needed })?;
+            .map_err(|_| AuthenticateError::BufferTooShort)?;
         self.contexts.add(request.context())?;
         Ok(writer.finish())
     }
@@ -346,9 +345,7 @@ fn write_request(
     let mut writer = Writer::new(out);
     let written = parameters.encode(sender, &mut writer);
     let request = writer.finish();
-    written.map_err(|_| RequestError::BufferTooShort {
-        needed: parameters.encoded_len(),
-    })?;
+    written.map_err(|_| RequestError::BufferTooShort)?;
     match Request::parse(request) {
         Ok(request) => Ok(request.as_bytes().len()),
         Err(Malformed::DuplicateExtension(extension) | Malformed::Extension(extension)) => {
@@ -376,13 +373,12 @@ fn unsigned<'o, 'r>(
     let extensions = extensions.filter(|extension| asked.allows(extension.extension_type));
     let written = put_certificate(&mut writer, context, chain.certificates, extensions);
     let certificate_len = writer.len();
-    let signature_len = chain.scheme.max_signature_len();
-    let needed = match written {
-        Ok(()) => finished_len(certificate_len, signature_len, keys.hash_len()),
-        Err(_) => finished_len(chain.max_len(), signature_len, keys.hash_len()),
-    };
+    let needed = (certificate_len)
+        .saturating_add(chain.scheme.max_signature_len())
+        .saturating_add(AROUND_SIGNATURE)
+        .saturating_add(keys.hash_len());
     if written.is_err() || needed > available {
-        return Err(AuthenticateError::BufferTooShort { needed });
+        return Err(AuthenticateError::BufferTooShort);
     }
     let certificate = out.get(..certificate_len).unwrap_or_default();
     let [transcript, _] = keys.transcripts(request, certificate, &[]);
@@ -418,11 +414,11 @@ fn validated<'a>(
     if !asked.offers(scheme) || !rules.verifies(scheme) {
         return Err(ValidateError::Scheme(scheme));
     }
-    for extension in certified.entries().flat_map(|entry| entry.extensions) {
-        if !asked.allows(extension.extension_type) {
-            return Err(ValidateError::UnsolicitedExtension(
-                extension.extension_type,
-            ));
+    for entry in certified.entries() {
+        for Extension { extension_type, .. } in entry.extensions {
+            if !asked.allows(extension_type) {
+                return Err(ValidateError::UnsolicitedExtension(extension_type));
+            }
         }
     }
     let content = content(keys, asked, &certified)?;

@@ -62,16 +62,10 @@ pub enum ChannelError {
     UnknownHash,
 }
 
-impl core::fmt::Display for ChannelError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Exporter(error) => core::fmt::Display::fmt(error, f),
-            Self::UnknownHash => f.write_str(
-                "the channel does not say which hash its cipher suite has: implement Exporter::hash",
-            ),
-        }
-    }
-}
+words! { ChannelError {
+    Self::Exporter(error) => "{}", error;
+    Self::UnknownHash => "the channel does not say which hash its cipher suite has: implement Exporter::hash";
+}}
 
 impl core::error::Error for ChannelError {}
 
@@ -94,11 +88,9 @@ pub enum RequestError {
     ServerName,
     /// A further extension is one of those that have a field of their own, or is given twice.
     Extension(ExtensionType),
-    /// The buffer is too short, or the request longer than a message can be.
-    BufferTooShort {
-        /// Bytes that are needed.
-        needed: usize,
-    },
+    /// The buffer is too short, or the request longer than a message can be: [`super::RequestParameters::encoded_len`] says what is
+    /// needed.
+    BufferTooShort,
 }
 
 words! { RequestError {
@@ -108,7 +100,7 @@ words! { RequestError {
     Self::NoSignatureAlgorithms => "no signature scheme is given: give those that are verified";
     Self::ServerName => "only a client can ask for a server name";
     Self::Extension(extension) => "extension {} has a field of its own, or is given twice", extension;
-    Self::BufferTooShort { needed } => "the buffer is too short: the request has {} bytes", needed;
+    Self::BufferTooShort => "the buffer is too short: RequestParameters::encoded_len says what is needed";
 }}
 
 impl core::error::Error for RequestError {}
@@ -131,11 +123,8 @@ pub enum AuthenticateError {
     ContextsExhausted,
     /// The certificate is not what is asked for.
     Unsuitable(Unsuitable),
-    /// The buffer is too short.
-    BufferTooShort {
-        /// Bytes that suffice.
-        needed: usize,
-    },
+    /// The buffer is too short: [`super::CertificateChain::max_authenticator_len`] bytes suffice.
+    BufferTooShort,
 }
 
 words! { AuthenticateError {
@@ -144,7 +133,7 @@ words! { AuthenticateError {
     Self::ContextUsed => "a request with this context was answered on this connection";
     Self::ContextsExhausted => "no more requests can be answered on this connection: open a new one";
     Self::Unsuitable(unsuitable) => "{}", unsuitable;
-    Self::BufferTooShort { needed } => "the buffer is too short: {} bytes suffice", needed;
+    Self::BufferTooShort => "the buffer is too short: CertificateChain::max_authenticator_len says what suffices";
 }}
 
 impl core::error::Error for AuthenticateError {}

@@ -1,8 +1,7 @@
 //! Exported Authenticators (RFC 9261): either side of a TLS connection proves that it has the key of a certificate, on this connection,
 //! at any time after the handshake.
 //!
-//! Bytes in, bytes out: how they travel is the application's affair; `docs/HTTP-AUTHENTICATORS.md` says how chanbind has them travel in
-//! HTTP. Both roles, handshakes with SHA-256 and with SHA-384, requested authenticators, those that a server sends unasked, and the
+//! Bytes in, bytes out: how they travel is the application's affair; [`http`] is how chanbind has them travel in HTTP. Both roles, handshakes with SHA-256 and with SHA-384, requested authenticators, those that a server sends unasked, and the
 //! empty one that declines.
 //!
 //! An [`Endpoint`] is one end of one connection. A request is good for one answer ([`PendingRequest`] is used up), no context is used
@@ -50,6 +49,7 @@ mod contexts;
 mod endpoint;
 mod error;
 mod extension;
+pub mod http;
 mod keys;
 mod message;
 mod request;

@@ -48,21 +48,19 @@ impl<'o> Unsigned<'o, '_> {
     /// # Errors
     /// [`AuthenticateError::BufferTooShort`] for a signature that is longer than the scheme's.
     pub fn sign(self, signature: &[u8]) -> Result<&'o [u8], AuthenticateError> {
-        let needed = finished_len(self.certificate_len, signature.len(), self.keys.hash_len());
-        let too_short = |_| AuthenticateError::BufferTooShort { needed };
+        let too_short = AuthenticateError::BufferTooShort;
         let (certificate, rest) = (self.out)
             .split_at_mut_checked(self.certificate_len)
-            .ok_or(AuthenticateError::BufferTooShort { needed })?;
+            .ok_or(too_short)?;
         let mut writer = Writer::new(rest);
-        put_certificate_verify(&mut writer, self.scheme, signature).map_err(too_short)?;
+        put_certificate_verify(&mut writer, self.scheme, signature).map_err(|_| too_short)?;
         let verify_len = writer.len();
-        let (certificate_verify, rest) = rest
-            .split_at_mut_checked(verify_len)
-            .ok_or(AuthenticateError::BufferTooShort { needed })?;
+        let (certificate_verify, rest) = rest.split_at_mut_checked(verify_len).ok_or(too_short)?;
         let [_, transcript] =
             (self.keys).transcripts(self.request, certificate, certificate_verify);
         let mut writer = Writer::new(rest);
-        put_finished(&mut writer, self.keys.finished(&transcript).as_bytes()).map_err(too_short)?;
+        put_finished(&mut writer, self.keys.finished(&transcript).as_bytes())
+            .map_err(|_| too_short)?;
         let len = writer
             .len()
             .saturating_add(verify_len)
@@ -76,23 +74,13 @@ impl<'o> Unsigned<'o, '_> {
     /// [`AuthenticateError::BufferTooShort`]
     pub fn sign_ecdsa(self, signature: &Signature) -> Result<&'o [u8], AuthenticateError> {
         let mut der = [0; MAX_DER_LEN];
-        let Ok(der) = signature.to_der(&mut der) else {
-            // No signature is longer.
-            return Err(AuthenticateError::BufferTooShort {
-                needed: MAX_DER_LEN,
-            });
-        };
-        self.sign(der)
+        let der = signature.to_der(&mut der);
+        self.sign(der.map_err(|_| AuthenticateError::BufferTooShort)?)
     }
 }
 
-/// The length of an authenticator.
-pub(super) fn finished_len(certificate: usize, signature: usize, hash: usize) -> usize {
-    const AROUND_SIGNATURE: usize = HEADER_LEN + 2 + 2;
-    [AROUND_SIGNATURE, signature, HEADER_LEN, hash]
-        .into_iter()
-        .fold(certificate, usize::saturating_add)
-}
+/// What an authenticator has beside its Certificate message, the signature and a hash.
+pub(super) const AROUND_SIGNATURE: usize = HEADER_LEN + 2 + 2 + HEADER_LEN;
 
 impl fmt::Debug for Unsigned<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -18,7 +18,7 @@ pub use secret::{ExporterSecret, MAX_LABEL};
 
 pub use crate::crypto::HashAlgorithm;
 
-use core::fmt;
+use crate::words;
 
 /// A channel that exports keying material. Both ends of one TLS connection, and no one else, get the same bytes for the
 /// same label and context.
@@ -126,31 +126,13 @@ pub enum ExporterError {
     Stack,
 }
 
-impl fmt::Display for ExporterError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::HandshakeIncomplete => f.write_str(
-                "the TLS handshake is not complete: export keying material after it",
-            ),
-            Self::LabelTooLong { actual } => write!(
-                f,
-                "the exporter label has {actual} bytes: use at most {}",
-                MAX_LABEL
-            ),
-            Self::ContextTooLong { actual } => write!(
-                f,
-                "the exporter context has {actual} bytes: more than this channel takes"
-            ),
-            Self::OutputLength { actual, max } => write!(
-                f,
-                "{actual} bytes of keying material asked for: ask for 1 to {max}"
-            ),
-            Self::NotUnique => f.write_str(
-                "the channel's secrets are not unique to it: use TLS 1.3, or TLS 1.2 with extended master secret",
-            ),
-            Self::Stack => f.write_str("the TLS stack refused to export keying material"),
-        }
-    }
-}
+words! { ExporterError {
+    Self::HandshakeIncomplete => "the TLS handshake is not complete: export keying material after it";
+    Self::LabelTooLong { actual } => "the exporter label has {} bytes: use at most 249", actual;
+    Self::ContextTooLong { actual } => "the exporter context has {} bytes: more than this channel takes", actual;
+    Self::OutputLength { actual, max } => "{} bytes of keying material asked for: ask for 1 to {}", actual, max;
+    Self::NotUnique => "the channel's secrets are not unique to it: use TLS 1.3, or TLS 1.2 with extended master secret";
+    Self::Stack => "the TLS stack refused to export keying material";
+}}
 
 impl core::error::Error for ExporterError {}

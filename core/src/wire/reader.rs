@@ -91,6 +91,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Truncated`]
+    #[inline(never)]
     pub fn sized8(&mut self) -> Result<&'a [u8], Truncated> {
         let len = self.u8()?;
         self.take(usize::from(len))
@@ -100,6 +101,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Truncated`]
+    #[inline(never)]
     pub fn sized24(&mut self) -> Result<&'a [u8], Truncated> {
         let len = usize::try_from(self.u24()?).map_err(|_| Truncated)?;
         self.take(len)
@@ -109,6 +111,8 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Truncated`], also for lengths in another form.
+    // Called from many places, and never where time counts.
+    #[inline(never)]
     pub fn der(&mut self) -> Result<(u8, &'a [u8]), Truncated> {
         let tag = self.u8()?;
         let first = self.u8()?;

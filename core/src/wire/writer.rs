@@ -88,57 +88,59 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// [`Full`], also for more than 255 bytes.
+    #[inline]
     pub fn length8(
         &mut self,
         contents: impl FnOnce(&mut Self) -> Result<(), Full>,
     ) -> Result<(), Full> {
-        self.behind_length(1, contents)
+        self.zeroes(1)?;
+        let start = self.len;
+        contents(self)?;
+        self.put_length(start, 1)
     }
 
     /// Appends what `contents` writes, behind its length of two bytes.
     ///
     /// # Errors
     /// [`Full`], also for more than 65,535 bytes.
+    #[inline]
     pub fn length16(
         &mut self,
         contents: impl FnOnce(&mut Self) -> Result<(), Full>,
     ) -> Result<(), Full> {
-        self.behind_length(2, contents)
+        self.zeroes(2)?;
+        let start = self.len;
+        contents(self)?;
+        self.put_length(start, 2)
     }
 
     /// Appends what `contents` writes, behind its length of three bytes.
     ///
     /// # Errors
     /// [`Full`], also for more than 16,777,215 bytes.
+    #[inline]
     pub fn length24(
         &mut self,
         contents: impl FnOnce(&mut Self) -> Result<(), Full>,
     ) -> Result<(), Full> {
-        self.behind_length(3, contents)
-    }
-
-    fn behind_length(
-        &mut self,
-        width: usize,
-        contents: impl FnOnce(&mut Self) -> Result<(), Full>,
-    ) -> Result<(), Full> {
-        let at = self.len;
-        self.zeroes(width)?;
+        self.zeroes(3)?;
         let start = self.len;
         contents(self)?;
+        self.put_length(start, 3)
+    }
+
+    /// Writes the length of what stands from `start` on into the `width` bytes before it.
+    #[inline(never)]
+    fn put_length(&mut self, start: usize, width: usize) -> Result<(), Full> {
         let len = u32::try_from(self.len.saturating_sub(start)).map_err(|_| Full)?;
-        let bytes = len.to_be_bytes();
-        let (high, low) = bytes
-            .split_at_checked(bytes.len().saturating_sub(width))
-            .ok_or(Full)?;
-        if high.iter().any(|&byte| byte != 0) {
-            return Err(Full);
+        let at = start.checked_sub(width).ok_or(Full)?;
+        let place = self.out.get_mut(at..start).ok_or(Full)?;
+        let mut rest = len;
+        for byte in place.iter_mut().rev() {
+            [.., *byte] = rest.to_be_bytes();
+            rest >>= 8;
         }
-        self.out
-            .get_mut(at..start)
-            .ok_or(Full)?
-            .copy_from_slice(low);
-        Ok(())
+        if rest == 0 { Ok(()) } else { Err(Full) }
     }
 
     /// What has been written.

@@ -144,6 +144,24 @@ impl RngCore for Rng {
 
 impl CryptoRng for Rng {}
 
+/// Bytes of which nothing is known.
+pub fn bytes(len: usize) -> &'static [u8] {
+    let address = 0x4001_0000 as *const u8;
+    // SAFETY: as above: memory of a board that is not there.
+    unsafe { core::slice::from_raw_parts(core::hint::black_box(address), len) }
+}
+
+/// What every firmware has: copies and fills of memory.
+pub fn fill() {
+    let words = core::hint::black_box([0u64; 40]);
+    let buffer = &mut core::hint::black_box([0; 512]);
+    let len = (input() as usize).min(512);
+    buffer[..len].copy_from_slice(bytes(len));
+    output(u32::from(buffer[511]));
+    core::hint::black_box(&mut buffer[..len]).fill(0);
+    output(u32::from(core::hint::black_box(&mut *buffer)[0]) + words[0] as u32);
+}
+
 /// The blobs of a key, and the name of its parent.
 pub fn identity() -> ([u8; 138], [u8; 50], [u8; 34]) {
     let mut words = (0..222).map(|_| input().to_le_bytes()[0]);

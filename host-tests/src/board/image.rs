@@ -15,7 +15,19 @@ impl Image {
     /// # Errors
     /// If it is not built.
     pub fn built(kind: Kind) -> Result<Self, build::Failure> {
-        let path = built(kind, &format!("chanbind-board-{}", kind.name()));
+        Self::read(kind, kind.name())
+    }
+
+    /// As [`Image::built`], with the feature `authenticator`.
+    ///
+    /// # Errors
+    /// If it is not built.
+    pub fn with_authenticators(kind: Kind) -> Result<Self, build::Failure> {
+        Self::read(kind, &format!("{}-authenticator", kind.name()))
+    }
+
+    fn read(kind: Kind, name: &str) -> Result<Self, build::Failure> {
+        let path = built(kind, &format!("images/{name}.elf"));
         let elf = std::fs::read(path).map_err(|error| {
             format!(
                 "the image of {} ({error}): build it with `cargo x firmware`",
@@ -30,7 +42,23 @@ impl Image {
     /// # Errors
     /// If the text is no configuration.
     pub fn configured(&self, toml: &str, authority: &str) -> Result<Self, build::Failure> {
-        let config = build::from_toml(toml, |_| Ok(authority.to_owned()))?;
+        self.configured_with(toml, authority, "")
+    }
+
+    /// As [`Image::configured`], with the file `own.pem` for the device's own certificates.
+    ///
+    /// # Errors
+    /// If the text is no configuration.
+    pub fn configured_with(
+        &self,
+        toml: &str,
+        authority: &str,
+        own: &str,
+    ) -> Result<Self, build::Failure> {
+        let config = build::from_toml(toml, |name| {
+            let is_own = name == std::path::Path::new("own.pem");
+            Ok(if is_own { own } else { authority }.to_owned())
+        })?;
         let mut image = self.clone();
         build::patch(&mut image.elf, &config)?;
         Ok(image)

@@ -10,6 +10,7 @@ use chanbind_core::{
     authenticator::{Client, Endpoint, Request as AuthenticatorRequest},
     exporter::ExporterSecret,
 };
+use chanbind_host_tests::pki::{Authority, for_device};
 use std::sync::Mutex;
 
 async fn status(connection: &mut Connection, request: Request<()>) -> (u16, String) {
@@ -128,9 +129,9 @@ async fn wrong_authenticators_are_all_the_same() {
 #[tokio::test]
 async fn others_certificates_are_refused() {
     let fixture = Fixture::start().await;
-    let stranger = chanbind_host_tests::pki::Authority::new("devices").unwrap();
+    let stranger = Authority::new("devices").unwrap();
     let expired = fixture.devices.issue(|params| {
-        crate::for_client(params, "urn:device:1");
+        for_device(params, "urn:device:1");
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after = rcgen::date_time_ymd(2021, 1, 1);
     });

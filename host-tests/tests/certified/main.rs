@@ -15,9 +15,9 @@ use chanbind::{
 };
 use chanbind_host_tests::{
     gateway::TestGateway,
-    pki::{Authority, Issued},
+    pki::{Authority, Issued, for_device},
 };
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, SanType};
+use rcgen::SanType;
 use tower::Layer;
 
 /// A gateway that wants devices of an authority on `/get` and operators of another one on `/admin`, and nobody on `/open`.
@@ -70,12 +70,7 @@ impl Fixture {
 }
 
 fn issue(authority: &Authority, uri: &str) -> Issued {
-    authority.issue(|params| for_client(params, uri)).unwrap()
-}
-
-fn for_client(params: &mut CertificateParams, uri: &str) {
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
+    authority.issue(|params| for_device(params, uri)).unwrap()
 }
 
 fn credentials(issued: &Issued) -> Credentials {

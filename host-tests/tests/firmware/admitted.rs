@@ -20,9 +20,9 @@ async fn admitted(kind: Kind) {
         "TCP connection open",
         "the gateway is verified",
         "the TPM has made the one-time key",
-        "admitted by a token that the TPM made: 200, 18 bytes",
+        "admitted by what the TPM made: 200, 18 bytes",
         // And again on the same connection.
-        "admitted by a token that the TPM made: 200, 18 bytes",
+        "admitted by what the TPM made: 200, 18 bytes",
     ] {
         board.wait_for(step);
     }

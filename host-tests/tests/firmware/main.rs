@@ -3,6 +3,7 @@
 //! `cargo x test` builds the images before; `cargo x firmware` does it alone.
 
 mod admitted;
+mod certified;
 mod gateways;
 mod networks;
 mod tpms;
@@ -40,7 +41,7 @@ async fn restarted(gateway: TestGateway, secret: &[u8]) -> TestGateway {
 }
 
 const SECRET: &[u8] = b"a key of this test, 32 bytes long";
-const ADMITTED: &str = "admitted by a token that the TPM made: 200";
+const ADMITTED: &str = "admitted by what the TPM made: 200";
 
 /// The driver has done nothing that the chip complains of.
 fn assert_no_violations(device: &Device) {

@@ -100,6 +100,19 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
     Ok(())
 }
 
+/// The images that the tests run or link: every board, with authenticators and without.
+pub(crate) fn for_the_tests() -> Done {
+    firmware_targets::prepare()?;
+    for board in &BOARDS {
+        build(board, &[AUTHENTICATOR])?;
+        build(board, &[])?;
+    }
+    Ok(())
+}
+
+/// The feature of firmware that proves certificates.
+pub(crate) const AUTHENTICATOR: &str = "authenticator";
+
 /// Puts a configuration into an image that is built.
 pub(crate) fn configure(arguments: &ConfigureArguments) -> Done {
     let mut image = fs::read(&arguments.image)
@@ -181,16 +194,13 @@ pub(crate) fn build(board: &Board, features: &[&str]) -> Result<PathBuf, Box<dyn
         ),
         &mut command,
     )?;
-    Ok(image(board))
-}
-
-/// Where the image of a board is.
-pub(crate) fn image(board: &Board) -> PathBuf {
-    root()
-        .join("target")
-        .join(board.target)
-        .join("firmware")
-        .join(format!("chanbind-board-{}", board.name))
+    // Cargo has one place for all features: each image gets its own.
+    let folder = root().join("target").join(board.target).join("firmware");
+    let name = [&[board.name], features].concat().join("-");
+    let image = folder.join("images").join(format!("{name}.elf"));
+    fs::create_dir_all(folder.join("images"))?;
+    fs::copy(folder.join(package), &image)?;
+    Ok(image)
 }
 
 pub(crate) fn board(name: &str) -> Result<&'static Board, Box<dyn Error>> {

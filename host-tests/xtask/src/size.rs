@@ -39,6 +39,8 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
     let password = program("tpm-password")?;
     let crypto = program("crypto")?;
     let session = program("tpm-session")?;
+    let x509 = program("x509")?;
+    let authenticator = program("authenticator")?;
     let frame = (session.largest_frame.max(password.largest_frame))
         .ok_or("the programs do not tell the size of stack frames")?;
     let bytes = |name: &str, value: u64| Figure {
@@ -52,10 +54,18 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
     };
     let small_records = image(&["small-records"])?;
     let assembler = image(&["p256-cm4"])?;
-    // Last, so that it is the one that is left to be run.
+    let authenticators = image(&[firmware::AUTHENTICATOR])?;
     let whole = image(&[])?;
     Ok(vec![
         bytes("firmware, qemu-mps2: text", whole.text),
+        bytes(
+            "firmware, qemu-mps2: text, with authenticators",
+            authenticators.text,
+        ),
+        bytes(
+            "firmware, qemu-mps2: static RAM, with authenticators",
+            authenticators.memory,
+        ),
         bytes(
             "firmware, qemu-mps2: text, signatures by p256-cm4",
             assembler.text,
@@ -67,6 +77,10 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
         bytes(
             "firmware, qemu-mps2: static RAM, records of 2 KiB",
             small_records.memory,
+        ),
+        bytes(
+            "authenticator: all of RFC 9261 section 7, text over P-256, SHA-256, certificate path",
+            authenticator.text.saturating_sub(x509.text),
         ),
         bytes(
             "tpm-spi: driver and HMAC path with passwords, text",

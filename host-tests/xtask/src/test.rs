@@ -47,9 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
         let build = &["build", "--quiet", "--locked", "--all-targets"];
         run::quietly("build programs and tests", &mut run::cargo(build)).map(|_| ())
     })?;
-    part("firmware", &|| {
-        firmware::run(&firmware::Arguments::default())
-    })?;
+    part("firmware", &firmware::for_the_tests)?;
     part("tests", &|| {
         warn_of_what_is_skipped();
         run::show(&mut tests())

@@ -2,22 +2,16 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use chanbind_core::authenticator::http;
 use std::fmt;
 
-/// The authentication scheme.
-pub const SCHEME: &str = "Exported-Authenticator";
+pub use http::{MAX_AUTHENTICATOR_LEN, MAX_REQUEST_LEN, SCHEME};
 
 /// A client asks the server for an identity: a ClientCertificateRequest.
 pub const REQUEST_HEADER: HeaderName = HeaderName::from_static("exported-authenticator-request");
 
 /// The server's authenticator.
 pub const AUTHENTICATOR_HEADER: HeaderName = HeaderName::from_static("exported-authenticator");
-
-/// The longest request, in bytes.
-pub const MAX_REQUEST_LEN: usize = 1024;
-
-/// The longest authenticator, in bytes.
-pub const MAX_AUTHENTICATOR_LEN: usize = 8192;
 
 /// Why a header field holds no bytes. Its sender may know: it wrote them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +44,8 @@ pub fn challenged(headers: &HeaderMap) -> Option<Vec<u8>> {
         .get_all(header::WWW_AUTHENTICATE)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .find_map(request_of)
+        .find_map(http::challenge)
+        .and_then(|text| decode(text, MAX_REQUEST_LEN).ok())
 }
 
 /// The value of credentials.
@@ -68,11 +63,9 @@ pub fn presented(headers: &HeaderMap) -> Result<Option<Vec<u8>>, FieldError> {
     let Some(value) = once(headers, &header::AUTHORIZATION)? else {
         return Ok(None);
     };
-    let (scheme, text) = value.split_once(' ').unwrap_or((value, ""));
-    if !scheme.eq_ignore_ascii_case(SCHEME) {
-        return Ok(None);
-    }
-    decode(text.trim_start_matches(' '), MAX_AUTHENTICATOR_LEN).map(Some)
+    http::credentials(value)
+        .map(|text| decode(text, MAX_AUTHENTICATOR_LEN))
+        .transpose()
 }
 
 /// The bytes in a field of its own; `None` where it is not there.
@@ -118,60 +111,6 @@ fn decode(text: &str, max: usize) -> Result<Vec<u8>, FieldError> {
 fn value(text: String) -> HeaderValue {
     // Nothing in it that a header value must not have.
     HeaderValue::from_maybe_shared(text).unwrap_or(HeaderValue::from_static(""))
-}
-
-/// The parameter `request` of the challenge of this scheme in a list of challenges. A parameter has `=` and a value, of which a quoted
-/// string may hold commas; what has none begins a challenge.
-fn request_of(list: &str) -> Option<Vec<u8>> {
-    let mut ours = false;
-    let mut rest = list;
-    loop {
-        rest = rest.trim_start_matches([' ', '\t', ',']);
-        let end = rest
-            .find(|c: char| !(c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)))
-            .unwrap_or(rest.len());
-        let (word, behind) = rest.split_at_checked(end)?;
-        if word.is_empty() {
-            return None;
-        }
-        let after = behind.trim_start_matches([' ', '\t']);
-        match after.strip_prefix('=') {
-            // Padding of a token68 is no parameter's value, and neither is what is followed by nothing.
-            Some(value) if !value.starts_with(['=', ',']) && !value.is_empty() => {
-                let value = value.trim_start_matches([' ', '\t']);
-                let (text, behind) = parameter(value)?;
-                if ours && word.eq_ignore_ascii_case("request") {
-                    return decode(&text, MAX_REQUEST_LEN).ok();
-                }
-                rest = behind;
-            }
-            _ => {
-                if behind.starts_with([' ', '\t']) || behind.starts_with(',') || behind.is_empty() {
-                    ours = word.eq_ignore_ascii_case(SCHEME);
-                }
-                rest = behind.trim_start_matches(['=', '/']);
-            }
-        }
-    }
-}
-
-/// A token or a quoted string, and what is behind it.
-fn parameter(value: &str) -> Option<(String, &str)> {
-    let Some(quoted) = value.strip_prefix('"') else {
-        let end = value.find([' ', '\t', ',']).unwrap_or(value.len());
-        let (token, behind) = value.split_at_checked(end)?;
-        return Some((token.to_owned(), behind));
-    };
-    let mut text = String::new();
-    let mut characters = quoted.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return Some((text, quoted.get(at + 1..)?)),
-            '\\' => text.push(characters.next()?.1),
-            other => text.push(other),
-        }
-    }
-    None
 }
 
 impl fmt::Display for FieldError {

@@ -117,7 +117,7 @@ pub(crate) async fn handshake() -> Outcome<Vec<Figure>> {
     let counted = tokio::task::spawn_blocking(move || {
         traced(&elf, &phases, |trace| {
             let board = Board::start_traced(&image, &chip, trace)?;
-            board.wait_for_within("admitted by a token", 400);
+            board.wait_for_within("admitted by what the TPM made", 400);
             Ok(())
         })
     })

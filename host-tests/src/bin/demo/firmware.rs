@@ -47,7 +47,7 @@ pub(crate) fn run(kind: Kind, folder: &Path, swtpm: &Swtpm, gateway: &Gateway) -
         let line = board
             .line(Duration::from_secs(60))
             .ok_or("the device says nothing more")?;
-        if line.contains("admitted by a token") {
+        if line.contains("admitted by what the TPM made") {
             break line;
         }
         tell("device", &line);
