@@ -25,9 +25,15 @@ pub fn size() -> usize {
     start() - end()
 }
 
-/// Paints what is not in use. To be called once, before anything that is to be measured.
+/// Bytes of the stack that are in use.
+#[must_use]
+pub fn used() -> usize {
+    start() - msp::read() as usize
+}
+
+/// Paints what is not in use. To be called before anything that is to be measured.
 #[inline(never)]
-pub(crate) fn paint() {
+pub fn paint() {
     // The stack pointer has 32 bits, as an address here has.
     let used_from = msp::read() as usize;
     for address in (end()..used_from.saturating_sub(MARGIN)).step_by(size_of::<u32>()) {

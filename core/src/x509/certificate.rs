@@ -91,6 +91,27 @@ impl<'c> Fields<'c> {
     }
 }
 
+/// What is signed of a certificate, and the signature.
+pub(super) struct Signed<'c> {
+    /// tbsCertificate, with its tag and length.
+    pub(super) tbs: &'c [u8],
+    /// The signature's bits.
+    pub(super) signature: &'c [u8],
+}
+
+impl<'c> Signed<'c> {
+    /// Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue BIT STRING }
+    pub(super) fn of(certificate: &'c [u8]) -> Option<Self> {
+        let mut parts = Reader::new(sequence(&mut Reader::new(certificate)).ok()?);
+        let tbs = whole(&mut parts, SEQUENCE).ok()?;
+        sequence(&mut parts).ok()?;
+        match parts.der().ok()? {
+            (BIT_STRING, [0, signature @ ..]) => Some(Self { tbs, signature }),
+            _ => None,
+        }
+    }
+}
+
 /// The contents of a SEQUENCE.
 pub(super) fn sequence<'c>(from: &mut Reader<'c>) -> Result<&'c [u8], Truncated> {
     match from.der()? {

@@ -17,6 +17,7 @@
 mod algorithm;
 mod anchors;
 mod certificate;
+mod deferred;
 mod error;
 mod leaf;
 mod names;

@@ -1,6 +1,6 @@
 use super::{
     Algorithms, Anchors, Fields, P256, PathError, PublicKey, SignatureScheme, VerifiedLeaf,
-    algorithm::EcdsaP256Sha256,
+    algorithm::is_signed, deferred::Deferred,
 };
 use crate::crypto::{ecdsa::RUST_CRYPTO, equal, sha256};
 use core::time::Duration;
@@ -104,22 +104,39 @@ impl<'a> PathRules<'a> {
         leaf: &'c [u8],
         intermediates: &[&'c [u8]],
     ) -> Result<VerifiedLeaf<'c>, PathError> {
-        let empty: &'c [u8] = &[];
-        let mut chain = [(); MAX_INTERMEDIATES].map(|()| CertificateDer::from(empty));
+        match self.verifier {
+            Verifier::P256(p256) => {
+                let anchors = self.anchors.as_slice();
+                let deferred = Deferred::new(leaf, intermediates, anchors);
+                // At least one signature more is known to be wrong each time.
+                loop {
+                    self.build(leaf, intermediates, &[&deferred])?;
+                    if deferred.settle(p256) {
+                        break;
+                    }
+                }
+            }
+            Verifier::Algorithms(algorithms) => {
+                self.build(leaf, intermediates, algorithms.certificates)?;
+            }
+        }
+        self.accept(leaf)
+    }
+
+    /// Has webpki build a path. Apart from what comes before and after: this is deep.
+    #[inline(never)]
+    fn build(
+        &self,
+        leaf: &[u8],
+        intermediates: &[&[u8]],
+        algorithms: &[&dyn SignatureVerificationAlgorithm],
+    ) -> Result<(), PathError> {
+        let mut chain = [(); MAX_INTERMEDIATES].map(|()| CertificateDer::from([].as_slice()));
         for (at, intermediate) in intermediates.iter().enumerate() {
             *chain.get_mut(at).ok_or(PathError::TooManyIntermediates)? =
                 CertificateDer::from(*intermediate);
         }
         let chain = chain.get(..intermediates.len()).unwrap_or_default();
-        let (p256, only_p256): (_, [&dyn SignatureVerificationAlgorithm; 1]);
-        let algorithms = match self.verifier {
-            Verifier::P256(implementation) => {
-                p256 = EcdsaP256Sha256(implementation);
-                only_p256 = [&p256];
-                only_p256.as_slice()
-            }
-            Verifier::Algorithms(algorithms) => algorithms.certificates,
-        };
         let der = CertificateDer::from(leaf);
         let certificate = EndEntityCert::try_from(&der).map_err(PathError::from)?;
         let usage = match self.usage {
@@ -143,7 +160,7 @@ impl<'a> PathRules<'a> {
                 None,
             );
             let Some(error) = refused.err() else {
-                break;
+                return Ok(());
             };
             match (error, tries.checked_sub(1)) {
                 (Error::CertNotValidYet { not_before, .. }, Some(left))
@@ -154,7 +171,6 @@ impl<'a> PathRules<'a> {
                 (error, _) => return Err(error.into()),
             }
         }
-        self.accept(leaf)
     }
 
     /// What is left to do when the path is verified; apart from the frame that verifies it, which is deep.
@@ -191,10 +207,13 @@ impl<'a> PathRules<'a> {
                 if scheme != SignatureScheme::ECDSA_SECP256R1_SHA256 {
                     return Err(PathError::SignatureAlgorithm);
                 }
-                let PublicKey::P256(point) = leaf.public_key()?;
-                return EcdsaP256Sha256(p256)
-                    .verify_signature(&point, message, signature)
-                    .map_err(|_| PathError::Signature);
+                let key = PublicKey::point_of_certificate(leaf.as_der());
+                let key = key.ok_or(PathError::PublicKey)?;
+                return if is_signed(p256, key, message, signature) {
+                    Ok(())
+                } else {
+                    Err(PathError::Signature)
+                };
             }
             Verifier::Algorithms(algorithms) => {
                 let mut all = algorithms.schemes.iter();

@@ -15,13 +15,27 @@ impl PublicKey {
     /// # Errors
     /// [`PathError::PublicKey`] for other keys than uncompressed points of P-256.
     pub fn from_spki(spki: &[u8]) -> Result<Self, PathError> {
-        match spki.strip_prefix(P256_SPKI_HEAD) {
-            Some(point) if point.first() == Some(&4) => point
-                .try_into()
-                .map(Self::P256)
-                .map_err(|_| PathError::PublicKey),
-            _ => Err(PathError::PublicKey),
+        let contents = spki.strip_prefix(SPKI_TAG_AND_LEN);
+        contents
+            .and_then(Self::point_of_contents)
+            .map(|point| Self::P256(*point))
+            .ok_or(PathError::PublicKey)
+    }
+
+    /// The point in the contents of a SubjectPublicKeyInfo, where it stands.
+    pub(super) fn point_of_contents(contents: &[u8]) -> Option<&[u8; PUBLIC_KEY_LEN]> {
+        let point: &[u8; PUBLIC_KEY_LEN] =
+            contents.strip_prefix(P256_SPKI_HEAD)?.try_into().ok()?;
+        match point {
+            [4, ..] => Some(point),
+            _ => None,
         }
+    }
+
+    /// The point in a certificate, where it stands.
+    pub(super) fn point_of_certificate(certificate: &[u8]) -> Option<&[u8; PUBLIC_KEY_LEN]> {
+        let spki = subject_public_key_info(certificate).ok()?;
+        Self::point_of_contents(spki.strip_prefix(SPKI_TAG_AND_LEN)?)
     }
 }
 
@@ -41,8 +55,11 @@ pub fn spki_sha256(certificate: &[u8]) -> Result<[u8; 32], PathError> {
     subject_public_key_info(certificate).map(sha256)
 }
 
-/// SubjectPublicKeyInfo of a key on P-256, as far as the point: id-ecPublicKey, prime256v1, a BIT STRING of 66 bytes.
+/// A SEQUENCE of so many bytes is the SubjectPublicKeyInfo of a key on P-256.
+const SPKI_TAG_AND_LEN: &[u8] = &[0x30, 0x59];
+
+/// Its contents, as far as the point: id-ecPublicKey, prime256v1, a BIT STRING of 66 bytes.
 const P256_SPKI_HEAD: &[u8] = &[
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
-    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
+    0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];

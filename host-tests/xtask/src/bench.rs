@@ -4,7 +4,9 @@ use std::process::Stdio;
 pub(crate) fn run(arguments: &report::Arguments) -> Done {
     setup::for_the_demo()?;
     firmware_targets::prepare()?;
-    firmware::build(&firmware::QEMU_MPS2, &[])?;
+    for features in [&[firmware::AUTHENTICATOR][..], &[]] {
+        firmware::build(&firmware::QEMU_MPS2, features)?;
+    }
     run::quietly(
         "build the benches",
         &mut run::cargo(&[

@@ -8,27 +8,28 @@ use chanbind::{
 use chanbind_host_tests::{
     board::{Board, Device, Kind},
     gateway::TestGateway,
+    pki::{Authority, Pki},
 };
 
 pub(crate) async fn figures() -> Outcome<Vec<Figure>> {
     let device = Device::provisioned(SECRET).await?;
     let registry = Registry::new([(Device::CLIENT.to_owned(), ClientKey::secret(SECRET))])?;
     let gateway = TestGateway::start(registry, Settings::default()).await?;
-    let image = device.image(Kind::QemuMps2, &gateway)?;
-    let board = Board::start(&image, &device.chip)?;
-    // The gateway runs on this thread.
-    let line = tokio::task::spawn_blocking(move || board.wait_for("bytes of stack used")).await?;
-    let numbers: Vec<f64> = line
-        .split(' ')
-        .filter_map(|word| word.parse().ok())
-        .collect();
-    let [microseconds, stack, ..] = numbers[..] else {
-        return Err(format!("the board said {line:?}").into());
-    };
+    let (microseconds, stack) = said(&device, &gateway).await?;
+
+    let authority = Authority::new("devices")?;
+    let device = Device::certified(&authority).await?;
+    let (gateway, _) = TestGateway::certified(&authority, Pki::new()?, 0).await?;
+    let (_, stack_with_certificate) = said(&device, &gateway).await?;
     Ok(vec![
         (
             "firmware, qemu-mps2: stack used, by painting".to_owned(),
             stack,
+            "bytes",
+        ),
+        (
+            "firmware, qemu-mps2: stack used by a device with a certificate".to_owned(),
+            stack_with_certificate,
             "bytes",
         ),
         (
@@ -37,4 +38,20 @@ pub(crate) async fn figures() -> Outcome<Vec<Figure>> {
             "us",
         ),
     ])
+}
+
+/// Microseconds since the start, and bytes of stack.
+async fn said(device: &Device, gateway: &TestGateway) -> Outcome<(f64, f64)> {
+    let image = device.image(Kind::QemuMps2, gateway)?;
+    let board = Board::start(&image, &device.chip)?;
+    // The gateway runs on this thread.
+    let line = tokio::task::spawn_blocking(move || board.wait_for("bytes of stack used")).await?;
+    let numbers: Vec<f64> = line
+        .split(' ')
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    match numbers[..] {
+        [microseconds, stack, ..] => Ok((microseconds, stack)),
+        _ => Err(format!("the board said {line:?}").into()),
+    }
 }

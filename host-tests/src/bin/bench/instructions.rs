@@ -28,21 +28,7 @@ pub(crate) fn token() -> Outcome<Vec<Figure>> {
         "instructions::compressions",
     ];
     let counted = traced(&std::fs::read(&program)?, &phases, |trace| {
-        let status = Command::new("qemu-system-arm")
-            .args(["-M", "mps2-an386", "-display", "none", "-monitor", "none"])
-            .args(["-semihosting-config", "enable=on,target=native"])
-            .args(["-d", "exec,nochain,in_asm", "-D"])
-            .arg(trace)
-            .arg("-kernel")
-            .arg(&program)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status()?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(format!("the program to count ended with {status}").into())
-        }
+        run(&program, trace, Path::new("."))
     })?;
     let (token, bare) = (counted.of_phase(0), counted.of_phase(1));
     Ok(vec![
@@ -57,6 +43,26 @@ pub(crate) fn token() -> Outcome<Vec<Figure>> {
             "ratio",
         ),
     ])
+}
+
+/// Runs a program to be counted to its end, with the files of `folder` at hand.
+pub(crate) fn run(program: &Path, trace: &Path, folder: &Path) -> Outcome<()> {
+    let status = Command::new("qemu-system-arm")
+        .args(["-M", "mps2-an386", "-display", "none", "-monitor", "none"])
+        .args(["-semihosting-config", "enable=on,target=native"])
+        .args(["-d", "exec,nochain,in_asm", "-D"])
+        .arg(trace)
+        .arg("-kernel")
+        .arg(std::path::absolute(program)?)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("the program to count ended with {status}").into())
+    }
 }
 
 /// Who is counted together, by words in the names of functions; the first that fits.
@@ -146,7 +152,7 @@ pub(crate) async fn handshake() -> Outcome<Vec<Figure>> {
 }
 
 /// Instructions by phase and part.
-struct Counted(HashMap<(usize, usize), u64>);
+pub(crate) struct Counted(HashMap<(usize, usize), u64>);
 
 impl Counted {
     fn of_part(&self, phase: usize, part: usize) -> f64 {
@@ -154,13 +160,17 @@ impl Counted {
         u32::try_from(count).map_or(f64::NAN, f64::from)
     }
 
-    fn of_phase(&self, phase: usize) -> f64 {
+    pub(crate) fn of_phase(&self, phase: usize) -> f64 {
         (0..PARTS.len()).map(|part| self.of_part(phase, part)).sum()
     }
 }
 
 /// Runs a program with a pipe for QEMU's trace, and counts; a phase begins with the function whose name has its words.
-fn traced(elf: &[u8], phases: &[&str], run: impl FnOnce(&Path) -> Outcome<()>) -> Outcome<Counted> {
+pub(crate) fn traced(
+    elf: &[u8],
+    phases: &[&str],
+    run: impl FnOnce(&Path) -> Outcome<()>,
+) -> Outcome<Counted> {
     let functions = Functions::read(elf, phases)?;
     let folder = tempfile::tempdir()?;
     let pipe = folder.path().join("trace");

@@ -2,6 +2,7 @@
 //! Prints one JSON array of `{name, value, unit}`; `cargo x bench` holds them against the goals.
 #![allow(clippy::print_stdout, reason = "its output is its result")]
 
+mod authenticator;
 mod firmware;
 mod instructions;
 mod spi;
@@ -47,11 +48,13 @@ const SECRET: &[u8] = b"my_api_key";
 async fn main() -> Outcome<()> {
     // Counts are the same on every machine and at every time; ratios take a minute.
     let figures = match std::env::args().nth(1).as_deref() {
+        Some("--authenticator") => authenticator::figures()?,
         Some("--counts") => {
             let counts = [
                 spi::figures().await?,
                 firmware::figures().await?,
                 instructions::token()?,
+                authenticator::figures()?,
                 instructions::handshake().await?,
             ];
             counts.concat()
