@@ -18,6 +18,11 @@ import (
 	"slices"
 )
 
+// notForCertificate are the extensions that say what is asked for (RFC 8446 section 4.2).
+var notForCertificate = []uint16{
+	extensionServerName, extensionSignatureAlgorithms, extensionCertificateAuthorities, extensionOIDFilters, extensionSignatureAlgorithmsCert,
+}
+
 // errEmpty is the peer's refusal: an empty authenticator with the right Finished.
 var errEmpty = errors.New("empty authenticator")
 
@@ -192,8 +197,7 @@ func (k eaKeys) validate(request *eaRequest, a *authenticator, roots *x509.CertP
 		return nil, errors.New("context of another request")
 	}
 	for _, kind := range a.extensions {
-		// The two that requests here have are not for Certificate (RFC 8446 section 4.2).
-		if !slices.Contains(request.extensions, kind) || kind == extensionServerName || kind == extensionSignatureAlgorithms {
+		if !slices.Contains(request.extensions, kind) || slices.Contains(notForCertificate, kind) {
 			return nil, fmt.Errorf("extension %d of an entry", kind)
 		}
 	}

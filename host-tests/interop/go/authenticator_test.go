@@ -247,6 +247,7 @@ func TestRequests(t *testing.T) {
 	algorithms := extension(extensionSignatureAlgorithms, prefixed(2, numbers(ecdsaP256SHA256)))
 	name := extension(extensionServerName, []byte("\x00\x09\x00\x00\x06a.test"))
 	unknown := extension(0xfafa, []byte("?"))
+	with := func(kind uint16, body string) []byte { return append(extension(kind, []byte(body)), algorithms...) }
 	for _, one := range []struct {
 		what   string
 		kind   int
@@ -261,6 +262,15 @@ func TestRequests(t *testing.T) {
 		{"no algorithms", 17, name, false},
 		{"algorithms twice", 13, append(bytes.Clone(algorithms), algorithms...), false},
 		{"half an algorithm", 13, extension(extensionSignatureAlgorithms, []byte{0, 3, 4, 3, 4}), false},
+		{"no ASCII name", 17, with(extensionServerName, "\x00\x05\x00\x00\x02\xc3\xa4"), false},
+		{"authorities", 17, with(extensionCertificateAuthorities, "\x00\x04\x00\x02\x30\x00"), true},
+		{"no authorities", 17, with(extensionCertificateAuthorities, "\x00\x00"), false},
+		{"an empty authority", 17, with(extensionCertificateAuthorities, "\x00\x02\x00\x00"), false},
+		{"filters", 13, with(extensionOIDFilters, "\x00\x04\x01x\x00\x00"), true},
+		{"no filters", 13, with(extensionOIDFilters, "\x00\x00"), true},
+		{"half a filter", 13, with(extensionOIDFilters, "\x00\x02\x01x"), false},
+		{"algorithms of certificates", 13, with(extensionSignatureAlgorithmsCert, "\x00\x02\x04\x03"), true},
+		{"no algorithms of certificates", 13, with(extensionSignatureAlgorithmsCert, "\x00\x00"), false},
 		{"list of none", 13, extension(extensionSignatureAlgorithms, []byte{0, 0}), false},
 	} {
 		raw := message(one.kind, prefixed(1, []byte("c")), prefixed(2, one.blocks))

@@ -3,12 +3,14 @@ package main
 import (
 	"bufio"
 	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 )
 
@@ -26,7 +28,8 @@ func eaClient(arguments []string) error {
 	target := flags.String("url", "", "https://...")
 	ca := flags.String("ca", "", "PEM, of the server")
 	certificate := flags.String("cert", "", "PEM")
-	key := flags.String("key", "", "PEM")
+	key := flags.String("key", "", "PEM, with -tpm TSS2 PEM")
+	tpm := flags.String("tpm", "", "host:port of a swtpm that has the key")
 	secondCA := flags.String("second-ca", "", "PEM: ask for a second identity of the server")
 	secondName := flags.String("second-name", "", "its DNS name")
 	decline := flags.Bool("decline", false, "answer with the empty authenticator")
@@ -52,7 +55,11 @@ func eaClient(arguments []string) error {
 	if response.StatusCode != http.StatusUnauthorized {
 		return fmt.Errorf("no challenge: %s", response.Status)
 	}
-	answer, err := peer.answer(response, *certificate, *key, *decline)
+	identity := func() (tls.Certificate, func(), error) { return loadIdentity(*certificate, *key, *tpm) }
+	if *decline {
+		identity = nil
+	}
+	answer, err := peer.answer(response, identity)
 	if err != nil {
 		return err
 	}
@@ -99,8 +106,30 @@ func (p eaPeer) get(header http.Header) (*http.Response, string, error) {
 	return response, string(body), err
 }
 
-// answer makes the authenticator for the challenge of a response.
-func (p eaPeer) answer(response *http.Response, certificate, key string, decline bool) ([]byte, error) {
+// loadIdentity loads the certificate and its key, and says what is to be called when they are not needed any more.
+func loadIdentity(certificate, key, tpm string) (tls.Certificate, func(), error) {
+	if tpm == "" {
+		pair, err := tls.LoadX509KeyPair(certificate, key)
+		return pair, func() {}, err
+	}
+	text, err := os.ReadFile(certificate)
+	if err != nil {
+		return tls.Certificate{}, nil, err
+	}
+	var out tls.Certificate
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		out.Certificate = append(out.Certificate, block.Bytes)
+	}
+	signer, err := openTPMSigner(tpm, key)
+	if err != nil {
+		return out, nil, err
+	}
+	out.PrivateKey = signer
+	return out, signer.done, nil
+}
+
+// answer makes the authenticator for the challenge of a response, the empty one without an identity.
+func (p eaPeer) answer(response *http.Response, identity func() (tls.Certificate, func(), error)) ([]byte, error) {
 	text, err := challengedRequest(response.Header.Values("WWW-Authenticate"))
 	if err != nil {
 		return nil, err
@@ -118,14 +147,15 @@ func (p eaPeer) answer(response *http.Response, certificate, key string, decline
 	if err != nil {
 		return nil, err
 	}
-	if decline {
+	if identity == nil {
 		return keys.decline(request)
 	}
-	identity, err := tls.LoadX509KeyPair(certificate, key)
+	pair, done, err := identity()
 	if err != nil {
 		return nil, err
 	}
-	return keys.authenticate(request, identity)
+	defer done()
+	return keys.authenticate(request, pair)
 }
 
 // secondIdentity gives the DNS name that the server proved, or "none" if it has no such identity.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,8 +17,11 @@ const (
 	typeClientCertificateRequest = 17
 	typeFinished                 = 20
 
-	extensionServerName          = 0
-	extensionSignatureAlgorithms = 13
+	extensionServerName              = 0
+	extensionSignatureAlgorithms     = 13
+	extensionCertificateAuthorities  = 47
+	extensionOIDFilters              = 48
+	extensionSignatureAlgorithmsCert = 50
 
 	ecdsaP256SHA256  = 0x0403
 	ed25519Scheme    = 0x0807
@@ -31,12 +35,13 @@ func malformed(what string) error { return fmt.Errorf("%w: %s", errMalformed, wh
 
 // eaRequest is an authenticator request or, with raw nil, what a ClientHello says for spontaneous authentication.
 type eaRequest struct {
-	raw        []byte
-	kind       int
-	context    []byte
-	schemes    []uint16
-	serverName string
-	extensions []uint16
+	raw         []byte
+	kind        int
+	context     []byte
+	schemes     []uint16
+	authorities [][]byte // distinguished names; none: any
+	serverName  string
+	extensions  []uint16
 }
 
 // helloRequest is for authenticators that nobody asked for. The validator has no context to expect: nil.
@@ -86,6 +91,19 @@ func parseRequest(raw []byte, kind int) (*eaRequest, error) {
 	if request.schemes, ok = parseSchemes(algorithms); !ok {
 		return nil, malformed("signature_algorithms")
 	}
+	if algorithms, found = bodies[extensionSignatureAlgorithmsCert]; found {
+		if _, ok = parseSchemes(algorithms); !ok {
+			return nil, malformed("signature_algorithms_cert")
+		}
+	}
+	if names, found := bodies[extensionCertificateAuthorities]; found {
+		if request.authorities, ok = parseAuthorities(names); !ok {
+			return nil, malformed("certificate_authorities")
+		}
+	}
+	if filters, found := bodies[extensionOIDFilters]; found && !parseFilters(filters) {
+		return nil, malformed("oid_filters")
+	}
 	if name, found := bodies[extensionServerName]; found {
 		// RFC 9261 section 8.1: the "CR" of server_name is only for ClientCertificateRequest.
 		if kind != typeClientCertificateRequest {
@@ -107,13 +125,51 @@ func parseSchemes(body []byte) (out []uint16, ok bool) {
 	return out, outer.done() && list.done() && len(out) > 0
 }
 
+// parseAuthorities is RFC 8446 section 4.2.4.
+func parseAuthorities(body []byte) (out [][]byte, ok bool) {
+	outer := reader{rest: body}
+	list := reader{rest: outer.vector(2)}
+	for !list.failed && len(list.rest) > 0 {
+		name := list.vector(2)
+		if len(name) == 0 {
+			return nil, false
+		}
+		out = append(out, name)
+	}
+	return out, outer.done() && list.done() && len(out) > 0
+}
+
+// parseFilters is RFC 8446 section 4.2.5, and no more than its form: nothing here has filters to pass.
+func parseFilters(body []byte) bool {
+	outer := reader{rest: body}
+	list := reader{rest: outer.vector(2)}
+	for !list.failed && len(list.rest) > 0 {
+		if len(list.vector(1)) == 0 {
+			return false
+		}
+		list.vector(2)
+	}
+	return outer.done() && list.done()
+}
+
+// from says if one of the certificates is of an authority that the request names.
+func (r *eaRequest) from(chain [][]byte) bool {
+	return len(r.authorities) == 0 || slices.ContainsFunc(chain, func(der []byte) bool {
+		certificate, err := x509.ParseCertificate(der)
+		return err == nil && slices.ContainsFunc(r.authorities, func(name []byte) bool {
+			return bytes.Equal(name, certificate.RawIssuer)
+		})
+	})
+}
+
 // parseServerName is RFC 6066 section 3 with its only name type, and so one name.
 func parseServerName(body []byte) (string, bool) {
 	outer := reader{rest: body}
 	list := reader{rest: outer.vector(2)}
 	nameType := list.number(1)
 	name := list.vector(2)
-	return string(name), outer.done() && list.done() && nameType == 0 && len(name) > 0 && !bytes.ContainsRune(name, 0)
+	unfit := func(octet byte) bool { return octet == 0 || octet >= 0x80 }
+	return string(name), outer.done() && list.done() && nameType == 0 && len(name) > 0 && !slices.ContainsFunc(name, unfit)
 }
 
 // parseExtensions gives the types in their order, and refuses one that is there twice.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -102,24 +103,25 @@ var errTooMany = errors.New("too many requests on this connection")
 
 func refuse(w http.ResponseWriter, connection *eaConnection, err error) {
 	fmt.Fprintln(os.Stderr, "refused:", err)
+	if !errors.Is(err, errMalformed) && !errors.Is(err, errEmpty) && !errors.Is(err, errTooMany) {
+		var request *eaRequest
+		if request, err = connection.challenge(); err == nil {
+			w.Header().Set("WWW-Authenticate", eaScheme+` realm="interop", request="`+encode(request.raw)+`"`)
+			http.Error(w, "unauthorized", http.StatusUnauthorized)
+			return
+		}
+	}
 	switch {
 	case errors.Is(err, errMalformed):
 		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
 	case errors.Is(err, errEmpty):
 		http.Error(w, "forbidden", http.StatusForbidden)
-		return
-	case !errors.Is(err, errTooMany):
-		request, failed := connection.challenge()
-		if failed == nil {
-			w.Header().Set("WWW-Authenticate", eaScheme+` realm="interop", request="`+encode(request.raw)+`"`)
-			break
-		}
-		fallthrough
-	default:
+	case errors.Is(err, errTooMany):
 		w.Header().Set("Connection", "close")
+		http.Error(w, err.Error(), http.StatusMisdirectedRequest)
+	default:
+		http.Error(w, "internal error", http.StatusInternalServerError)
 	}
-	http.Error(w, "unauthorized", http.StatusUnauthorized)
 }
 
 // challenge repeats the request that is open, or makes one.
@@ -151,7 +153,7 @@ func (c *eaConnection) use(request *eaRequest) error {
 	return nil
 }
 
-// admit is nil if an identity is proved on this connection, now or before.
+// admit is nil if an identity is proved on this connection, now or before: credentials are not looked at then.
 func (h eaHandler) admit(r *http.Request, connection *eaConnection) error {
 	if connection.identity != nil {
 		return nil
@@ -175,20 +177,31 @@ func (h eaHandler) admit(r *http.Request, connection *eaConnection) error {
 	if err != nil {
 		return err
 	}
-	// An empty authenticator names no context: it may be for any request that is open. A wrong one uses up what is open,
-	// so that the next challenge is new.
-	open := connection.open
-	connection.open = nil
-	err = errors.New("context of no open request")
-	for _, request := range open {
-		if !given.empty() && string(given.context) != string(request.context) {
-			continue
-		}
-		if connection.identity, err = keys.validate(request, given, h.roots); err == nil || errors.Is(err, errEmpty) {
-			return err
+	requests := connection.answered(given)
+	if len(requests) == 0 {
+		return errors.New("context of no open request")
+	}
+	for _, one := range requests {
+		if connection.identity, err = keys.validate(one, given, h.roots); err == nil || errors.Is(err, errEmpty) {
+			break
 		}
 	}
 	return err
+}
+
+// answered takes the open requests that an authenticator may be for: it uses them up, valid or not. One with a certificate
+// names the context, and leaves the other requests as they are; an empty one may be for any.
+func (c *eaConnection) answered(given *authenticator) (taken []*eaRequest) {
+	if given.empty() {
+		taken, c.open = c.open, nil
+		return taken
+	}
+	at := slices.IndexFunc(c.open, func(one *eaRequest) bool { return bytes.Equal(one.context, given.context) })
+	if at >= 0 {
+		taken = []*eaRequest{c.open[at]}
+		c.open = slices.Delete(c.open, at, at+1)
+	}
+	return taken
 }
 
 // proveSecond answers the client's request, if there is one, with the second identity or the empty authenticator.
@@ -229,7 +242,7 @@ func (h eaHandler) proveSecond(w http.ResponseWriter, r *http.Request, connectio
 }
 
 func (h eaHandler) hasIdentity(request *eaRequest) bool {
-	if h.second == nil || !slices.Contains(request.schemes, schemeOf(h.second.Leaf.PublicKey)) {
+	if h.second == nil || !slices.Contains(request.schemes, schemeOf(h.second.Leaf.PublicKey)) || !request.from(h.second.Certificate) {
 		return false
 	}
 	return request.serverName == "" || h.second.Leaf.VerifyHostname(request.serverName) == nil

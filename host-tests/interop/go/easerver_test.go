@@ -79,13 +79,14 @@ func TestServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	prove := func(request *eaRequest) string {
+	answer := func(request *eaRequest) []byte {
 		raw, err := keys.authenticate(request, identity)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return eaScheme + " " + encode(raw)
+		return raw
 	}
+	prove := func(request *eaRequest) string { return eaScheme + " " + encode(answer(request)) }
 	first := peer.challenge(t, peer.expect(t, "no proof", nil, 401))
 	again := peer.challenge(t, peer.expect(t, "no proof again", nil, 401))
 	if string(first.raw) != string(again.raw) {
@@ -113,14 +114,22 @@ func TestServer(t *testing.T) {
 	}
 	peer.expect(t, "empty for another request", authorization(eaScheme+" "+encode(declined)), 401)
 	wrong := peer.challenge(t, peer.expect(t, "no proof", nil, 401))
-	changed := []byte(prove(wrong))
-	changed[len(changed)-3] ^= 1
-	renewed := peer.challenge(t, peer.expect(t, "wrong", authorization(string(changed)), 401))
+	unknown := peer.challenge(t, peer.expect(t, "of a context that is not open", authorization(proof), 401))
+	if string(unknown.raw) != string(wrong.raw) {
+		t.Error("an unknown context used up an open request")
+	}
+	changed := answer(wrong)
+	changed[len(changed)-1] ^= 1
+	renewed := peer.challenge(t, peer.expect(t, "wrong", authorization(eaScheme+" "+encode(changed)), 401))
 	if string(renewed.raw) == string(wrong.raw) {
 		t.Error("no new request after a wrong authenticator")
 	}
 	peer.expect(t, "right", authorization(strings.ToLower(eaScheme)+prove(renewed)[len(eaScheme):]), 200)
-	peer.expect(t, "later", nil, 200)
+	for what, header := range map[string]http.Header{
+		"later": nil, "no base64": authorization(eaScheme + " *"), "header twice": authorization(proof, proof), "used": authorization(proof),
+	} {
+		peer.expect(t, what, header, 200)
+	}
 }
 
 func TestSecondIdentity(t *testing.T) {
@@ -157,7 +166,29 @@ func TestTooManyRequests(t *testing.T) {
 		peer.expect(t, "within the limit", http.Header{eaRequestField: {encode(request.raw)}}, 401)
 	}
 	request, _ := makeRequest(typeClientCertificateRequest, "")
-	response := peer.expect(t, "beyond it", http.Header{eaRequestField: {encode(request.raw)}}, 401)
+	// The request that the server has made is repeated, and can be answered.
+	peer.expect(t, "the challenge again", nil, 401)
+	response := peer.expect(t, "beyond it", http.Header{eaRequestField: {encode(request.raw)}}, 421)
+	if !response.Close || response.Header.Get("WWW-Authenticate") != "" {
+		t.Error("a challenge, or no end of the connection")
+	}
+}
+
+func TestTooManyChallenges(t *testing.T) {
+	peer, _, _ := dialHandler(t, false)
+	state := peer.connection.ConnectionState()
+	keys, err := exportedKeys(&state, "client")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range mostRequests {
+		declined, err := keys.decline(peer.challenge(t, peer.expect(t, "no proof", nil, 401)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		peer.expect(t, "declined", authorization(eaScheme+" "+encode(declined)), 403)
+	}
+	response := peer.expect(t, "no more challenges", nil, 421)
 	if !response.Close || response.Header.Get("WWW-Authenticate") != "" {
 		t.Error("a challenge, or no end of the connection")
 	}

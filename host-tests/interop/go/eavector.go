@@ -70,6 +70,7 @@ func makeVectors(issuer *authority) (list []vector, err error) {
 		{"ed25519 requested of server", "server", serverRequest, nil, "", &edIdentity, false},
 		{"ecdsa spontaneous", "server", 0, short, "", &ecdsaIdentity, false},
 		{"ed25519 spontaneous, context of 255 bytes", "server", 0, longest, "", &edIdentity, false},
+		{"rsa_pss spontaneous, context of 0 bytes", "server", 0, []byte{}, "", &rsaIdentity, false},
 		{"empty of client", "client", request, nil, "", nil, false},
 		{"empty of server", "server", serverRequest, nil, "absent.example", nil, false},
 		{"context of 0 bytes", "client", request, []byte{}, "", &ecdsaIdentity, false},

@@ -11,9 +11,10 @@ func main() {
 	commands := map[string]func([]string) error{
 		"server": server, "client": client, "token": token, "hmac": tpmHMAC,
 		"ea-server": eaServer, "ea-client": eaClient, "ea-vector": eaVector,
+		"ea-parse": eaParse,
 	}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: interop server|client|token|hmac|ea-server|ea-client|ea-vector [flags]")
+		fmt.Fprintln(os.Stderr, "usage: interop server|client|token|hmac|ea-server|ea-client|ea-vector|ea-parse [flags]")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](os.Args[2:]); err != nil {

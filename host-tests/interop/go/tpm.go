@@ -1,12 +1,17 @@
 package main
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"encoding/asn1"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"math/big"
 	"net"
 	"os"
 
@@ -42,58 +47,123 @@ var h2 = tpm2.TPMTPublic{
 	Unique: tpm2.NewTPMUPublicID(tpm2.TPMAlgECC, &tpm2.TPMSECCPoint{}),
 }
 
-// openTPMKey loads a key file into the swtpm at address and gives its HMAC.
-func openTPMKey(address, keyFile string) (prf, func(), error) {
+// tpmKey is a key that is loaded.
+type tpmKey struct {
+	tpm    transport.TPM
+	handle tpm2.AuthHandle
+	public *tpm2.TPMTPublic
+	done   func()
+}
+
+// loadTPMKey loads a key file into the swtpm at address.
+func loadTPMKey(address, keyFile string) (*tpmKey, error) {
 	text, err := os.ReadFile(keyFile)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != "TSS2 PRIVATE KEY" {
-		return nil, nil, errors.New("no TSS2 PRIVATE KEY")
+		return nil, errors.New("no TSS2 PRIVATE KEY")
 	}
 	var file tpmKeyFile
 	if _, err := asn1.Unmarshal(block.Bytes, &file); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	connection, err := net.Dial("tcp", address)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	tpm := transport.FromReadWriter(connection)
 	primary, err := tpm2.CreatePrimary{PrimaryHandle: tpm2.TPMRHOwner, InPublic: tpm2.New2B(h2)}.Execute(tpm)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	public, err := tpm2.Unmarshal[tpm2.TPM2BPublic](file.Public)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	private, err := tpm2.Unmarshal[tpm2.TPM2BPrivate](file.Private)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	parent := tpm2.NamedHandle{Handle: primary.ObjectHandle, Name: primary.Name}
 	loaded, err := tpm2.Load{ParentHandle: parent, InPrivate: *private, InPublic: *public}.Execute(tpm)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	done := func() {
-		tpm2.FlushContext{FlushHandle: loaded.ObjectHandle}.Execute(tpm)
-		tpm2.FlushContext{FlushHandle: primary.ObjectHandle}.Execute(tpm)
-		connection.Close()
+	contents, err := public.Contents()
+	if err != nil {
+		return nil, err
+	}
+	return &tpmKey{
+		tpm:    tpm,
+		handle: tpm2.AuthHandle{Handle: loaded.ObjectHandle, Name: loaded.Name, Auth: tpm2.PasswordAuth(nil)},
+		public: contents,
+		done: func() {
+			tpm2.FlushContext{FlushHandle: loaded.ObjectHandle}.Execute(tpm)
+			tpm2.FlushContext{FlushHandle: primary.ObjectHandle}.Execute(tpm)
+			connection.Close()
+		},
+	}, nil
+}
+
+// openTPMKey gives the HMAC of a key file's key.
+func openTPMKey(address, keyFile string) (prf, func(), error) {
+	key, err := loadTPMKey(address, keyFile)
+	if err != nil {
+		return nil, nil, err
 	}
 	return func(data []byte) ([]byte, error) {
 		answer, err := tpm2.Hmac{
-			Handle:  tpm2.AuthHandle{Handle: loaded.ObjectHandle, Name: loaded.Name, Auth: tpm2.PasswordAuth(nil)},
+			Handle:  key.handle,
 			Buffer:  tpm2.TPM2BMaxBuffer{Buffer: data},
 			HashAlg: tpm2.TPMAlgSHA256,
-		}.Execute(tpm)
+		}.Execute(key.tpm)
 		if err != nil {
 			return nil, err
 		}
 		return answer.OutHMAC.Buffer, nil
-	}, done, nil
+	}, key.done, nil
+}
+
+// tpmSigner is a crypto.Signer with a key file's ECDSA key on P-256.
+type tpmSigner struct {
+	*tpmKey
+	point *ecdsa.PublicKey
+}
+
+func openTPMSigner(address, keyFile string) (*tpmSigner, error) {
+	key, err := loadTPMKey(address, keyFile)
+	if err != nil {
+		return nil, err
+	}
+	unique, err := key.public.Unique.ECC()
+	if err != nil {
+		return nil, err
+	}
+	point := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(unique.X.Buffer), Y: new(big.Int).SetBytes(unique.Y.Buffer)}
+	return &tpmSigner{key, point}, nil
+}
+
+func (s *tpmSigner) Public() crypto.PublicKey { return s.point }
+
+func (s *tpmSigner) Sign(_ io.Reader, digest []byte, _ crypto.SignerOpts) ([]byte, error) {
+	answer, err := tpm2.Sign{
+		KeyHandle:  s.handle,
+		Digest:     tpm2.TPM2BDigest{Buffer: digest},
+		InScheme:   tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
+		Validation: tpm2.TPMTTKHashCheck{Tag: tpm2.TPMSTHashCheck, Hierarchy: tpm2.TPMRHNull},
+	}.Execute(s.tpm)
+	if err != nil {
+		return nil, err
+	}
+	signature, err := answer.Signature.Signature.ECDSA()
+	if err != nil {
+		return nil, err
+	}
+	return asn1.Marshal(struct{ R, S *big.Int }{
+		new(big.Int).SetBytes(signature.SignatureR.Buffer), new(big.Int).SetBytes(signature.SignatureS.Buffer),
+	})
 }
 
 // tpmHMAC prints the HMAC of a key file's key over data.
