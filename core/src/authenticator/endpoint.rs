@@ -200,6 +200,23 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
         }
     }
 
+    /// Whether an authenticator is the empty one that declines this request, which is not used up by the question: the empty
+    /// authenticator does not say which request it answers.
+    pub fn is_declined<B: AsRef<[u8]>>(
+        &self,
+        request: &PendingRequest<B>,
+        authenticator: &[u8],
+    ) -> bool {
+        let request = Request::parse(request.as_bytes());
+        match (request, Authenticator::parse(authenticator)) {
+            (Ok(request), Ok(Authenticator::Empty(verify_data))) => {
+                let finished = finished_of_empty(&self.peers, &request);
+                equal(finished.as_bytes(), verify_data)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether it is the peer's, and new.
     fn answerable(&self, request: &Request<'_>) -> Result<(), AuthenticateError> {
         if request.sender() == R::SIDE {
@@ -328,7 +345,7 @@ impl Asked<'_> {
 
     /// Whether a certificate's entry may have this extension (section 5.2.1).
     fn allows(&self, extension_type: ExtensionType) -> bool {
-        !extension_type.is_for_requests()
+        !extension_type.is_never_in_certificates()
             && match self {
                 Self::Request(request) => request.extensions().find(extension_type).is_some(),
                 Self::ClientHello(offered) => offered.extensions.contains(&extension_type),

@@ -86,7 +86,7 @@ pub enum RequestError {
     NoSignatureAlgorithms,
     /// A server cannot ask a client for a server's name.
     ServerName,
-    /// A further extension is one of those that have a field of their own, or is given twice.
+    /// A further extension is one of those that have a field of their own or that no answer can have, or is given twice.
     Extension(ExtensionType),
     /// The buffer is too short, or the request longer than a message can be: [`super::RequestParameters::encoded_len`] says what is
     /// needed.
@@ -99,7 +99,7 @@ words! { RequestError {
     Self::ContextsExhausted => "no more contexts can be used on this connection: open a new one";
     Self::NoSignatureAlgorithms => "no signature scheme is given: give those that are verified";
     Self::ServerName => "only a client can ask for a server name";
-    Self::Extension(extension) => "extension {} has a field of its own, or is given twice", extension;
+    Self::Extension(extension) => "extension {} has a field of its own, cannot be answered, or is given twice", extension;
     Self::BufferTooShort => "the buffer is too short: RequestParameters::encoded_len says what is needed";
 }}
 

@@ -25,16 +25,9 @@ impl ExtensionType {
     /// RFC 8446 section 4.2.3
     pub const SIGNATURE_ALGORITHMS_CERT: Self = Self(50);
 
-    /// Whether it says what is asked for, and can therefore not be in an answer: IANA's registry has it for no Certificate message.
-    pub(super) fn is_for_requests(self) -> bool {
-        matches!(
-            self,
-            Self::SERVER_NAME
-                | Self::SIGNATURE_ALGORITHMS
-                | Self::CERTIFICATE_AUTHORITIES
-                | Self::OID_FILTERS
-                | Self::SIGNATURE_ALGORITHMS_CERT
-        )
+    /// Whether a certificate's entry cannot have it, by the table of RFC 8446 section 4.2 and IANA's registry.
+    pub(super) fn is_never_in_certificates(self) -> bool {
+        matches!(self.0, 0 | 1 | 10 | 13..=16 | 19..=21 | 41..=45 | 47..=51)
     }
 }
 

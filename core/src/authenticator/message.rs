@@ -60,7 +60,7 @@ impl<'a> Authenticator<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut messages = Reader::new(bytes);
         let authenticator = if bytes.first() == Some(&FINISHED) {
-            Self::Empty(handshake(&mut messages, FINISHED)?.1)
+            Self::Empty(finished(&mut messages)?)
         } else {
             Self::Certified(Certified::parse(&mut messages)?)
         };
@@ -94,7 +94,7 @@ impl<'a> Certified<'a> {
         let scheme = SignatureScheme(body.u16()?);
         let signature = body.sized16()?;
         end(&body)?;
-        let (_, verify_data) = handshake(messages, FINISHED)?;
+        let verify_data = finished(messages)?;
         Ok(Self {
             certificate,
             context,
@@ -178,6 +178,15 @@ pub(super) fn handshake<'a>(
     let body = from.sized24()?;
     let len = body.len().saturating_add(HEADER_LEN);
     Ok((before.get(..len).unwrap_or_default(), body))
+}
+
+/// The verify_data of a Finished: the output of SHA-256 or SHA-384.
+fn finished<'a>(from: &mut Reader<'a>) -> Result<&'a [u8], Malformed> {
+    let (_, verify_data) = handshake(from, FINISHED)?;
+    match verify_data.len() {
+        32 | 48 => Ok(verify_data),
+        _ => Err(Malformed::Length),
+    }
 }
 
 /// Nothing is left.

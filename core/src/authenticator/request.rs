@@ -102,7 +102,7 @@ impl<'a> RequestParameters<'a> {
             return Err(RequestError::ServerName);
         }
         let mut others = self.other.iter();
-        if let Some(known) = others.find(|one| one.extension_type.is_for_requests()) {
+        if let Some(known) = others.find(|one| one.extension_type.is_never_in_certificates()) {
             return Err(RequestError::Extension(known.extension_type));
         }
         Ok(())
@@ -374,7 +374,8 @@ fn host_name(data: &[u8]) -> Result<&str, Truncated> {
     let kind = names.u8()?;
     let name = names.sized16()?;
     not_empty(name)?;
-    if kind != HOST_NAME || !names.is_empty() || !data.is_empty() || !name.is_ascii() {
+    let is_text = name.iter().all(u8::is_ascii_graphic);
+    if kind != HOST_NAME || !names.is_empty() || !data.is_empty() || !is_text {
         return Err(Truncated);
     }
     str::from_utf8(name).map_err(|_| Truncated)

@@ -2,6 +2,9 @@
 
 use crate::{Fixture, credentials, is, issue, seen};
 use axum::http::header;
+use chanbind::authenticator::carriage;
+use chanbind_core::authenticator::{Client, Endpoint, Request as AuthenticatorRequest};
+use std::sync::Mutex;
 
 #[tokio::test]
 async fn a_device_is_challenged_once_and_known_from_then_on() {
@@ -92,4 +95,38 @@ async fn a_connection_is_used_up_in_the_end() {
     let (last, declined) = statuses.split_last().unwrap();
     assert_eq!(*last, 421);
     assert_eq!(declined, vec![403; chanbind::authenticator::MAX_REQUESTS]);
+}
+
+/// An empty authenticator answers one request, and the others can still be answered.
+#[tokio::test]
+async fn declining_one_request_leaves_the_others() {
+    let fixture = Fixture::start().await;
+    let mut connection = fixture.gateway.connect().await.unwrap();
+    let mut asked = Vec::new();
+    for path in ["/get", "/admin"] {
+        let response = connection.send(fixture.request(path)).await.unwrap();
+        asked.push(carriage::challenged(response.headers()).unwrap());
+    }
+    let end = Mutex::new(Endpoint::<Client>::new(connection.channel()).unwrap());
+    let mut present = async |path: &str, authenticator: &[u8]| {
+        let mut request = fixture.request(path);
+        let value = carriage::credentials(authenticator);
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+        connection.send(request).await.unwrap().status().as_u16()
+    };
+    let mut out = [0; 64];
+    let admin = AuthenticatorRequest::parse(&asked[1]).unwrap();
+    let declined = end
+        .lock()
+        .unwrap()
+        .decline(&admin, &mut out)
+        .unwrap()
+        .to_vec();
+    assert_eq!(present("/admin", &declined).await, 403);
+    // It was good once.
+    assert_eq!(present("/admin", &declined).await, 401);
+    let device = credentials(&fixture.device("urn:device:1"));
+    let get = AuthenticatorRequest::parse(&asked[0]).unwrap();
+    let authenticator = device.answer(&end, &get).await.unwrap();
+    assert_eq!(present("/get", &authenticator).await, 200);
 }

@@ -14,7 +14,7 @@ use chanbind_core::{
     },
     x509::PathError,
 };
-use std::sync::PoisonError;
+use std::{net::IpAddr, sync::PoisonError};
 
 /// An identity that the server was asked for.
 #[must_use = "the answer proves it"]
@@ -46,7 +46,10 @@ pub enum CertifiedError {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(getrandom::Error),
-    /// The server does not know of authenticators.
+    /// An IP address is no server name (RFC 6066 section 3).
+    #[error("an IP address is no server name: ask for a DNS name, or for any")]
+    Name,
+    /// The server does not know of authenticators, or its key does not sign.
     #[error("the server did not answer the request for a further identity: it does not know of it")]
     NoAnswer,
     /// What it answered with is no bytes.
@@ -124,6 +127,9 @@ impl Connection {
         name: Option<&str>,
         trust: &Trust,
     ) -> Result<Asked, CertifiedError> {
+        if name.is_some_and(|name| name.parse::<IpAddr>().is_ok()) {
+            return Err(CertifiedError::Name);
+        }
         let mut context = [0; 16];
         getrandom::fill(&mut context).map_err(CertifiedError::Random)?;
         let endpoint = self.endpoint().map_err(CertifiedError::Channel)?;

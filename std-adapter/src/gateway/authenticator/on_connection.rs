@@ -108,20 +108,12 @@ impl OnConnection {
                 Ok(identity)
             }
             None => {
-                let pending = std::mem::take(&mut self.state().pending);
-                let mut answered = Err(ValidateError::Context);
-                let mut others = Vec::new();
-                for one in pending {
-                    if answered == Err(ValidateError::Empty) {
-                        others.push(one);
-                    } else {
-                        answered = self
-                            .validate(one.request, &one.trust, authenticator)
-                            .map(|_| ());
-                    }
-                }
-                self.state().pending.append(&mut others);
-                Err(answered.err().unwrap_or(ValidateError::Context))
+                let mut state = self.state();
+                let mut all = state.pending.iter();
+                let endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+                let at = all.position(|one| endpoint.is_declined(&one.request, authenticator));
+                state.pending.remove(at.ok_or(ValidateError::Finished)?);
+                Err(ValidateError::Empty)
             }
         }
     }
