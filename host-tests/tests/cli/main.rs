@@ -1,7 +1,10 @@
 //! The command `chanbind`, as a user runs it.
 
+mod authenticator;
 mod errors;
 mod flow;
+mod inspect;
+mod provision;
 
 use chanbind_host_tests::{pki::Pki, program, swtpm::Swtpm};
 use std::{
@@ -82,10 +85,17 @@ impl Desk {
     }
 
     fn gateway(&self, more: &[&str]) -> Gateway {
+        self.serve(&[&["--registry", "registry.toml"], more].concat())
+    }
+
+    /// A gateway for certificates of an authority.
+    fn certified_gateway(&self, authority: &str, more: &[&str]) -> Gateway {
+        self.serve(&[&["--authenticator-ca", authority], more].concat())
+    }
+
+    fn serve(&self, more: &[&str]) -> Gateway {
         let files = [
             "gateway",
-            "--registry",
-            "registry.toml",
             "--cert",
             "chain.pem",
             "--key",
@@ -107,14 +117,50 @@ impl Desk {
             .strip_prefix("listening on 127.0.0.1:")
             .and_then(|rest| rest.split(' ').next()?.parse().ok())
             .unwrap_or_else(|| panic!("{line:?}"));
-        Gateway { child, port }
+        Gateway { child, port, line }
+    }
+
+    /// Runs OpenSSL on the files here, and gives what it printed.
+    fn openssl(&self, arguments: &[&str]) -> String {
+        let output = Command::new("openssl")
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .output()
+            .unwrap();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {out}{err}");
+        out + &err
+    }
+
+    /// An authority by OpenSSL: `NAME.pem` and `NAME.key`.
+    fn authority(&self, name: &str, subject: &str, algorithm: &str) {
+        let (certificate, key) = (format!("{name}.pem"), format!("{name}.key"));
+        let mut arguments = vec!["req", "-x509", "-nodes", "-days", "30", "-subj", subject];
+        arguments.extend(["-addext", "keyUsage=critical,keyCertSign"]);
+        arguments.extend(["-keyout", &key, "-out", &certificate]);
+        arguments.push("-newkey");
+        arguments.extend(algorithm.split(' '));
+        self.openssl(&arguments);
+    }
+
+    fn write(&self, name: &str, contents: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), contents).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
     }
 }
+
+/// Of OpenSSL's -newkey.
+const P256: &str = "ec -pkeyopt ec_paramgen_curve:P-256";
 
 /// `chanbind gateway`; ended when dropped.
 struct Gateway {
     child: Child,
     port: u16,
+    /// What it printed first.
+    line: String,
 }
 
 impl Gateway {

@@ -55,7 +55,7 @@ pub enum TpmError {
     NotHmacKey,
     /// The key is not an ECDSA key on P-256 for SHA-256.
     #[error(
-        "the key file holds no ECDSA key on P-256 that signs SHA-256 digests: make one with `Tpm::create_signing_key`"
+        "the key file holds no ECDSA key on P-256 that signs SHA-256 digests: make one with `chanbind provision --authenticator`"
     )]
     NotSigningKey,
     /// The password is wrong or missing.

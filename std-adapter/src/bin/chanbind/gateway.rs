@@ -1,26 +1,48 @@
-use crate::shared::{Failure, SettingsArguments, read, say};
-use axum::{Router, http::header, routing::get};
+use crate::{
+    files::{named, read, say},
+    shared::{Failure, SettingsArguments},
+};
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, header},
+    routing::get,
+};
 use chanbind::{
-    gateway::{Identity, ProofLayer, Registry, serve},
+    authenticator::{CertifiedIdentity, Credentials, Trust},
+    gateway::{AuthenticatorLayer, AuthenticatorPolicy, Identity, ProofLayer, Registry, serve},
     tls,
 };
-use clap::Args;
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use clap::{ArgGroup, Args};
+use rustls::ServerConfig;
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 use tokio::net::TcpListener;
-use tower::Layer;
+use tower::{Layer, Service};
+use zeroize::Zeroizing;
 
-/// Serve a gateway that admits the devices of a registry.
+/// Serve a gateway that admits the devices of a registry, or those with certificates of an authority.
 ///
-/// It answers any GET of an admitted device with `ok`, and is meant to try things out: in a service of your own, put
-/// `chanbind::gateway::ProofLayer` around your routes.
+/// It answers any GET of an admitted device with `ok` and its name, and is meant to try things out: in a service of your own,
+/// put `chanbind::gateway::ProofLayer` or `AuthenticatorLayer` around your routes.
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  chanbind gateway --registry registry.toml --cert chain.pem --key key.pem --listen 127.0.0.1:8443"
+    group(ArgGroup::new("admitted").args(["registry", "authenticator_ca"]).required(true)),
+    after_help = "Examples:\n  chanbind gateway --registry registry.toml --cert chain.pem --key key.pem --listen 127.0.0.1:8443\n  chanbind gateway --authenticator-ca ca.pem --cert chain.pem --key key.pem \\\n    --second-cert second.pem --second-key second.key"
 )]
 pub(crate) struct Arguments {
     /// The registry of clients, as `chanbind provision` prints its entries.
     #[arg(long, value_name = "FILE")]
-    registry: PathBuf,
+    registry: Option<PathBuf>,
+
+    /// The authorities, 1 to 4, PEM, of the certificates that `chanbind provision --authenticator` is about: who proves the key
+    /// of one by an Exported Authenticator (RFC 9261) is admitted. There is no registry then.
+    #[arg(long, value_name = "FILE", conflicts_with = "SettingsArguments")]
+    authenticator_ca: Option<PathBuf>,
 
     /// The server's certificate chain, PEM, its own certificate first.
     #[arg(long, value_name = "FILE")]
@@ -29,6 +51,24 @@ pub(crate) struct Arguments {
     /// The key of that certificate, PEM.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
+
+    /// A second certificate chain of this server, PEM, proved to clients that ask for one (`chanbind connect --second-ca`).
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "second_key",
+        conflicts_with = "registry"
+    )]
+    second_cert: Option<PathBuf>,
+
+    /// The key of the second certificate, PEM.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "second_cert",
+        conflicts_with = "registry"
+    )]
+    second_key: Option<PathBuf>,
 
     /// Where to listen; port 0 takes a free one and prints it.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
@@ -44,30 +84,77 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let named =
-        |path: &PathBuf, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let registry = String::from_utf8(read(&arguments.registry)?)
-        .map_err(|error| named(&arguments.registry, &error))?;
-    let registry =
-        Registry::from_toml(&registry).map_err(|error| named(&arguments.registry, &error))?;
-    let mut tls = tls::server_config_from_pem(&read(&arguments.cert)?, &read(&arguments.key)?)?;
+    let certificate = read(&arguments.cert)?;
+    let key = Zeroizing::new(read(&arguments.key)?);
+    let mut tls = tls::server_config_from_pem(&certificate, &key)?;
     // rustls counts the record's header in.
     tls.max_fragment_size = arguments.max_fragment_size.map(|len| usize::from(len) + 5);
-    let clients = registry.len();
-    let app = Router::new().fallback(get(|who: Identity| async move {
-        (
-            [(header::CONTENT_TYPE, "text/plain")],
-            format!("ok {}\n", who.client()),
-        )
-    }));
-    let app = ProofLayer::new(registry, arguments.settings.settings()).layer(app);
-    let listener = TcpListener::bind(arguments.listen)
+    match (&arguments.authenticator_ca, &arguments.registry) {
+        (Some(ca), _) => {
+            let who = |who: CertifiedIdentity| async move { ok(&who.name()) };
+            let layer = authenticators(ca, &arguments)?;
+            let app = layer.layer(Router::new().fallback(get(who)));
+            let whom = format!("certificates of {}", ca.display());
+            listen(arguments.listen, &whom, tls, app).await
+        }
+        (None, Some(path)) => {
+            let text = String::from_utf8(read(path)?).map_err(|error| named(path, error))?;
+            let registry = Registry::from_toml(&text).map_err(|error| named(path, error))?;
+            let who = |who: Identity| async move { ok(who.client()) };
+            let whom = format!("{} client(s)", registry.len());
+            let layer = ProofLayer::new(registry, arguments.settings.settings());
+            let app = layer.layer(Router::new().fallback(get(who)));
+            listen(arguments.listen, &whom, tls, app).await
+        }
+        (None, None) => Err("say whom to admit: --registry or --authenticator-ca".into()),
+    }
+}
+
+fn ok(name: &str) -> ([(header::HeaderName, &'static str); 1], String) {
+    (
+        [(header::CONTENT_TYPE, "text/plain")],
+        format!("ok {name}\n"),
+    )
+}
+
+/// Everything needs an authenticator of an authority's certificate.
+fn authenticators(ca: &Path, arguments: &Arguments) -> Result<AuthenticatorLayer, Failure> {
+    let trust = Trust::from_pem(&read(ca)?).map_err(|error| named(ca, error))?;
+    let policy = AuthenticatorPolicy::new().require("/", &trust);
+    let mut identities = Vec::new();
+    if let (Some(certificate), Some(key)) = (&arguments.second_cert, &arguments.second_key) {
+        let chain = read(certificate)?;
+        let pem = Zeroizing::new(read(key)?);
+        identities.push(Credentials::from_pem(&chain, &pem).map_err(|error| {
+            let files = format!(
+                "--second-cert {}, --second-key {}",
+                certificate.display(),
+                key.display()
+            );
+            format!("{files}: {error}")
+        })?);
+    }
+    Ok(AuthenticatorLayer::with_identities(policy, identities))
+}
+
+async fn listen<S>(
+    address: SocketAddr,
+    whom: &str,
+    tls: ServerConfig,
+    app: S,
+) -> Result<ExitCode, Failure>
+where
+    S: Service<Request<Body>, Response = axum::response::Response, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    let listener = TcpListener::bind(address)
         .await
-        .map_err(|error| format!("cannot listen on {} ({error}): is another gateway running? --listen takes another address", arguments.listen))?;
-    say(&format!(
-        "listening on {} for {clients} client(s)\n",
-        listener.local_addr()?
-    ))?;
+        .map_err(|error| format!("cannot listen on {address} ({error}): is another gateway running? --listen takes another address"))?;
+    let address = listener.local_addr()?;
+    say(&format!("listening on {address} for {whom}\n"))?;
     serve(listener, tls, app, stopped()).await;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! The command `chanbind`: provision a key, serve a gateway, connect to one, look into files and tokens.
 
 mod connect;
+mod files;
 mod gateway;
 mod inspect;
 mod provision;
@@ -14,6 +15,9 @@ use tracing_subscriber::EnvFilter;
 ///
 /// A device's HMAC key lives in its TPM. Device and gateway export keying material from their TLS 1.3 connection; the TPM
 /// makes a one-time key of it, and so does the gateway. The proof is worth nothing on any other connection.
+///
+/// With --authenticator the TPM holds the key of a certificate instead, and the proof is an Exported Authenticator (RFC 9261):
+/// the gateway needs no secret, only the authority of the certificates.
 ///
 /// Start with `chanbind provision --help`.
 #[derive(Parser)]

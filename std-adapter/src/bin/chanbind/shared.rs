@@ -1,21 +1,16 @@
-//! Options that several commands have, and reading what they name.
+//! Options that several commands have.
 
+use crate::files::Password;
 use chanbind::{
     core::{
         kdf::Layout,
         token::{ContextRule, Profile},
     },
     proof::{Form, Settings},
-    tpm::{Auth, Hierarchy, KeyFile, OpenOptions, Parent, Tpm, TpmName},
+    tpm::{Hierarchy, OpenOptions, Parent, Tpm, TpmName},
 };
 use clap::{Args, ValueEnum};
-use std::{
-    error::Error,
-    fs,
-    io::{self, Read, Write},
-    path::{Path, PathBuf},
-};
-use zeroize::Zeroizing;
+use std::{error::Error, path::PathBuf};
 
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
@@ -44,7 +39,7 @@ impl TpmArguments {
     pub(crate) async fn open(&self) -> Result<Tpm, Failure> {
         let mut options = OpenOptions::default();
         options.parent_name = self.parent_name.clone();
-        options.hierarchy_auth = password(self.owner_password_file.as_deref())?;
+        options.hierarchy_auth = Password::read(self.owner_password_file.as_deref())?.auth()?;
         Ok(Tpm::open(&self.tcti, options).await?)
     }
 }
@@ -113,15 +108,15 @@ enum KeyLayout {
 }
 
 impl SettingsArguments {
-    pub(crate) fn settings(self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         let mut settings = match self.profile {
             Preset::Chanbind => Settings::default(),
             Preset::GoDemoApiKey => Settings::go_demo_api_key(),
             Preset::GoDemoJwt => Settings::go_demo_jwt(&self.default_client),
         };
-        if let Some(label) = self.label {
+        if let Some(label) = &self.label {
             // The label lives as long as the program.
-            settings.profile.exporter_label = Box::leak(label.into_boxed_str()).as_bytes();
+            settings.profile.exporter_label = Box::leak(label.clone().into_boxed_str()).as_bytes();
         }
         match self.context {
             Some(Context::ClientId) => settings.profile.context = ContextRule::ClientId,
@@ -137,11 +132,11 @@ impl SettingsArguments {
             Some(KeyLayout::Hmac) => settings.profile.layout = Layout::Hmac,
             None => {}
         }
-        if let Some(name) = self.client_header {
-            settings.client_header = name;
+        if let Some(name) = &self.client_header {
+            settings.client_header = name.clone();
         }
-        if let Some(name) = self.key_header {
-            settings.key_header = name;
+        if let Some(name) = &self.key_header {
+            settings.key_header = name.clone();
         }
         settings
     }
@@ -184,67 +179,4 @@ pub(crate) fn parent(text: &str) -> Result<Parent, String> {
                     .to_owned()
             }),
     }
-}
-
-/// The password in a file, without the end of its line.
-pub(crate) fn password(file: Option<&Path>) -> Result<Option<Auth>, Failure> {
-    let Some(file) = file else {
-        return Ok(None);
-    };
-    let bytes = Zeroizing::new(read(file)?);
-    let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    Ok(Some(Auth::new(text.strip_suffix(b"\r").unwrap_or(text))?))
-}
-
-pub(crate) fn key_file(path: &Path) -> Result<KeyFile, Failure> {
-    let text = String::from_utf8(read(path)?)
-        .map_err(|_| format!("{}: not text; a key file is PEM", path.display()))?;
-    KeyFile::from_pem(&text).map_err(|error| format!("{}: {error}", path.display()).into())
-}
-
-/// Reads a file, or standard input for `-`; at most 16 MiB.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    const MAX: u64 = 16 * 1024 * 1024;
-    let named = |error: io::Error| format!("{}: {error}", path.display());
-    let mut bytes = Vec::new();
-    if path.as_os_str() == "-" {
-        io::stdin()
-            .take(MAX)
-            .read_to_end(&mut bytes)
-            .map_err(named)?;
-    } else {
-        fs::File::open(path)
-            .map_err(named)?
-            .take(MAX)
-            .read_to_end(&mut bytes)
-            .map_err(named)?;
-    }
-    Ok(bytes)
-}
-
-/// Writes a new file, for its owner's eyes only; an existing one is not touched.
-pub(crate) fn write_new(path: &Path, contents: &[u8]) -> Result<(), Failure> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(path)
-        .and_then(|mut file| file.write_all(contents))
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => format!(
-                "{} exists: it was left as it is; move it away or name another file",
-                path.display()
-            ),
-            _ => format!("{}: {error}", path.display()),
-        })?;
-    Ok(())
-}
-
-/// Writes to standard output.
-pub(crate) fn say(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|error| format!("standard output: {error}").into())
 }

@@ -1,0 +1,140 @@
+//! What is said of authenticators.
+
+use super::*;
+
+#[tokio::test]
+async fn authenticators() {
+    let desk = Desk::new();
+    let authority = Authority::new("devices").unwrap();
+    let device = authority.issue(|params| {
+        for_device(params, "urn:device:1");
+        params
+            .subject_alt_names
+            .push(SanType::IpAddress([10, 0, 0, 1].into()));
+    });
+    let device = device.unwrap();
+    desk.write("device.pem", device.pem());
+    let expired = authority.issue(|params| {
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    });
+    let expired = expired.unwrap();
+    let ends = Ends::sha256();
+    let request = ends.request(&RequestParameters::new(&[0xcd; 4], &SCHEMES));
+    let authenticator = ends.answer(&request, &[&device, &expired]).await;
+
+    // The pin is what OpenSSL computes.
+    desk.openssl(&[
+        "x509",
+        "-in",
+        "device.pem",
+        "-noout",
+        "-pubkey",
+        "-out",
+        "spki.pem",
+    ]);
+    desk.openssl(&[
+        "pkey", "-pubin", "-in", "spki.pem", "-outform", "der", "-out", "spki.der",
+    ]);
+    let pin = hex::encode(sha256(&std::fs::read(desk.path("spki.der")).unwrap()));
+    let shown = desk.explain("authenticator", &authenticator);
+    contains_all(
+        &shown,
+        &[
+            "authenticator with a certificate; not verified here\n",
+            "  context      cdcdcdcd (4 bytes)\n",
+            "  certificate  1 of 2, the sender's, ",
+            "    subject    CN=chanbind test server\n",
+            "    issuer     CN=devices\n",
+            "    also       URI:urn:device:1\n",
+            "    also       IP:10.0.0.1\n",
+            "    for        clients\n",
+            "    key        on P-256\n",
+            &format!("    pin        {pin} (SHA-256 of SubjectPublicKeyInfo)\n"),
+            "  certificate  2 of 2, ",
+            "Jan  1 00:00:00 2021 +00:00; it has expired\n",
+            "  signature    ecdsa_secp256r1_sha256, 7",
+            "  finished     32 bytes: of a connection with SHA-256\n",
+            &format!(
+                "  size         {} bytes of at most 8192\n",
+                authenticator.len()
+            ),
+        ],
+    );
+
+    let ends = Ends::new(&ExporterSecret::sha384(&[7; 48]));
+    let request = ends.request(&RequestParameters::new(&[1], &SCHEMES));
+    let parsed = Request::parse(&request).unwrap();
+    let mut out = [0; 64];
+    let empty = (ends.client.lock().unwrap())
+        .decline(&parsed, &mut out)
+        .unwrap()
+        .to_vec();
+    contains_all(
+        &desk.explain("authenticator", &empty),
+        &[
+            "empty authenticator: who sent it declines; not verified here\n",
+            "  finished     48 bytes: of a connection with SHA-384\n",
+            "  size         52 bytes of at most 8192\n",
+        ],
+    );
+}
+
+/// Those that another implementation made.
+#[test]
+fn recorded_authenticators() {
+    let desk = Desk::new();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors/rfc9261-cocos.json");
+    let vectors: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let mut count = 0;
+    for session in vectors["sessions"].as_array().unwrap() {
+        let hash = session["hash"].as_str().unwrap();
+        for vector in session["authenticators"].as_array().unwrap() {
+            let bytes = |name: &str| vector[name].as_str().map(|text| hex::decode(text).unwrap());
+            let context = format!("  context      {} (", vector["context"].as_str().unwrap());
+            let shown = desk.explain("authenticator", &bytes("authenticator").unwrap());
+            contains_all(&shown, &[&format!("of a connection with {hash}\n")]);
+            if let Some(certificate) = bytes("certificate") {
+                let pin = chanbind_core::x509::spki_sha256(&certificate).unwrap();
+                contains_all(&shown, &[&context, &hex::encode(pin), "DNS:"]);
+            } else {
+                assert!(shown.starts_with("empty authenticator"), "{shown}");
+            }
+            if let Some(request) = bytes("request") {
+                contains_all(&desk.explain("request", &request), &[&context]);
+            }
+            count += 1;
+        }
+    }
+    assert!(count >= 4);
+}
+
+/// What is in a certificate is its sender's, and a terminal obeys some of it.
+#[tokio::test]
+async fn names_that_are_not_harmless() {
+    let desk = Desk::new();
+    let authority = Authority::new("devices").unwrap();
+    let device = authority.issue(|params| {
+        for_device(params, "urn:x:\u{7}\r\n  signature    fine");
+        params.distinguished_name = DistinguishedName::new();
+        let name = "K\u{f6}nig\u{202e}\u{1b}[2J\n  issuer     CN=root";
+        params.distinguished_name.push(DnType::CommonName, name);
+    });
+    let ends = Ends::sha256();
+    let request = ends.request(&RequestParameters::new(&[1], &SCHEMES));
+    let device = device.unwrap();
+    // More certificates than there may be.
+    let authenticator = ends.answer(&request, &[&device; 6]).await;
+    let shown = desk.explain("authenticator", &authenticator);
+    contains_all(
+        &shown,
+        &[
+            "subject    CN=K\u{f6}nig\\E2\\80\\AE\\1B[2J\\0A  issuer     CN=root\n",
+            "also       URI:urn:x:\\07\\0D\\0A  signature    fine\n",
+            "  certificate  6 of 6, more than the 5 that a peer takes",
+        ],
+    );
+    assert!(
+        shown.chars().all(|c| !c.is_control() || c == '\n'),
+        "{shown:?}"
+    );
+}

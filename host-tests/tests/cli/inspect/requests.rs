@@ -1,0 +1,105 @@
+//! What is said of requests.
+
+use super::*;
+
+#[test]
+fn a_servers_request() {
+    let desk = Desk::new();
+    desk.authority("odd", "/C=DE/O=A, \"B\" \\+ C;/OU= x /CN=#odd", P256);
+    let roots = chanbind::tls::roots_from_pem(desk.read("odd.pem").as_bytes()).unwrap();
+    let odd = roots.subjects().remove(0);
+    let filters = [
+        OidFilter {
+            oid: &[6, 3, 0x55, 0x1d, 0x0f],
+            values: &[3, 2, 7, 0x80],
+        },
+        OidFilter {
+            oid: &[6, 3, 0x55, 0x1d, 0x25],
+            values: &[0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 2],
+        },
+        OidFilter {
+            oid: &[6, 3, 0x2a, 3, 4],
+            values: &[],
+        },
+        OidFilter {
+            oid: &[6, 3, 0x2a, 3, 5],
+            values: &[5, 0],
+        },
+        OidFilter {
+            oid: &[7, 7],
+            values: &[],
+        },
+    ];
+    let other = [Extension {
+        extension_type: ExtensionType::STATUS_REQUEST,
+        data: &[1, 0, 0, 0, 0],
+    }];
+    let authorities: [&[u8]; 2] = [odd.as_ref(), b"nonsense"];
+    let mut parameters = RequestParameters::new(&[0xab; 16], &SCHEMES);
+    parameters.certificate_authorities = &authorities;
+    parameters.oid_filters = &filters;
+    parameters.other = &other;
+    let request = Ends::sha256().request(&parameters);
+    let shown = desk.explain("request", &request);
+    // OpenSSL writes the name as RFC 2253 and RFC 4514 have it.
+    let subject = desk.openssl(&[
+        "x509", "-in", "odd.pem", "-noout", "-subject", "-nameopt", "RFC2253",
+    ]);
+    let subject = subject.trim().strip_prefix("subject=").unwrap().to_owned();
+    assert_eq!(subject, r#"CN=\#odd,OU=\ x\ ,O=A\, \"B\" \+ C\;,C=DE"#);
+    contains_all(
+        &shown,
+        &[
+            "request of a server to a client (CertificateRequest); not verified here\n",
+            "  context      abababababababababababababababab (16 bytes)\n",
+            "  schemes      ecdsa_secp256r1_sha256, mldsa65, 0xfe01\n",
+            &format!("  authority    {subject}\n"),
+            "  authority    no distinguished name: 6e6f6e73656e7365\n",
+            "  filter       keyUsage must have Digital Signature\n",
+            "  filter       extendedKeyUsage must have clientAuth\n",
+            "  filter       1.2.3.4 must be there\n",
+            "  filter       1.2.3.5 must have 0500\n",
+            "  filter       malformed, 0707 must be there\n",
+            "  extension    status_request, 5 bytes\n",
+            &format!("  size         {} bytes of at most 1024\n", request.len()),
+        ],
+    );
+}
+
+#[test]
+fn a_clients_request() {
+    let desk = Desk::new();
+    let ends = Ends::sha256();
+    let mut parameters = RequestParameters::new(&[], &SCHEMES);
+    parameters.server_name = Some("second.example");
+    let in_certificates = [SignatureScheme::RSA_PKCS1_SHA256];
+    parameters.signature_algorithms_cert = &in_certificates;
+    let made = (ends.client.lock().unwrap()).request(&parameters, vec![0; 1024]);
+    let request = made.unwrap().as_bytes().to_vec();
+    contains_all(
+        &desk.explain("request", &request),
+        &[
+            "request of a client to a server (ClientCertificateRequest)",
+            "  context      empty\n",
+            "  in its chain rsa_pkcs1_sha256\n",
+            "  authority    any\n",
+            "  server name  second.example\n",
+        ],
+    );
+    // Over the limit, it is explained all the same.
+    let long = [0; 1100];
+    let other = [Extension {
+        extension_type: ExtensionType(0xfafa),
+        data: &long,
+    }];
+    let mut parameters = RequestParameters::new(&[1], &SCHEMES);
+    parameters.other = &other;
+    let request = Ends::sha256().request(&parameters);
+    contains_all(
+        &desk.explain("request", &request),
+        &[
+            "  extension    0xfafa, 1100 bytes\n",
+            "bytes: too long, a peer takes at most 1024\n",
+        ],
+    );
+}

@@ -1,0 +1,132 @@
+//! Exported Authenticators.
+
+use super::{
+    carried::{Kind, read_kind},
+    certificate::certificate,
+    line,
+    request::scheme,
+};
+use crate::{files::named, shared::Failure};
+use chanbind::{
+    authenticator::carriage::MAX_AUTHENTICATOR_LEN,
+    core::{
+        authenticator::{Authenticator, Certified},
+        wire::{Reader, Truncated},
+        x509::MAX_INTERMEDIATES,
+    },
+};
+use std::{fmt::Write, path::Path};
+
+pub(super) fn authenticator(out: &mut String, path: &Path) -> Result<(), Failure> {
+    let carried = read_kind(path, Kind::Authenticator)?;
+    let bytes = &carried.bytes;
+    let parsed = Authenticator::parse(bytes)
+        .map_err(|error| named(path, format!("no authenticator: {error}")))?;
+    match parsed {
+        Authenticator::Empty(verify_data) => {
+            writeln!(
+                out,
+                "empty authenticator: who sent it declines; not verified here"
+            )?;
+            line(out, "finished", finished(verify_data.len()));
+        }
+        Authenticator::Certified(certified) => {
+            writeln!(out, "authenticator with a certificate; not verified here")?;
+            print_certified(out, &certified);
+            let len = finished_len(bytes).unwrap_or_default();
+            line(out, "finished", finished(len));
+        }
+    }
+    line(out, "size", size(bytes.len(), MAX_AUTHENTICATOR_LEN));
+    if let Some(remark) = carried.remark {
+        line(out, "text", remark);
+    }
+    Ok(())
+}
+
+fn print_certified(out: &mut String, certified: &Certified<'_>) {
+    const MAX: usize = MAX_INTERMEDIATES + 1;
+    line(out, "context", context(certified.context()));
+    let count = certified.entries().count();
+    let remark = if count > MAX {
+        format!(", more than the {MAX} that a peer takes")
+    } else {
+        String::new()
+    };
+    for (at, entry) in certified.entries().enumerate() {
+        let whose = if at == 0 { ", the sender's" } else { "" };
+        line(
+            out,
+            "certificate",
+            format_args!(
+                "{} of {count}{remark}{whose}, {} bytes",
+                at + 1,
+                entry.certificate.len()
+            ),
+        );
+        certificate(out, entry.certificate);
+        for extension in entry.extensions {
+            line(
+                out,
+                "  extension",
+                format_args!(
+                    "{}, {} bytes",
+                    extension.extension_type,
+                    extension.data.len()
+                ),
+            );
+        }
+    }
+    let remark = if certified.scheme().is_for_messages() {
+        ""
+    } else {
+        ", which TLS 1.3 has for certificates only: a peer would not take it"
+    };
+    line(
+        out,
+        "signature",
+        format_args!(
+            "{}, {} bytes{remark}",
+            scheme(certified.scheme()),
+            certified.signature().len()
+        ),
+    );
+}
+
+/// A certificate_request_context.
+pub(super) fn context(context: &[u8]) -> String {
+    match context.len() {
+        0 => "empty".to_owned(),
+        len => format!("{} ({len} bytes)", hex::encode(context)),
+    }
+}
+
+/// A length and whether it is within the limit of `docs/HTTP-AUTHENTICATORS.md`.
+pub(super) fn size(len: usize, max: usize) -> String {
+    if len > max {
+        format!("{len} bytes: too long, a peer takes at most {max}")
+    } else {
+        format!("{len} bytes of at most {max}")
+    }
+}
+
+/// What the length of verify_data tells of the connection's hash.
+fn finished(len: usize) -> String {
+    let suite = match len {
+        32 => "of a connection with SHA-256",
+        48 => "of a connection with SHA-384",
+        _ => "no cipher suite of TLS 1.3 has such a hash",
+    };
+    format!("{len} bytes: {suite}")
+}
+
+/// The length of verify_data, behind Certificate and CertificateVerify.
+fn finished_len(authenticator: &[u8]) -> Result<usize, Truncated> {
+    let mut messages = Reader::new(authenticator);
+    let mut len = 0;
+    while !messages.is_empty() {
+        messages.u8()?;
+        len = messages.sized24()?.len();
+    }
+    Ok(len)
+}

@@ -1,0 +1,139 @@
+//! Requests for Exported Authenticators.
+
+use super::{
+    authenticator::{context, size},
+    carried::{Kind, read_kind},
+    line,
+    name::{distinguished_name, object_identifier, visible},
+};
+use crate::{files::named, shared::Failure};
+use chanbind::{
+    authenticator::carriage::MAX_REQUEST_LEN,
+    core::{
+        authenticator::{ExtensionType, OidFilter, Request},
+        binding::Side,
+        x509::SignatureScheme,
+    },
+};
+use std::{fmt::Write, path::Path};
+use x509_parser::{
+    extensions::{ExtendedKeyUsage, KeyUsage},
+    prelude::FromDer,
+};
+
+pub(super) fn request(out: &mut String, path: &Path) -> Result<(), Failure> {
+    let carried = read_kind(path, Kind::Request)?;
+    let request = Request::parse(&carried.bytes)
+        .map_err(|error| named(path, format!("no request: {error}")))?;
+    writeln!(
+        out,
+        "{}; not verified here",
+        match request.sender() {
+            Side::Server => "request of a server to a client (CertificateRequest)",
+            Side::Client => "request of a client to a server (ClientCertificateRequest)",
+        }
+    )?;
+    line(out, "context", context(request.context()));
+    line(out, "schemes", schemes(request.signature_algorithms()));
+    let certificates = ExtensionType::SIGNATURE_ALGORITHMS_CERT;
+    if request.extensions().find(certificates).is_some() {
+        let schemes = schemes(request.signature_algorithms_cert());
+        line(out, "in its chain", schemes);
+    }
+    match request.certificate_authorities() {
+        Some(names) => {
+            for name in names {
+                line(out, "authority", distinguished_name(name));
+            }
+        }
+        None => line(out, "authority", "any"),
+    }
+    for one in request.oid_filters() {
+        line(out, "filter", filter(one));
+    }
+    if let Some(name) = request.server_name() {
+        line(out, "server name", visible(name));
+    }
+    for extension in request.extensions() {
+        if !PRINTED.contains(&extension.extension_type) {
+            line(
+                out,
+                "extension",
+                format_args!(
+                    "{}, {} bytes",
+                    extension.extension_type,
+                    extension.data.len()
+                ),
+            );
+        }
+    }
+    line(out, "size", size(carried.bytes.len(), MAX_REQUEST_LEN));
+    if let Some(remark) = carried.remark {
+        line(out, "text", remark);
+    }
+    Ok(())
+}
+
+/// Extensions with a line of their own.
+const PRINTED: [ExtensionType; 5] = [
+    ExtensionType::SERVER_NAME,
+    ExtensionType::SIGNATURE_ALGORITHMS,
+    ExtensionType::SIGNATURE_ALGORITHMS_CERT,
+    ExtensionType::CERTIFICATE_AUTHORITIES,
+    ExtensionType::OID_FILTERS,
+];
+
+fn schemes(schemes: impl Iterator<Item = SignatureScheme>) -> String {
+    schemes.map(scheme).collect::<Vec<_>>().join(", ")
+}
+
+/// The name of a scheme, also of those that chanbind does not know (IANA's registry of TLS SignatureScheme).
+pub(super) fn scheme(scheme: SignatureScheme) -> String {
+    match scheme.0 {
+        0x0201 => "rsa_pkcs1_sha1".to_owned(),
+        0x0203 => "ecdsa_sha1".to_owned(),
+        0x0808 => "ed448".to_owned(),
+        0x0809 => "rsa_pss_pss_sha256".to_owned(),
+        0x080a => "rsa_pss_pss_sha384".to_owned(),
+        0x080b => "rsa_pss_pss_sha512".to_owned(),
+        0x0904 => "mldsa44".to_owned(),
+        0x0905 => "mldsa65".to_owned(),
+        0x0906 => "mldsa87".to_owned(),
+        _ => scheme.to_string(),
+    }
+}
+
+/// What a certificate's extension must have.
+fn filter(filter: OidFilter<'_>) -> String {
+    let name = object_identifier(filter.oid);
+    if filter.values.is_empty() {
+        return format!("{name} must be there");
+    }
+    let values = match name.as_str() {
+        "keyUsage" => KeyUsage::from_der(filter.values)
+            .ok()
+            .map(|(_, usage)| usage.to_string()),
+        "extendedKeyUsage" => ExtendedKeyUsage::from_der(filter.values)
+            .ok()
+            .map(|(_, usage)| purposes(&usage)),
+        _ => None,
+    };
+    let values = values.unwrap_or_else(|| hex::encode(filter.values));
+    format!("{name} must have {values}")
+}
+
+fn purposes(usage: &ExtendedKeyUsage<'_>) -> String {
+    let known = [
+        (usage.client_auth, "clientAuth"),
+        (usage.server_auth, "serverAuth"),
+        (usage.any, "anyExtendedKeyUsage"),
+        (usage.code_signing, "codeSigning"),
+        (usage.email_protection, "emailProtection"),
+        (usage.time_stamping, "timeStamping"),
+        (usage.ocsp_signing, "OCSPSigning"),
+    ];
+    let known = known.iter().filter(|(is_there, _)| *is_there);
+    let known = known.map(|(_, name)| (*name).to_owned());
+    let others = usage.other.iter().map(|oid| oid.to_id_string());
+    known.chain(others).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,64 @@
+//! HMAC keys, and the gateway's registry entry for them.
+
+use super::{Arguments, key_table};
+use crate::{
+    files::{NewFiles, Password, read, say},
+    shared::Failure,
+};
+use chanbind::{core::token::ClientId, gateway::Registry, tpm::TpmError};
+use std::process::ExitCode;
+use zeroize::Zeroizing;
+
+pub(super) async fn run(
+    arguments: &Arguments,
+    client: ClientId<'_>,
+    password: &Password,
+    mut files: NewFiles,
+) -> Result<ExitCode, Failure> {
+    let options = arguments.key_options(client, password)?;
+    let secret = match &arguments.secret_file {
+        Some(file) => Zeroizing::new(read(file)?),
+        None => {
+            let mut secret = Zeroizing::new(vec![0; 32]);
+            getrandom::fill(&mut secret)?;
+            secret
+        }
+    };
+
+    let tpm = arguments.tpm.open().await?;
+    let made = async {
+        let parent_name = tpm.parent_name(arguments.parent).await?;
+        let file = if arguments.inside {
+            tpm.create_hmac_key(options).await?
+        } else {
+            tpm.import_hmac_key(&secret, options).await?
+        };
+        Ok::<_, TpmError>((parent_name, file))
+    }
+    .await;
+    // The worker thread does not outlive the program: what is in the TPM goes before, in any case.
+    tpm.close().await;
+    let (parent_name, file) = made?;
+    files.write(&arguments.out, file.to_pem()?.as_bytes())?;
+    if let Some(path) = &arguments.device_config {
+        files.write(path, key_table(&parent_name, &file, password).as_bytes())?;
+    }
+    if !arguments.inside {
+        // Without its registry entry the key is of no use.
+        say(&Registry::entry(client, &secret))?;
+    }
+    files.keep();
+    eprintln!(
+        "wrote {}, a key that only this TPM can use",
+        arguments.out.display()
+    );
+    eprintln!("pin the TPM when you use it: --parent-name {parent_name}");
+    if arguments.inside {
+        eprintln!("the key never leaves this TPM: there is no registry entry");
+    } else {
+        eprintln!(
+            "the registry entry on standard output is a secret: keep it on the gateway, readable by the gateway only"
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}

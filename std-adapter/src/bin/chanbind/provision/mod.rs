@@ -1,0 +1,121 @@
+//! A device's key, and what its gateway needs to know it.
+
+mod certificate;
+mod hmac;
+mod names;
+mod signing;
+
+use crate::{
+    files::{NewFiles, Password},
+    shared::{Failure, TpmArguments, parent},
+};
+pub(crate) use certificate::PublicPoint;
+use chanbind::{
+    core::token::ClientId,
+    tpm::{KeyFile, KeyOptions, Parent, PcrSelection, TpmName},
+};
+use clap::{ArgGroup, Args};
+use signing::SigningArguments;
+use std::{path::PathBuf, process::ExitCode};
+
+/// Put a key into the TPM, and write what the gateway needs to know it.
+///
+/// By default it is an HMAC key: a new random one is made, imported into the TPM encrypted to its parent key, and written
+/// wrapped to a key file that only this TPM can use. The registry entry for the gateway, on standard output, holds the key
+/// itself: it is a secret between this command and the gateway.
+///
+/// With --authenticator it is an ECDSA key on P-256 that is made inside the TPM and never leaves it, and what is written is the
+/// request for its certificate, or the certificate. The gateway needs no entry, but the certificate's authority.
+#[derive(Args)]
+#[command(
+    group(ArgGroup::new("source").args(["secret_file", "inside", "authenticator"])),
+    after_help = "Examples:\n  chanbind provision --client-id client1 --out client1.pem >> registry.toml\n  chanbind provision --authenticator --client-id client1 --out client1.pem \\\n    --ca ca.pem --ca-key ca.key --certificate client1.crt\n  chanbind provision --authenticator --client-id client1 --out client1.pem --csr client1.csr"
+)]
+pub(crate) struct Arguments {
+    /// The name by which the gateway will know this device; with --authenticator the common name of its certificate.
+    #[arg(long, value_name = "ID")]
+    client_id: String,
+
+    /// The key file to write (TSS2 PEM). An existing file is not overwritten.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// Also write the key as the table `[key]` of a firmware's `chanbind.toml`, to this file. It is for the TPM at hand: a
+    /// microcontroller's, on a host that can reach it, or the swtpm of an emulated board.
+    #[arg(long, value_name = "FILE")]
+    device_config: Option<PathBuf>,
+
+    /// A file with the HMAC key to import, byte for byte, instead of a new random one; `-` reads standard input.
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+
+    /// Make the HMAC key inside the TPM. It never leaves it, so no registry entry can be printed: a
+    /// gateway has to use the same TPM, from code, by `ClientKey::Tpm`.
+    #[arg(long)]
+    inside: bool,
+
+    /// The parent key: owner, endorsement, platform, null, or a persistent handle like 0x81000001.
+    #[arg(long, value_parser = parent, default_value = "owner")]
+    parent: Parent,
+
+    /// A file with a password for the key.
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+
+    /// Platform registers that must keep their present values for the key to be used, like sha256:0,2,7.
+    #[arg(long, value_name = "BANK:NUMBERS")]
+    pcrs: Option<PcrSelection>,
+
+    #[command(flatten)]
+    tpm: TpmArguments,
+
+    #[command(flatten)]
+    signing: SigningArguments,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let client = ClientId::new(&arguments.client_id)?;
+    let files = [Some(&arguments.out), arguments.device_config.as_ref()];
+    let files = files.into_iter().chain(arguments.signing.files());
+    let files = NewFiles::at(files.flatten())?;
+    if arguments.device_config.is_some()
+        && (arguments.pcrs.is_some() || arguments.parent != Parent::default())
+    {
+        return Err("--device-config: firmware uses keys under the owner's primary key, and without policies: leave out --parent and --pcrs".into());
+    }
+    let password = Password::read(arguments.password_file.as_deref())?;
+    if arguments.signing.authenticator {
+        signing::run(&arguments, client, &password, files).await
+    } else {
+        hmac::run(&arguments, client, &password, files).await
+    }
+}
+
+impl Arguments {
+    fn key_options(
+        &self,
+        client: ClientId<'_>,
+        password: &Password,
+    ) -> Result<KeyOptions, Failure> {
+        let mut options = KeyOptions::default();
+        options.parent = self.parent;
+        options.auth = password.auth()?;
+        options.pcrs = self.pcrs.clone();
+        options.description = Some(client.to_string());
+        Ok(options)
+    }
+}
+
+/// The table `[key]` of a firmware's configuration.
+fn key_table(parent_name: &TpmName, file: &KeyFile, password: &Password) -> String {
+    let password = if password.is_given() {
+        "password = \"...\"  # the key has one: put it here\n"
+    } else {
+        ""
+    };
+    format!(
+        "[key]\nparent_name = \"{parent_name}\"\nprivate = \"{}\"\npublic = \"{}\"\n{password}",
+        hex::encode(&file.private),
+        hex::encode(&file.public)
+    )
+}

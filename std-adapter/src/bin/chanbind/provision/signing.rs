@@ -1,0 +1,178 @@
+//! Signing keys, and requests and certificates for them.
+
+use super::{
+    Arguments,
+    certificate::{Authority, parameters, request},
+    key_table, names,
+};
+use crate::{
+    files::{NewFiles, Password},
+    shared::Failure,
+};
+use chanbind::core::token::ClientId;
+use clap::{ArgGroup, Args};
+use rcgen::SanType;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// What an authenticator's key and certificate are made of.
+#[derive(Args)]
+#[command(
+    next_help_heading = "With --authenticator",
+    group(ArgGroup::new("wanted").args(["csr", "certificate"]).multiple(true))
+)]
+pub(super) struct SigningArguments {
+    /// Make an ECDSA key on P-256 inside the TPM, for Exported Authenticators (RFC 9261). Say --csr, --certificate, or both.
+    #[arg(long, requires = "wanted", help_heading = None)]
+    pub(super) authenticator: bool,
+
+    /// Write a request for a certificate (PKCS #10, PEM), signed by the TPM, for an authority elsewhere.
+    #[arg(long, value_name = "FILE", requires = "authenticator", conflicts_with_all = ["secret_file", "inside"])]
+    csr: Option<PathBuf>,
+
+    /// The certificate of the authority that issues the certificate, PEM.
+    #[arg(long, value_name = "FILE", requires_all = ["authenticator", "ca_key", "certificate"])]
+    ca: Option<PathBuf>,
+
+    /// The key of that authority, PEM.
+    #[arg(long, value_name = "FILE", requires_all = ["authenticator", "ca", "certificate"])]
+    ca_key: Option<PathBuf>,
+
+    /// Write the certificate (PEM), issued by --ca and --ca-key.
+    #[arg(long, value_name = "FILE", requires_all = ["authenticator", "ca", "ca_key"], conflicts_with_all = ["secret_file", "inside"])]
+    certificate: Option<PathBuf>,
+
+    /// How many days the certificate is valid, from now.
+    #[arg(long, value_name = "N", requires = "certificate", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    days: u32,
+
+    /// A URI among the certificate's subject alternative names, like urn:example:device:1. Gateways call the device by the
+    /// first. May be repeated.
+    #[arg(long, value_name = "URI", requires = "authenticator", conflicts_with_all = ["secret_file", "inside"], value_parser = names::uri)]
+    pub(super) uri: Vec<SanType>,
+
+    /// A DNS name among them. May be repeated.
+    #[arg(long, value_name = "NAME", requires = "authenticator", conflicts_with_all = ["secret_file", "inside"], value_parser = names::dns)]
+    pub(super) dns: Vec<SanType>,
+}
+
+impl SigningArguments {
+    /// The files that will be written.
+    pub(super) fn files(&self) -> [Option<&PathBuf>; 2] {
+        [self.csr.as_ref(), self.certificate.as_ref()]
+    }
+
+    /// What issues the certificate, and where it goes.
+    fn issue(&self) -> Result<Option<(Authority, &Path)>, Failure> {
+        match (&self.ca, &self.ca_key, &self.certificate) {
+            (Some(ca), Some(key), Some(certificate)) => {
+                Ok(Some((Authority::read(ca, key)?, certificate)))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+pub(super) async fn run(
+    arguments: &Arguments,
+    client: ClientId<'_>,
+    password: &Password,
+    mut files: NewFiles,
+) -> Result<ExitCode, Failure> {
+    let signing = &arguments.signing;
+    let parameters = parameters(client, signing)?;
+    let issue = signing.issue()?;
+    let options = arguments.key_options(client, password)?;
+
+    let tpm = arguments.tpm.open().await?;
+    let made = async {
+        let parent_name = tpm.parent_name(arguments.parent).await?;
+        let file = tpm.create_signing_key(options).await?;
+        let key = tpm.load_signing_key(file.clone(), password.auth()?).await?;
+        let public_key = *key.public_key();
+        let request = match &signing.csr {
+            Some(path) => Some((path, request(parameters.clone(), key).await?)),
+            None => None,
+        };
+        Ok::<_, Failure>((parent_name, file, public_key, request))
+    }
+    .await;
+    // The worker thread does not outlive the program: what is in the TPM goes before, in any case.
+    tpm.close().await;
+    let (parent_name, file, public_key, request) = made?;
+    let certificate = match &issue {
+        Some((authority, path)) => Some((
+            *path,
+            authority.issue(parameters, &public_key, signing.days)?,
+        )),
+        None => None,
+    };
+
+    files.write(&arguments.out, file.to_pem()?.as_bytes())?;
+    if let Some((path, request)) = &request {
+        files.write(path, request.as_bytes())?;
+    }
+    if let Some((path, certificate)) = &certificate {
+        files.write(path, certificate.as_bytes())?;
+    }
+    if let Some(path) = &arguments.device_config {
+        let table = key_table(&parent_name, &file, password);
+        let certificates = certificates(signing)?;
+        let toml = format!("proof = \"authenticator\"\n{certificates}\n\n{table}");
+        files.write(path, toml.as_bytes())?;
+    }
+    files.keep();
+    tell(arguments);
+    eprintln!("pin the TPM when you use it: --parent-name {parent_name}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The line for `certificates` in a firmware's configuration.
+fn certificates(signing: &SigningArguments) -> Result<String, Failure> {
+    let quoted = |path: &Path| {
+        let text = path
+            .to_str()
+            .ok_or_else(|| format!("{}: not UTF-8, which chanbind.toml is", path.display()))?;
+        Ok::<_, Failure>(toml::Value::from(text).to_string())
+    };
+    match (&signing.certificate, &signing.csr) {
+        (Some(certificate), _) => Ok(format!("certificates = [{}]", quoted(certificate)?)),
+        (None, Some(csr)) => Ok(format!(
+            "# certificates = [\"...\"]  # put here the file with the certificate that is issued for {}",
+            quoted(csr)?
+        )),
+        (None, None) => Ok(String::new()),
+    }
+}
+
+/// What was written, and what comes next.
+fn tell(arguments: &Arguments) {
+    let signing = &arguments.signing;
+    eprintln!(
+        "wrote {}, a key that was made in this TPM and never leaves it",
+        arguments.out.display()
+    );
+    if let Some(csr) = &signing.csr {
+        eprintln!("wrote {}, the request for its certificate", csr.display());
+    }
+    match (&signing.certificate, &signing.ca) {
+        (Some(certificate), Some(ca)) => {
+            eprintln!(
+                "wrote {}, its certificate for {} days",
+                certificate.display(),
+                signing.days
+            );
+            eprintln!(
+                "next: chanbind gateway --authenticator-ca {} ..., and chanbind connect --authenticator --certificate {} --key {} ...",
+                ca.display(),
+                certificate.display(),
+                arguments.out.display()
+            );
+        }
+        _ => eprintln!(
+            "next: have an authority sign the request, and give that authority's certificate to chanbind gateway --authenticator-ca"
+        ),
+    }
+}
