@@ -82,6 +82,12 @@ impl Authority {
         self.issuer.pem()
     }
 
+    /// Its key, PKCS #8 in PEM.
+    #[must_use]
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
     /// An authority below this one.
     ///
     /// # Errors

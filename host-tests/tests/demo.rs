@@ -3,9 +3,9 @@
 use chanbind_host_tests::{board::Kind, program};
 use std::process::Command;
 
-fn run(device: &str) -> String {
+fn run(device: &str, proof: &str) -> String {
     let output = Command::new(program::path("demo"))
-        .arg(device)
+        .args([device, proof])
         .env("TSS2_LOG", "all+NONE")
         .output()
         .unwrap();
@@ -30,7 +30,24 @@ fn assert_admitted_twice_and_refused_once(said: &str) {
 
 #[test]
 fn by_the_host() {
-    assert_admitted_twice_and_refused_once(&run("host"));
+    assert_admitted_twice_and_refused_once(&run("host", "api-key"));
+}
+
+#[test]
+fn by_the_host_with_a_certificate() {
+    let said = run("host", "authenticator");
+    let answers = |what: &str| {
+        let lines = said.lines();
+        lines
+            .filter(|line| line.contains("gateway | ->") && line.contains(what))
+            .count()
+    };
+    // Each is asked first, and the thief is refused.
+    assert_eq!(
+        (answers("200 OK"), answers("401 Unauthorized")),
+        (2, 3),
+        "{said}"
+    );
 }
 
 #[test]
@@ -40,16 +57,21 @@ fn by_firmware() {
             eprintln!("SKIPPED: Node.js is not installed");
             continue;
         }
-        let said = run(device.name());
         let admitted = "device | INFO  admitted by what the TPM made: 200";
-        assert!(said.contains(admitted), "{said}");
-        assert!(said.contains("gateway | proof accepted"), "{said}");
+        for (proof, accepted) in [
+            ("api-key", "gateway | proof accepted"),
+            ("authenticator", "gateway | authenticator accepted"),
+        ] {
+            let said = run(device.name(), proof);
+            assert!(said.contains(admitted), "{said}");
+            assert!(said.contains(accepted), "{said}");
+        }
     }
 }
 
 #[test]
 fn by_the_driver_for_spi() {
-    let said = run("spi");
+    let said = run("spi", "api-key");
     assert_admitted_twice_and_refused_once(&said);
     assert!(
         said.contains("neither keying material nor key was among them"),

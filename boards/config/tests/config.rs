@@ -1,10 +1,12 @@
 //! From TOML to what firmware reads, and what cannot be a configuration.
 #![cfg(feature = "build")]
 
-use chanbind_device_config::{CONFIG_LEN, Config, ConfigError, MAGIC, TimeSource, build};
+use chanbind_device_config::{CONFIG_LEN, Config, ConfigError, MAGIC, Proof, TimeSource, build};
 use std::path::Path;
 
 const CA: &str = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
+
+const OWN: &str = "-----BEGIN CERTIFICATE-----\nMAMCAQI=\n-----END CERTIFICATE-----\n";
 
 fn example() -> String {
     include_str!("../src/example.toml")
@@ -15,9 +17,10 @@ fn example() -> String {
 }
 
 fn bytes_of(toml: &str) -> Result<Vec<u8>, String> {
-    build::from_toml(toml, |name: &Path| {
-        assert_eq!(name, Path::new("ca.pem"));
-        Ok(CA.to_owned())
+    build::from_toml(toml, |name: &Path| match name.to_str() {
+        Some("ca.pem") => Ok(CA.to_owned()),
+        Some("client1.crt") => Ok(OWN.to_owned()),
+        _ => panic!("{name:?}"),
     })
     .map_err(|error| error.to_string())
 }
@@ -58,6 +61,26 @@ fn the_example_is_read_as_it_is_written() {
 }
 
 #[test]
+fn certificates_come_with_the_proof_that_needs_them() {
+    let config = bytes_of(&example()).unwrap();
+    let config = Config::parse(&config).unwrap();
+    assert_eq!(
+        (config.proof, config.certificates().len()),
+        (Proof::ApiKey, 0)
+    );
+    let toml = example()
+        .replace("proof = \"api-key\"", "proof = \"authenticator\"")
+        .replace("# certificates", "certificates");
+    let bytes = bytes_of(&toml).unwrap();
+    let config = Config::parse(&bytes).unwrap();
+    assert_eq!(config.proof, Proof::Authenticator);
+    assert_eq!(config.certificates(), [&[0x30, 3, 2, 1, 2]]);
+    assert_eq!(config.key.public, [0, 2, 5, 6]);
+    let four = toml.replace("\"client1.crt\"", &["\"client1.crt\""; 4].join(","));
+    assert!(bytes_of(&four).unwrap_err().contains("1 to 3"));
+}
+
+#[test]
 fn mistakes_are_named() {
     for (from, to, says) in [
         ("port = 8443", "port = 84430", "port"),
@@ -71,6 +94,9 @@ fn mistakes_are_named() {
             "give 1 to 4",
         ),
         ("time = \"build\"", "time = \"never\"", "never"),
+        ("\"api-key\"\n", "\"passport\"\n", "passport"),
+        ("\"api-key\"\n", "\"authenticator\"\n", "1 to 3"),
+        ("# certificates", "certificates", "authenticator"),
         (
             "first_retry_ms = 1_000",
             "first_retry_ms = 0",

@@ -45,6 +45,8 @@ impl<'a> CertificateChain<'a> {
 pub struct Offered<'a> {
     /// Of its extension signature_algorithms.
     pub signature_algorithms: &'a [SignatureScheme],
+    /// Of its extension signature_algorithms_cert; empty without one, and then the others are meant.
+    pub signature_algorithms_cert: &'a [SignatureScheme],
     /// The types of its extensions.
     pub extensions: &'a [ExtensionType],
 }

@@ -1,7 +1,7 @@
 use super::{
     AuthenticateError, CertificateChain, Certified, ChannelError, Entries, Extension,
-    ExtensionType, MAX_CONTEXT_LEN, Malformed, Offered, Request, RequestError, RequestParameters,
-    Unsigned, Unsuitable, ValidateError,
+    ExtensionType, MAX_CONTEXT_LEN, MAX_EXTENSIONS, Malformed, Offered, Request, RequestError,
+    RequestParameters, Unsigned, Unsuitable, ValidateError,
     contexts::{Contexts, Spent},
     keys::{Content, Keys},
     message::{Authenticator, HEADER_LEN, put_certificate, put_finished},
@@ -172,8 +172,8 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
         rules: &PathRules<'_>,
     ) -> Result<Validated<'a>, ValidateError> {
         let request = Request::parse(request.as_bytes())?;
-        // A request of another connection.
-        if !self.contexts.has(request.context()) {
+        // A request of another connection, or of the other end.
+        if request.sender() != R::SIDE || !self.contexts.has(request.context()) {
             return Err(ValidateError::Context);
         }
         match Authenticator::parse(authenticator)? {
@@ -246,9 +246,7 @@ impl<const CONTEXTS: usize> Endpoint<Server, CONTEXTS> {
         }
         self.contexts.check(context)?;
         let asked = Asked::ClientHello(offered);
-        if !asked.offers(chain.scheme) {
-            return Err(Unsuitable::Scheme(chain.scheme).into());
-        }
+        offered.suits(chain)?;
         let unsigned = unsigned(&self.own, &asked, &[], context, chain, out)?;
         self.contexts.add(context)?;
         Ok(unsigned)
@@ -368,6 +366,7 @@ fn write_request(
         Err(Malformed::DuplicateExtension(extension) | Malformed::Extension(extension)) => {
             Err(RequestError::Extension(extension))
         }
+        Err(Malformed::TooManyExtensions) => Err(RequestError::TooManyExtensions),
         Err(_) => Err(RequestError::NoSignatureAlgorithms),
     }
 }
@@ -381,8 +380,16 @@ fn unsigned<'o, 'r>(
     chain: &CertificateChain<'_>,
     out: &'o mut [u8],
 ) -> Result<Unsigned<'o, 'r>, AuthenticateError> {
-    if chain.certificates.is_empty() {
-        return Err(Unsuitable::Certificate.into());
+    let extensions = chain.extensions.iter().map(|one| one.extension_type);
+    let is_twice = |(at, one)| {
+        extensions
+            .clone()
+            .skip(at)
+            .skip(1)
+            .any(|other| other == one)
+    };
+    if extensions.len() > MAX_EXTENSIONS || extensions.clone().enumerate().any(is_twice) {
+        return Err(Unsuitable::Extensions.into());
     }
     let available = out.len();
     let mut writer = Writer::new(out);

@@ -88,6 +88,8 @@ pub enum RequestError {
     ServerName,
     /// A further extension is one of those that have a field of their own or that no answer can have, or is given twice.
     Extension(ExtensionType),
+    /// More than [`super::MAX_EXTENSIONS`] extensions.
+    TooManyExtensions,
     /// The buffer is too short, or the request longer than a message can be: [`super::RequestParameters::encoded_len`] says what is
     /// needed.
     BufferTooShort,
@@ -100,6 +102,7 @@ words! { RequestError {
     Self::NoSignatureAlgorithms => "no signature scheme is given: give those that are verified";
     Self::ServerName => "only a client can ask for a server name";
     Self::Extension(extension) => "extension {} has a field of its own, cannot be answered, or is given twice", extension;
+    Self::TooManyExtensions => "a request has at most 32 extensions";
     Self::BufferTooShort => "the buffer is too short: RequestParameters::encoded_len says what is needed";
 }}
 
@@ -160,6 +163,8 @@ pub enum Unsuitable {
     Usage,
     /// It is for other names than the one that is asked for.
     ServerName,
+    /// It has an extension twice, or more than [`super::MAX_EXTENSIONS`].
+    Extensions,
 }
 
 words! { Unsuitable {
@@ -168,6 +173,7 @@ words! { Unsuitable {
     Self::CertificateSignature => "a certificate of the own chain is signed with an algorithm that the peer does not verify";
     Self::Authority => "the own certificate comes from none of the authorities that the peer trusts";
     Self::Usage => "the own certificate has not the key usages that the peer asks for";
+    Self::Extensions => "the own certificate comes with an extension twice, or with more than 32";
     Self::ServerName => "the peer asks for another server name than the own certificate has";
 }}
 

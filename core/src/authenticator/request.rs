@@ -1,5 +1,5 @@
 use super::{
-    Extension, ExtensionType, Extensions, Malformed, RequestError,
+    Extension, ExtensionType, Extensions, MAX_EXTENSIONS, Malformed, RequestError,
     message::{CERTIFICATE_REQUEST, CLIENT_CERTIFICATE_REQUEST, HEADER_LEN, end, handshake},
 };
 use crate::{
@@ -231,10 +231,8 @@ impl<'a> Request<'a> {
                 ExtensionType::CERTIFICATE_AUTHORITIES => {
                     each(data, |from| not_empty(from.sized16()?))
                 }
-                ExtensionType::OID_FILTERS => optional(data, |from| {
-                    not_empty(from.sized8()?)?;
-                    from.sized16().map(|_| ())
-                }),
+                ExtensionType::OID_FILTERS => optional(data, |from| not_empty(filter(from)?.oid))
+                    .and_then(|()| each_once(list(data))),
                 ExtensionType::SERVER_NAME if self.sender == Side::Client => {
                     host_name(data).map(|_| ())
                 }
@@ -299,12 +297,7 @@ impl<'a> Request<'a> {
     pub fn oid_filters(&self) -> impl Iterator<Item = OidFilter<'a>> + use<'a> {
         let data = self.extensions.find(ExtensionType::OID_FILTERS);
         let mut filters = list(data.unwrap_or_default());
-        core::iter::from_fn(move || {
-            Some(OidFilter {
-                oid: filters.sized8().ok()?,
-                values: filters.sized16().ok()?,
-            })
-        })
+        core::iter::from_fn(move || filter(&mut filters).ok())
     }
 
     /// The server that a client asks for.
@@ -357,6 +350,31 @@ fn optional<'a>(
     } else {
         Err(Truncated)
     }
+}
+
+/// No extension is asked for twice (RFC 8446 section 4.2.5), and no more than [`MAX_EXTENSIONS`].
+fn each_once(all: Reader<'_>) -> Result<(), Truncated> {
+    let mut rest = all;
+    for before in 0..=MAX_EXTENSIONS {
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let filter = filter(&mut rest)?;
+        let mut earlier = all;
+        for _ in 0..before {
+            if self::filter(&mut earlier)?.oid == filter.oid {
+                return Err(Truncated);
+            }
+        }
+    }
+    Err(Truncated)
+}
+
+fn filter<'a>(from: &mut Reader<'a>) -> Result<OidFilter<'a>, Truncated> {
+    Ok(OidFilter {
+        oid: from.sized8()?,
+        values: from.sized16()?,
+    })
 }
 
 fn not_empty(bytes: &[u8]) -> Result<(), Truncated> {

@@ -1,6 +1,6 @@
 //! Whether a certificate is what a request asks for (RFC 9261 section 5.2.1).
 
-use super::{CertificateChain, OidFilter, Request, Unsuitable};
+use super::{CertificateChain, Offered, OidFilter, Request, Unsuitable};
 use crate::{
     wire::Reader,
     x509::{
@@ -16,26 +16,14 @@ impl Request<'_> {
     /// # Errors
     /// [`Unsuitable`]
     pub fn suits(&self, chain: &CertificateChain<'_>) -> Result<(), Unsuitable> {
-        let mut offered = self.signature_algorithms();
-        if !chain.scheme.is_for_messages() || !offered.any(|one| one == chain.scheme) {
-            return Err(Unsuitable::Scheme(chain.scheme));
-        }
-        let leaf = chain.certificates.first().ok_or(Unsuitable::Certificate)?;
-        let mut from_authority = false;
+        let offered = |scheme| self.signature_algorithms().any(|one| one == scheme);
+        let in_certificates = |scheme| self.signature_algorithms_cert().any(|one| one == scheme);
+        let leaf = signed_by(chain, &offered, &in_certificates)?;
+        let mut from_authority = self.certificate_authorities().is_none();
         for certificate in chain.certificates {
             let fields = Fields::of(certificate).map_err(|_| Unsuitable::Certificate)?;
-            let mut offered = self.signature_algorithms_cert();
-            // One that signs itself is not verified.
-            if fields.issuer != fields.subject
-                && !offered.any(|one| is_of(fields.signature_algorithm, one))
-            {
-                return Err(Unsuitable::CertificateSignature);
-            }
-            if let Some(mut names) = self.certificate_authorities() {
-                from_authority |= names.any(|name| name == fields.issuer);
-            } else {
-                from_authority = true;
-            }
+            let mut names = self.certificate_authorities().into_iter().flatten();
+            from_authority |= names.any(|name| name == fields.issuer);
         }
         if !from_authority {
             return Err(Unsuitable::Authority);
@@ -50,6 +38,58 @@ impl Request<'_> {
         }
     }
 }
+
+impl Offered<'_> {
+    /// Whether `chain` keeps to what the ClientHello offered, by the schemes of its key and of its signatures.
+    ///
+    /// # Errors
+    /// [`Unsuitable`]
+    pub fn suits(&self, chain: &CertificateChain<'_>) -> Result<(), Unsuitable> {
+        let offered = |scheme| self.signature_algorithms.contains(&scheme);
+        let in_certificates = |scheme| {
+            self.signature_algorithms_cert.contains(&scheme)
+                || (self.signature_algorithms_cert.is_empty() && offered(scheme))
+        };
+        signed_by(chain, &offered, &in_certificates).map(|_| ())
+    }
+}
+
+/// Holds the schemes of a chain's key and signatures against those that are offered; gives the leaf.
+fn signed_by<'c>(
+    chain: &CertificateChain<'c>,
+    offered: &dyn Fn(SignatureScheme) -> bool,
+    in_certificates: &dyn Fn(SignatureScheme) -> bool,
+) -> Result<&'c [u8], Unsuitable> {
+    if !chain.scheme.is_for_messages() || !offered(chain.scheme) {
+        return Err(Unsuitable::Scheme(chain.scheme));
+    }
+    for certificate in chain.certificates {
+        let fields = Fields::of(certificate).map_err(|_| Unsuitable::Certificate)?;
+        let mut schemes = OF_CERTIFICATES.iter().copied();
+        // One that signs itself is not verified.
+        if fields.issuer != fields.subject
+            && !schemes.any(|one| in_certificates(one) && is_of(fields.signature_algorithm, one))
+        {
+            return Err(Unsuitable::CertificateSignature);
+        }
+    }
+    let leaf = chain.certificates.first();
+    leaf.copied().ok_or(Unsuitable::Certificate)
+}
+
+/// The schemes that certificates are signed by, as far as they are known here.
+const OF_CERTIFICATES: [SignatureScheme; 10] = [
+    SignatureScheme::ECDSA_SECP256R1_SHA256,
+    SignatureScheme::ECDSA_SECP384R1_SHA384,
+    SignatureScheme::ECDSA_SECP521R1_SHA512,
+    SignatureScheme::ED25519,
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA512,
+    SignatureScheme::RSA_PSS_RSAE_SHA256,
+    SignatureScheme::RSA_PSS_RSAE_SHA384,
+    SignatureScheme::RSA_PSS_RSAE_SHA512,
+];
 
 /// Whether an AlgorithmIdentifier is of this scheme. That of PSS leaves the hash to its parameters, which are not looked at.
 fn is_of(algorithm: &[u8], scheme: SignatureScheme) -> bool {

@@ -80,13 +80,29 @@ impl<'c> Fields<'c> {
 
     /// Whether the key may make signatures: what TLS asks of a leaf (RFC 8446 section 4.4.2.2).
     pub(crate) fn may_sign(&self) -> bool {
-        match self.extension(OID_KEY_USAGE) {
-            None => true,
-            // BIT STRING: unused bits, and the bits, the first of them digitalSignature.
-            Some(value) => match Reader::new(value).der() {
-                Ok((BIT_STRING, [_, bits, ..])) => bits & 0x80 != 0,
-                _ => false,
-            },
+        self.may(DIGITAL_SIGNATURE)
+    }
+
+    /// Whether the key may sign certificates (RFC 5280 section 6.1.4 (n)), which webpki does not look at.
+    pub(super) fn may_sign_certificates(&self) -> bool {
+        self.may(KEY_CERT_SIGN)
+    }
+
+    /// Whether there is no key usage, or it has this bit (RFC 5280 section 4.2.1.3).
+    #[inline(never)]
+    fn may(&self, bit: u8) -> bool {
+        let Some(value) = self.extension(OID_KEY_USAGE) else {
+            return true;
+        };
+        let mut value = Reader::new(value);
+        // BIT STRING: how many bits at the end are unused, which are zero, and the bits.
+        match value.der() {
+            Ok((BIT_STRING, [unused @ 0..=7, bits @ ..])) if value.is_empty() => {
+                let padding = bits.last().copied().unwrap_or_default();
+                let are_zero = padding.trailing_zeros() >= u32::from(*unused);
+                are_zero && bits.first().is_some_and(|first| first & bit != 0)
+            }
+            _ => false,
         }
     }
 }
@@ -113,6 +129,7 @@ impl<'c> Signed<'c> {
 }
 
 /// The contents of a SEQUENCE.
+#[inline(never)]
 pub(super) fn sequence<'c>(from: &mut Reader<'c>) -> Result<&'c [u8], Truncated> {
     match from.der()? {
         (SEQUENCE, contents) => Ok(contents),
@@ -121,6 +138,7 @@ pub(super) fn sequence<'c>(from: &mut Reader<'c>) -> Result<&'c [u8], Truncated>
 }
 
 /// An element with its tag and length.
+#[inline(never)]
 fn whole<'c>(from: &mut Reader<'c>, expected: u8) -> Result<&'c [u8], Truncated> {
     let before = from.rest();
     let (tag, _) = from.der()?;
@@ -130,6 +148,11 @@ fn whole<'c>(from: &mut Reader<'c>, expected: u8) -> Result<&'c [u8], Truncated>
         .filter(|_| tag == expected)
         .ok_or(Truncated)
 }
+
+/// The first bit of a key usage.
+const DIGITAL_SIGNATURE: u8 = 0x80;
+/// The sixth.
+const KEY_CERT_SIGN: u8 = 0x04;
 
 pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const BIT_STRING: u8 = 0x03;

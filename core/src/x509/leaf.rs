@@ -15,11 +15,13 @@ pub struct VerifiedLeaf<'c> {
 }
 
 impl<'c> VerifiedLeaf<'c> {
-    pub(super) fn new(certificate: &'c [u8], fields: Fields<'c>) -> Self {
-        Self {
+    /// `None` where its subject alternative names are malformed.
+    pub(super) fn new(certificate: &'c [u8], fields: Fields<'c>) -> Option<Self> {
+        SubjectAltNames::new(fields.extension(OID_SUBJECT_ALT_NAME))?;
+        Some(Self {
             certificate,
             fields,
-        }
+        })
     }
 
     /// Whether it is for `name`: a DNS name or an IP address that its subject alternative names have (RFC 9525 section 6).
@@ -34,7 +36,8 @@ impl<'c> VerifiedLeaf<'c> {
     /// Its subject alternative names: DNS names, URIs, IP addresses.
     #[must_use]
     pub fn subject_alt_names(&self) -> SubjectAltNames<'c> {
-        SubjectAltNames::new(self.fields.extension(OID_SUBJECT_ALT_NAME))
+        let names = SubjectAltNames::new(self.fields.extension(OID_SUBJECT_ALT_NAME));
+        names.unwrap_or_default()
     }
 
     /// Its subject: a distinguished name, DER.

@@ -23,12 +23,22 @@ pub struct SubjectAltNames<'c> {
 }
 
 impl<'c> SubjectAltNames<'c> {
-    /// Of the value of the extension: SEQUENCE OF GeneralName.
-    pub(super) fn new(value: Option<&'c [u8]>) -> Self {
-        let names = value.and_then(|value| sequence(&mut Reader::new(value)).ok());
-        Self {
-            rest: Reader::new(names.unwrap_or_default()),
+    /// Of the value of the extension: SEQUENCE OF GeneralName. `None` where it is malformed.
+    pub(super) fn new(value: Option<&'c [u8]>) -> Option<Self> {
+        let Some(value) = value else {
+            return Some(Self::default());
+        };
+        let mut value = Reader::new(value);
+        let rest = Reader::new(sequence(&mut value).ok()?);
+        let mut names = rest;
+        while !names.is_empty() {
+            match names.der().ok()? {
+                // `[0]` to `[8]`
+                (0x80..=0x88 | 0xa0..=0xa8, _) => {}
+                _ => return None,
+            }
         }
+        value.is_empty().then_some(Self { rest })
     }
 }
 
@@ -57,6 +67,15 @@ fn ip(value: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(value).map(IpAddr::from);
     v4.or_else(|_| <[u8; 16]>::try_from(value).map(IpAddr::from))
         .ok()
+}
+
+impl Default for SubjectAltNames<'_> {
+    /// None.
+    fn default() -> Self {
+        Self {
+            rest: Reader::new(&[]),
+        }
+    }
 }
 
 /// The last common name of a Name: RDNSequence ::= SEQUENCE OF SET OF SEQUENCE { OBJECT IDENTIFIER, string }.

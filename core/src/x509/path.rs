@@ -5,7 +5,7 @@ use super::{
 use crate::crypto::{ecdsa::RUST_CRYPTO, equal, sha256};
 use core::time::Duration;
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
-use webpki::{EndEntityCert, Error, KeyUsage};
+use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
 
 /// The most certificates between leaf and trust anchor.
 pub const MAX_INTERMEDIATES: usize = 4;
@@ -157,7 +157,7 @@ impl<'a> PathRules<'a> {
                 UnixTime::since_unix_epoch(Duration::from_secs(time)),
                 usage,
                 None,
-                None,
+                Some(&issuers_may_sign),
             );
             let Some(error) = refused.err() else {
                 return Ok(());
@@ -186,7 +186,7 @@ impl<'a> PathRules<'a> {
         {
             return Err(PathError::Pin);
         }
-        Ok(VerifiedLeaf::new(leaf, fields))
+        VerifiedLeaf::new(leaf, fields).ok_or(PathError::Certificate)
     }
 
     /// Verifies a signature by the leaf's key over `message`.
@@ -241,5 +241,17 @@ impl<'a> PathRules<'a> {
                 algorithms.schemes.iter().any(|(one, _)| *one == scheme)
             }
         }
+    }
+}
+
+/// Of a path that webpki has found: it looks for another one if this is refused.
+fn issuers_may_sign(path: &VerifiedPath<'_>) -> Result<(), Error> {
+    let may_sign = path.intermediate_certificates().all(|certificate| {
+        Fields::of(&certificate.der()).is_ok_and(|fields| fields.may_sign_certificates())
+    });
+    if may_sign {
+        Ok(())
+    } else {
+        Err(Error::EndEntityUsedAsCa)
     }
 }

@@ -26,11 +26,20 @@ impl SignatureScheme {
     /// `rsa_pkcs1_sha512`: in certificates only.
     pub const RSA_PKCS1_SHA512: Self = Self(0x0601);
 
-    /// Whether TLS 1.3 has it for signatures in its messages; PKCS #1 and SHA-1 are for those in certificates (RFC 8446 section 4.2.3).
+    /// Whether TLS 1.3 can have it for signatures in its messages: those that are left of TLS 1.2, a hash and a kind of signature, it has
+    /// not, but for ECDSA with the hash of its curve; PKCS #1 it has in certificates (RFC 8446 section 4.2.3).
     #[must_use]
     pub fn is_for_messages(self) -> bool {
-        let [hash, signature] = self.0.to_be_bytes();
-        !(hash == 2 || (signature == 1 && hash <= 6))
+        match self {
+            Self::ECDSA_SECP256R1_SHA256
+            | Self::ECDSA_SECP384R1_SHA384
+            | Self::ECDSA_SECP521R1_SHA512 => true,
+            // With 0x20 they are PKCS #1 for the clients of old.
+            Self(other) => {
+                let [hash, signature] = other.to_be_bytes();
+                !(hash <= 6 && (signature <= 3 || signature == 0x20))
+            }
+        }
     }
 
     /// The longest signature, in bytes; of RSA that of a key of 4,096 bits.

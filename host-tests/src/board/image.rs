@@ -45,7 +45,7 @@ impl Image {
         self.configured_with(toml, authority, "")
     }
 
-    /// As [`Image::configured`], with the file `own.pem` for the device's own certificates.
+    /// As [`Image::configured`], with `own` for what the text has as `certificates`: `own.pem`, or files that end in `crt`.
     ///
     /// # Errors
     /// If the text is no configuration.
@@ -56,7 +56,8 @@ impl Image {
         own: &str,
     ) -> Result<Self, build::Failure> {
         let config = build::from_toml(toml, |name| {
-            let is_own = name == std::path::Path::new("own.pem");
+            let is_own =
+                name.starts_with("own.pem") || name.extension().is_some_and(|end| end == "crt");
             Ok(if is_own { own } else { authority }.to_owned())
         })?;
         let mut image = self.clone();

@@ -4,10 +4,11 @@ mod refused;
 mod roles;
 mod vectors;
 
+use chanbind::tls;
 use chanbind_core::{
     authenticator::{
-        CertificateChain, Client, Endpoint, PendingRequest, Request, RequestParameters, Role, Server,
-        Unsigned, ValidateError, Validated,
+        CertificateChain, Client, Endpoint, Extension, ExtensionType, Offered, PendingRequest,
+        Request, RequestParameters, Role, Server, Unsigned, ValidateError, Validated,
     },
     crypto::ecdsa::Signature,
     exporter::ExporterSecret,
@@ -15,10 +16,25 @@ use chanbind_core::{
 };
 use chanbind_host_tests::pki::{Authority, Issued};
 use p256::ecdsa::{SigningKey, signature::hazmat::PrehashSigner};
-use rcgen::ExtendedKeyUsagePurpose;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, SignatureAlgorithm,
+};
+use rustls::{crypto::aws_lc_rs, pki_types::PrivateKeyDer};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const P256: SignatureScheme = SignatureScheme::ECDSA_SECP256R1_SHA256;
+
+/// What the ClientHello of a spontaneous authenticator's connection had.
+const OFFERED: Offered<'_> = Offered {
+    signature_algorithms: &[P256],
+    signature_algorithms_cert: &[],
+    extensions: &[
+        ExtensionType::SERVER_NAME,
+        ExtensionType::STATUS_REQUEST,
+        ExtensionType::SIGNATURE_ALGORITHMS,
+    ],
+};
 
 /// The two ends of a connection.
 struct Connection {
@@ -65,7 +81,7 @@ fn client_of(authority: &Authority) -> Issued {
     authority.issue(for_clients).unwrap()
 }
 
-fn for_clients(params: &mut rcgen::CertificateParams) {
+fn for_clients(params: &mut CertificateParams) {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
 }
 
@@ -82,7 +98,10 @@ fn parameters(context: &[u8]) -> RequestParameters<'_> {
     RequestParameters::new(context, &[P256])
 }
 
-fn ask<R: Role>(end: &mut Endpoint<R>, parameters: &RequestParameters<'_>) -> PendingRequest<Vec<u8>> {
+fn ask<R: Role>(
+    end: &mut Endpoint<R>,
+    parameters: &RequestParameters<'_>,
+) -> PendingRequest<Vec<u8>> {
     let buffer = vec![0; parameters.encoded_len()];
     end.request(parameters, buffer).unwrap()
 }
@@ -102,7 +121,25 @@ fn answer<R: Role>(end: &mut Endpoint<R>, request: &[u8], who: &Issued) -> Vec<u
     let certificates = [who.certificate.as_slice()];
     let mut out = vec![0; 4096];
     let chain = CertificateChain::new(&certificates, P256);
-    sign(end.authenticate(&request, &chain, &mut out).unwrap(), &who.key)
+    sign(
+        end.authenticate(&request, &chain, &mut out).unwrap(),
+        &who.key,
+    )
+}
+
+/// A server's authenticator that nobody asked for.
+fn spontaneous(server: &mut Endpoint<Server>, context: &[u8], who: &Issued) -> Vec<u8> {
+    let certificates = [who.certificate.as_slice()];
+    let mut out = vec![0; 4096];
+    let chain = CertificateChain::new(&certificates, P256);
+    let unsigned = server.authenticate_spontaneously(context, &OFFERED, &chain, &mut out);
+    sign(unsigned.unwrap(), &who.key)
+}
+
+/// The empty authenticator.
+fn decline<R: Role>(end: &mut Endpoint<R>, request: &[u8]) -> Vec<u8> {
+    let request = Request::parse(request).unwrap();
+    end.decline(&request, &mut [0; 52]).unwrap().to_vec()
 }
 
 /// What `end` says to an authenticator, by an authority.
@@ -116,4 +153,62 @@ fn judge<'a, R: Role>(
     // The usage is the endpoint's to know.
     let rules = PathRules::new(&anchors, Usage::ServerAuth, now());
     end.validate(pending, authenticator, &rules)
+}
+
+/// What the client says to what nobody asked for.
+fn judge_spontaneous<'a>(
+    client: &mut Endpoint<Client>,
+    authenticator: &'a [u8],
+    authority: &Authority,
+) -> Result<Validated<'a>, ValidateError> {
+    let anchors = Anchors::new(&[authority.certificate()]).unwrap();
+    let rules = PathRules::new(&anchors, Usage::ClientAuth, now());
+    client.validate_spontaneous(&OFFERED, authenticator, &rules)
+}
+
+/// A client of whatever kind of key, and its authority, whose key is of the same kind.
+struct OtherKey {
+    authority: Vec<u8>,
+    certificate: Vec<u8>,
+    key: KeyPair,
+}
+
+impl OtherKey {
+    fn new(algorithm: &'static SignatureAlgorithm) -> Self {
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let authority = CertifiedIssuer::self_signed(authority, key).unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        for_clients(&mut params);
+        params.distinguished_name.push(DnType::CommonName, "client");
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let certificate = params.signed_by(&key, &authority).unwrap();
+        Self {
+            authority: authority.der().to_vec(),
+            certificate: certificate.der().to_vec(),
+            key,
+        }
+    }
+
+    /// As TLS 1.3 has it, by aws-lc-rs.
+    fn sign(&self, scheme: SignatureScheme, message: &[u8]) -> Vec<u8> {
+        let key = PrivateKeyDer::try_from(self.key.serialize_der()).unwrap();
+        let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
+        let signer = key.choose_scheme(&[scheme.0.into()]).unwrap();
+        signer.sign(message).unwrap()
+    }
+
+    /// What a server of this host says, for a connection with SHA-256.
+    fn judge<'a>(
+        &self,
+        server: &mut Endpoint<Server>,
+        pending: PendingRequest<Vec<u8>>,
+        authenticator: &'a [u8],
+    ) -> Result<Validated<'a>, ValidateError> {
+        let anchors = Anchors::new(&[&self.authority]).unwrap();
+        let rules = PathRules::new(&anchors, Usage::ClientAuth, now())
+            .with_algorithms(tls::signature_algorithms());
+        server.validate(pending, authenticator, &rules)
+    }
 }

@@ -103,6 +103,7 @@ const OFFERED: Offered<'_> = Offered {
         SignatureScheme::ECDSA_SECP256R1_SHA256,
         SignatureScheme::ED25519,
     ],
+    signature_algorithms_cert: &[],
     extensions: &[ExtensionType::SIGNATURE_ALGORITHMS],
 };
 
@@ -178,7 +179,9 @@ fn the_empty_ones_are_made_again() {
 #[test]
 fn those_by_ed25519_are_made_again() {
     let pkcs8 = [
-        &[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..],
+        &[
+            0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
+        ][..],
         &[7; 32],
     ]
     .concat();

@@ -6,9 +6,21 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Board::QemuMps2)]
     board: Board,
 
-    /// How the device reaches its TPM, with --board host.
+    /// How the device proves who it is.
+    #[arg(long, value_enum, default_value_t = Proof::ApiKey)]
+    proof: Proof,
+
+    /// How the device reaches its TPM, with --board host and --proof api-key.
     #[arg(long, value_enum, default_value_t = Tpm::Host)]
     tpm: Tpm,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Proof {
+    /// By a one-time password, which an HMAC key in the TPM makes.
+    ApiKey,
+    /// By a certificate, whose key is in the TPM: an Exported Authenticator (RFC 9261).
+    Authenticator,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -48,7 +60,11 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
     }
     if arguments.board != Board::Host {
         firmware_targets::prepare()?;
-        firmware::build(firmware::board(device)?, &[])?;
+        let features: &[&str] = match arguments.proof {
+            Proof::ApiKey => &[],
+            Proof::Authenticator => &[firmware::AUTHENTICATOR],
+        };
+        firmware::build(firmware::board(device)?, features)?;
     }
     run::quietly(
         "build the demo",
@@ -65,5 +81,12 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
             "chanbind",
         ]),
     )?;
-    run::show(&mut run::command(&["target/debug/demo", device]))
+    let proof = match (arguments.proof, device) {
+        (Proof::Authenticator, "spi") => {
+            return Err("--tpm spi is a story of passwords: leave it out with --proof authenticator, where firmware signs over SPI".into());
+        }
+        (Proof::Authenticator, _) => "authenticator",
+        (Proof::ApiKey, _) => "api-key",
+    };
+    run::show(&mut run::command(&["target/debug/demo", device, proof]))
 }

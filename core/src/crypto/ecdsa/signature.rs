@@ -57,6 +57,7 @@ const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 
 /// A non-negative INTEGER in its one encoding, of at most 32 bytes without the byte for the sign.
+#[inline(never)]
 fn scalar(from: &mut Reader<'_>) -> Result<[u8; 32], Truncated> {
     let magnitude = match from.der()? {
         (INTEGER, [0, rest @ ..]) if rest.first().is_some_and(|first| first & 0x80 != 0) => rest,

@@ -55,6 +55,7 @@ fn authenticated(channel: &ExporterSecret, rules: &PathRules<'_>) -> Option<u32>
     }
     let offered = Offered {
         signature_algorithms: &[P256],
+        signature_algorithms_cert: &[],
         extensions: &[ExtensionType::SIGNATURE_ALGORITHMS],
     };
     let unasked = end.validate_spontaneous(&offered, bytes(1200), rules).ok()?;

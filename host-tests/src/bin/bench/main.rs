@@ -49,6 +49,7 @@ async fn main() -> Outcome<()> {
     // Counts are the same on every machine and at every time; ratios take a minute.
     let figures = match std::env::args().nth(1).as_deref() {
         Some("--authenticator") => authenticator::figures()?,
+        Some("--token") => instructions::token()?,
         Some("--counts") => {
             let counts = [
                 spi::figures().await?,

@@ -9,8 +9,14 @@ use chanbind_tis_emulator::Emulator;
 use chanbind_tpm_spi::command::CommandCode;
 use std::{path::Path, time::Duration};
 
-/// Runs the image until the gateway has admitted it.
-pub(crate) fn run(kind: Kind, folder: &Path, swtpm: &Swtpm, gateway: &Gateway) -> Outcome<()> {
+/// Runs the image until the gateway has admitted it, for which its log has the words `by`.
+pub(crate) fn run(
+    kind: Kind,
+    folder: &Path,
+    swtpm: &Swtpm,
+    gateway: &Gateway,
+    by: &[&str],
+) -> Outcome<()> {
     let key = std::fs::read_to_string(folder.join("device-key.toml"))?;
     let toml = format!(
         "host = \"{HOST}\"\nport = {}\nserver_name = \"localhost\"\npath = \"/get\"\nclient_id = \"{CLIENT}\"\n\
@@ -19,16 +25,21 @@ pub(crate) fn run(kind: Kind, folder: &Path, swtpm: &Swtpm, gateway: &Gateway) -
     );
     std::fs::write(folder.join("chanbind.toml"), &toml)?;
     std::fs::write(folder.join("ca.pem"), &gateway.ca)?;
+    let own = std::fs::read_to_string(folder.join("client1.crt")).ok();
+    let name = match own {
+        Some(_) => format!("{}-authenticator", kind.name()),
+        None => kind.name().to_owned(),
+    };
     tell(
         "operator",
-        format_args!(
-            "$ cargo x configure {}.elf --config chanbind.toml --out device.elf",
-            kind.name()
-        ),
+        format_args!("$ cargo x configure {name}.elf --config chanbind.toml --out device.elf"),
     );
-    let image = Image::built(kind)
-        .and_then(|image| image.configured(&toml, &gateway.ca))
-        .map_err(|error| error.to_string())?;
+    let image = match own {
+        Some(own) => Image::with_authenticators(kind)
+            .and_then(|image| image.configured_with(&toml, &gateway.ca, &own)),
+        None => Image::built(kind).and_then(|image| image.configured(&toml, &gateway.ca)),
+    }
+    .map_err(|error| error.to_string())?;
     let tpm = Emulator::in_real_time(chanbind_tis_emulator::Swtpm::connect(swtpm.port())?);
     let how = match kind {
         Kind::QemuMps2 => "QEMU, a Cortex-M4F with LAN9118 Ethernet",
@@ -55,11 +66,7 @@ pub(crate) fn run(kind: Kind, folder: &Path, swtpm: &Swtpm, gateway: &Gateway) -
             return Err("the device failed".into());
         }
     };
-    gateway.log(&[
-        "connection accepted",
-        "one-time key derived",
-        "proof accepted",
-    ])?;
+    gateway.log(&[&["connection accepted"], by].concat())?;
     let counts = tpm.counts();
     tell(
         "spi bus",

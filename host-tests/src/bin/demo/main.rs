@@ -1,6 +1,7 @@
 //! The main job on real parts, as a story: a device with a TPM is admitted, a thief with its token is not.
 #![allow(clippy::print_stdout, reason = "it talks to people")]
 
+mod certificate;
 mod firmware;
 mod spi;
 
@@ -26,7 +27,6 @@ use std::{
     thread,
     time::Duration,
 };
-use tempfile::TempDir;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -44,32 +44,33 @@ async fn main() -> ExitCode {
 }
 
 async fn story() -> Outcome<()> {
-    println!("\nchanbind: a one-time password for one TLS channel");
-    println!("secrets appear as fingerprints, the first 8 digits of their SHA-256\n");
-
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let device = arguments.first().map_or("host", String::as_str);
     let folder = tempfile::Builder::new()
         .prefix("chanbind-demo-")
         .tempdir()?;
-    let swtpm = Swtpm::start()?;
-    tell(
-        "tpm",
-        format_args!(
-            "swtpm runs on 127.0.0.1:{}, its state in a temporary folder",
-            swtpm.port()
-        ),
-    );
+    if arguments.get(1).map(String::as_str) == Some("authenticator") {
+        return certificate::story(device, folder.path()).await;
+    }
+    println!("\nchanbind: a one-time password for one TLS channel");
+    println!("secrets appear as fingerprints, the first 8 digits of their SHA-256\n");
+
+    let swtpm = start_swtpm()?;
     let pin = provision(folder.path(), &swtpm)?;
-    let gateway = Gateway::start(&folder)?;
+    let gateway = Gateway::start(folder.path(), &["--registry", "registry.toml"])?;
     let file = KeyFile::from_pem(&std::fs::read_to_string(folder.path().join("client1.pem"))?)?;
-    match std::env::args().nth(1).as_deref() {
-        Some("qemu-mps2") => firmware::run(Kind::QemuMps2, folder.path(), &swtpm, &gateway)?,
-        Some("rp2040-w5500") => firmware::run(Kind::Rp2040W5500, folder.path(), &swtpm, &gateway)?,
-        Some("spi") => spi::with_key(&swtpm, &file, &pin, &gateway).await?,
+    match device {
+        "qemu-mps2" => {
+            let by = ["one-time key derived", "proof accepted"];
+            firmware::run(Kind::QemuMps2, folder.path(), &swtpm, &gateway, &by)?;
+        }
+        "rp2040-w5500" => {
+            let by = ["one-time key derived", "proof accepted"];
+            firmware::run(Kind::Rp2040W5500, folder.path(), &swtpm, &gateway, &by)?;
+        }
+        "spi" => spi::with_key(&swtpm, &file, &pin, &gateway).await?,
         _ => {
-            // The device: its key is in the TPM, whose parent key it has pinned.
-            let mut options = OpenOptions::default();
-            options.parent_name = Some(pin.parse()?);
-            let tpm = Tpm::open(&swtpm.tcti(), options).await?;
+            let tpm = open_tpm(&swtpm, &pin).await?;
             let mut key = tpm.load(file, None).await?;
             tell(
                 "device",
@@ -81,6 +82,25 @@ async fn story() -> Outcome<()> {
     }
     drop((gateway, swtpm, folder));
     Ok(())
+}
+
+fn start_swtpm() -> Outcome<Swtpm> {
+    let swtpm = Swtpm::start()?;
+    tell(
+        "tpm",
+        format_args!(
+            "swtpm runs on 127.0.0.1:{}, its state in a temporary folder",
+            swtpm.port()
+        ),
+    );
+    Ok(swtpm)
+}
+
+/// The device's TPM, whose parent key it has pinned.
+async fn open_tpm(swtpm: &Swtpm, pin: &str) -> Outcome<Tpm> {
+    let mut options = OpenOptions::default();
+    options.parent_name = Some(pin.parse()?);
+    Ok(Tpm::open(&swtpm.tcti(), options).await?)
 }
 
 /// The device is admitted by a password that `key` makes, and a thief who has it is not. Gives keying material and password.
@@ -171,6 +191,17 @@ fn provision(folder: &Path, swtpm: &Swtpm) -> Outcome<String> {
         "operator",
         format_args!("$ chanbind {} > registry.toml", arguments.join(" ")),
     );
+    let (registry, pin) = operate(folder, swtpm, &arguments)?;
+    std::fs::write(folder.join("registry.toml"), registry)?;
+    tell(
+        "operator",
+        "a random HMAC key is wrapped in client1.pem for this TPM alone, and known to the gateway",
+    );
+    Ok(pin)
+}
+
+/// Runs the command `chanbind provision`; gives what it prints, and the name of the TPM's parent key.
+fn operate(folder: &Path, swtpm: &Swtpm, arguments: &[&str]) -> Outcome<(Vec<u8>, String)> {
     let output = Command::new(program::path("chanbind"))
         .args(arguments)
         .env("CHANBIND_TCTI", swtpm.tcti())
@@ -180,16 +211,12 @@ fn provision(folder: &Path, swtpm: &Swtpm) -> Outcome<String> {
     if !output.status.success() {
         return Err(said.into_owned().into());
     }
-    std::fs::write(folder.join("registry.toml"), &output.stdout)?;
-    tell(
-        "operator",
-        "a random HMAC key is wrapped in client1.pem for this TPM alone, and known to the gateway",
-    );
     let pin = said
         .split("--parent-name ")
         .nth(1)
         .and_then(|rest| rest.lines().next());
-    Ok(pin.ok_or("no parent name")?.to_owned())
+    let pin = pin.ok_or("no parent name")?.to_owned();
+    Ok((output.stdout, pin))
 }
 
 /// `chanbind gateway` in its own process; ended when dropped.
@@ -201,14 +228,12 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn start(folder: &TempDir) -> Outcome<Self> {
+    /// For the clients that `whom` says.
+    fn start(folder: &Path, whom: &[&str]) -> Outcome<Self> {
         let pki = Pki::new()?;
-        std::fs::write(folder.path().join("chain.pem"), &pki.certificate)?;
-        std::fs::write(folder.path().join("key.pem"), &pki.key)?;
-        let arguments = [
-            "gateway",
-            "--registry",
-            "registry.toml",
+        std::fs::write(folder.join("chain.pem"), &pki.certificate)?;
+        std::fs::write(folder.join("key.pem"), &pki.key)?;
+        let rest = [
             "--cert",
             "chain.pem",
             "--key",
@@ -216,15 +241,16 @@ impl Gateway {
             "--listen",
             "127.0.0.1:0",
         ];
+        let arguments = [&["gateway"], whom, &rest].concat();
         tell(
             "operator",
             format_args!("$ chanbind {}", arguments.join(" ")),
         );
         let mut child = Command::new(program::path("chanbind"))
-            .args(arguments)
+            .args(&arguments)
             .env("RUST_LOG", "chanbind=debug")
             .env("NO_COLOR", "1")
-            .current_dir(folder.path())
+            .current_dir(folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;

@@ -21,6 +21,7 @@ const SCHEMES: [SignatureScheme; 3] = [
 
 /// Of the ClientHello, what spontaneous authenticators here depend on.
 const OFFERED: Offered<'_> = Offered {
+    signature_algorithms_cert: &[],
     signature_algorithms: &SCHEMES,
     extensions: &[ExtensionType::SIGNATURE_ALGORITHMS],
 };
