@@ -470,7 +470,7 @@ fn content(
         certified.certificate,
         certified.certificate_verify,
     );
-    if equal(keys.finished(&after).as_bytes(), certified.verify_data) {
+    if equal(keys.finished(&after).as_bytes(), certified.verify_data()) {
         Ok(Content::new(&before))
     } else {
         Err(ValidateError::Finished)

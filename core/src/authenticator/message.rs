@@ -34,7 +34,7 @@ pub struct Certified<'a> {
     pub(super) certificate_verify: &'a [u8],
     scheme: SignatureScheme,
     signature: &'a [u8],
-    pub(super) verify_data: &'a [u8],
+    verify_data: &'a [u8],
 }
 
 /// The entries of a Certificate message: the leaf first.
@@ -122,6 +122,12 @@ impl<'a> Certified<'a> {
     #[must_use]
     pub fn scheme(&self) -> SignatureScheme {
         self.scheme
+    }
+
+    /// The verify_data of Finished: 32 bytes of SHA-256, or 48 of SHA-384.
+    #[must_use]
+    pub fn verify_data(&self) -> &'a [u8] {
+        self.verify_data
     }
 
     /// The signature.

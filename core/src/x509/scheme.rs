@@ -54,7 +54,7 @@ impl SignatureScheme {
         }
     }
 
-    /// The name that RFC 8446 gives it.
+    /// The name that RFC 8446, or IANA's registry, gives it.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         Some(match self {
@@ -68,6 +68,15 @@ impl SignatureScheme {
             Self::RSA_PKCS1_SHA256 => "rsa_pkcs1_sha256",
             Self::RSA_PKCS1_SHA384 => "rsa_pkcs1_sha384",
             Self::RSA_PKCS1_SHA512 => "rsa_pkcs1_sha512",
+            Self(0x0201) => "rsa_pkcs1_sha1",
+            Self(0x0203) => "ecdsa_sha1",
+            Self(0x0808) => "ed448",
+            Self(0x0809) => "rsa_pss_pss_sha256",
+            Self(0x080a) => "rsa_pss_pss_sha384",
+            Self(0x080b) => "rsa_pss_pss_sha512",
+            Self(0x0904) => "mldsa44",
+            Self(0x0905) => "mldsa65",
+            Self(0x0906) => "mldsa87",
             _ => return None,
         })
     }

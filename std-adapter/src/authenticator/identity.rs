@@ -92,15 +92,15 @@ impl CertifiedIdentity {
         &self.inner.certificates
     }
 
-    /// One name for it in logs: its first URI or DNS name, else its common name, else its key.
+    /// One name for it in logs: its first URI or DNS name, else its common name, else its key. Control characters are escaped.
     #[must_use]
     pub fn name(&self) -> String {
         let names = self.inner.uris.iter().chain(&self.inner.dns_names);
         let mut names = names.chain(&self.inner.common_name);
-        names
-            .next()
-            .cloned()
-            .unwrap_or_else(|| hex::encode(self.inner.spki_sha256))
+        match names.next() {
+            Some(name) => name.escape_debug().to_string(),
+            None => hex::encode(self.inner.spki_sha256),
+        }
     }
 }
 

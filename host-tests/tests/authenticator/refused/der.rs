@@ -308,3 +308,30 @@ fn an_intermediate_that_may_not_sign_certificates() {
     let said = rules.verify(&certificate, &[&between]).map(|_| ());
     assert_eq!(said, Err(PathError::CaOrLeaf));
 }
+
+/// The limit of [`Time::NotBefore`]: of several errors webpki tells of the expired certificate, and so the time is not put forward.
+#[test]
+fn an_expired_certificate_beside_one_that_has_not_begun() {
+    let world = World::new();
+    let key = SigningKey::random(&mut OsRng);
+    let is_ca = extension(BASIC_CONSTRAINTS, &tlv(SEQUENCE, &[&[1, 1, 0xff]]));
+    let between = |from: &[u8], until: &[u8]| {
+        let mut between = Fields::new(&key, b"between", extensions(&[&is_ca]));
+        let time = |at| tlv(UTC_TIME, &[at]);
+        between.validity = tlv(SEQUENCE, &[&time(from), &time(until)]);
+        between.signed_by(&world.authority_key)
+    };
+    let old = between(b"200101000000Z", b"210101000000Z");
+    let new = between(b"300101000000Z", b"491231235959Z");
+    let mut client = world.client.clone();
+    client.issuer = name(b"between");
+    let certificate = client.signed_by(&key);
+    let anchors = Anchors::new(&[&world.authority]).unwrap();
+    let in_2026 = Time::NotBefore(1_767_225_600);
+    let rules = PathRules::new(&anchors, Usage::ClientAuth, in_2026);
+    let verify = |between: &[&[u8]]| rules.verify(&certificate, between).map(|_| ());
+    assert_eq!(verify(&[&new]), Ok(()));
+    for both in [[&*new, &old], [&old, &new]] {
+        assert!(matches!(verify(&both), Err(PathError::Expired { .. })));
+    }
+}

@@ -292,3 +292,34 @@ fn an_empty_one_where_nothing_was_requested() {
     let expected = ValidateError::Malformed(Malformed::NoCertificate);
     assert_eq!(said.unwrap_err(), expected);
 }
+
+/// The question whether a request is declined uses nothing up, and only the peer's empty authenticator for this request says yes.
+#[test]
+fn declined_is_what_the_peer_has_declined() {
+    let pki = Pki::new();
+    let mut connection = Connection::new(1);
+    let pending = ask(&mut connection.server, &parameters(CONTEXT));
+    let other = ask(&mut connection.server, &parameters(b"another"));
+    let request = pending.as_bytes().to_vec();
+    let server = &connection.server;
+    let honest = maker(&pki, &request);
+    let empty = honest.empty();
+    assert!(server.is_declined(&pending, &empty));
+    assert!(!server.is_declined(&other, &empty));
+    for bit in 0..empty.len() * 8 {
+        assert!(!server.is_declined(&pending, &flipped(&empty, bit)));
+    }
+    for len in 0..empty.len() {
+        assert!(!server.is_declined(&pending, &empty[..len]));
+    }
+    assert!(!server.is_declined(&pending, &[&*empty, &[0]].concat()));
+    assert!(!server.is_declined(&pending, &honest.make()));
+    let reflected = Maker::new(Side::Server, &request, CONTEXT, &pki.client);
+    assert!(!server.is_declined(&pending, &reflected.empty()));
+    let mut elsewhere = maker(&pki, &request);
+    elsewhere.connection = 2;
+    assert!(!server.is_declined(&pending, &elsewhere.empty()));
+    let server = &mut connection.server;
+    judge(server, pending, &honest.make(), &pki.authority).unwrap();
+    assert_eq!(server.contexts_left(), 14);
+}

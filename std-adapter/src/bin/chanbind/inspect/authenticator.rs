@@ -4,14 +4,12 @@ use super::{
     carried::{Kind, read_kind},
     certificate::certificate,
     line,
-    request::scheme,
 };
 use crate::{files::named, shared::Failure};
 use chanbind::{
     authenticator::carriage::MAX_AUTHENTICATOR_LEN,
     core::{
         authenticator::{Authenticator, Certified},
-        wire::{Reader, Truncated},
         x509::MAX_INTERMEDIATES,
     },
 };
@@ -33,8 +31,7 @@ pub(super) fn authenticator(out: &mut String, path: &Path) -> Result<(), Failure
         Authenticator::Certified(certified) => {
             writeln!(out, "authenticator with a certificate; not verified here")?;
             print_certified(out, &certified);
-            let len = finished_len(bytes).unwrap_or_default();
-            line(out, "finished", finished(len));
+            line(out, "finished", finished(certified.verify_data().len()));
         }
     }
     line(out, "size", size(bytes.len(), MAX_AUTHENTICATOR_LEN));
@@ -87,7 +84,7 @@ fn print_certified(out: &mut String, certified: &Certified<'_>) {
         "signature",
         format_args!(
             "{}, {} bytes{remark}",
-            scheme(certified.scheme()),
+            certified.scheme(),
             certified.signature().len()
         ),
     );
@@ -118,15 +115,4 @@ fn finished(len: usize) -> String {
         _ => "no cipher suite of TLS 1.3 has such a hash",
     };
     format!("{len} bytes: {suite}")
-}
-
-/// The length of verify_data, behind Certificate and CertificateVerify.
-fn finished_len(authenticator: &[u8]) -> Result<usize, Truncated> {
-    let mut messages = Reader::new(authenticator);
-    let mut len = 0;
-    while !messages.is_empty() {
-        messages.u8()?;
-        len = messages.sized24()?.len();
-    }
-    Ok(len)
 }

@@ -84,23 +84,10 @@ const PRINTED: [ExtensionType; 5] = [
 ];
 
 fn schemes(schemes: impl Iterator<Item = SignatureScheme>) -> String {
-    schemes.map(scheme).collect::<Vec<_>>().join(", ")
-}
-
-/// The name of a scheme, also of those that chanbind does not know (IANA's registry of TLS SignatureScheme).
-pub(super) fn scheme(scheme: SignatureScheme) -> String {
-    match scheme.0 {
-        0x0201 => "rsa_pkcs1_sha1".to_owned(),
-        0x0203 => "ecdsa_sha1".to_owned(),
-        0x0808 => "ed448".to_owned(),
-        0x0809 => "rsa_pss_pss_sha256".to_owned(),
-        0x080a => "rsa_pss_pss_sha384".to_owned(),
-        0x080b => "rsa_pss_pss_sha512".to_owned(),
-        0x0904 => "mldsa44".to_owned(),
-        0x0905 => "mldsa65".to_owned(),
-        0x0906 => "mldsa87".to_owned(),
-        _ => scheme.to_string(),
-    }
+    schemes
+        .map(|scheme| scheme.to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// What a certificate's extension must have.
