@@ -42,7 +42,7 @@ pub enum Time {
     /// It is this.
     At(u64),
     /// It is this or later, as for a device without a clock that knows when its firmware was built: what had expired by then is
-    /// refused, and a certificate that begins later is taken to have begun, unless an expired one of the same name is sent beside it.
+    /// refused, and a certificate that begins later is taken to have begun, unless an expired one of the same name is sent before it.
     NotBefore(u64),
 }
 

@@ -309,7 +309,7 @@ fn an_intermediate_that_may_not_sign_certificates() {
     assert_eq!(said, Err(PathError::CaOrLeaf));
 }
 
-/// The limit of [`Time::NotBefore`]: of several errors webpki tells of the expired certificate, and so the time is not put forward.
+/// The limit of [`Time::NotBefore`]: webpki tells of the expired certificate that comes first, and so the time is not put forward.
 #[test]
 fn an_expired_certificate_beside_one_that_has_not_begun() {
     let world = World::new();
@@ -331,7 +331,7 @@ fn an_expired_certificate_beside_one_that_has_not_begun() {
     let rules = PathRules::new(&anchors, Usage::ClientAuth, in_2026);
     let verify = |between: &[&[u8]]| rules.verify(&certificate, between).map(|_| ());
     assert_eq!(verify(&[&new]), Ok(()));
-    for both in [[&*new, &old], [&old, &new]] {
-        assert!(matches!(verify(&both), Err(PathError::Expired { .. })));
-    }
+    assert_eq!(verify(&[&new, &old]), Ok(()));
+    let said = verify(&[&old, &new]);
+    assert!(matches!(said, Err(PathError::Expired { .. })), "{said:?}");
 }
