@@ -2,6 +2,7 @@
 
 mod asked;
 mod fields;
+mod http2;
 mod policy;
 mod relay;
 mod revoked;
@@ -43,16 +44,8 @@ impl Fixture {
         });
         let identities = vec![credentials(&second.unwrap())];
         let layer = AuthenticatorLayer::with_identities(policy, identities);
-        let who = |who: CertifiedIdentity| async move { format!("ok {}", who.name()) };
-        let open = |who: Option<axum::Extension<CertifiedIdentity>>| async move {
-            format!("open {}", who.is_some())
-        };
-        let app = Router::new()
-            .route("/get", get(who))
-            .route("/admin", get(who))
-            .route("/open", get(open));
         Self {
-            gateway: TestGateway::serve(layer.layer(app)).await.unwrap(),
+            gateway: TestGateway::serve(layer.layer(app())).await.unwrap(),
             layer,
             devices,
             operators,
@@ -67,6 +60,18 @@ impl Fixture {
     fn request(&self, path: &str) -> Request<()> {
         Connection::get(&self.gateway.uri(path).parse().unwrap()).unwrap()
     }
+}
+
+/// Says who is there.
+fn app() -> Router {
+    let who = |who: CertifiedIdentity| async move { format!("ok {}", who.name()) };
+    let open = |who: Option<axum::Extension<CertifiedIdentity>>| async move {
+        format!("open {}", who.is_some())
+    };
+    Router::new()
+        .route("/get", get(who))
+        .route("/admin", get(who))
+        .route("/open", get(open))
 }
 
 fn issue(authority: &Authority, uri: &str) -> Issued {

@@ -34,7 +34,7 @@ pub(crate) fn build() -> Done {
         // With every feature; `cargo x size` builds them without.
         command.args([
             "--features",
-            "chanbind-embedded-tls/defmt,chanbind-tpm-spi/defmt",
+            "chanbind-core/authenticator,chanbind-embedded-tls/defmt,chanbind-tpm-spi/defmt",
         ]);
         for name in CRATES {
             command.args(["--package", name]);

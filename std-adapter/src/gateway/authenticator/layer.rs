@@ -191,6 +191,8 @@ impl Shared {
             }
             Err(ValidateError::Malformed(malformed)) => return Err(Refusal::Malformed(malformed)),
             Err(ValidateError::Empty) => return Err(Refusal::Declined),
+            // Another request of this connection may have presented it meanwhile.
+            Err(ValidateError::Context) => {}
             Err(error) => return Err(challenge(Some(error.into()))),
         }
         // It may have answered the request of another path.
