@@ -1,3 +1,4 @@
+use super::{AuthenticateError, RequestError, ValidateError};
 use crate::crypto::sha256;
 
 /// The values of certificate_request_context that were used on a connection, as the front halves of their SHA-256: two that share one
@@ -58,4 +59,31 @@ fn digest(context: &[u8]) -> [u8; 16] {
         *to = from;
     }
     front
+}
+
+impl From<Spent> for RequestError {
+    fn from(spent: Spent) -> Self {
+        match spent {
+            Spent::Used => Self::ContextUsed,
+            Spent::NoRoom => Self::ContextsExhausted,
+        }
+    }
+}
+
+impl From<Spent> for AuthenticateError {
+    fn from(spent: Spent) -> Self {
+        match spent {
+            Spent::Used => Self::ContextUsed,
+            Spent::NoRoom => Self::ContextsExhausted,
+        }
+    }
+}
+
+impl From<Spent> for ValidateError {
+    fn from(spent: Spent) -> Self {
+        match spent {
+            Spent::Used => Self::ContextUsed,
+            Spent::NoRoom => Self::ContextsExhausted,
+        }
+    }
 }

@@ -1,18 +1,19 @@
 use super::{
-    AuthenticateError, CertificateChain, Certified, ChannelError, Entries, Extension,
-    ExtensionType, MAX_CONTEXT_LEN, MAX_EXTENSIONS, Malformed, Offered, Request, RequestError,
-    RequestParameters, Unsigned, Unsuitable, ValidateError,
-    contexts::{Contexts, Spent},
-    keys::{Content, Keys},
+    AuthenticateError, CertificateChain, ChannelError, MAX_CONTEXT_LEN, Malformed, Offered,
+    Request, RequestError, RequestParameters, Unsigned, ValidateError, Validated,
+    asked::Asked,
+    contexts::Contexts,
+    keys::{Keys, Transcript},
     message::{Authenticator, HEADER_LEN, put_certificate, put_finished},
-    unsigned::AROUND_SIGNATURE,
+    unsigned::unsigned,
+    validated::validated,
 };
 use crate::{
     binding::Side,
     crypto::equal,
     exporter::{Exporter, ExporterError},
     wire::Writer,
-    x509::{MAX_INTERMEDIATES, PathError, PathRules, SignatureScheme, Usage, VerifiedLeaf},
+    x509::PathRules,
 };
 use core::{fmt, marker::PhantomData};
 
@@ -63,13 +64,6 @@ pub struct Endpoint<R, const CONTEXTS: usize = DEFAULT_CONTEXTS> {
 pub struct PendingRequest<B> {
     buffer: B,
     len: usize,
-}
-
-/// A valid authenticator: an identity that the peer has proved on this connection.
-#[derive(Debug, Clone, Copy)]
-pub struct Validated<'a> {
-    leaf: VerifiedLeaf<'a>,
-    certified: Certified<'a>,
 }
 
 impl<R: Role> Endpoint<R> {
@@ -292,65 +286,6 @@ impl<B: AsRef<[u8]>> PendingRequest<B> {
     }
 }
 
-impl<'a> Validated<'a> {
-    /// The peer's certificate: its names, its key.
-    #[must_use]
-    pub fn leaf(&self) -> &VerifiedLeaf<'a> {
-        &self.leaf
-    }
-
-    /// All certificates with their extensions, the leaf first. Those behind it need not be of the path.
-    #[must_use]
-    pub fn entries(&self) -> Entries<'a> {
-        self.certified.entries()
-    }
-
-    /// The certificate_request_context.
-    #[must_use]
-    pub fn context(&self) -> &'a [u8] {
-        self.certified.context()
-    }
-
-    /// The scheme that it is signed by.
-    #[must_use]
-    pub fn scheme(&self) -> SignatureScheme {
-        self.certified.scheme()
-    }
-}
-
-/// What an authenticator answers.
-enum Asked<'a> {
-    Request(Request<'a>),
-    ClientHello(&'a Offered<'a>),
-}
-
-impl Asked<'_> {
-    /// The request's bytes, as the transcript has them.
-    fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Request(request) => request.as_bytes(),
-            Self::ClientHello(_) => &[],
-        }
-    }
-
-    fn offers(&self, scheme: SignatureScheme) -> bool {
-        scheme.is_for_messages()
-            && match self {
-                Self::Request(request) => request.signature_algorithms().any(|one| one == scheme),
-                Self::ClientHello(offered) => offered.signature_algorithms.contains(&scheme),
-            }
-    }
-
-    /// Whether a certificate's entry may have this extension (section 5.2.1).
-    fn allows(&self, extension_type: ExtensionType) -> bool {
-        !extension_type.is_never_in_certificates()
-            && match self {
-                Self::Request(request) => request.extensions().find(extension_type).is_some(),
-                Self::ClientHello(offered) => offered.extensions.contains(&extension_type),
-            }
-    }
-}
-
 fn write_request(
     sender: Side,
     parameters: &RequestParameters<'_>,
@@ -371,155 +306,14 @@ fn write_request(
     }
 }
 
-/// Writes the Certificate message, for `request` or, where that is empty, for none.
-fn unsigned<'o, 'r>(
-    keys: &Keys,
-    asked: &Asked<'_>,
-    request: &'r [u8],
-    context: &[u8],
-    chain: &CertificateChain<'_>,
-    out: &'o mut [u8],
-) -> Result<Unsigned<'o, 'r>, AuthenticateError> {
-    let extensions = chain.extensions.iter().map(|one| one.extension_type);
-    let is_twice = |(at, one)| {
-        extensions
-            .clone()
-            .skip(at)
-            .skip(1)
-            .any(|other| other == one)
-    };
-    if extensions.len() > MAX_EXTENSIONS || extensions.clone().enumerate().any(is_twice) {
-        return Err(Unsuitable::Extensions.into());
-    }
-    let available = out.len();
-    let mut writer = Writer::new(out);
-    let extensions = chain.extensions.iter();
-    let extensions = extensions.filter(|extension| asked.allows(extension.extension_type));
-    let written = put_certificate(&mut writer, context, chain.certificates, extensions);
-    let certificate_len = writer.len();
-    let needed = (certificate_len)
-        .saturating_add(chain.scheme.max_signature_len())
-        .saturating_add(AROUND_SIGNATURE)
-        .saturating_add(keys.hash_len());
-    if written.is_err() || needed > available {
-        return Err(AuthenticateError::BufferTooShort);
-    }
-    let certificate = out.get(..certificate_len).unwrap_or_default();
-    let [transcript, _] = keys.transcripts(request, certificate, &[]);
-    Ok(Unsigned {
-        content: Content::new(&transcript),
-        out,
-        certificate_len,
-        request,
-        keys: keys.copy(),
-        scheme: chain.scheme,
-    })
-}
-
 /// The verify_data of an empty authenticator: over a Certificate message without entries, which is not sent.
-fn finished_of_empty(keys: &Keys, request: &Request<'_>) -> super::keys::Transcript {
+fn finished_of_empty(keys: &Keys, request: &Request<'_>) -> Transcript {
     let mut message = [0; HEADER_LEN + 1 + MAX_CONTEXT_LEN + 3];
     let mut writer = Writer::new(&mut message);
     // It is as long as the longest context needs.
     let _ = put_certificate(&mut writer, request.context(), &[], core::iter::empty());
     let [transcript, _] = keys.transcripts(request.as_bytes(), writer.finish(), &[]);
     keys.finished(&transcript)
-}
-
-/// What is cheap comes first, and what only the peer on this connection can pass before what costs a signature.
-fn validated<'a>(
-    keys: &Keys,
-    validator: Side,
-    asked: &Asked<'_>,
-    certified: Certified<'a>,
-    rules: &PathRules<'_>,
-) -> Result<Validated<'a>, ValidateError> {
-    let scheme = certified.scheme();
-    if !asked.offers(scheme) || !rules.verifies(scheme) {
-        return Err(ValidateError::Scheme(scheme));
-    }
-    for entry in certified.entries() {
-        for Extension { extension_type, .. } in entry.extensions {
-            if !asked.allows(extension_type) {
-                return Err(ValidateError::UnsolicitedExtension(extension_type));
-            }
-        }
-    }
-    let content = content(keys, asked, &certified)?;
-    let rules = rules.with_usage(match validator {
-        Side::Server => Usage::ClientAuth,
-        Side::Client => Usage::ServerAuth,
-    });
-    let leaf = path(&certified, &rules)?;
-    match rules.verify_signature(&leaf, scheme, content.as_bytes(), certified.signature()) {
-        Ok(()) => Ok(Validated { leaf, certified }),
-        Err(PathError::Signature) => Err(ValidateError::CertificateVerify),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Verifies Finished, and gives what CertificateVerify is to sign.
-#[inline(never)]
-fn content(
-    keys: &Keys,
-    asked: &Asked<'_>,
-    certified: &Certified<'_>,
-) -> Result<Content, ValidateError> {
-    let [before, after] = keys.transcripts(
-        asked.as_bytes(),
-        certified.certificate,
-        certified.certificate_verify,
-    );
-    if equal(keys.finished(&after).as_bytes(), certified.verify_data()) {
-        Ok(Content::new(&before))
-    } else {
-        Err(ValidateError::Finished)
-    }
-}
-
-#[inline(never)]
-fn path<'a>(
-    certified: &Certified<'a>,
-    rules: &PathRules<'_>,
-) -> Result<VerifiedLeaf<'a>, PathError> {
-    let mut entries = certified.entries();
-    let leaf = entries.next().ok_or(PathError::Certificate)?.certificate;
-    let empty: &[u8] = &[];
-    let (mut intermediates, mut len) = ([empty; MAX_INTERMEDIATES], 0usize);
-    for entry in entries {
-        *intermediates
-            .get_mut(len)
-            .ok_or(PathError::TooManyIntermediates)? = entry.certificate;
-        len = len.saturating_add(1);
-    }
-    rules.verify(leaf, intermediates.get(..len).unwrap_or_default())
-}
-
-impl From<Spent> for RequestError {
-    fn from(spent: Spent) -> Self {
-        match spent {
-            Spent::Used => Self::ContextUsed,
-            Spent::NoRoom => Self::ContextsExhausted,
-        }
-    }
-}
-
-impl From<Spent> for AuthenticateError {
-    fn from(spent: Spent) -> Self {
-        match spent {
-            Spent::Used => Self::ContextUsed,
-            Spent::NoRoom => Self::ContextsExhausted,
-        }
-    }
-}
-
-impl From<Spent> for ValidateError {
-    fn from(spent: Spent) -> Self {
-        match spent {
-            Spent::Used => Self::ContextUsed,
-            Spent::NoRoom => Self::ContextsExhausted,
-        }
-    }
 }
 
 impl<R: Role, const CONTEXTS: usize> fmt::Debug for Endpoint<R, CONTEXTS> {

@@ -44,6 +44,7 @@
 //! # }
 //! ```
 
+mod asked;
 mod chain;
 mod contexts;
 mod endpoint;
@@ -55,9 +56,10 @@ mod message;
 mod request;
 mod selection;
 mod unsigned;
+mod validated;
 
 pub use chain::{CertificateChain, Offered};
-pub use endpoint::{Client, DEFAULT_CONTEXTS, Endpoint, PendingRequest, Role, Server, Validated};
+pub use endpoint::{Client, DEFAULT_CONTEXTS, Endpoint, PendingRequest, Role, Server};
 pub use error::{
     AuthenticateError, ChannelError, Malformed, RequestError, Unsuitable, ValidateError,
 };
@@ -65,3 +67,4 @@ pub use extension::{Extension, ExtensionType, Extensions, MAX_EXTENSIONS};
 pub use message::{Authenticator, CertificateEntry, Certified, Entries};
 pub use request::{MAX_CONTEXT_LEN, OidFilter, Request, RequestParameters};
 pub use unsigned::Unsigned;
+pub use validated::Validated;

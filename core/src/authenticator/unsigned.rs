@@ -1,7 +1,8 @@
 use super::{
-    AuthenticateError,
+    AuthenticateError, CertificateChain, MAX_EXTENSIONS, Unsuitable,
+    asked::Asked,
     keys::{Content, Keys},
-    message::{HEADER_LEN, put_certificate_verify, put_finished},
+    message::{HEADER_LEN, put_certificate, put_certificate_verify, put_finished},
 };
 use crate::{
     crypto::{
@@ -16,12 +17,12 @@ use core::fmt;
 /// An authenticator that lacks its signature: whoever holds the key, a TPM say, signs [`Unsigned::content`].
 #[must_use = "its context is used: sign it"]
 pub struct Unsigned<'o, 'r> {
-    pub(super) out: &'o mut [u8],
-    pub(super) certificate_len: usize,
-    pub(super) request: &'r [u8],
-    pub(super) keys: Keys,
-    pub(super) scheme: SignatureScheme,
-    pub(super) content: Content,
+    out: &'o mut [u8],
+    certificate_len: usize,
+    request: &'r [u8],
+    keys: Keys,
+    scheme: SignatureScheme,
+    content: Content,
 }
 
 impl<'o> Unsigned<'o, '_> {
@@ -81,6 +82,51 @@ impl<'o> Unsigned<'o, '_> {
 
 /// What an authenticator has beside its Certificate message, the signature and a hash.
 pub(super) const AROUND_SIGNATURE: usize = HEADER_LEN + 2 + 2 + HEADER_LEN;
+
+/// Writes the Certificate message, for `request` or, where that is empty, for none.
+pub(super) fn unsigned<'o, 'r>(
+    keys: &Keys,
+    asked: &Asked<'_>,
+    request: &'r [u8],
+    context: &[u8],
+    chain: &CertificateChain<'_>,
+    out: &'o mut [u8],
+) -> Result<Unsigned<'o, 'r>, AuthenticateError> {
+    let extensions = chain.extensions.iter().map(|one| one.extension_type);
+    let is_twice = |(at, one)| {
+        extensions
+            .clone()
+            .skip(at)
+            .skip(1)
+            .any(|other| other == one)
+    };
+    if extensions.len() > MAX_EXTENSIONS || extensions.clone().enumerate().any(is_twice) {
+        return Err(Unsuitable::Extensions.into());
+    }
+    let available = out.len();
+    let mut writer = Writer::new(out);
+    let extensions = chain.extensions.iter();
+    let extensions = extensions.filter(|extension| asked.allows(extension.extension_type));
+    let written = put_certificate(&mut writer, context, chain.certificates, extensions);
+    let certificate_len = writer.len();
+    let needed = (certificate_len)
+        .saturating_add(chain.scheme.max_signature_len())
+        .saturating_add(AROUND_SIGNATURE)
+        .saturating_add(keys.hash_len());
+    if written.is_err() || needed > available {
+        return Err(AuthenticateError::BufferTooShort);
+    }
+    let certificate = out.get(..certificate_len).unwrap_or_default();
+    let [transcript, _] = keys.transcripts(request, certificate, &[]);
+    Ok(Unsigned {
+        content: Content::new(&transcript),
+        out,
+        certificate_len,
+        request,
+        keys: keys.copy(),
+        scheme: chain.scheme,
+    })
+}
 
 impl fmt::Debug for Unsigned<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

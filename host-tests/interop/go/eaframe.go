@@ -168,7 +168,7 @@ func parseServerName(body []byte) (string, bool) {
 	list := reader{rest: outer.vector(2)}
 	nameType := list.number(1)
 	name := list.vector(2)
-	unfit := func(octet byte) bool { return octet == 0 || octet >= 0x80 }
+	unfit := func(octet byte) bool { return octet <= ' ' || octet >= 0x7f }
 	return string(name), outer.done() && list.done() && nameType == 0 && len(name) > 0 && !slices.ContainsFunc(name, unfit)
 }
 

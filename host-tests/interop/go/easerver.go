@@ -183,18 +183,18 @@ func (h eaHandler) admit(r *http.Request, connection *eaConnection) error {
 	}
 	for _, one := range requests {
 		if connection.identity, err = keys.validate(one, given, h.roots); err == nil || errors.Is(err, errEmpty) {
+			connection.open = slices.DeleteFunc(connection.open, func(other *eaRequest) bool { return other == one })
 			break
 		}
 	}
 	return err
 }
 
-// answered takes the open requests that an authenticator may be for: it uses them up, valid or not. One with a certificate
-// names the context, and leaves the other requests as they are; an empty one may be for any.
+// answered gives the open requests that an authenticator may be for. One with a certificate names the context, and uses that request
+// up, valid or not; an empty one may be for any, and uses up the one that it fits.
 func (c *eaConnection) answered(given *authenticator) (taken []*eaRequest) {
 	if given.empty() {
-		taken, c.open = c.open, nil
-		return taken
+		return slices.Clone(c.open)
 	}
 	at := slices.IndexFunc(c.open, func(one *eaRequest) bool { return bytes.Equal(one.context, given.context) })
 	if at >= 0 {

@@ -1,0 +1,112 @@
+use super::{
+    Certified, Entries, Extension, ValidateError,
+    asked::Asked,
+    keys::{Content, Keys},
+};
+use crate::{
+    binding::Side,
+    crypto::equal,
+    x509::{MAX_INTERMEDIATES, PathError, PathRules, SignatureScheme, Usage, VerifiedLeaf},
+};
+
+/// A valid authenticator: an identity that the peer has proved on this connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Validated<'a> {
+    leaf: VerifiedLeaf<'a>,
+    certified: Certified<'a>,
+}
+
+impl<'a> Validated<'a> {
+    /// The peer's certificate: its names, its key.
+    #[must_use]
+    pub fn leaf(&self) -> &VerifiedLeaf<'a> {
+        &self.leaf
+    }
+
+    /// All certificates with their extensions, the leaf first. Those behind it need not be of the path.
+    #[must_use]
+    pub fn entries(&self) -> Entries<'a> {
+        self.certified.entries()
+    }
+
+    /// The certificate_request_context.
+    #[must_use]
+    pub fn context(&self) -> &'a [u8] {
+        self.certified.context()
+    }
+
+    /// The scheme that it is signed by.
+    #[must_use]
+    pub fn scheme(&self) -> SignatureScheme {
+        self.certified.scheme()
+    }
+}
+
+/// What is cheap comes first, and what only the peer on this connection can pass before what costs a signature.
+pub(super) fn validated<'a>(
+    keys: &Keys,
+    validator: Side,
+    asked: &Asked<'_>,
+    certified: Certified<'a>,
+    rules: &PathRules<'_>,
+) -> Result<Validated<'a>, ValidateError> {
+    let scheme = certified.scheme();
+    if !asked.offers(scheme) || !rules.verifies(scheme) {
+        return Err(ValidateError::Scheme(scheme));
+    }
+    for entry in certified.entries() {
+        for Extension { extension_type, .. } in entry.extensions {
+            if !asked.allows(extension_type) {
+                return Err(ValidateError::UnsolicitedExtension(extension_type));
+            }
+        }
+    }
+    let content = content(keys, asked, &certified)?;
+    let rules = rules.with_usage(match validator {
+        Side::Server => Usage::ClientAuth,
+        Side::Client => Usage::ServerAuth,
+    });
+    let leaf = path(&certified, &rules)?;
+    match rules.verify_signature(&leaf, scheme, content.as_bytes(), certified.signature()) {
+        Ok(()) => Ok(Validated { leaf, certified }),
+        Err(PathError::Signature) => Err(ValidateError::CertificateVerify),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Verifies Finished, and gives what CertificateVerify is to sign.
+#[inline(never)]
+fn content(
+    keys: &Keys,
+    asked: &Asked<'_>,
+    certified: &Certified<'_>,
+) -> Result<Content, ValidateError> {
+    let [before, after] = keys.transcripts(
+        asked.as_bytes(),
+        certified.certificate,
+        certified.certificate_verify,
+    );
+    if equal(keys.finished(&after).as_bytes(), certified.verify_data()) {
+        Ok(Content::new(&before))
+    } else {
+        Err(ValidateError::Finished)
+    }
+}
+
+#[inline(never)]
+fn path<'a>(
+    certified: &Certified<'a>,
+    rules: &PathRules<'_>,
+) -> Result<VerifiedLeaf<'a>, PathError> {
+    let mut entries = certified.entries();
+    let leaf = entries.next().ok_or(PathError::Certificate)?.certificate;
+    let empty: &[u8] = &[];
+    let (mut intermediates, mut len) = ([empty; MAX_INTERMEDIATES], 0usize);
+    for entry in entries {
+        *intermediates
+            .get_mut(len)
+            .ok_or(PathError::TooManyIntermediates)? = entry.certificate;
+        len = len.saturating_add(1);
+    }
+    rules.verify(leaf, intermediates.get(..len).unwrap_or_default())
+}
