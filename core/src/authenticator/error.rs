@@ -101,7 +101,7 @@ words! { RequestError {
     Self::ContextsExhausted => "no more contexts can be used on this connection: open a new one";
     Self::NoSignatureAlgorithms => "no signature scheme is given: give those that are verified";
     Self::ServerName => "only a client can ask for a server name";
-    Self::Extension(extension) => "extension {} has a field of its own, cannot be answered, or is given twice", extension;
+    Self::Extension(extension) => "extension {} cannot be in the request: it is empty or malformed, has a field of its own, cannot be answered, or is given twice", extension;
     Self::TooManyExtensions => "a request has at most 32 extensions";
     Self::BufferTooShort => "the buffer is too short: RequestParameters::encoded_len says what is needed";
 }}
