@@ -4,7 +4,10 @@
     reason = "that is how a build script talks to cargo"
 )]
 
-use crate::{CONFIG_LEN, Config, MAGIC, MAX_AUTHORITIES, MAX_CERTIFICATES, Proof, TimeSource};
+use crate::{
+    CONFIG_LEN, Config, MAGIC, MAX_AUTHORITIES, MAX_CERTIFICATES, MAX_CERTIFICATES_LEN, Proof,
+    TimeSource,
+};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chanbind_core::{
     crypto::sha256,
@@ -183,6 +186,13 @@ pub fn from_toml(
             .into());
         }
         _ => {}
+    }
+    let own_len: usize = own.iter().map(Vec::len).sum();
+    if own_len > MAX_CERTIFICATES_LEN {
+        return Err(format!(
+            "certificates: {own_len} bytes: the firmware has room for {MAX_CERTIFICATES_LEN}; have smaller ones issued, on P-256"
+        )
+        .into());
     }
     if authorities.is_empty() || authorities.len() > MAX_AUTHORITIES {
         return Err(format!(

@@ -48,6 +48,9 @@ pub const MAX_AUTHORITIES: usize = 4;
 /// The most certificates of a device's own, its leaf and those between that and the authority.
 pub const MAX_CERTIFICATES: usize = 3;
 
+/// The most bytes that they have together.
+pub const MAX_CERTIFICATES_LEN: usize = 1600;
+
 /// What makes a device this device, in the bytes that it was parsed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config<'c> {

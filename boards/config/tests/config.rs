@@ -78,6 +78,11 @@ fn certificates_come_with_the_proof_that_needs_them() {
     assert_eq!(config.key.public, [0, 2, 5, 6]);
     let four = toml.replace("\"client1.crt\"", &["\"client1.crt\""; 4].join(","));
     assert!(bytes_of(&four).unwrap_err().contains("1 to 3"));
+    let long = "-----BEGIN CERTIFICATE-----\n".to_owned()
+        + &"A".repeat(2136)
+        + "\n-----END CERTIFICATE-----";
+    let refused = build::from_toml(&toml, |_| Ok(long.clone())).unwrap_err();
+    assert!(refused.to_string().contains("1600"), "{refused}");
 }
 
 #[test]

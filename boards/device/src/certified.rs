@@ -8,7 +8,7 @@ use chanbind_core::{
     crypto::{ecdsa, wipe},
     x509::{PublicKey, SignatureScheme, subject_public_key_info},
 };
-use chanbind_device_config::Config;
+use chanbind_device_config::{Config, MAX_CERTIFICATES_LEN};
 use chanbind_tpm_spi::{
     Chip,
     command::EccPoint,
@@ -18,8 +18,8 @@ use chanbind_tpm_spi::{
 /// The longest request that is answered, in bytes.
 const REQUEST_LEN: usize = 768;
 
-/// The longest authenticator that is made, in bytes: certificates, and some 150 bytes.
-const AUTHENTICATOR_LEN: usize = 1536;
+/// The longest authenticator that is made, in bytes: the longest certificates of a configuration, and what is around them.
+const AUTHENTICATOR_LEN: usize = MAX_CERTIFICATES_LEN + 448;
 
 /// The longest head of an answer, in bytes: a challenge is in it.
 pub(crate) const HEAD_LEN: usize = 1536;

@@ -123,10 +123,13 @@ where
             Key::Signing(_) => None,
         };
         #[cfg(feature = "authenticator")]
-        let (mut endpoint, mut answered) = (
-            Endpoint::<Client>::new(&*tls).map_err(Failure::Channel)?,
-            None,
-        );
+        let (mut endpoint, mut answered) = match &self.key {
+            Key::Signing(_) => {
+                let endpoint = Endpoint::<Client>::new(&*tls).map_err(Failure::Channel)?;
+                (Some(endpoint), None)
+            }
+            Key::Hmac(_) => (None, None),
+        };
         #[cfg(feature = "authenticator")]
         self.scratch.clear();
         loop {
@@ -159,9 +162,14 @@ where
                 return Ok(());
             };
             #[cfg(feature = "authenticator")]
-            match (&mut self.key, answer.status, answer.challenge_len, answered) {
-                (Key::Signing(key), 401, len @ 1.., None) => {
-                    let (endpoint, keys) = (&mut endpoint, &mut self.keys);
+            match (
+                (&mut self.key, &mut endpoint),
+                answer.status,
+                answer.challenge_len,
+                answered,
+            ) {
+                ((Key::Signing(key), Some(endpoint)), 401, len @ 1.., None) => {
+                    let keys = &mut self.keys;
                     let scratch = &mut *self.scratch;
                     let made = apart!(
                         certified::answer(config, endpoint, keys, key, scratch, len),

@@ -47,7 +47,7 @@ impl<'o> Unsigned<'o, '_> {
     /// Takes the signature, as the scheme encodes it, and gives the authenticator. The signature is not looked at.
     ///
     /// # Errors
-    /// [`AuthenticateError::BufferTooShort`] for a signature that is longer than the scheme's.
+    /// [`AuthenticateError::BufferTooShort`] for a signature that does not fit: the scheme's do.
     pub fn sign(self, signature: &[u8]) -> Result<&'o [u8], AuthenticateError> {
         let too_short = AuthenticateError::BufferTooShort;
         let (certificate, rest) = (self.out)

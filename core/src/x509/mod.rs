@@ -31,7 +31,7 @@ pub use error::PathError;
 pub use leaf::VerifiedLeaf;
 pub use names::{SubjectAltName, SubjectAltNames};
 pub use path::{MAX_INTERMEDIATES, PathRules, Time, Usage};
-pub use public_key::{PublicKey, spki_sha256, subject_public_key_info};
+pub use public_key::{PublicKey, spki_sha256, subject, subject_public_key_info};
 pub use scheme::SignatureScheme;
 
 pub(crate) use certificate::Fields;

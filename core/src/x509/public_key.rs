@@ -47,6 +47,14 @@ pub fn subject_public_key_info(certificate: &[u8]) -> Result<&[u8], PathError> {
     Fields::of(certificate).map(|fields| fields.spki)
 }
 
+/// The subject of a certificate: a distinguished name, DER with its tag and length.
+///
+/// # Errors
+/// [`PathError::Certificate`]
+pub fn subject(certificate: &[u8]) -> Result<&[u8], PathError> {
+    Fields::of(certificate).map(|fields| fields.subject)
+}
+
 /// SHA-256 of [`subject_public_key_info`], the value of a pin (RFC 7469 section 2.4).
 ///
 /// # Errors

@@ -18,7 +18,7 @@ async fn a_server_proves_a_second_identity() {
             let asked = connection.ask(&mut request, name, &seconds).unwrap();
             let response = connection.send_with(request, Some(&device)).await.unwrap();
             assert_eq!(response.status(), 200);
-            let identity = connection.proved(asked, &response, &seconds).unwrap();
+            let identity = connection.proved(asked, &response).unwrap();
             assert_eq!(identity.dns_names(), ["second.example"]);
         }
     }
@@ -36,7 +36,7 @@ async fn a_server_declines_what_it_is_not() {
         let mut request = fixture.request("/open");
         let asked = connection.ask(&mut request, name, whom).unwrap();
         let response = connection.send(request).await.unwrap();
-        let proved = connection.proved(asked, &response, whom);
+        let proved = connection.proved(asked, &response);
         assert!(matches!(
             proved,
             Err(CertifiedError::Validate(ValidateError::Empty))
@@ -55,21 +55,21 @@ async fn an_answer_is_good_for_its_question_only() {
     let asked_second = connection.ask(&mut second, None, &seconds).unwrap();
     let again = first.clone();
     let answered = connection.send(first).await.unwrap();
-    let proved = connection.proved(asked_second, &answered, &seconds);
+    let proved = connection.proved(asked_second, &answered);
     assert!(matches!(
         proved,
         Err(CertifiedError::Validate(ValidateError::Context))
     ));
     // The server answers a question once.
     assert_eq!(connection.send(again).await.unwrap().status(), 400);
-    assert!(connection.proved(asked_first, &answered, &seconds).is_ok());
+    assert!(connection.proved(asked_first, &answered).is_ok());
 
     // One that was asked on another connection is not answered here.
     let mut other = fixture.gateway.connect().await.unwrap();
     let mut request = fixture.request("/open");
     let asked = connection.ask(&mut request, None, &seconds).unwrap();
     let answered = other.send(request).await.unwrap();
-    let proved = connection.proved(asked, &answered, &seconds);
+    let proved = connection.proved(asked, &answered);
     assert!(matches!(
         proved,
         Err(CertifiedError::Validate(ValidateError::Finished))
@@ -78,7 +78,7 @@ async fn an_answer_is_good_for_its_question_only() {
     let mut request = fixture.request("/open");
     let asked = connection.ask(&mut request, None, &seconds).unwrap();
     let without = connection.send(fixture.request("/open")).await.unwrap();
-    let proved = connection.proved(asked, &without, &seconds);
+    let proved = connection.proved(asked, &without);
     assert!(matches!(proved, Err(CertifiedError::NoAnswer)));
 }
 
@@ -90,7 +90,7 @@ async fn pins_hold_beside_the_authority() {
     let mut request = fixture.request("/open");
     let asked = connection.ask(&mut request, None, &pinned).unwrap();
     let response = connection.send(request).await.unwrap();
-    let proved = connection.proved(asked, &response, &pinned);
+    let proved = connection.proved(asked, &response);
     assert!(matches!(
         proved,
         Err(CertifiedError::Validate(ValidateError::Path(

@@ -1,10 +1,19 @@
 //! Who is asked for what, and for how long it is good.
 
-use crate::{Fixture, credentials, is, issue, seen};
-use axum::http::header;
-use chanbind::authenticator::carriage;
-use chanbind_core::authenticator::{Client, Endpoint, Request as AuthenticatorRequest};
+use crate::{Fixture, app, credentials, is, issue, seen, trust};
+use axum::{Router, http::header, routing::get};
+use chanbind::{
+    authenticator::carriage,
+    client::Connection,
+    gateway::{AuthenticatorLayer, AuthenticatorPolicy},
+};
+use chanbind_core::{
+    authenticator::{Client, Endpoint, Request as AuthenticatorRequest},
+    x509::spki_sha256,
+};
+use chanbind_host_tests::{gateway::TestGateway, pki::Authority};
 use std::sync::Mutex;
+use tower::Layer;
 
 #[tokio::test]
 async fn a_device_is_challenged_once_and_known_from_then_on() {
@@ -95,6 +104,45 @@ async fn a_connection_is_used_up_in_the_end() {
     let (last, declined) = statuses.split_last().unwrap();
     assert_eq!(*last, 421);
     assert_eq!(declined, vec![403; chanbind::authenticator::MAX_REQUESTS]);
+}
+
+/// The path is that of the request, also where a router has taken its front off.
+#[tokio::test]
+async fn a_layer_inside_of_a_nested_router() {
+    let devices = Authority::new("devices").unwrap();
+    let policy = AuthenticatorPolicy::new().require("/api/admin", &trust(&devices));
+    let inner = Router::new()
+        .route("/admin", get(|| async { "admin" }))
+        .route("/open", get(|| async { "open" }))
+        .layer(AuthenticatorLayer::new(policy));
+    let gateway = TestGateway::serve(Router::new().nest("/api", inner))
+        .await
+        .unwrap();
+    let mut connection = gateway.connect().await.unwrap();
+    let mut status = async |path: &str| {
+        let request = Connection::get(&gateway.uri(path).parse().unwrap()).unwrap();
+        connection.send(request).await.unwrap().status().as_u16()
+    };
+    assert_eq!(status("/api/admin").await, 401);
+    assert_eq!(status("/api/open").await, 200);
+}
+
+/// A list of keys that has become empty lets nobody in.
+#[tokio::test]
+async fn pins_at_a_gateway() {
+    let devices = Authority::new("devices").unwrap();
+    let device = issue(&devices, "urn:device:1");
+    let pin = spki_sha256(&device.certificate).unwrap();
+    for (pins, expected) in [(&[pin, [7; 32]][..], 200), (&[[7; 32]], 401), (&[], 401)] {
+        let policy = AuthenticatorPolicy::new().require("/", &trust(&devices).with_pins(pins));
+        let app = AuthenticatorLayer::new(policy).layer(app());
+        let gateway = TestGateway::serve(app).await.unwrap();
+        let mut connection = gateway.connect().await.unwrap();
+        let request = Connection::get(&gateway.uri("/get").parse().unwrap()).unwrap();
+        let credentials = credentials(&device);
+        let response = connection.send_with(request, Some(&credentials)).await;
+        assert_eq!(response.unwrap().status(), expected);
+    }
 }
 
 /// An empty authenticator answers one request, and the others can still be answered.

@@ -40,6 +40,26 @@ async fn revoking_a_key_closes_its_connections_and_no_others() {
     assert_eq!(response.await.unwrap().status(), 200);
 }
 
+/// Each connection counts once, and once only.
+#[tokio::test]
+async fn a_connection_with_two_proofs_is_one_connection() {
+    let fixture = Fixture::start().await;
+    let device = credentials(&fixture.device("urn:device:1"));
+    let operator = credentials(&crate::issue(&fixture.operators, "urn:operator:1"));
+    let mut connection = fixture.gateway.connect().await.unwrap();
+    for (path, who) in [("/get", &device), ("/admin", &operator)] {
+        let response = connection.send_with(fixture.request(path), Some(who));
+        assert_eq!(response.await.unwrap().status(), 200);
+    }
+    // Asking the layer from within is no dead end.
+    let closed = fixture.layer.close_where(|_| {
+        fixture.layer.close_where(|_| false);
+        true
+    });
+    assert_eq!(closed, 1);
+    assert_eq!(fixture.layer.close_where(|_| true), 0);
+}
+
 #[tokio::test]
 async fn connections_are_closed_by_what_they_proved() {
     let fixture = Fixture::start().await;

@@ -168,7 +168,10 @@ async fn files_of_the_wrong_kind() {
     ] {
         let error = tpm.load_signing_key(hmac, None).await.unwrap_err();
         assert!(matches!(error, TpmError::NotSigningKey), "{error}");
-        assert!(error.to_string().contains("create_signing_key"), "{error}");
+        assert!(
+            error.to_string().contains("provision --authenticator"),
+            "{error}"
+        );
     }
 
     // Symmetric, scheme, hash and curve end the area, before KDF and point.

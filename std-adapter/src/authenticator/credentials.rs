@@ -4,7 +4,7 @@ use chanbind_core::{
     authenticator::{
         AuthenticateError, CertificateChain, Endpoint, Request, Role, Unsigned, Unsuitable,
     },
-    x509::SignatureScheme,
+    x509::{MAX_INTERMEDIATES, SignatureScheme},
 };
 use rustls::{
     crypto::aws_lc_rs,
@@ -50,6 +50,11 @@ pub enum CredentialsError {
         "the key is not that of the certificate: give the certificate that was issued for this key, first in its file"
     )]
     OtherKey,
+    /// More certificates than a path can have, or longer ones than an authenticator can carry.
+    #[error(
+        "the certificates are too many or too long: at most 5, which fit an authenticator of {MAX_AUTHENTICATOR_LEN} bytes"
+    )]
+    TooLong,
 }
 
 /// Why a request is not answered.
@@ -70,7 +75,7 @@ impl Credentials {
     /// # Errors
     /// [`CredentialsError`]
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, CredentialsError> {
-        let chain = tls::certificates_from_pem(chain)?;
+        let chain = certificates(chain)?;
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|error| TlsConfigError::PrivateKey(error.to_string()))?;
         let key = aws_lc_rs::sign::any_supported_type(&key).map_err(TlsConfigError::Tls)?;
@@ -90,7 +95,7 @@ impl Credentials {
     /// [`CredentialsError`]
     #[cfg(feature = "tpm")]
     pub fn tpm(chain: &[u8], key: TpmSigningKey) -> Result<Self, CredentialsError> {
-        let chain = tls::certificates_from_pem(chain)?;
+        let chain = certificates(chain)?;
         let leaf = chain.first().ok_or(CredentialsError::OtherKey)?;
         let public_key: Result<PublicKey, PathError> =
             subject_public_key_info(leaf).and_then(PublicKey::from_spki);
@@ -140,6 +145,19 @@ impl Credentials {
             .map_err(AnswerError::Authenticate)?;
         Ok(authenticator.to_vec())
     }
+}
+
+/// Those that an authenticator can carry.
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
+    let chain = tls::certificates_from_pem(pem)?;
+    let der: Vec<&[u8]> = chain.iter().map(AsRef::as_ref).collect();
+    // The longest signatures are those of RSA.
+    let longest = CertificateChain::new(&der, SignatureScheme::RSA_PSS_RSAE_SHA256);
+    let fits = longest.max_authenticator_len() <= MAX_AUTHENTICATOR_LEN;
+    if der.len() > MAX_INTERMEDIATES + 1 || !fits {
+        return Err(CredentialsError::TooLong);
+    }
+    Ok(chain)
 }
 
 /// A key with the scheme that it is to sign by.

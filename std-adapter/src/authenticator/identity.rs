@@ -1,9 +1,9 @@
 use axum::{
-    extract::FromRequestParts,
+    extract::{FromRequestParts, OptionalFromRequestParts},
     http::{StatusCode, request::Parts},
 };
 use chanbind_core::{authenticator::Validated, crypto::sha256, x509::SubjectAltName};
-use std::{net::IpAddr, sync::Arc};
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
 
 /// Who has proved the key of a certificate on a connection: in a request's extensions at a gateway, and an axum extractor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +101,15 @@ impl CertifiedIdentity {
             Some(name) => name.escape_debug().to_string(),
             None => hex::encode(self.inner.spki_sha256),
         }
+    }
+}
+
+/// Where it need not be proved.
+impl<S: Sync> OptionalFromRequestParts<S> for CertifiedIdentity {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get().cloned())
     }
 }
 

@@ -2,12 +2,9 @@ use super::CertifiedIdentity;
 use crate::tls::{self, TlsConfigError};
 use chanbind_core::{
     authenticator::{RequestParameters, ValidateError, Validated},
-    x509::{Anchors, PathError, PathRules, SignatureScheme, Time, Usage, VerifiedLeaf},
+    x509::{Anchors, PathError, PathRules, SignatureScheme, Time, Usage, VerifiedLeaf, subject},
 };
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, TrustAnchor},
-};
+use rustls::pki_types::CertificateDer;
 use std::{
     fmt,
     sync::{
@@ -30,7 +27,8 @@ struct Inner {
     authorities: Vec<CertificateDer<'static>>,
     /// Their distinguished names, DER.
     names: Vec<Vec<u8>>,
-    pins: Vec<[u8; 32]>,
+    /// If it is said, only these keys.
+    pins: Option<Vec<[u8; 32]>>,
 }
 
 /// Why nobody can be trusted.
@@ -54,16 +52,13 @@ impl Trust {
         let authorities = tls::certificates_from_pem(pem)?;
         let der: Vec<&[u8]> = authorities.iter().map(AsRef::as_ref).collect();
         Anchors::new(&der).map_err(TrustError::Authority)?;
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(authorities.iter().cloned());
-        Ok(Self::new(
-            authorities,
-            roots.roots.iter().map(name).collect(),
-            Vec::new(),
-        ))
+        let names: Result<Vec<_>, _> = der.iter().map(|one| subject(one)).collect();
+        let names = names.map_err(TrustError::Authority)?;
+        let names = names.into_iter().map(<[u8]>::to_vec).collect();
+        Ok(Self::new(authorities, names, None))
     }
 
-    /// Only leaves with one of these keys: SHA-256 of their SubjectPublicKeyInfo, as
+    /// Only leaves with one of these keys, and nobody if there are none: SHA-256 of their SubjectPublicKeyInfo, as
     /// [`spki_sha256`](chanbind_core::x509::spki_sha256) computes it.
     #[must_use]
     pub fn with_pins(&self, pins: &[[u8; 32]]) -> Self {
@@ -71,14 +66,14 @@ impl Trust {
         Self::new(
             inner.authorities.clone(),
             inner.names.clone(),
-            pins.to_vec(),
+            Some(pins.to_vec()),
         )
     }
 
     fn new(
         authorities: Vec<CertificateDer<'static>>,
         names: Vec<Vec<u8>>,
-        pins: Vec<[u8; 32]>,
+        pins: Option<Vec<[u8; 32]>>,
     ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
@@ -94,7 +89,7 @@ impl Trust {
     /// For tests that need one to be told apart.
     #[cfg(test)]
     pub(crate) fn of_nobody() -> Self {
-        Self::new(Vec::new(), Vec::new(), Vec::new())
+        Self::new(Vec::new(), Vec::new(), None)
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -148,41 +143,23 @@ impl Trust {
             .with_algorithms(tls::signature_algorithms());
         let validated = validate(&rules)?;
         let identity = CertifiedIdentity::new(&validated);
-        let pins = &self.inner.pins;
-        if !pins.is_empty() && !pins.contains(identity.spki_sha256()) {
-            return Err(PathError::Pin.into());
+        match &self.inner.pins {
+            Some(pins) if !pins.contains(identity.spki_sha256()) => {
+                return Err(PathError::Pin.into());
+            }
+            _ => {}
         }
         Ok((identity, *validated.leaf()))
     }
-}
-
-/// A distinguished name with its tag and length, which webpki has taken off.
-fn name(anchor: &TrustAnchor<'_>) -> Vec<u8> {
-    let contents = anchor.subject.as_ref();
-    let mut name = vec![0x30];
-    match u8::try_from(contents.len()) {
-        Ok(len @ ..0x80) => name.push(len),
-        Ok(len) => name.extend([0x81, len]),
-        Err(_) => {
-            name.push(0x82);
-            name.extend(
-                u16::try_from(contents.len())
-                    .unwrap_or(u16::MAX)
-                    .to_be_bytes(),
-            );
-        }
-    }
-    name.extend(contents);
-    name
 }
 
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Trust({} authorities, {} pins)",
+            "Trust({} authorities, {:?} pins)",
             self.inner.authorities.len(),
-            self.inner.pins.len()
+            self.inner.pins.as_ref().map(Vec::len)
         )
     }
 }

@@ -22,6 +22,7 @@ use std::{net::IpAddr, sync::PoisonError};
 pub struct Asked {
     pending: PendingRequest<Vec<u8>>,
     name: Option<String>,
+    trust: Trust,
 }
 
 /// Why the client's own end of an authenticator failed.
@@ -144,6 +145,7 @@ impl Connection {
         Ok(Asked {
             pending,
             name: name.map(str::to_owned),
+            trust: trust.clone(),
         })
     }
 
@@ -156,7 +158,6 @@ impl Connection {
         &self,
         asked: Asked,
         response: &Response<Bytes>,
-        trust: &Trust,
     ) -> Result<CertifiedIdentity, CertifiedError> {
         let field = carriage::field(
             response.headers(),
@@ -168,7 +169,7 @@ impl Connection {
             .ok_or(CertifiedError::NoAnswer)?;
         let endpoint = self.endpoint().map_err(CertifiedError::Channel)?;
         let mut endpoint = endpoint.lock().unwrap_or_else(PoisonError::into_inner);
-        let (identity, leaf) = trust
+        let (identity, leaf) = (asked.trust)
             .validate(|rules| endpoint.validate(asked.pending, &authenticator, rules))
             .map_err(CertifiedError::Validate)?;
         if let Some(name) = asked.name {

@@ -10,7 +10,8 @@
 //! | 500 | the server did not say which connection the request came by |
 //!
 //! [`AuthenticatorLayer`] does the same with certificates: it asks for an Exported Authenticator (RFC 9261) where its policy says so, and
-//! puts a [`CertifiedIdentity`](crate::authenticator::CertifiedIdentity) into the extensions of every later request on the connection.
+//! puts a [`CertifiedIdentity`](crate::authenticator::CertifiedIdentity) into the extensions of every later request for the same on the
+//! connection; `docs/HTTP-AUTHENTICATORS.md` has its answers.
 //!
 //! The expected key is derived once for each connection, client and purpose. For an unknown client the same work is done with
 //! a decoy.

@@ -125,7 +125,7 @@ async fn ask(
     let asked = connection.ask(&mut request, name, trust).unwrap();
     let response = connection.send(request).await.unwrap();
     assert_eq!(response.status(), 401);
-    let proved = connection.proved(asked, &response, trust);
+    let proved = connection.proved(asked, &response);
     proved.map(|identity| identity.dns_names().to_vec())
 }
 
@@ -172,7 +172,7 @@ async fn the_server_proves_a_second_identity() {
             let response = connection.send_with(request, Some(&credentials));
             let response = response.await.unwrap();
             assert_eq!(seen(&response), is(200, "ok device"));
-            let proved = connection.proved(asked, &response, &trust).unwrap();
+            let proved = connection.proved(asked, &response).unwrap();
             assert_eq!(proved.dns_names(), [SECOND]);
         }
     }

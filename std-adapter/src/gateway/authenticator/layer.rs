@@ -11,6 +11,7 @@ use crate::{
 };
 use axum::{
     body::Body,
+    extract::OriginalUri,
     http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header},
 };
 use chanbind_core::{
@@ -23,7 +24,10 @@ use std::{
     collections::HashSet,
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
 };
 use tower::{Layer, Service};
@@ -44,13 +48,17 @@ pub struct AuthenticatorService<S> {
     shared: Arc<Shared>,
 }
 
+/// Tells layers apart that share a connection.
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
+
 struct Shared {
+    number: u64,
     policy: AuthenticatorPolicy,
     identities: Vec<Credentials>,
     /// Keys that are not believed any more, as SHA-256 of SubjectPublicKeyInfo.
     revoked: RwLock<HashSet<[u8; 32]>>,
-    /// Connections on which something was proved.
-    proved: Mutex<Vec<WeakChannel>>,
+    /// Connections on which something may be proved.
+    channels: Mutex<Vec<WeakChannel>>,
 }
 
 impl AuthenticatorLayer {
@@ -65,15 +73,17 @@ impl AuthenticatorLayer {
     pub fn with_identities(policy: AuthenticatorPolicy, identities: Vec<Credentials>) -> Self {
         Self {
             shared: Arc::new(Shared {
+                number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
                 policy,
                 identities,
                 revoked: RwLock::default(),
-                proved: Mutex::default(),
+                channels: Mutex::default(),
             }),
         }
     }
 
-    /// Believes a key no more, by SHA-256 of its SubjectPublicKeyInfo, and closes the connections that have proved it. Gives how many.
+    /// Believes a key no more, by SHA-256 of its SubjectPublicKeyInfo, and closes the connections that have proved it. Gives how many. It is
+    /// not written down: after a restart, say so again, before the first connection.
     pub fn revoke(&self, spki_sha256: [u8; 32]) -> usize {
         self.shared
             .revoked
@@ -85,17 +95,18 @@ impl AuthenticatorLayer {
 
     /// Closes the connections on which somebody for whom `is` holds has proved itself. Gives how many.
     pub fn close_where(&self, is: impl Fn(&CertifiedIdentity) -> bool) -> usize {
-        let mut proved = self.shared.proved();
-        proved.retain(|channel| channel.upgrade().is_some());
-        let channels = proved.iter().filter_map(WeakChannel::upgrade);
-        let closed = channels.filter(|channel| {
-            let has_proved = channel
-                .authenticators()
-                .is_ok_and(|there| there.has_proved(&is));
-            if has_proved {
+        let channels: Vec<Channel> = {
+            let mut channels = self.shared.channels();
+            channels.retain(|channel| channel.upgrade().is_some());
+            channels.iter().filter_map(WeakChannel::upgrade).collect()
+        };
+        let closed = channels.iter().filter(|channel| {
+            let there = channel.authenticators();
+            let is_it = !channel.is_closed() && there.is_ok_and(|there| there.has_proved(&is));
+            if is_it {
                 channel.close();
             }
-            has_proved
+            is_it
         });
         closed.count()
     }
@@ -131,8 +142,6 @@ where
         let mut inner = std::mem::replace(&mut self.inner, ready);
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            // Nobody else says who is there.
-            request.extensions_mut().remove::<CertifiedIdentity>();
             let version = request.version();
             let Some(channel) = request.extensions().get::<Channel>().cloned() else {
                 return Ok(answer(&Refusal::NoChannel, version));
@@ -141,7 +150,9 @@ where
                 Ok(own) => own,
                 Err(refusal) => return Ok(answer(&refusal, version)),
             };
-            let path = request.uri().path();
+            // Inside of a nested router the URI has lost the front of its path.
+            let original = request.extensions().get::<OriginalUri>();
+            let path = original.map_or(request.uri().path(), |OriginalUri(uri)| uri.path());
             let mut response = match shared.judge(&channel, path, request.headers()) {
                 Ok(identity) => {
                     if let Some(identity) = identity {
@@ -172,6 +183,12 @@ impl Shared {
             return Ok(None);
         };
         let here = channel.authenticators().map_err(Refusal::Channel)?;
+        // Before anything is proved, so that nobody is missed who is to be closed.
+        if here.is_new_to(self.number) {
+            let mut channels = self.channels();
+            channels.retain(|channel| channel.upgrade().is_some());
+            channels.push(channel.downgrade());
+        }
         let challenge = |reason: Option<Reason>| challenge(here, trust, reason);
         if let Some(identity) = self
             .believed(here, trust)
@@ -184,9 +201,6 @@ impl Shared {
         };
         match here.present(&presented) {
             Ok(identity) => {
-                let mut proved = self.proved();
-                proved.retain(|channel| channel.upgrade().is_some());
-                proved.push(channel.downgrade());
                 tracing::debug!(name = identity.name(), "authenticator accepted");
             }
             Err(ValidateError::Malformed(malformed)) => return Err(Refusal::Malformed(malformed)),
@@ -239,7 +253,9 @@ impl Shared {
                 Err(AnswerError::Authenticate(AuthenticateError::Unsuitable(reason))) => {
                     tracing::debug!(%reason, "an identity does not suit");
                 }
-                Err(AnswerError::Authenticate(error)) => return Err(Refusal::Answer(error)),
+                Err(AnswerError::Authenticate(
+                    error @ (AuthenticateError::ContextUsed | AuthenticateError::ContextsExhausted),
+                )) => return Err(Refusal::Answer(error)),
                 Err(error) => {
                     tracing::error!(%error, "no authenticator for a client that asks");
                     return Ok(None);
@@ -257,8 +273,8 @@ impl Shared {
         Ok(Some(carriage::field_value(declined)))
     }
 
-    fn proved(&self) -> std::sync::MutexGuard<'_, Vec<WeakChannel>> {
-        self.proved.lock().unwrap_or_else(PoisonError::into_inner)
+    fn channels(&self) -> MutexGuard<'_, Vec<WeakChannel>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

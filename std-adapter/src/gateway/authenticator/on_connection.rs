@@ -22,6 +22,8 @@ struct State {
     pending: Vec<Pending>,
     /// By the number of the trust that it was proved for.
     proved: Vec<(u64, CertifiedIdentity)>,
+    /// The layers that know of this connection, by their numbers.
+    layers: Vec<u64>,
 }
 
 struct Pending {
@@ -50,6 +52,16 @@ impl OnConnection {
         &self.endpoint
     }
 
+    /// Whether the layer with this number sees the connection for the first time.
+    pub(super) fn is_new_to(&self, layer: u64) -> bool {
+        let mut state = self.state();
+        let is_new = !state.layers.contains(&layer);
+        if is_new {
+            state.layers.push(layer);
+        }
+        is_new
+    }
+
     /// What was proved to `trust`.
     pub(super) fn proved(&self, trust: &Trust) -> Option<CertifiedIdentity> {
         let state = self.state();
@@ -65,7 +77,9 @@ impl OnConnection {
 
     /// Whether somebody for whom `is` holds has proved itself here.
     pub(super) fn has_proved(&self, is: &dyn Fn(&CertifiedIdentity) -> bool) -> bool {
-        self.state().proved.iter().any(|(_, identity)| is(identity))
+        // Not under the lock: who asks may ask for more.
+        let proved = self.state().proved.clone();
+        proved.iter().any(|(_, identity)| is(identity))
     }
 
     /// The request that is unanswered for `trust`, or a new one.

@@ -3,6 +3,9 @@ use std::fmt;
 
 /// Which paths need an authenticator, and from whom.
 ///
+/// Paths are those of the whole request, also for a layer inside of `Router::nest`. `a`, `/a/` and `/%61` are all `/a`; what stands
+/// behind `?` is no path.
+///
 /// ```no_run
 /// use chanbind::{authenticator::Trust, gateway::AuthenticatorPolicy};
 ///
@@ -41,7 +44,8 @@ impl AuthenticatorPolicy {
     }
 
     fn with(mut self, path: &str, trust: Option<Trust>) -> Self {
-        let path = path.trim_end_matches('/').to_owned();
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let path = normal(path).trim_end_matches('/').to_owned();
         self.rules.retain(|(other, _)| *other != path);
         self.rules.push((path, trust));
         // The longest first.
@@ -53,10 +57,16 @@ impl AuthenticatorPolicy {
     /// Who is asked for on `path`.
     ///
     /// # Errors
-    /// [`Ambiguous`]: whoever serves the path may see through `%61`, `//` and `..`, or may not, and it makes a difference here.
+    /// [`Ambiguous`]: whoever serves the path may see through `%61`, `//` and `..`, each in its own way, or may not, and it makes a
+    /// difference here.
     pub(super) fn trust(&self, path: &str) -> Result<Option<&Trust>, Ambiguous> {
         let (plain, normal) = (self.rule(path), self.rule(&normal(path)));
-        if plain != normal {
+        let is_one_for_all = match self.rules.as_slice() {
+            [] => true,
+            [(only, _)] => only.is_empty(),
+            _ => false,
+        };
+        if plain != normal || (climbs(path) && !is_one_for_all) {
             return Err(Ambiguous);
         }
         let rule = plain.and_then(|at| self.rules.get(at));
@@ -80,10 +90,45 @@ impl AuthenticatorPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ambiguous;
 
+/// Whether a path has dot segments, or backslashes, which some take for slashes, however often it is encoded: where those lead depends
+/// on who follows them.
+fn climbs(path: &str) -> bool {
+    let mut bytes = path.as_bytes().to_vec();
+    // Each round takes a `%` at least two bytes nearer to its end.
+    loop {
+        let text = String::from_utf8_lossy(&bytes);
+        let climbs = text
+            .split('/')
+            .any(|segment| matches!(segment, "." | "..") || segment.contains('\\'));
+        let again = decoded(&bytes);
+        if climbs || again == bytes {
+            return climbs;
+        }
+        bytes = again;
+    }
+}
+
 /// The path with percent-encodings decoded, empty segments left out and dot segments resolved.
 fn normal(path: &str) -> String {
+    let bytes = decoded(path.as_bytes());
+    let text = String::from_utf8_lossy(&bytes);
+    let mut segments: Vec<&str> = Vec::new();
+    for segment in text.split(['/', '\\']) {
+        match segment {
+            "" | "." => {}
+            ".." => {
+                segments.pop();
+            }
+            other => segments.push(other),
+        }
+    }
+    format!("/{}", segments.join("/"))
+}
+
+/// Percent-encodings decoded, once.
+fn decoded(path: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
+    let mut rest = path;
     while let Some((&first, behind)) = rest.split_first() {
         let decoded = (first == b'%')
             .then(|| behind.get(..2))
@@ -101,18 +146,7 @@ fn normal(path: &str) -> String {
             }
         }
     }
-    let text = String::from_utf8_lossy(&bytes);
-    let mut segments: Vec<&str> = Vec::new();
-    for segment in text.split(['/', '\\']) {
-        match segment {
-            "" | "." => {}
-            ".." => {
-                segments.pop();
-            }
-            other => segments.push(other),
-        }
-    }
-    format!("/{}", segments.join("/"))
+    bytes
 }
 
 impl fmt::Debug for AuthenticatorPolicy {
@@ -137,7 +171,6 @@ mod tests {
         for (path, expected) in [
             ("/", None),
             ("/a", Some(&one)),
-            ("/./x", None),
             ("/a/", Some(&one)),
             ("/ab", None),
             ("/a/c", Some(&one)),
@@ -146,7 +179,7 @@ mod tests {
             ("/a/open", None),
             ("/a/openly", Some(&one)),
             ("/a/c%20d//e", Some(&one)),
-            ("/a/b/%2e%2e/b", Some(&two)),
+            ("/a/b%20/x", Some(&one)),
             ("*", None),
         ] {
             let found = policy.trust(path).unwrap().map(Trust::id);
@@ -161,11 +194,23 @@ mod tests {
             "/a/open/../c",
             "/a/b/../c",
             "/a/c/..%2Fopen",
+            "/a/b/%2e%2e/b",
+            "/./x",
+            "/a/open/../c//../open",
+            "/a/open/../x%5c..%5c..%5copen",
+            "/a/open/../c/%2e%2e/open",
+            "/a/open/%252e%252e/c",
         ] {
             assert_eq!(policy.trust(path).err(), Some(Ambiguous), "{path}");
         }
+        // However a rule is written, it is that path's.
+        for written in ["a", "/a/", "//a", "/%61", "/a?x", "a#x", "/x/../a"] {
+            let policy = AuthenticatorPolicy::new().require(written, &one);
+            let found = policy.trust("/a/b").unwrap().map(Trust::id);
+            assert_eq!(found, Some(one.id()), "{written}");
+        }
         let all = AuthenticatorPolicy::new().require("/", &one);
-        for path in ["/", "*", "", "/x"] {
+        for path in ["/", "*", "", "/x", "/x/../y"] {
             let found = all.trust(path).unwrap();
             assert_eq!(found.map(Trust::id), Some(one.id()), "{path}");
         }

@@ -79,7 +79,7 @@ pub(crate) struct Arguments {
     )]
     second_ca: Option<PathBuf>,
 
-    /// The DNS name or IP address that the second identity must have.
+    /// The DNS name that the second identity must have.
     #[arg(long, value_name = "NAME", requires = "second_ca")]
     second_name: Option<String>,
 
@@ -131,7 +131,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     std::io::stdout().write_all(answered.response.body())?;
     let second_is_there = second
         .as_ref()
-        .is_none_or(|trust| tell_second(&arguments, trust, answered));
+        .is_none_or(|_| tell_second(&arguments, answered));
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         eprintln!("{}", advice(&arguments, status));
         return Ok(ExitCode::from(3));
@@ -150,11 +150,11 @@ impl Task {
 }
 
 /// Says whether the gateway proved a second identity, and which.
-fn tell_second(arguments: &Arguments, trust: &Trust, answered: Answered) -> bool {
+fn tell_second(arguments: &Arguments, answered: Answered) -> bool {
     let Some(asked) = answered.asked else {
         return false;
     };
-    let proved = (answered.connection).proved(asked, &answered.response, trust);
+    let proved = (answered.connection).proved(asked, &answered.response);
     match proved {
         Ok(identity) => eprintln!("the server also proved to be {}", visible(&identity.name())),
         Err(CertifiedError::Validate(ValidateError::Empty)) => {
