@@ -1,8 +1,17 @@
 //! Devices that prove a certificate, whose key is in the TPM, by Exported Authenticators.
 
 use super::*;
+use axum::http::{
+    HeaderMap, StatusCode,
+    header::{AUTHORIZATION, WWW_AUTHENTICATE},
+};
+use chanbind::authenticator::carriage;
 use chanbind_core::x509::spki_sha256;
 use chanbind_host_tests::pki::{Authority, Pki};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 async fn admitted(kind: Kind) {
     if !kind.can_run() {
@@ -131,4 +140,91 @@ async fn a_password_by_the_same_image() {
     board.wait_for(ADMITTED);
     drop(board);
     gateway.stop().await;
+}
+
+/// What a gateway of `challenges` does to a device: answers with them in turn, the last again and again, and to an answer with `then`.
+async fn challenged(challenges: &[&str], then: StatusCode) -> (TestGateway, Board, Device) {
+    let kind = Kind::QemuMps2;
+    let authority = Authority::new("devices").unwrap();
+    let device = Device::certified(&authority).await.unwrap();
+    let challenges: Vec<_> = challenges.iter().map(|one| one.to_string()).collect();
+    let count = Arc::new(AtomicUsize::new(0));
+    let answer = move |headers: HeaderMap| {
+        let at = count.fetch_add(1, Ordering::Relaxed);
+        let challenge = challenges.get(at).or(challenges.last()).cloned();
+        let status = match headers.contains_key(AUTHORIZATION) {
+            true => then,
+            false => StatusCode::UNAUTHORIZED,
+        };
+        async move { (status, [(WWW_AUTHENTICATE, challenge.unwrap_or_default())]) }
+    };
+    let app = axum::Router::new().route("/get", axum::routing::get(answer));
+    let gateway = TestGateway::serve(app).await.unwrap();
+    let board = Board::start(&device.image(kind, &gateway).unwrap(), &device.chip).unwrap();
+    (gateway, board, device)
+}
+
+fn challenge(kind: u8, context: &[u8], padding: usize) -> String {
+    let signature_algorithms = [0, 13, 0, 4, 0, 2, 4, 3];
+    let padded = [&[0x12, 0x34][..], &u16_of(padding), &vec![0; padding]].concat();
+    let extensions = [&signature_algorithms[..], &padded].concat();
+    let context = [&[u8::try_from(context.len()).unwrap()], context].concat();
+    let body = [&context[..], &u16_of(extensions.len()), &extensions].concat();
+    let message = [&[kind, 0][..], &u16_of(body.len()), &body].concat();
+    let text = carriage::challenge(&message);
+    text.to_str().unwrap().to_owned()
+}
+
+fn u16_of(len: usize) -> [u8; 2] {
+    u16::try_from(len).unwrap().to_be_bytes()
+}
+
+/// The device gives up, says why, and comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn challenges_of_a_hostile_gateway() {
+    for (challenges, then, said) in [
+        // A client's request, sent to a client.
+        (
+            vec![challenge(17, &[1; 16], 0)],
+            StatusCode::OK,
+            "the request is one that this side makes",
+        ),
+        // Longer than there is room for, and no base64.
+        (
+            vec![challenge(13, &[1; 16], 900)],
+            StatusCode::OK,
+            "the gateway refused with status 401",
+        ),
+        (
+            vec!["Exported-Authenticator request=\"!\"".to_owned()],
+            StatusCode::OK,
+            "the gateway refused with status 401",
+        ),
+        // No request in it.
+        (
+            vec!["Exported-Authenticator request=\"DQAAAA\"".to_owned()],
+            StatusCode::OK,
+            "the gateway's challenge is no authenticator request",
+        ),
+        // One more after the answer.
+        (
+            vec![challenge(13, &[1; 16], 0), challenge(13, &[2; 16], 0)],
+            StatusCode::UNAUTHORIZED,
+            "the gateway refused with status 401",
+        ),
+        // The same one after a proof was good.
+        (
+            vec![challenge(13, &[1; 16], 0)],
+            StatusCode::OK,
+            "a request with this context was answered",
+        ),
+    ] {
+        let challenges: Vec<_> = challenges.iter().map(String::as_str).collect();
+        let (gateway, board, device) = challenged(&challenges, then).await;
+        board.wait_for(said);
+        board.wait_for("the gateway is verified");
+        assert_no_violations(&device);
+        drop(board);
+        gateway.stop().await;
+    }
 }
