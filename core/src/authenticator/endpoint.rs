@@ -59,11 +59,27 @@ pub struct Endpoint<R, const CONTEXTS: usize = DEFAULT_CONTEXTS> {
     role: PhantomData<fn(R)>,
 }
 
-/// A request that was made and has not been answered. It is good for one answer.
+/// A request that a client or a server has made and that has not been answered. It is good for one answer, at the same end:
+///
+/// ```compile_fail,E0308
+/// use chanbind_core::{
+///     authenticator::{Client, Endpoint, PendingRequest, Server},
+///     x509::PathRules,
+/// };
+/// fn at_the_other_end(
+///     server: &mut Endpoint<Server>,
+///     pending: PendingRequest<Client, [u8; 64]>,
+///     authenticator: &[u8],
+///     rules: &PathRules<'_>,
+/// ) {
+///     let _ = server.validate(pending, authenticator, rules);
+/// }
+/// ```
 #[must_use = "it is needed to validate the answer"]
-pub struct PendingRequest<B> {
+pub struct PendingRequest<R, B> {
     buffer: B,
     len: usize,
+    role: PhantomData<fn(R)>,
 }
 
 impl<R: Role> Endpoint<R> {
@@ -109,10 +125,14 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
         &mut self,
         parameters: &RequestParameters<'_>,
         mut buffer: B,
-    ) -> Result<PendingRequest<B>, RequestError> {
+    ) -> Result<PendingRequest<R, B>, RequestError> {
         let len = write_request(R::SIDE, parameters, buffer.as_mut())?;
         self.contexts.add(parameters.context)?;
-        Ok(PendingRequest { buffer, len })
+        Ok(PendingRequest {
+            buffer,
+            len,
+            role: PhantomData,
+        })
     }
 
     /// The "authenticate" API (section 7.3), with a request of the peer: writes all of the authenticator but its end into `out`, and
@@ -161,13 +181,13 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
     #[expect(clippy::needless_pass_by_value, reason = "it is good for one answer")]
     pub fn validate<'a, B: AsRef<[u8]>>(
         &mut self,
-        request: PendingRequest<B>,
+        request: PendingRequest<R, B>,
         authenticator: &'a [u8],
         rules: &PathRules<'_>,
     ) -> Result<Validated<'a>, ValidateError> {
         let request = Request::parse(request.as_bytes())?;
-        // A request of another connection, or of the other end.
-        if request.sender() != R::SIDE || !self.contexts.has(request.context()) {
+        // A request of another connection.
+        if !self.contexts.has(request.context()) {
             return Err(ValidateError::Context);
         }
         match Authenticator::parse(authenticator)? {
@@ -198,7 +218,7 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
     /// authenticator does not say which request it answers.
     pub fn is_declined<B: AsRef<[u8]>>(
         &self,
-        request: &PendingRequest<B>,
+        request: &PendingRequest<R, B>,
         authenticator: &[u8],
     ) -> bool {
         let request = Request::parse(request.as_bytes());
@@ -272,7 +292,7 @@ impl<const CONTEXTS: usize> Endpoint<Client, CONTEXTS> {
     }
 }
 
-impl<B: AsRef<[u8]>> PendingRequest<B> {
+impl<R, B: AsRef<[u8]>> PendingRequest<R, B> {
     /// The request, to be sent.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -322,7 +342,7 @@ impl<R: Role, const CONTEXTS: usize> fmt::Debug for Endpoint<R, CONTEXTS> {
     }
 }
 
-impl<B> fmt::Debug for PendingRequest<B> {
+impl<R, B> fmt::Debug for PendingRequest<R, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PendingRequest({} bytes)", self.len)
     }

@@ -27,7 +27,8 @@
 //! // The client answers; its key is in a TPM.
 //! let mut client = Endpoint::<Client>::new(client_end)?;
 //! let request = Request::parse(sent)?;
-//! let chain = CertificateChain::new(&[certificate], SignatureScheme::ECDSA_SECP256R1_SHA256);
+//! let certificates = [certificate];
+//! let chain = CertificateChain::new(&certificates, SignatureScheme::ECDSA_SECP256R1_SHA256);
 //! let mut buffer = [0; 1024];
 //! let unsigned = client.authenticate(&request, &chain, &mut buffer)?;
 //! let signature = tpm_sign(&unsigned.sha256());

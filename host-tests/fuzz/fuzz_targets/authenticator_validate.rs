@@ -104,7 +104,7 @@ const OFFERED: Offered<'_> = Offered {
     extensions: &[ExtensionType::STATUS_REQUEST],
 };
 
-fn pending(server: &mut Endpoint<Server>) -> PendingRequest<[u8; 64]> {
+fn pending(server: &mut Endpoint<Server>) -> PendingRequest<Server, [u8; 64]> {
     let request = Request::parse(&RECORDED.request).expect("a request");
     let schemes: Vec<_> = request.signature_algorithms().collect();
     let parameters = RequestParameters::new(request.context(), &schemes);

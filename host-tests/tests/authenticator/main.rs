@@ -101,7 +101,7 @@ fn parameters(context: &[u8]) -> RequestParameters<'_> {
 fn ask<R: Role>(
     end: &mut Endpoint<R>,
     parameters: &RequestParameters<'_>,
-) -> PendingRequest<Vec<u8>> {
+) -> PendingRequest<R, Vec<u8>> {
     let buffer = vec![0; parameters.encoded_len()];
     end.request(parameters, buffer).unwrap()
 }
@@ -145,7 +145,7 @@ fn decline<R: Role>(end: &mut Endpoint<R>, request: &[u8]) -> Vec<u8> {
 /// What `end` says to an authenticator, by an authority.
 fn judge<'a, R: Role>(
     end: &mut Endpoint<R>,
-    pending: PendingRequest<Vec<u8>>,
+    pending: PendingRequest<R, Vec<u8>>,
     authenticator: &'a [u8],
     authority: &Authority,
 ) -> Result<Validated<'a>, ValidateError> {
@@ -203,7 +203,7 @@ impl OtherKey {
     fn judge<'a>(
         &self,
         server: &mut Endpoint<Server>,
-        pending: PendingRequest<Vec<u8>>,
+        pending: PendingRequest<Server, Vec<u8>>,
         authenticator: &'a [u8],
     ) -> Result<Validated<'a>, ValidateError> {
         let anchors = Anchors::new(&[&self.authority]).unwrap();

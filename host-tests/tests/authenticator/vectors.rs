@@ -87,7 +87,7 @@ fn cases(session: &Recorded) -> Vec<Case> {
 }
 
 /// The request that was recorded, made again by the API.
-fn remade<R: Role>(end: &mut Endpoint<R>, recorded: &[u8]) -> PendingRequest<Vec<u8>> {
+fn remade<R: Role>(end: &mut Endpoint<R>, recorded: &[u8]) -> PendingRequest<R, Vec<u8>> {
     let request = Request::parse(recorded).unwrap();
     let schemes: Vec<_> = request.signature_algorithms().collect();
     let parameters = RequestParameters::new(request.context(), &schemes);

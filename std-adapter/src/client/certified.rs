@@ -20,7 +20,7 @@ use std::{net::IpAddr, sync::PoisonError};
 #[must_use = "the answer proves it"]
 #[derive(Debug)]
 pub struct Asked {
-    pending: PendingRequest<Vec<u8>>,
+    pending: PendingRequest<ea::Client, Vec<u8>>,
     name: Option<String>,
     trust: Trust,
 }

@@ -218,20 +218,6 @@ fn a_request_of_another_connection() {
     assert_eq!(said.unwrap_err(), ValidateError::Finished);
 }
 
-/// A program that has both ends of a connection mistakes one for the other: a client's request is no server's.
-#[test]
-fn a_request_of_the_other_side() {
-    let pki = Pki::new();
-    let mut connection = Connection::new(1);
-    let pending = ask(&mut connection.client, &parameters(CONTEXT));
-    decline(&mut connection.server, pending.as_bytes());
-    // Nobody answers the own request, but by hand.
-    let request = pending.as_bytes().to_vec();
-    let made = maker(&pki, &request).make();
-    let said = judge(&mut connection.server, pending, &made, &pki.authority);
-    assert_eq!(said.unwrap_err(), ValidateError::Context);
-}
-
 #[test]
 fn contexts_are_exhausted() {
     let pki = Pki::new();
@@ -277,7 +263,7 @@ fn contexts_are_exhausted() {
 
 fn judge_with<const N: usize>(
     server: &mut Endpoint<Server, N>,
-    pending: PendingRequest<Vec<u8>>,
+    pending: PendingRequest<Server, Vec<u8>>,
     authenticator: &[u8],
     rules: &PathRules<'_>,
 ) -> Result<(), ValidateError> {

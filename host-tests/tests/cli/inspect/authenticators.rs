@@ -20,7 +20,7 @@ async fn authenticators() {
     let expired = expired.unwrap();
     let ends = Ends::sha256();
     let request = ends.request(&RequestParameters::new(&[0xcd; 4], &SCHEMES));
-    let authenticator = ends.answer(&request, &[&device, &expired]).await;
+    let authenticator = ends.answer(&request, &[&device, &expired]);
 
     // The pin is what OpenSSL computes.
     desk.openssl(&[
@@ -123,7 +123,7 @@ async fn names_that_are_not_harmless() {
     let request = ends.request(&RequestParameters::new(&[1], &SCHEMES));
     let device = device.unwrap();
     // More certificates than there may be.
-    let authenticator = ends.answer(&request, &[&device; 6]).await;
+    let authenticator = ends.answer(&request, &[&device; 6]);
     let shown = desk.explain("authenticator", &authenticator);
     contains_all(
         &shown,

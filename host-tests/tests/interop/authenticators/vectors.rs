@@ -117,7 +117,7 @@ impl Vector {
 
     /// What its own sender's side would say, had it made a request with the same context.
     fn validate_by_sender(&self, channel: &Recorded<'_>) -> Result<Seen, ValidateError> {
-        fn own<R: Role>(end: &mut Endpoint<R>, context: &[u8]) -> PendingRequest<Vec<u8>> {
+        fn own<R: Role>(end: &mut Endpoint<R>, context: &[u8]) -> PendingRequest<R, Vec<u8>> {
             let parameters = RequestParameters::new(context, &SCHEMES);
             let buffer = vec![0; parameters.encoded_len()];
             end.request(&parameters, buffer).unwrap()
@@ -136,7 +136,7 @@ impl Vector {
     fn judge<R: Role, B: AsRef<[u8]>>(
         &self,
         end: &mut Endpoint<R>,
-        pending: PendingRequest<B>,
+        pending: PendingRequest<R, B>,
         authenticator: &[u8],
     ) -> Result<Seen, ValidateError> {
         let anchors = Anchors::new(&[&self.ca]).unwrap();
@@ -181,7 +181,7 @@ impl AsMut<[u8]> for Theirs {
     }
 }
 
-fn pending<R: Role>(end: &mut Endpoint<R>, recorded: &[u8]) -> PendingRequest<Theirs> {
+fn pending<R: Role>(end: &mut Endpoint<R>, recorded: &[u8]) -> PendingRequest<R, Theirs> {
     let request = Request::parse(recorded).unwrap();
     assert_eq!(request.sender(), R::SIDE);
     let schemes: Vec<_> = request.signature_algorithms().collect();

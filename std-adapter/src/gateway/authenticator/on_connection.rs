@@ -28,7 +28,7 @@ struct State {
 
 struct Pending {
     trust: Trust,
-    request: PendingRequest<Vec<u8>>,
+    request: PendingRequest<Server, Vec<u8>>,
 }
 
 /// Why there is no request.
@@ -134,7 +134,7 @@ impl OnConnection {
 
     fn validate(
         &self,
-        request: PendingRequest<Vec<u8>>,
+        request: PendingRequest<Server, Vec<u8>>,
         trust: &Trust,
         authenticator: &[u8],
     ) -> Result<CertifiedIdentity, ValidateError> {
