@@ -17,6 +17,7 @@
 
 pub mod authenticator;
 pub mod client;
+mod clock;
 pub mod gateway;
 pub mod proof;
 pub mod tls;

@@ -191,14 +191,10 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
             return Err(ValidateError::Context);
         }
         match Authenticator::parse(authenticator)? {
-            Authenticator::Empty(verify_data) => {
-                let finished = finished_of_empty(&self.peers, &request);
-                if equal(finished.as_bytes(), verify_data) {
-                    Err(ValidateError::Empty)
-                } else {
-                    Err(ValidateError::Finished)
-                }
+            Authenticator::Empty(verify_data) if self.declines(&request, verify_data) => {
+                Err(ValidateError::Empty)
             }
+            Authenticator::Empty(_) => Err(ValidateError::Finished),
             Authenticator::Certified(certified) => {
                 if certified.context() != request.context() {
                     return Err(ValidateError::Context);
@@ -224,11 +220,16 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
         let request = Request::parse(request.as_bytes());
         match (request, Authenticator::parse(authenticator)) {
             (Ok(request), Ok(Authenticator::Empty(verify_data))) => {
-                let finished = finished_of_empty(&self.peers, &request);
-                equal(finished.as_bytes(), verify_data)
+                self.declines(&request, verify_data)
             }
             _ => false,
         }
+    }
+
+    /// Whether this is the peer's Finished of an empty authenticator.
+    fn declines(&self, request: &Request<'_>, verify_data: &[u8]) -> bool {
+        let finished = finished_of_empty(&self.peers, request);
+        equal(finished.as_bytes(), verify_data)
     }
 
     /// Whether it is the peer's, and new.

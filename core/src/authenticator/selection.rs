@@ -18,13 +18,11 @@ impl Request<'_> {
     pub fn suits(&self, chain: &CertificateChain<'_>) -> Result<(), Unsuitable> {
         let offered = |scheme| self.signature_algorithms().any(|one| one == scheme);
         let in_certificates = |scheme| self.signature_algorithms_cert().any(|one| one == scheme);
-        let leaf = signed_by(chain, &offered, &in_certificates)?;
         let mut from_authority = self.certificate_authorities().is_none();
-        for certificate in chain.certificates {
-            let fields = Fields::of(certificate).map_err(|_| Unsuitable::Certificate)?;
+        let leaf = signed_by(chain, &offered, &in_certificates, &mut |issuer| {
             let mut names = self.certificate_authorities().into_iter().flatten();
-            from_authority |= names.any(|name| name == fields.issuer);
-        }
+            from_authority |= names.any(|name| name == issuer);
+        })?;
         if !from_authority {
             return Err(Unsuitable::Authority);
         }
@@ -50,15 +48,17 @@ impl Offered<'_> {
             self.signature_algorithms_cert.contains(&scheme)
                 || (self.signature_algorithms_cert.is_empty() && offered(scheme))
         };
-        signed_by(chain, &offered, &in_certificates).map(|_| ())
+        signed_by(chain, &offered, &in_certificates, &mut |_| {}).map(|_| ())
     }
 }
 
-/// Holds the schemes of a chain's key and signatures against those that are offered; gives the leaf.
+/// Holds the schemes of a chain's key and signatures against those that are offered, and shows the issuer of each certificate; gives the
+/// leaf.
 fn signed_by<'c>(
     chain: &CertificateChain<'c>,
     offered: &dyn Fn(SignatureScheme) -> bool,
     in_certificates: &dyn Fn(SignatureScheme) -> bool,
+    show_issuer: &mut dyn FnMut(&[u8]),
 ) -> Result<&'c [u8], Unsuitable> {
     if !chain.scheme.is_for_messages() || !offered(chain.scheme) {
         return Err(Unsuitable::Scheme(chain.scheme));
@@ -72,6 +72,7 @@ fn signed_by<'c>(
         {
             return Err(Unsuitable::CertificateSignature);
         }
+        show_issuer(fields.issuer);
     }
     let leaf = chain.certificates.first();
     leaf.copied().ok_or(Unsuitable::Certificate)

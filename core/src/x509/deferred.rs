@@ -109,13 +109,14 @@ impl SignatureVerificationAlgorithm for Deferred<'_> {
         _: &[u8],
     ) -> Result<(), InvalidSignature> {
         // By their places, and not their contents: that they are the same bytes needs no comparison then.
-        let is_it = |one: &[u8], other: &[u8]| core::ptr::eq(one, other);
         let subject = (0..SUBJECTS).find(|&at| {
             let signed = self.subject(at).and_then(Signed::of);
-            signed.is_some_and(|signed| is_it(signed.tbs, message))
+            signed.is_some_and(|signed| core::ptr::eq(signed.tbs, message))
         });
         let mut issuers = 0..8;
-        let issuer = issuers.find(|&at| self.key(at).is_some_and(|key| is_it(key, public_key)));
+        let issuer = issuers.find(|&at| {
+            (self.key(at)).is_some_and(|key| core::ptr::eq(key.as_slice(), public_key))
+        });
         let (Some(subject), Some(issuer)) = (subject, issuer) else {
             return Err(InvalidSignature);
         };

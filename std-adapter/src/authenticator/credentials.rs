@@ -160,6 +160,17 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CredentialsE
     Ok(chain)
 }
 
+/// The empty authenticator, which declines a request.
+pub(crate) fn decline<R: Role, const CONTEXTS: usize>(
+    endpoint: &Mutex<Endpoint<R, CONTEXTS>>,
+    request: &Request<'_>,
+) -> Result<Vec<u8>, AuthenticateError> {
+    let mut out = [0; 64];
+    let mut endpoint = endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+    let declined = endpoint.decline(request, &mut out)?;
+    Ok(declined.to_vec())
+}
+
 /// A key with the scheme that it is to sign by.
 enum Chosen {
     Software(Box<dyn Signer>),

@@ -9,8 +9,10 @@ mod credentials;
 mod identity;
 mod trust;
 
+pub(crate) use credentials::decline;
 pub use credentials::{AnswerError, Credentials, CredentialsError};
 pub use identity::CertifiedIdentity;
+pub(crate) use trust::AskError;
 pub use trust::{Trust, TrustError};
 
 /// Requests made and answered on one connection, both ways together, at most.

@@ -1,17 +1,21 @@
 use super::CertifiedIdentity;
-use crate::tls::{self, TlsConfigError};
+use crate::{
+    clock,
+    tls::{self, TlsConfigError},
+};
 use chanbind_core::{
-    authenticator::{RequestParameters, ValidateError, Validated},
+    authenticator::{
+        Endpoint, PendingRequest, RequestError, RequestParameters, Role, ValidateError, Validated,
+    },
     x509::{Anchors, PathError, PathRules, SignatureScheme, Time, Usage, VerifiedLeaf, subject},
 };
 use rustls::pki_types::CertificateDer;
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// Whose certificates are accepted: those of up to four authorities, if it is said only those with certain keys. Cloning gives the
@@ -41,6 +45,15 @@ pub enum TrustError {
     /// They cannot be used.
     #[error("{0}")]
     Authority(PathError),
+}
+
+/// Why there is no request.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AskError {
+    #[error("{0}")]
+    Request(RequestError),
+    #[error("the system gives no random numbers: {0}")]
+    Random(getrandom::Error),
 }
 
 impl Trust {
@@ -96,13 +109,14 @@ impl Trust {
         self.inner.id
     }
 
-    /// Makes a request for what is accepted here.
-    pub(crate) fn with_parameters<T>(
+    /// Makes a request for what is accepted here, with a random context.
+    pub(crate) fn request<R: Role, const CONTEXTS: usize>(
         &self,
-        context: &[u8],
+        endpoint: &Mutex<Endpoint<R, CONTEXTS>>,
         server_name: Option<&str>,
-        make: impl FnOnce(&RequestParameters<'_>) -> T,
-    ) -> T {
+    ) -> Result<PendingRequest<R, Vec<u8>>, AskError> {
+        let mut context = [0; 16];
+        getrandom::fill(&mut context).map_err(AskError::Random)?;
         let algorithms = tls::signature_algorithms();
         let mut schemes: Vec<SignatureScheme> = algorithms
             .schemes
@@ -118,14 +132,17 @@ impl Trust {
             SignatureScheme::RSA_PKCS1_SHA512,
         ]);
         let names: Vec<&[u8]> = self.inner.names.iter().map(Vec::as_slice).collect();
-        let mut parameters = RequestParameters::new(context, &schemes);
+        let mut parameters = RequestParameters::new(&context, &schemes);
         parameters.signature_algorithms_cert = &in_certificates;
         parameters.server_name = server_name;
         // They are a help to choose. Where they are too long, whoever is asked chooses by itself.
         if names.iter().map(|name| name.len()).sum::<usize>() <= 512 {
             parameters.certificate_authorities = &names;
         }
-        make(&parameters)
+        let buffer = vec![0; parameters.encoded_len()];
+        let mut endpoint = endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        let request = endpoint.request(&parameters, buffer);
+        request.map_err(AskError::Request)
     }
 
     /// Validates now.
@@ -135,11 +152,8 @@ impl Trust {
     ) -> Result<(CertifiedIdentity, VerifiedLeaf<'a>), ValidateError> {
         let der: Vec<&[u8]> = self.inner.authorities.iter().map(AsRef::as_ref).collect();
         let anchors = Anchors::new(&der)?;
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
         // The usage is the endpoint's to say.
-        let rules = PathRules::new(&anchors, Usage::ClientAuth, Time::At(now))
+        let rules = PathRules::new(&anchors, Usage::ClientAuth, Time::At(clock::now()))
             .with_algorithms(tls::signature_algorithms());
         let validated = validate(&rules)?;
         let identity = CertifiedIdentity::new(&validated);

@@ -2,8 +2,9 @@
 
 use super::{ClientError, Connection};
 use crate::authenticator::{
-    AnswerError, CertifiedIdentity, Credentials, Trust,
+    AnswerError, AskError, CertifiedIdentity, Credentials, Trust,
     carriage::{self, AUTHENTICATOR_HEADER, FieldError, MAX_AUTHENTICATOR_LEN, REQUEST_HEADER},
+    decline,
 };
 use axum::http::{Request, Response, StatusCode, header};
 use bytes::Bytes;
@@ -51,7 +52,9 @@ pub enum CertifiedError {
     #[error("an IP address is no server name: ask for a DNS name, or for any")]
     Name,
     /// The server does not know of authenticators, or its key does not sign.
-    #[error("the server did not answer the request for a further identity: it does not know of it")]
+    #[error(
+        "the server did not answer the request for a further identity: it does not know of it, or its key does not sign"
+    )]
     NoAnswer,
     /// What it answered with is no bytes.
     #[error("the server's {AUTHENTICATOR_HEADER} is none: {0}")]
@@ -59,6 +62,15 @@ pub enum CertifiedError {
     /// What it answered with is not valid.
     #[error("{0}")]
     Validate(ValidateError),
+}
+
+impl From<AskError> for CertifiedError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Request(error) => Self::Request(error),
+            AskError::Random(error) => Self::Random(error),
+        }
+    }
 }
 
 impl Connection {
@@ -110,11 +122,7 @@ impl Connection {
                 answered => return Ok(answered?),
             }
         }
-        let mut out = [0; 64];
-        let mut endpoint = endpoint.lock().unwrap_or_else(PoisonError::into_inner);
-        let declined = endpoint.decline(challenge, &mut out);
-        let declined = declined.map_err(AnswerError::Authenticate)?;
-        Ok(declined.to_vec())
+        Ok(decline(endpoint, challenge).map_err(AnswerError::Authenticate)?)
     }
 
     /// Has `request` ask the server to prove an identity beside the one of the handshake: one that `trust` accepts, and, if it is said,
@@ -131,15 +139,8 @@ impl Connection {
         if name.is_some_and(|name| name.parse::<IpAddr>().is_ok()) {
             return Err(CertifiedError::Name);
         }
-        let mut context = [0; 16];
-        getrandom::fill(&mut context).map_err(CertifiedError::Random)?;
         let endpoint = self.endpoint().map_err(CertifiedError::Channel)?;
-        let pending = trust.with_parameters(&context, name, |parameters| {
-            let buffer = vec![0; parameters.encoded_len()];
-            let mut endpoint = endpoint.lock().unwrap_or_else(PoisonError::into_inner);
-            endpoint.request(parameters, buffer)
-        });
-        let pending = pending.map_err(CertifiedError::Request)?;
+        let pending = trust.request(endpoint, name)?;
         let value = carriage::field_value(pending.as_bytes());
         request.headers_mut().insert(REQUEST_HEADER, value);
         Ok(Asked {

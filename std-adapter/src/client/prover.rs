@@ -1,4 +1,7 @@
-use crate::proof::{Form, Settings};
+use crate::{
+    clock,
+    proof::{Form, Settings},
+};
 use axum::http::{HeaderValue, Request, header};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chanbind_core::{
@@ -6,10 +9,7 @@ use chanbind_core::{
     kdf::{AsyncPrf, DeriveError},
     token::{Claims, ClientId, Header, OneTimeKey, Purpose, TokenError, api_key, jwe, jws, nested},
 };
-use std::{
-    fmt,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::fmt;
 use zeroize::Zeroizing;
 
 /// How long a token that expires is good for, in seconds.
@@ -99,9 +99,7 @@ impl Prover {
         encryption: Option<&OneTimeKey>,
         request: &Request<()>,
     ) -> Result<Zeroizing<String>, ProveError<E>> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+        let now = clock::now();
         let mut random = [0; 16 + jwe::NONCE_LEN];
         getrandom::fill(&mut random).map_err(|error| ProveError::Random(error.to_string()))?;
         let (id, nonce) = random.split_at(16);

@@ -1,9 +1,13 @@
 use super::{
     Channel, Identity, Registry,
     channel::{ClientOnChannel, KeyError},
+    next_layer,
     presented::{Malformed, Presented},
 };
-use crate::proof::{Form, Settings};
+use crate::{
+    clock,
+    proof::{Form, Settings},
+};
 use axum::{
     body::Body,
     http::{
@@ -21,17 +25,10 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{
-        Arc, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, PoisonError},
     task::{Context, Poll},
-    time::{SystemTime, UNIX_EPOCH},
 };
 use tower::{Layer, Service};
-
-/// Tells layers apart that share a connection.
-static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 
 /// Seconds by which a device's clock may differ.
 const LEEWAY: u64 = 60;
@@ -66,7 +63,7 @@ impl ProofLayer {
         );
         Self {
             shared: Arc::new(Shared {
-                number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+                number: next_layer(),
                 registry,
                 settings,
                 // Header names have no character that a header value must not have.
@@ -336,9 +333,7 @@ impl Shared {
         verify: impl for<'s> FnOnce(&str, &Policy<'_>, &'s mut [u8]) -> Result<Verified<'s>, TokenError>,
     ) -> Result<Arc<[u8]>, TokenError> {
         let bind = self.settings.bind_request;
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+        let now = clock::now();
         let uri = match target_uri(request) {
             Some(uri) if bind => Some(uri),
             None if bind => return Err(TokenError::Refused(token::Refusal::Uri)),

@@ -47,3 +47,11 @@ pub use identity::Identity;
 pub use layer::{ProofFuture, ProofLayer, ProofService};
 pub use registry::{ClientKey, Registry, RegistryError};
 pub use server::{HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, serve};
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number for a layer, by which those that share a connection are told apart.
+fn next_layer() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

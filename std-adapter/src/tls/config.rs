@@ -44,26 +44,29 @@ pub fn crypto_provider() -> Arc<CryptoProvider> {
 /// certificates RSA with PKCS #1 too. For [`PathRules::with_algorithms`](chanbind_core::x509::PathRules::with_algorithms).
 #[must_use]
 pub fn signature_algorithms() -> Algorithms<'static> {
-    static SCHEMES: LazyLock<Vec<(SignatureScheme, &'static dyn SignatureVerificationAlgorithm)>> =
-        LazyLock::new(|| {
-            let supported = aws_lc_rs::default_provider().signature_verification_algorithms;
-            let schemes = supported.mapping.iter();
-            // In TLS 1.3 a scheme names its curve too, and rustls has that one first; PKCS #1 is for certificates.
-            schemes
-                .filter_map(|(scheme, algorithms)| {
-                    let scheme = SignatureScheme(u16::from(*scheme));
-                    let algorithm = algorithms.first()?;
-                    scheme.is_for_messages().then_some((scheme, *algorithm))
-                })
-                .collect()
+    static SUPPORTED: LazyLock<Supported> = LazyLock::new(|| {
+        let supported = aws_lc_rs::default_provider().signature_verification_algorithms;
+        // In TLS 1.3 a scheme names its curve too, and rustls has that one first; PKCS #1 is for certificates.
+        let schemes = supported.mapping.iter();
+        let schemes = schemes.filter_map(|(scheme, algorithms)| {
+            let scheme = SignatureScheme(u16::from(*scheme));
+            let algorithm = algorithms.first()?;
+            scheme.is_for_messages().then_some((scheme, *algorithm))
         });
+        (supported.all, schemes.collect())
+    });
+    let (certificates, schemes) = &*SUPPORTED;
     Algorithms {
-        certificates: aws_lc_rs::default_provider()
-            .signature_verification_algorithms
-            .all,
-        schemes: &SCHEMES,
+        certificates,
+        schemes,
     }
 }
+
+/// Algorithms for certificates, and for schemes.
+type Supported = (
+    &'static [&'static dyn SignatureVerificationAlgorithm],
+    Vec<(SignatureScheme, &'static dyn SignatureVerificationAlgorithm)>,
+);
 
 /// A client that speaks TLS 1.3 only and believes servers that `roots` vouch for.
 ///

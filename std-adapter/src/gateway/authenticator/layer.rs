@@ -1,13 +1,11 @@
-use super::{
-    AuthenticatorPolicy,
-    on_connection::{AskError, OnConnection},
-};
+use super::{AuthenticatorPolicy, OnConnection};
 use crate::{
     authenticator::{
-        AnswerError, CertifiedIdentity, Credentials, Trust,
+        AnswerError, AskError, CertifiedIdentity, Credentials, Trust,
         carriage::{self, AUTHENTICATOR_HEADER, FieldError, MAX_REQUEST_LEN, REQUEST_HEADER},
+        decline,
     },
-    gateway::{Channel, channel::WeakChannel},
+    gateway::{Channel, channel::WeakChannel, next_layer},
 };
 use axum::{
     body::Body,
@@ -24,10 +22,7 @@ use std::{
     collections::HashSet,
     fmt,
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     task::{Context, Poll},
 };
 use tower::{Layer, Service};
@@ -47,9 +42,6 @@ pub struct AuthenticatorService<S> {
     inner: S,
     shared: Arc<Shared>,
 }
-
-/// Tells layers apart that share a connection.
-static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 
 struct Shared {
     number: u64,
@@ -73,7 +65,7 @@ impl AuthenticatorLayer {
     pub fn with_identities(policy: AuthenticatorPolicy, identities: Vec<Credentials>) -> Self {
         Self {
             shared: Arc::new(Shared {
-                number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+                number: next_layer(),
                 policy,
                 identities,
                 revoked: RwLock::default(),
@@ -262,15 +254,8 @@ impl Shared {
                 }
             }
         }
-        let mut out = [0; 64];
-        let mut endpoint = here
-            .endpoint()
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let declined = endpoint
-            .decline(&request, &mut out)
-            .map_err(Refusal::Answer)?;
-        Ok(Some(carriage::field_value(declined)))
+        let declined = decline(here.endpoint(), &request).map_err(Refusal::Answer)?;
+        Ok(Some(carriage::field_value(&declined)))
     }
 
     fn channels(&self) -> MutexGuard<'_, Vec<WeakChannel>> {

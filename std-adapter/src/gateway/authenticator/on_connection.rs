@@ -1,8 +1,6 @@
-use crate::authenticator::{CertifiedIdentity, MAX_REQUESTS, Trust};
+use crate::authenticator::{AskError, CertifiedIdentity, MAX_REQUESTS, Trust};
 use chanbind_core::{
-    authenticator::{
-        Authenticator, ChannelError, Endpoint, PendingRequest, RequestError, Server, ValidateError,
-    },
+    authenticator::{Authenticator, ChannelError, Endpoint, PendingRequest, Server, ValidateError},
     exporter::Exporter,
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,15 +27,6 @@ struct State {
 struct Pending {
     trust: Trust,
     request: PendingRequest<Server, Vec<u8>>,
-}
-
-/// Why there is no request.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum AskError {
-    #[error("{0}")]
-    Request(RequestError),
-    #[error("the system gives no random numbers: {0}")]
-    Random(getrandom::Error),
 }
 
 impl OnConnection {
@@ -89,14 +78,7 @@ impl OnConnection {
         if let Some(pending) = unanswered.find(|pending| pending.trust.id() == trust.id()) {
             return Ok(pending.request.as_bytes().to_vec());
         }
-        let mut context = [0; 16];
-        getrandom::fill(&mut context).map_err(AskError::Random)?;
-        let made = trust.with_parameters(&context, None, |parameters| {
-            let buffer = vec![0; parameters.encoded_len()];
-            let mut endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
-            endpoint.request(parameters, buffer)
-        });
-        let request = made.map_err(AskError::Request)?;
+        let request = trust.request(&self.endpoint, None)?;
         let bytes = request.as_bytes().to_vec();
         if state.pending.len() >= MAX_PENDING {
             state.pending.remove(0);
