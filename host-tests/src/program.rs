@@ -1,6 +1,8 @@
 //! The programs of this workspace, as cargo built them.
 
-use std::{env, path::PathBuf};
+use rustix::process::Pid;
+pub use rustix::process::Signal;
+use std::{env, io, path::PathBuf, process::Child};
 
 /// The path of a binary beside the running one.
 ///
@@ -28,4 +30,14 @@ pub fn path(name: &str) -> PathBuf {
 pub fn is_installed(name: &str) -> bool {
     env::var_os("PATH")
         .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(name).is_file()))
+}
+
+/// Sends a signal to a child process by system call: a minimal system has no program `kill`.
+///
+/// # Errors
+/// The system's reason.
+pub fn signal(child: &Child, signal: Signal) -> io::Result<()> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(rustix::process::kill_process(pid, signal)?)
 }

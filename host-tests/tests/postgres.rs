@@ -5,9 +5,11 @@ use chanbind::{
     core::binding::ChannelBinding,
     tls::{client_config, crypto_provider},
 };
+use chanbind_host_tests::program::{self, Signal};
 use std::{
     future::Future,
     io,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     pin::Pin,
     process::{Child, Command, Output, Stdio},
@@ -65,11 +67,11 @@ impl Postgres {
         ]]);
         std::fs::write(file("password"), PASSWORD).unwrap();
         if is_root() {
-            succeed(
-                Command::new("chown")
-                    .args(["-R", "postgres:"])
-                    .arg(folder.path()),
-            );
+            let (user, group) = postgres_user();
+            for entry in std::fs::read_dir(folder.path()).unwrap() {
+                std::os::unix::fs::chown(entry.unwrap().path(), Some(user), Some(group)).unwrap();
+            }
+            std::os::unix::fs::chown(folder.path(), Some(user), Some(group)).unwrap();
         }
         succeed(&mut unprivileged(
             "initdb",
@@ -169,37 +171,33 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         // Fast shutdown, so that its children end with it.
-        let _ = Command::new("kill")
-            .args(["-INT", &self.child.id().to_string()])
-            .status();
+        let _ = program::signal(&self.child, Signal::INT);
         let _ = self.child.wait();
     }
 }
 
 fn is_root() -> bool {
-    Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+    rustix::process::geteuid().is_root()
+}
+
+/// The user and group ids of `postgres`, which Debian's package creates.
+fn postgres_user() -> (u32, u32) {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap();
+    let line = users.lines().find(|line| line.starts_with("postgres:"));
+    let mut fields = line.expect("a user postgres").split(':').skip(2);
+    let mut id = || fields.next().unwrap().parse().unwrap();
+    (id(), id())
 }
 
 /// A program of PostgreSQL's, which refuses to run as root.
 fn unprivileged(name: &str, arguments: &[&str]) -> Command {
     let program = find(name);
-    let mut command = if is_root() {
-        let mut command = Command::new("setpriv");
-        command
-            .args([
-                "--reuid=postgres",
-                "--regid=postgres",
-                "--clear-groups",
-                "--",
-            ])
-            .arg(program);
-        command
-    } else {
-        Command::new(program)
-    };
+    let mut command = Command::new(program);
+    if is_root() {
+        let (user, group) = postgres_user();
+        // Supplementary groups are cleared when the user changes.
+        command.uid(user).gid(group);
+    }
     command.args(arguments).current_dir("/");
     command
 }

@@ -6,7 +6,11 @@ mod flow;
 mod inspect;
 mod provision;
 
-use chanbind_host_tests::{pki::Pki, program, swtpm::Swtpm};
+use chanbind_host_tests::{
+    pki::Pki,
+    program::{self, Signal},
+    swtpm::Swtpm,
+};
 use std::{
     io::{BufRead, BufReader},
     path::PathBuf,
@@ -170,11 +174,7 @@ impl Gateway {
 
     /// Ends it by the signal of service managers and gives its log.
     fn stop(mut self) -> String {
-        let ended = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status()
-            .unwrap();
-        assert!(ended.success());
+        program::signal(&self.child, Signal::TERM).unwrap();
         assert!(self.child.wait().unwrap().success());
         let mut log = String::new();
         let mut stderr = BufReader::new(self.child.stderr.take().unwrap());

@@ -2,16 +2,30 @@
 //! compiler that is there.
 
 use crate::{Done, root, run, setup};
-use std::{fs, path::Path, process::Command};
+use std::{
+    error::Error,
+    fs,
+    num::NonZero,
+    path::Path,
+    process::Command,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+type Failure = Box<dyn Error>;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// One target; all of them, one after the other, where none is named.
-    target: Option<String>,
+    /// Minutes for each target; as many targets run at once as there are processors.
+    #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    minutes: u32,
 
-    /// Seconds for each target.
-    #[arg(long, default_value_t = 60)]
-    seconds: u32,
+    /// Fuzz this target alone.
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
 }
 
 /// Coverage for libFuzzer, the address sanitizer, and checks on.
@@ -31,21 +45,61 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
         }
     };
     build()?;
-    chosen
-        .iter()
-        .try_for_each(|target| fuzz(target, arguments.seconds, &mut run::show))
+    let host = host()?;
+    let seconds = arguments.minutes.saturating_mul(60);
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..workers.min(chosen.len()) {
+            scope.spawn(|| {
+                while let Some(target) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let corpus = root().join("target/fuzz/corpus").join(target);
+                    let what = format!("fuzz {target} for {} min", arguments.minutes);
+                    let done = fuzz(
+                        &host,
+                        target,
+                        &corpus,
+                        &format!("-max_total_time={seconds}"),
+                    )
+                    .and_then(|mut command| run::quietly(&what, &mut command));
+                    if let (Err(error), Ok(mut failed)) = (done, failed.lock()) {
+                        failed.push(error.to_string());
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner()?;
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "{}\nstore each input that artifacts/ now has under seeds/, in host-tests/fuzz, with a name that says what it is",
+        failed.join("\n")
+    )
+    .into())
 }
 
-/// Each target for some seconds, from its seeds.
-pub(crate) fn smoke(seconds: u32) -> Done {
+/// Replays the stored inputs of each target, then runs a fixed number of mutations from a fixed seed: the same in every run of a build.
+pub(crate) fn replay() -> Done {
     build()?;
+    let host = host()?;
     for target in targets()? {
-        fuzz(&target, seconds, &mut |command| {
-            run::quietly(&format!("fuzz {target} for {seconds} s"), command).map(|_| ())
-        })?;
+        // What an earlier search left must not decide.
+        let corpus = root().join("target/fuzz/replay").join(&target);
+        if corpus.exists() {
+            fs::remove_dir_all(&corpus)?;
+        }
+        let mut command = fuzz(&host, &target, &corpus, &format!("-runs={RUNS}"))?;
+        command.arg("-seed=1");
+        run::quietly(&format!("replay {target}, {RUNS} runs"), &mut command)?;
     }
     Ok(())
 }
+
+/// Runs of each target in the test command, the stored inputs included.
+const RUNS: u32 = 10_000;
 
 fn build() -> Done {
     let host = host()?;
@@ -66,29 +120,25 @@ fn build() -> Done {
     Ok(())
 }
 
-fn fuzz(target: &str, seconds: u32, run: &mut dyn FnMut(&mut Command) -> Done) -> Done {
+/// The command that runs a target until `limit`, from its stored inputs; new ones are written to `corpus`.
+fn fuzz(host: &str, target: &str, corpus: &Path, limit: &str) -> Result<Command, Failure> {
     let folder = root().join("host-tests/fuzz");
-    let corpus = root().join("target/fuzz/corpus").join(target);
-    fs::create_dir_all(&corpus)?;
     let artifacts = folder.join("artifacts").join(target);
+    fs::create_dir_all(corpus)?;
     fs::create_dir_all(&artifacts)?;
-    let binary = root()
-        .join("target/fuzz")
-        .join(host()?)
-        .join("release")
-        .join(target);
-    let mut command = Command::new(binary);
+    let binary = root().join("target/fuzz").join(host).join("release");
+    let mut command = Command::new(binary.join(target));
     command
-        .arg(format!("-max_total_time={seconds}"))
+        .arg(limit)
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
         .args(["-max_len=4096", "-timeout=10", "-rss_limit_mb=2048"])
         .arg(corpus)
         .arg(folder.join("seeds").join(target))
         .current_dir(&folder);
-    run(&mut command)
+    Ok(command)
 }
 
-fn targets() -> Result<Vec<String>, Box<dyn std::error::Error>> {
+fn targets() -> Result<Vec<String>, Failure> {
     let folder = root().join("host-tests/fuzz/fuzz_targets");
     let mut names: Vec<_> = fs::read_dir(folder)?
         .filter_map(Result::ok)
@@ -104,7 +154,7 @@ fn targets() -> Result<Vec<String>, Box<dyn std::error::Error>> {
 }
 
 /// The triple of this machine.
-fn host() -> Result<String, Box<dyn std::error::Error>> {
+fn host() -> Result<String, Failure> {
     let output = Command::new("rustc").arg("-vV").output()?;
     String::from_utf8_lossy(&output.stdout)
         .lines()

@@ -31,7 +31,7 @@ enum Command {
     /// Install what is missing, build, and show the main job on real parts: a TPM, a gateway, a device, a thief.
     Demo(demo::Arguments),
     /// Format, lints, tests, documents, bare-metal builds, fuzz targets: all that CI runs.
-    Test(test::Arguments),
+    Test,
     /// Measure speed, as ratios within one run.
     Bench(report::Arguments),
     /// Count the bytes of the bare-metal builds.
@@ -42,7 +42,7 @@ enum Command {
     Flash(firmware::FlashArguments),
     /// Put a configuration into an image that is built.
     Configure(firmware::ConfigureArguments),
-    /// Fuzz one target, or all, for as long as you like.
+    /// Search for new inputs that break the fuzz targets, for as many minutes each as you give.
     Fuzz(fuzz::Arguments),
     /// Install the system packages that tests and demo need, and say which and why.
     Setup,
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         None => Arguments::command().print_help().map_err(Into::into),
         Some(Command::Demo(arguments)) => demo::run(&arguments),
-        Some(Command::Test(arguments)) => test::run(&arguments),
+        Some(Command::Test) => test::run(),
         Some(Command::Bench(arguments)) => bench::run(&arguments),
         Some(Command::Size(arguments)) => size::run(&arguments),
         Some(Command::Firmware(arguments)) => firmware::run(&arguments),

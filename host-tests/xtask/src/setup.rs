@@ -149,8 +149,5 @@ fn is_installed(name: &str) -> bool {
 }
 
 fn is_root() -> bool {
-    Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+    rustix::process::geteuid().is_root()
 }

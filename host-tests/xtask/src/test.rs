@@ -5,17 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-#[derive(clap::Args)]
-pub(crate) struct Arguments {
-    /// Seconds for each fuzz target.
-    #[arg(long, default_value_t = 5, value_name = "SECONDS")]
-    fuzz_seconds: u32,
-}
-
 /// A part of the tests, and how long it took.
 type Part = (&'static str, Duration);
 
-pub(crate) fn run(arguments: &Arguments) -> Done {
+pub(crate) fn run() -> Done {
     let mut parts: Vec<Part> = Vec::new();
     let mut part = |name: &'static str, run: &dyn Fn() -> Done| -> Result<(), Box<dyn Error>> {
         println!("\n== {name}");
@@ -87,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
             check: true,
         })
     })?;
-    part("fuzz targets", &|| fuzz::smoke(arguments.fuzz_seconds))?;
+    part("fuzz targets", &fuzz::replay)?;
 
     println!();
     warn_of_what_is_skipped();

@@ -10,6 +10,7 @@ use chanbind_host_tests::{
     gateway::TestGateway,
 };
 use object::{Object, ObjectSymbol, SymbolKind};
+use rustix::fs::{FileType, Mode};
 use std::{
     collections::{BTreeMap, HashMap},
     fs::File,
@@ -174,9 +175,13 @@ pub(crate) fn traced(
     let functions = Functions::read(elf, phases)?;
     let folder = tempfile::tempdir()?;
     let pipe = folder.path().join("trace");
-    if !Command::new("mkfifo").arg(&pipe).status()?.success() {
-        return Err("mkfifo failed".into());
-    }
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &pipe,
+        FileType::Fifo,
+        Mode::RUSR | Mode::WUSR,
+        0,
+    )?;
     thread::scope(|scope| {
         let reader = pipe.clone();
         let counted = scope.spawn(move || {
