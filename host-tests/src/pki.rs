@@ -47,6 +47,7 @@ impl Pki {
 
 /// An authority that issues whatever it is told to, ECDSA P-256.
 pub struct Authority {
+    common_name: String,
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
@@ -67,7 +68,10 @@ impl Authority {
     /// If there are no random numbers.
     pub fn new(common_name: &str) -> Result<Self, rcgen::Error> {
         let issuer = CertifiedIssuer::self_signed(authority(common_name), KeyPair::generate()?)?;
-        Ok(Self { issuer })
+        Ok(Self {
+            common_name: common_name.to_owned(),
+            issuer,
+        })
     }
 
     /// Its certificate, DER.
@@ -95,7 +99,32 @@ impl Authority {
     pub fn subordinate(&self, common_name: &str) -> Result<Self, rcgen::Error> {
         let issuer =
             CertifiedIssuer::signed_by(authority(common_name), KeyPair::generate()?, &self.issuer)?;
-        Ok(Self { issuer })
+        Ok(Self {
+            common_name: common_name.to_owned(),
+            issuer,
+        })
+    }
+
+    /// Issues a certificate for this authority's subject and key anew, with the key as a compressed point. `issuer` is this authority for a
+    /// self-signed one.
+    ///
+    /// # Errors
+    /// If there are no random numbers.
+    pub fn compressed(&self, issuer: &Self) -> Result<Vec<u8>, rcgen::Error> {
+        let point = compress(self.issuer.key().der_bytes());
+        let certificate = authority(&self.common_name).signed_by(&Point(&point), &issuer.issuer)?;
+        Ok(certificate.der().to_vec())
+    }
+
+    /// Issues a server's certificate with a compressed key.
+    ///
+    /// # Errors
+    /// If there are no random numbers.
+    pub fn compressed_leaf(&self) -> Result<Vec<u8>, rcgen::Error> {
+        let (pair, params) = leaf(|_| {})?;
+        let point = compress(pair.der_bytes());
+        let certificate = params.signed_by(&Point(&point), &self.issuer)?;
+        Ok(certificate.der().to_vec())
     }
 
     /// A server's certificate for `localhost`, after `change` has had its way with it.
@@ -138,8 +167,8 @@ pub fn for_device(params: &mut CertificateParams, uri: &str) {
     params.subject_alt_names = vec![SanType::URI(uri)];
 }
 
-/// A key on P-256 that is somewhere else: `04`, x, y.
-struct Point<'p>(&'p [u8; 65]);
+/// A public key on P-256 alone, an encoded point.
+struct Point<'p>(&'p [u8]);
 
 impl PublicKeyData for Point<'_> {
     fn der_bytes(&self) -> &[u8] {
@@ -149,6 +178,13 @@ impl PublicKeyData for Point<'_> {
     fn algorithm(&self) -> &'static SignatureAlgorithm {
         &PKCS_ECDSA_P256_SHA256
     }
+}
+
+/// The compressed form of an uncompressed point (SEC 1 section 2.3.3).
+fn compress(point: &[u8]) -> Vec<u8> {
+    let (x, y) = point.get(1..).unwrap_or_default().split_at(32);
+    let sign = 2 | y.last().map_or(0, |last| last & 1);
+    [&[sign], x].concat()
 }
 
 impl Issued {

@@ -4,7 +4,7 @@ use chanbind_core::{
         ecdsa::{P256, Signature},
         equal, sha256_of_parts,
     },
-    x509::{MAX_INTERMEDIATES, PathError, PublicKey, spki_sha256, subject_public_key_info},
+    x509::{PathError, PublicKey, spki_sha256, subject_public_key_info},
 };
 use digest::Digest;
 use embedded_tls::{
@@ -66,22 +66,19 @@ impl<'a> Verifier<'a> {
         if !matches!(self.progress, Progress::Certificate) {
             return Err(ConnectError::MessageOrder);
         }
-        let mut certificates = message.entries.iter().map(|entry| match entry {
-            CertificateEntryRef::X509(der) => Ok(*der),
-            CertificateEntryRef::RawPublicKey(_) => Err(ConnectError::NoCertificate),
+        // No other type was offered (RFC 7250).
+        let is_raw = |entry| matches!(entry, &CertificateEntryRef::RawPublicKey(_));
+        if message.entries.iter().any(is_raw) {
+            return Err(ConnectError::NoCertificate);
+        }
+        let mut certificates = message.entries.iter().filter_map(|entry| match entry {
+            CertificateEntryRef::X509(der) => Some(*der),
+            CertificateEntryRef::RawPublicKey(_) => None,
         });
-        let leaf = certificates.next().ok_or(ConnectError::NoCertificate)??;
+        let leaf = certificates.next().ok_or(ConnectError::NoCertificate)?;
         let public_key = match self.authentication {
             Authentication::Path { rules, name } => {
-                let empty: &[u8] = &[];
-                let (mut intermediates, mut len) = ([empty; MAX_INTERMEDIATES], 0usize);
-                for certificate in certificates {
-                    *intermediates
-                        .get_mut(len)
-                        .ok_or(PathError::TooManyIntermediates)? = certificate?;
-                    len = len.saturating_add(1);
-                }
-                let verified = rules.verify(leaf, intermediates.get(..len).unwrap_or_default())?;
+                let verified = rules.verify(leaf, certificates)?;
                 verified.has_name(name)?;
                 verified.public_key()?
             }

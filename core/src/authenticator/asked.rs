@@ -1,7 +1,7 @@
 use super::{ExtensionType, Offered, Request};
 use crate::x509::SignatureScheme;
 
-/// What an authenticator answers.
+/// What an authenticator answers: a request, or the ClientHello of the connection.
 pub(super) enum Asked<'a> {
     Request(Request<'a>),
     ClientHello(&'a Offered<'a>),
@@ -22,6 +22,15 @@ impl Asked<'_> {
                 Self::Request(request) => request.signature_algorithms().any(|one| one == scheme),
                 Self::ClientHello(offered) => offered.signature_algorithms.contains(&scheme),
             }
+    }
+
+    /// Whether a certificate of this issuer (a distinguished name, DER) comes from an authority that was asked for (RFC 8446 section 4.2.4).
+    pub(super) fn is_authority(&self, issuer: &[u8]) -> bool {
+        match self {
+            Self::Request(request) => (request.certificate_authorities())
+                .is_none_or(|mut authorities| authorities.any(|one| one == issuer)),
+            Self::ClientHello(_) => true,
+        }
     }
 
     /// Whether a certificate's entry may have this extension (section 5.2.1).

@@ -174,7 +174,8 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
     }
 
     /// The "validate" API (section 7.4), with a request of this side, which it uses up. The certificate is held against `rules`, but for
-    /// their usage, which is the peer's: a client's certificate must be one for clients.
+    /// their usage, which is the peer's (a client's certificate must be one for clients), and against what the request asks for: its
+    /// server_name, oid_filters and certificate_authorities.
     ///
     /// # Errors
     /// [`ValidateError`]; [`ValidateError::Empty`] if the peer declines.

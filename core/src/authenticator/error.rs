@@ -147,34 +147,34 @@ impl From<Unsuitable> for AuthenticateError {
     }
 }
 
-/// What keeps a certificate from being the answer to a request.
+/// The reason why a certificate does not meet a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unsuitable {
-    /// There is none, or the own one cannot be read.
+    /// There is no certificate, or it cannot be read.
     Certificate,
     /// The key's signature scheme was not offered.
     Scheme(SignatureScheme),
     /// A certificate is signed with an algorithm that was not offered.
     CertificateSignature,
-    /// It comes from none of the authorities that are trusted.
+    /// It does not come from any of the authorities that the request names.
     Authority,
-    /// Its key usages are not those that are asked for.
+    /// It lacks key usages that the request asks for.
     Usage,
-    /// It is for other names than the one that is asked for.
+    /// It is not for the server name that the request asks for.
     ServerName,
     /// It has an extension twice, or more than [`super::MAX_EXTENSIONS`].
     Extensions,
 }
 
 words! { Unsuitable {
-    Self::Certificate => "the own certificate cannot be read";
-    Self::Scheme(scheme) => "the peer does not verify {}, which the own key signs with", scheme;
-    Self::CertificateSignature => "a certificate of the own chain is signed with an algorithm that the peer does not verify";
-    Self::Authority => "the own certificate comes from none of the authorities that the peer trusts";
-    Self::Usage => "the own certificate has not the key usages that the peer asks for";
-    Self::Extensions => "the own certificate comes with an extension twice, or with more than 32";
-    Self::ServerName => "the peer asks for another server name than the own certificate has";
+    Self::Certificate => "the certificate cannot be read";
+    Self::Scheme(scheme) => "the request does not offer {}, which the key signs with", scheme;
+    Self::CertificateSignature => "a certificate of the chain is signed with an algorithm that the request does not offer";
+    Self::Authority => "the certificate does not come from any of the authorities that the request names";
+    Self::Usage => "the certificate lacks key usages that the request asks for";
+    Self::Extensions => "the certificate comes with an extension twice, or with more than 32";
+    Self::ServerName => "the certificate is not for the server name that the request asks for";
 }}
 
 impl core::error::Error for Unsuitable {}
@@ -201,7 +201,9 @@ pub enum ValidateError {
     Finished,
     /// The certificate is not accepted.
     Path(PathError),
-    /// The signature is wrong: its sender has not the certificate's key.
+    /// The certificate is valid, but not what the request asks for: its key usages or its server name differ.
+    Unsuitable(Unsuitable),
+    /// The signature was not made with the certificate's key.
     CertificateVerify,
 }
 
@@ -215,10 +217,17 @@ words! { ValidateError {
     Self::Scheme(scheme) => "the authenticator is signed by {}, which was not offered", scheme;
     Self::Finished => "the authenticator was made on another connection, by the other side or for another request, or was changed";
     Self::Path(error) => "{}", error;
-    Self::CertificateVerify => "the authenticator's signature is wrong: its sender has not the certificate's key";
+    Self::Unsuitable(unsuitable) => "the authenticator does not answer what was asked for: {}", unsuitable;
+    Self::CertificateVerify => "the authenticator's signature was not made with the certificate's key";
 }}
 
 impl core::error::Error for ValidateError {}
+
+impl From<Unsuitable> for ValidateError {
+    fn from(unsuitable: Unsuitable) -> Self {
+        Self::Unsuitable(unsuitable)
+    }
+}
 
 impl From<Malformed> for ValidateError {
     fn from(malformed: Malformed) -> Self {

@@ -1,4 +1,4 @@
-//! Whether a certificate is what a request asks for (RFC 9261 section 5.2.1).
+//! Certificates held against what a request asks for (RFC 9261 section 5.2.1).
 
 use super::{CertificateChain, Offered, OidFilter, Request, Unsuitable};
 use crate::{
@@ -26,6 +26,11 @@ impl Request<'_> {
         if !from_authority {
             return Err(Unsuitable::Authority);
         }
+        self.accepts_leaf(leaf)
+    }
+
+    /// Checks a leaf against the key usages and the server name that this request asks for.
+    pub(super) fn accepts_leaf(&self, leaf: &[u8]) -> Result<(), Unsuitable> {
         let fields = Fields::of(leaf).map_err(|_| Unsuitable::Certificate)?;
         if !self.oid_filters().all(|filter| passes(&fields, filter)) {
             return Err(Unsuitable::Usage);

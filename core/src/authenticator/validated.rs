@@ -6,10 +6,10 @@ use super::{
 use crate::{
     binding::Side,
     crypto::equal,
-    x509::{MAX_INTERMEDIATES, PathError, PathRules, SignatureScheme, Usage, VerifiedLeaf},
+    x509::{PathError, PathRules, SignatureScheme, Usage, VerifiedLeaf},
 };
 
-/// A valid authenticator: an identity that the peer has proved on this connection.
+/// A valid authenticator: an identity that the peer has proved on this connection, and that meets the request it answers.
 #[derive(Debug, Clone, Copy)]
 pub struct Validated<'a> {
     leaf: VerifiedLeaf<'a>,
@@ -42,7 +42,8 @@ impl<'a> Validated<'a> {
     }
 }
 
-/// What is cheap comes first, and what only the peer on this connection can pass before what costs a signature.
+/// Validates an authenticator. Cheap checks run first; Finished, which only the peer of this connection can make, is checked before any
+/// signature.
 pub(super) fn validated<'a>(
     keys: &Keys,
     validator: Side,
@@ -66,7 +67,10 @@ pub(super) fn validated<'a>(
         Side::Server => Usage::ClientAuth,
         Side::Client => Usage::ServerAuth,
     });
-    let leaf = path(&certified, &rules)?;
+    let leaf = path(&certified, asked, &rules)?;
+    if let Asked::Request(request) = asked {
+        request.accepts_leaf(leaf.as_der())?;
+    }
     match rules.verify_signature(&leaf, scheme, content.as_bytes(), certified.signature()) {
         Ok(()) => Ok(Validated { leaf, certified }),
         Err(PathError::Signature) => Err(ValidateError::CertificateVerify),
@@ -96,17 +100,11 @@ fn content(
 #[inline(never)]
 fn path<'a>(
     certified: &Certified<'a>,
+    asked: &Asked<'_>,
     rules: &PathRules<'_>,
 ) -> Result<VerifiedLeaf<'a>, PathError> {
     let mut entries = certified.entries();
     let leaf = entries.next().ok_or(PathError::Certificate)?.certificate;
-    let empty: &[u8] = &[];
-    let (mut intermediates, mut len) = ([empty; MAX_INTERMEDIATES], 0usize);
-    for entry in entries {
-        *intermediates
-            .get_mut(len)
-            .ok_or(PathError::TooManyIntermediates)? = entry.certificate;
-        len = len.saturating_add(1);
-    }
-    rules.verify(leaf, intermediates.get(..len).unwrap_or_default())
+    let sent = entries.map(|entry| entry.certificate);
+    rules.verify_issued_by(leaf, sent, &|issuer| asked.is_authority(issuer))
 }

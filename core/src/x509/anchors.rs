@@ -1,13 +1,13 @@
-use super::PathError;
+use super::{PathError, PublicKey};
 use core::fmt;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 
 /// The most trust anchors of one [`Anchors`].
 pub const MAX_ANCHORS: usize = 4;
 
-/// Certification authorities that are believed, at most [`MAX_ANCHORS`].
+/// Trusted certification authorities, at most [`MAX_ANCHORS`].
 ///
-/// They are believed as they are: their own validity, signature and usage are not looked at (RFC 5280 section 6.1.1).
+/// Their own validity, signature and usage are not checked (RFC 5280 section 6.1.1).
 #[derive(Clone)]
 pub struct Anchors<'a> {
     anchors: [TrustAnchor<'a>; MAX_ANCHORS],
@@ -15,11 +15,11 @@ pub struct Anchors<'a> {
 }
 
 impl<'a> Anchors<'a> {
-    /// Of the authorities' certificates, DER.
+    /// Creates anchors from the authorities' certificates, DER.
     ///
     /// # Errors
-    /// [`PathError::Anchor`] for bytes that are no certificate, [`PathError::NoAnchor`] for none at all,
-    /// [`PathError::TooManyAnchors`].
+    /// [`PathError::Anchor`] if one is not a certificate, [`PathError::PublicKey`] if its key is a compressed point,
+    /// [`PathError::NoAnchor`] if the list is empty, [`PathError::TooManyAnchors`].
     pub fn new(certificates: &[&'a [u8]]) -> Result<Self, PathError> {
         if certificates.is_empty() {
             return Err(PathError::NoAnchor);
@@ -50,10 +50,15 @@ impl fmt::Debug for Anchors<'_> {
     }
 }
 
-/// webpki borrows the certificate from what holds it, which here is a slice of the caller's: its parts are found anew in that.
+/// Parses an anchor. webpki's result borrows from a local value; its parts are located again in the caller's slice.
 fn anchor<'a>(certificate: &'a [u8]) -> Result<TrustAnchor<'a>, PathError> {
     let der = CertificateDer::from(certificate);
     let found = webpki::anchor_from_trusted_cert(&der).map_err(|_| PathError::Anchor)?;
+    if PublicKey::is_unsupported_point(PublicKey::point_of_contents(
+        found.subject_public_key_info.as_ref(),
+    )) {
+        return Err(PathError::PublicKey);
+    }
     let within = |part: &[u8]| -> Option<&'a [u8]> {
         let start = (part.as_ptr().addr()).checked_sub(certificate.as_ptr().addr())?;
         certificate.get(start..start.checked_add(part.len())?)

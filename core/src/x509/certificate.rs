@@ -9,7 +9,6 @@ pub(crate) struct Fields<'c> {
     #[cfg_attr(not(feature = "authenticator"), expect(dead_code))]
     pub(crate) signature_algorithm: &'c [u8],
     /// Name, with its tag and length.
-    #[cfg_attr(not(feature = "authenticator"), expect(dead_code))]
     pub(crate) issuer: &'c [u8],
     /// Name, with its tag and length.
     pub(crate) subject: &'c [u8],

@@ -1,35 +1,40 @@
-//! Signatures that are verified when webpki has found its way.
+//! Signatures that are verified after webpki has searched for a path.
 //!
-//! webpki verifies each signature deep in its recursion, where the stack of ECDSA comes on top of its own. Here it is told that they are
-//! all right, and which it asked for is written down: they are verified afterwards. If one is wrong, webpki is asked again, and told so
-//! of that one, until it has found a way of signatures that are right, or none.
+//! webpki verifies each signature deep in its recursion, where the stack of ECDSA comes on top of its own. [`Deferred`] answers that a
+//! signature is valid and records the question; [`Deferred::settle`] verifies the recorded ones afterwards. The search is repeated, with
+//! the invalid ones known, until every answer that it was given was true. Its last result, a path or an error, is then the one that webpki
+//! gives when it verifies each signature at once, within the same budgets.
 
 use super::{
-    MAX_ANCHORS, MAX_INTERMEDIATES, P256, PublicKey, algorithm::is_signed, certificate::Signed,
+    MAX_ANCHORS, MAX_CANDIDATES, P256, PublicKey, algorithm::is_signed, certificate::Signed,
 };
 use core::{
     fmt,
-    sync::atomic::{AtomicU8, Ordering},
+    sync::atomic::{AtomicU16, Ordering},
 };
 use rustls_pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, TrustAnchor, alg_id,
 };
 
-/// Who may be an issuer: a bit each, the intermediates first.
-const _: () = assert!(MAX_INTERMEDIATES + MAX_ANCHORS == 8, "the bits of a u8");
+/// Possible issuers, one bit each: the intermediates, then the anchors.
+const ISSUERS: usize = MAX_CANDIDATES + MAX_ANCHORS;
+const _: () = assert!(ISSUERS <= 16, "an issuer is a bit of a u16");
 
-/// Leaf and intermediates.
-const SUBJECTS: usize = MAX_INTERMEDIATES + 1;
+/// The leaf and the intermediates.
+const SUBJECTS: usize = MAX_CANDIDATES + 1;
 
-/// ecdsa-with-SHA256 by keys on P-256, for webpki to ask.
+/// Issuers of one subject. Atomic because webpki requires algorithms to be `Sync`; one thread uses it at a time.
+type Issuers = AtomicU16;
+
+/// The algorithm that webpki is given: ecdsa-with-SHA256 with keys on P-256.
 pub(super) struct Deferred<'a> {
     leaf: &'a [u8],
     intermediates: &'a [&'a [u8]],
     anchors: &'a [TrustAnchor<'a>],
-    /// For each subject the issuers by which its signature was asked for. Atomic, as webpki's algorithms are shared by threads.
-    asked: [AtomicU8; SUBJECTS],
-    right: [AtomicU8; SUBJECTS],
-    wrong: [AtomicU8; SUBJECTS],
+    /// For each subject, the issuers with whose keys webpki wanted its signature verified since the last `settle`.
+    asked: [Issuers; SUBJECTS],
+    valid: [Issuers; SUBJECTS],
+    invalid: [Issuers; SUBJECTS],
 }
 
 impl<'a> Deferred<'a> {
@@ -38,44 +43,46 @@ impl<'a> Deferred<'a> {
         intermediates: &'a [&'a [u8]],
         anchors: &'a [TrustAnchor<'a>],
     ) -> Self {
-        let none = || [(); SUBJECTS].map(|()| AtomicU8::new(0));
+        let none = || [(); SUBJECTS].map(|()| Issuers::new(0));
         Self {
             leaf,
             intermediates,
             anchors,
             asked: none(),
-            right: none(),
-            wrong: none(),
+            valid: none(),
+            invalid: none(),
         }
     }
 
-    /// Verifies what was asked for since the last time; whether all of it was right.
+    /// Verifies the signatures that were asked for since the last call, each pair of subject and issuer once. Returns whether all of them
+    /// are valid, that is, whether webpki was told the truth.
     pub(super) fn settle(&self, p256: &dyn P256) -> bool {
-        let mut all_right = true;
+        let mut all_valid = true;
         for (at, asked) in self.asked.iter().enumerate() {
             let bits = asked.load(Ordering::Relaxed);
             asked.store(0, Ordering::Relaxed);
-            for issuer in 0..8 {
+            for issuer in 0..ISSUERS {
                 let bit = bits & 1 << issuer;
-                let [right, wrong] = [&self.right, &self.wrong].map(|bits| bits.get(at));
-                let (Some(right), Some(wrong)) = (right, wrong) else {
+                let [valid, invalid] = [&self.valid, &self.invalid].map(|bits| bits.get(at));
+                let (Some(valid), Some(invalid)) = (valid, invalid) else {
                     continue;
                 };
-                if bit & !right.load(Ordering::Relaxed) == 0 {
+                if bit & !valid.load(Ordering::Relaxed) == 0 {
                     continue;
                 }
-                let is_right = self.is_right(at, issuer, p256);
-                all_right &= is_right;
-                let known = if is_right { right } else { wrong };
+                let is_valid = self.is_valid(at, issuer, p256);
+                all_valid &= is_valid;
+                let known = if is_valid { valid } else { invalid };
                 known.store(known.load(Ordering::Relaxed) | bit, Ordering::Relaxed);
             }
         }
-        all_right
+        all_valid
     }
 
-    fn is_right(&self, subject: usize, issuer: usize, p256: &dyn P256) -> bool {
+    fn is_valid(&self, subject: usize, issuer: usize, p256: &dyn P256) -> bool {
         let signed = self.subject(subject).and_then(Signed::of);
-        match (signed, self.key(issuer)) {
+        let key = self.key(issuer).and_then(PublicKey::uncompressed);
+        match (signed, key) {
             (Some(signed), Some(key)) => is_signed(p256, key, signed.tbs, signed.signature),
             _ => false,
         }
@@ -88,12 +95,12 @@ impl<'a> Deferred<'a> {
         }
     }
 
-    /// The key of an issuer, where it stands.
-    fn key(&self, at: usize) -> Option<&'a [u8; 65]> {
-        match at.checked_sub(MAX_INTERMEDIATES) {
+    /// The encoded point of an issuer's key, within the certificate or anchor that holds it.
+    fn key(&self, at: usize) -> Option<&'a [u8]> {
+        match at.checked_sub(MAX_CANDIDATES) {
             None => PublicKey::point_of_certificate(self.intermediates.get(at)?),
             Some(at) => {
-                // webpki has taken tag and length off.
+                // webpki has stripped tag and length.
                 let anchor = self.anchors.get(at)?;
                 PublicKey::point_of_contents(anchor.subject_public_key_info.as_ref())
             }
@@ -108,22 +115,20 @@ impl SignatureVerificationAlgorithm for Deferred<'_> {
         message: &[u8],
         _: &[u8],
     ) -> Result<(), InvalidSignature> {
-        // By their places, and not their contents: that they are the same bytes needs no comparison then.
+        // By address: the slices are parts of the same certificates, so their contents need not be compared.
         let subject = (0..SUBJECTS).find(|&at| {
             let signed = self.subject(at).and_then(Signed::of);
             signed.is_some_and(|signed| core::ptr::eq(signed.tbs, message))
         });
-        let mut issuers = 0..8;
-        let issuer = issuers.find(|&at| {
-            (self.key(at)).is_some_and(|key| core::ptr::eq(key.as_slice(), public_key))
-        });
+        let issuer = (0..ISSUERS)
+            .find(|&at| (self.key(at)).is_some_and(|key| core::ptr::eq(key, public_key)));
         let (Some(subject), Some(issuer)) = (subject, issuer) else {
             return Err(InvalidSignature);
         };
         let bit = 1 << issuer;
-        let wrong = self.wrong.get(subject).ok_or(InvalidSignature)?;
+        let invalid = self.invalid.get(subject).ok_or(InvalidSignature)?;
         let asked = self.asked.get(subject).ok_or(InvalidSignature)?;
-        if wrong.load(Ordering::Relaxed) & bit != 0 {
+        if invalid.load(Ordering::Relaxed) & bit != 0 {
             return Err(InvalidSignature);
         }
         asked.store(asked.load(Ordering::Relaxed) | bit, Ordering::Relaxed);
@@ -139,7 +144,7 @@ impl SignatureVerificationAlgorithm for Deferred<'_> {
     }
 }
 
-// Derived, it would bring all of the formatting of lists to a firmware.
+// A derived implementation would link the formatting of lists into firmware.
 impl fmt::Debug for Deferred<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Deferred")

@@ -9,13 +9,14 @@
 //! # fn accept(ca: &[u8], leaf: &[u8], now: u64) -> Result<(), chanbind_core::x509::PathError> {
 //! let anchors: Anchors<'_> = Anchors::new(&[ca])?;
 //! let rules = PathRules::new(&anchors, Usage::ServerAuth, Time::At(now));
-//! rules.verify(leaf, &[])?.has_name("gateway.example")?;
+//! rules.verify(leaf, [])?.has_name("gateway.example")?;
 //! # Ok(())
 //! # }
 //! ```
 
 mod algorithm;
 mod anchors;
+mod candidates;
 mod certificate;
 mod deferred;
 mod error;
@@ -27,6 +28,7 @@ mod scheme;
 
 pub use algorithm::Algorithms;
 pub use anchors::{Anchors, MAX_ANCHORS};
+pub use candidates::MAX_CANDIDATES;
 pub use error::PathError;
 pub use leaf::VerifiedLeaf;
 pub use names::{SubjectAltName, SubjectAltNames};

@@ -1,13 +1,13 @@
 use super::{
-    Algorithms, Anchors, Fields, P256, PathError, PublicKey, SignatureScheme, VerifiedLeaf,
-    algorithm::is_signed, deferred::Deferred,
+    Algorithms, Anchors, Fields, MAX_CANDIDATES, P256, PathError, PublicKey, SignatureScheme,
+    VerifiedLeaf, algorithm::is_signed, candidates::Candidates, deferred::Deferred,
 };
 use crate::crypto::{ecdsa::RUST_CRYPTO, equal, sha256};
-use core::time::Duration;
+use core::{cell::Cell, time::Duration};
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
 
-/// The most certificates between leaf and trust anchor.
+/// The most certificates between leaf and trust anchor in a path.
 pub const MAX_INTERMEDIATES: usize = 4;
 
 /// What a path must be like.
@@ -95,48 +95,77 @@ impl<'a> PathRules<'a> {
         self
     }
 
-    /// Verifies the path from `leaf` (DER) by way of any of `intermediates` to an anchor. Names are for the caller to look at.
+    /// Verifies the path from `leaf` (DER) by way of any of the certificates `sent` with it to an anchor. These may be in any order, and may
+    /// include some that are not part of the path (RFC 8446 section 4.4.2): those are ignored. The path may have [`MAX_INTERMEDIATES`]
+    /// certificates between leaf and anchor. The caller must compare names.
     ///
     /// # Errors
     /// [`PathError`]
-    pub fn verify<'c>(
+    pub fn verify<'c, 'i>(
         &self,
         leaf: &'c [u8],
-        intermediates: &[&'c [u8]],
+        sent: impl IntoIterator<Item = &'i [u8], IntoIter: Clone>,
     ) -> Result<VerifiedLeaf<'c>, PathError> {
-        match self.verifier {
+        self.verify_issued_by(leaf, sent, &|_| true)
+    }
+
+    /// As [`Self::verify`], for paths with a certificate whose issuer (a distinguished name, DER) is among those wanted.
+    pub(crate) fn verify_issued_by<'c, 'i>(
+        &self,
+        leaf: &'c [u8],
+        sent: impl IntoIterator<Item = &'i [u8], IntoIter: Clone>,
+        is_wanted: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<VerifiedLeaf<'c>, PathError> {
+        let candidates = Candidates::select(leaf, sent.into_iter())?;
+        self.verify_candidates(leaf, candidates.as_slice(), is_wanted)?;
+        self.accept(leaf)
+    }
+
+    #[inline(never)]
+    fn verify_candidates(
+        &self,
+        leaf: &[u8],
+        candidates: &[&[u8]],
+        is_wanted: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<(), PathError> {
+        let checks = PathChecks {
+            leaf_is_wanted: is_wanted(Fields::of(leaf)?.issuer),
+            is_wanted,
+            failed: Cell::new(None),
+        };
+        let built = match self.verifier {
             Verifier::P256(p256) => {
-                let anchors = self.anchors.as_slice();
-                let deferred = Deferred::new(leaf, intermediates, anchors);
-                // At least one signature more is known to be wrong each time.
+                let deferred = Deferred::new(leaf, candidates, self.anchors.as_slice());
+                // Each round but the last finds at least one more signature to be invalid.
                 loop {
-                    self.build(leaf, intermediates, &[&deferred])?;
+                    let built = self.build(leaf, candidates, &[&deferred], &checks);
                     if deferred.settle(p256) {
-                        break;
+                        break built;
                     }
                 }
             }
             Verifier::Algorithms(algorithms) => {
-                self.build(leaf, intermediates, algorithms.certificates)?;
+                let algorithms = algorithms.certificates;
+                self.build(leaf, candidates, algorithms, &checks)
             }
-        }
-        self.accept(leaf)
+        };
+        built.map_err(|error| checks.failed.get().unwrap_or(error))
     }
 
-    /// Has webpki build a path. Apart from what comes before and after: this is deep.
+    /// Has webpki build a path. Not inlined, because its frame is deep.
     #[inline(never)]
     fn build(
         &self,
         leaf: &[u8],
-        intermediates: &[&[u8]],
+        candidates: &[&[u8]],
         algorithms: &[&dyn SignatureVerificationAlgorithm],
+        checks: &PathChecks<'_>,
     ) -> Result<(), PathError> {
-        let mut chain = [(); MAX_INTERMEDIATES].map(|()| CertificateDer::from([].as_slice()));
-        for (at, intermediate) in intermediates.iter().enumerate() {
-            *chain.get_mut(at).ok_or(PathError::TooManyIntermediates)? =
-                CertificateDer::from(*intermediate);
+        let mut chain = [(); MAX_CANDIDATES].map(|()| CertificateDer::from([].as_slice()));
+        for (slot, candidate) in chain.iter_mut().zip(candidates) {
+            *slot = CertificateDer::from(*candidate);
         }
-        let chain = chain.get(..intermediates.len()).unwrap_or_default();
+        let chain = chain.get(..candidates.len()).unwrap_or_default();
         let der = CertificateDer::from(leaf);
         let certificate = EndEntityCert::try_from(&der).map_err(PathError::from)?;
         let usage = match self.usage {
@@ -147,7 +176,7 @@ impl<'a> PathRules<'a> {
         // one more of them. (One call, as what it returns takes a kilobyte of stack.)
         let (mut time, mut tries) = match self.time {
             Time::At(now) => (now, 0),
-            Time::NotBefore(earliest) => (earliest, MAX_INTERMEDIATES.saturating_add(1)),
+            Time::NotBefore(earliest) => (earliest, MAX_CANDIDATES.saturating_add(1)),
         };
         loop {
             let refused = certificate.verify_for_usage(
@@ -157,7 +186,7 @@ impl<'a> PathRules<'a> {
                 UnixTime::since_unix_epoch(Duration::from_secs(time)),
                 usage,
                 None,
-                Some(&issuers_may_sign),
+                Some(&|path: &VerifiedPath<'_>| checks.check(path)),
             );
             let Some(error) = refused.err() else {
                 return Ok(());
@@ -173,12 +202,15 @@ impl<'a> PathRules<'a> {
         }
     }
 
-    /// What is left to do when the path is verified; apart from the frame that verifies it, which is deep.
+    /// Checks what webpki leaves to the caller, of a leaf whose path is verified. Not inlined, to stay out of the deep frame above.
     #[inline(never)]
     fn accept<'c>(&self, leaf: &'c [u8]) -> Result<VerifiedLeaf<'c>, PathError> {
         let fields = Fields::of(leaf)?;
         if !fields.may_sign() {
             return Err(PathError::Usage);
+        }
+        if PublicKey::is_unsupported_point(PublicKey::point_of_spki(fields.spki)) {
+            return Err(PathError::PublicKey);
         }
         if self
             .pin
@@ -207,7 +239,8 @@ impl<'a> PathRules<'a> {
                 if scheme != SignatureScheme::ECDSA_SECP256R1_SHA256 {
                     return Err(PathError::SignatureAlgorithm);
                 }
-                let key = PublicKey::point_of_certificate(leaf.as_der());
+                let point = PublicKey::point_of_certificate(leaf.as_der());
+                let key = point.and_then(PublicKey::uncompressed);
                 let key = key.ok_or(PathError::PublicKey)?;
                 return if is_signed(p256, key, message, signature) {
                     Ok(())
@@ -244,14 +277,37 @@ impl<'a> PathRules<'a> {
     }
 }
 
-/// Of a path that webpki has found: it looks for another one if this is refused.
-fn issuers_may_sign(path: &VerifiedPath<'_>) -> Result<(), Error> {
-    let may_sign = path.intermediate_certificates().all(|certificate| {
-        Fields::of(&certificate.der()).is_ok_and(|fields| fields.may_sign_certificates())
-    });
-    if may_sign {
+/// What a path that webpki has found must meet besides; webpki looks for another one where it does not.
+struct PathChecks<'w> {
+    is_wanted: &'w dyn Fn(&[u8]) -> bool,
+    leaf_is_wanted: bool,
+    /// The reason for which a path was rejected, where webpki has no error for it.
+    failed: Cell<Option<PathError>>,
+}
+
+impl PathChecks<'_> {
+    fn check(&self, path: &VerifiedPath<'_>) -> Result<(), Error> {
+        let (mut len, mut is_wanted) = (0usize, self.leaf_is_wanted);
+        for certificate in path.intermediate_certificates() {
+            let der = certificate.der();
+            let fields = Fields::of(&der).map_err(|_| Error::BadDer)?;
+            if !fields.may_sign_certificates() {
+                return Err(Error::EndEntityUsedAsCa);
+            }
+            if PublicKey::is_unsupported_point(PublicKey::point_of_spki(fields.spki)) {
+                self.failed.set(Some(PathError::PublicKey));
+                return Err(Error::BadDer);
+            }
+            is_wanted |= (self.is_wanted)(fields.issuer);
+            len = len.saturating_add(1);
+        }
+        if len > MAX_INTERMEDIATES {
+            return Err(Error::MaximumPathDepthExceeded);
+        }
+        if !is_wanted {
+            self.failed.set(Some(PathError::Authority));
+            return Err(Error::UnknownIssuer);
+        }
         Ok(())
-    } else {
-        Err(Error::EndEntityUsedAsCa)
     }
 }

@@ -1,5 +1,11 @@
-use super::{Fields, PathError};
-use crate::crypto::{ecdsa::PUBLIC_KEY_LEN, sha256};
+use super::{
+    Fields, PathError,
+    certificate::{BIT_STRING, sequence},
+};
+use crate::{
+    crypto::{ecdsa::PUBLIC_KEY_LEN, sha256},
+    wire::Reader,
+};
 
 /// The public key of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,39 +16,56 @@ pub enum PublicKey {
 }
 
 impl PublicKey {
-    /// From SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7, RFC 5480 section 2).
+    /// Reads a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7, RFC 5480 section 2).
     ///
     /// # Errors
-    /// [`PathError::PublicKey`] for other keys than uncompressed points of P-256.
+    /// [`PathError::PublicKey`] for keys other than uncompressed points of P-256.
     pub fn from_spki(spki: &[u8]) -> Result<Self, PathError> {
-        let contents = spki.strip_prefix(SPKI_TAG_AND_LEN);
-        contents
-            .and_then(Self::point_of_contents)
+        Self::point_of_spki(spki)
+            .and_then(Self::uncompressed)
             .map(|point| Self::P256(*point))
             .ok_or(PathError::PublicKey)
     }
 
-    /// The point in the contents of a SubjectPublicKeyInfo, where it stands.
-    pub(super) fn point_of_contents(contents: &[u8]) -> Option<&[u8; PUBLIC_KEY_LEN]> {
-        let point: &[u8; PUBLIC_KEY_LEN] =
-            contents.strip_prefix(P256_SPKI_HEAD)?.try_into().ok()?;
+    /// The encoded point in a SubjectPublicKeyInfo of a key on P-256, in whatever form; `None` for other kinds of key.
+    pub(super) fn point_of_spki(spki: &[u8]) -> Option<&[u8]> {
+        Self::point_of_contents(sequence(&mut Reader::new(spki)).ok()?)
+    }
+
+    /// As [`Self::point_of_spki`], from the contents of the SubjectPublicKeyInfo.
+    pub(super) fn point_of_contents(contents: &[u8]) -> Option<&[u8]> {
+        let mut key = Reader::new(contents.strip_prefix(P256_ALGORITHM)?);
+        match key.der().ok()? {
+            (BIT_STRING, [0, point @ ..]) => Some(point),
+            _ => None,
+        }
+    }
+
+    /// The point, where it is encoded in the one form that is verified with (RFC 5480 section 2.2): uncompressed.
+    pub(super) fn uncompressed(point: &[u8]) -> Option<&[u8; PUBLIC_KEY_LEN]> {
+        let point: &[u8; PUBLIC_KEY_LEN] = point.try_into().ok()?;
         match point {
             [4, ..] => Some(point),
             _ => None,
         }
     }
 
-    /// The point in a certificate, where it stands.
-    pub(super) fn point_of_certificate(certificate: &[u8]) -> Option<&[u8; PUBLIC_KEY_LEN]> {
-        let spki = subject_public_key_info(certificate).ok()?;
-        Self::point_of_contents(spki.strip_prefix(SPKI_TAG_AND_LEN)?)
+    /// The encoded point in a certificate, as [`Self::point_of_spki`].
+    pub(super) fn point_of_certificate(certificate: &[u8]) -> Option<&[u8]> {
+        Self::point_of_spki(subject_public_key_info(certificate).ok()?)
+    }
+
+    /// Whether a key is a point of P-256 that is not uncompressed. Host libraries differ in which forms they take;
+    /// such keys are rejected everywhere, so that host and device agree.
+    pub(super) fn is_unsupported_point(point: Option<&[u8]>) -> bool {
+        point.is_some_and(|point| Self::uncompressed(point).is_none())
     }
 }
 
 /// The SubjectPublicKeyInfo of a certificate, DER with its tag and length: what is pinned.
 ///
 /// # Errors
-/// [`PathError::Certificate`] for bytes that are no certificate as far as that field.
+/// [`PathError::Certificate`] if the bytes are not a certificate up to that field.
 pub fn subject_public_key_info(certificate: &[u8]) -> Result<&[u8], PathError> {
     Fields::of(certificate).map(|fields| fields.spki)
 }
@@ -63,11 +86,8 @@ pub fn spki_sha256(certificate: &[u8]) -> Result<[u8; 32], PathError> {
     subject_public_key_info(certificate).map(sha256)
 }
 
-/// A SEQUENCE of so many bytes is the SubjectPublicKeyInfo of a key on P-256.
-const SPKI_TAG_AND_LEN: &[u8] = &[0x30, 0x59];
-
-/// Its contents, as far as the point: id-ecPublicKey, prime256v1, a BIT STRING of 66 bytes.
-const P256_SPKI_HEAD: &[u8] = &[
+/// AlgorithmIdentifier of a key on P-256: id-ecPublicKey, prime256v1 (RFC 5480 section 2.1.1).
+const P256_ALGORITHM: &[u8] = &[
     0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
-    0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    0xce, 0x3d, 0x03, 0x01, 0x07,
 ];

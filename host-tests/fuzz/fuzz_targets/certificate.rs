@@ -26,7 +26,7 @@ fuzz_target!(|certificate: &[u8]| {
     let anchors = Anchors::new(&[ANCHOR]).expect("an anchor");
     let rules =
         PathRules::new(&anchors, Usage::ServerAuth, Time::dangerous_unknown()).with_p256(&Gullible);
-    let Ok(leaf) = rules.verify(certificate, &[certificate]) else {
+    let Ok(leaf) = rules.verify(certificate, [certificate]) else {
         return;
     };
     let der = CertificateDer::from(certificate);

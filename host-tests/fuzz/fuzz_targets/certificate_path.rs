@@ -1,5 +1,5 @@
-//! Paths of certificates that are made of the input, with signatures that are right or wrong as it falls out: core, which has webpki
-//! find a way first and verifies signatures afterwards, accepts what webpki accepts that verifies each at once.
+//! Certificate paths made from the input, with signatures that are valid or not by a rule: core, which verifies signatures after webpki's
+//! search, gives the verdict and the reason that webpki gives when it verifies each signature at once.
 #![no_main]
 
 use chanbind_core::{
@@ -7,7 +7,7 @@ use chanbind_core::{
         ecdsa::{P256, PUBLIC_KEY_LEN, Signature},
         sha256,
     },
-    x509::{Anchors, PathError, PathRules, Time, Usage},
+    x509::{Anchors, MAX_CANDIDATES, MAX_INTERMEDIATES, PathError, PathRules, Time, Usage},
 };
 use libfuzzer_sys::fuzz_target;
 use rustls_pki_types::{
@@ -17,7 +17,7 @@ use rustls_pki_types::{
 use std::{fmt, time::Duration};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
 
-/// Of four keys and digests three are right.
+/// Three of four pairs of key and digest count as valid signatures.
 fn is_right(key: &[u8], digest: &[u8; 32]) -> bool {
     (key[64] ^ digest[0]) & 3 != 0
 }
@@ -160,12 +160,20 @@ impl Traits {
     }
 }
 
-/// What webpki says, at one time.
-fn at_once(all: &[Traits], anchors: &[TrustAnchor<'_>], time: u64) -> bool {
-    let ders: Vec<_> = all
-        .iter()
-        .map(|one| CertificateDer::from(&*one.certificate))
-        .collect();
+/// The verdict of webpki at one time.
+fn at_once(all: &[Traits], anchors: &[TrustAnchor<'_>], time: u64) -> Result<(), webpki::Error> {
+    let mut ders: Vec<CertificateDer<'_>> = Vec::new();
+    for (at, one) in all.iter().enumerate() {
+        // Repetitions are ignored by core and would only use up webpki's budget here.
+        if !all
+            .iter()
+            .take(at)
+            .skip(1)
+            .any(|other| other.certificate == one.certificate)
+        {
+            ders.push(CertificateDer::from(&*one.certificate));
+        }
+    }
     let leaf = EndEntityCert::try_from(&ders[0]).expect("a certificate");
     let may_sign = |path: &VerifiedPath<'_>| {
         let all_may = path.intermediate_certificates().all(|between| {
@@ -173,11 +181,13 @@ fn at_once(all: &[Traits], anchors: &[TrustAnchor<'_>], time: u64) -> bool {
             let found = all.iter().find(|one| one.certificate == *der);
             found.is_some_and(|one| one.may_sign_certificates)
         });
-        if all_may {
-            Ok(())
-        } else {
-            Err(webpki::Error::EndEntityUsedAsCa)
+        if !all_may {
+            return Err(webpki::Error::EndEntityUsedAsCa);
         }
+        if path.intermediate_certificates().count() > MAX_INTERMEDIATES {
+            return Err(webpki::Error::MaximumPathDepthExceeded);
+        }
+        Ok(())
     };
     let time = UnixTime::since_unix_epoch(Duration::from_secs(time));
     let usage = KeyUsage::server_auth();
@@ -190,7 +200,7 @@ fn at_once(all: &[Traits], anchors: &[TrustAnchor<'_>], time: u64) -> bool {
         None,
         Some(&may_sign),
     );
-    path.is_ok()
+    path.map(|_| ())
 }
 
 fuzz_target!(|input: &[u8]| {
@@ -204,7 +214,11 @@ fuzz_target!(|input: &[u8]| {
     }
     let (of_anchors, of_path) = traits.split_at(anchors_len);
     let of_anchors: Vec<_> = of_anchors.iter().map(Traits::new).collect();
-    let all: Vec<_> = of_path.iter().take(5).map(Traits::new).collect();
+    let all: Vec<_> = of_path
+        .iter()
+        .take(MAX_CANDIDATES + 1)
+        .map(Traits::new)
+        .collect();
 
     let ders: Vec<_> = of_anchors.iter().map(|one| &*one.certificate).collect();
     let anchors = Anchors::new(&ders).expect("anchors");
@@ -213,24 +227,27 @@ fuzz_target!(|input: &[u8]| {
     let verify = |time| -> Result<(), PathError> {
         PathRules::new(&anchors, Usage::ServerAuth, time)
             .with_p256(&Afterwards)
-            .verify(&leaf.certificate, &intermediates)
+            .verify(&leaf.certificate, intermediates.iter().copied())
             .map(|_| ())
     };
 
     let ders: Vec<_> = ders.into_iter().map(CertificateDer::from).collect();
     let anchors = ders.iter().map(anchor_from_trusted_cert);
     let anchors: Vec<_> = anchors.map(|one| one.expect("an anchor")).collect();
-    // Of the leaf, what webpki does not look at.
+    // webpki does not check the leaf's key usage.
     let leaf_may_sign = of_path[0][3] & 3 != 2;
 
-    let expected = leaf_may_sign && at_once(&all, &anchors, NOW);
-    let said = verify(Time::At(NOW));
-    assert_eq!(said.is_ok(), expected, "{said:?}");
+    let expected = match at_once(&all, &anchors, NOW) {
+        Ok(()) if leaf_may_sign => Ok(()),
+        Ok(()) => Err(PathError::Usage),
+        Err(error) => Err(error.into()),
+    };
+    assert_eq!(verify(Time::At(NOW)), expected);
 
     // There is a time at which all of it is good.
     let begin = BEGIN.map(|(_, time)| time).into_iter();
     let mut times = begin.filter(|&time| time > NOW).chain([NOW]);
-    let expected = leaf_may_sign && times.any(|time| at_once(&all, &anchors, time));
+    let expected = leaf_may_sign && times.any(|time| at_once(&all, &anchors, time).is_ok());
     let said = verify(Time::NotBefore(NOW));
     // The other way round it is not: of several errors webpki says one, which need not be that a certificate has not begun.
     assert!(said.is_err() || expected);

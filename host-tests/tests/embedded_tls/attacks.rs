@@ -306,9 +306,18 @@ fn issuers_that_may_not_issue() {
         PathError::UnknownIssuer.into()
     );
     let leaf = subordinate.issue(|_| ()).unwrap();
-    let too_many = vec![subordinate.certificate().to_vec(); 5];
+    let namesakes: Vec<_> = (0..9)
+        .map(|_| {
+            world
+                .authority
+                .subordinate("below")
+                .unwrap()
+                .certificate()
+                .to_vec()
+        })
+        .collect();
     assert_eq!(
-        world.refuses(leaf, too_many),
+        world.refuses(leaf, namesakes),
         PathError::TooManyIntermediates.into()
     );
 }

@@ -20,7 +20,7 @@ fn verified() -> Option<u32> {
     fill();
     let anchors = Anchors::new(&[bytes(500)]).ok()?;
     let rules = PathRules::new(&anchors, Usage::ServerAuth, Time::At(1_800_000_000));
-    let leaf = rules.verify(bytes(500), &[bytes(500)]).ok()?;
+    let leaf = rules.verify(bytes(500), [bytes(500)]).ok()?;
     leaf.has_name("gateway.example").ok()?;
     let PublicKey::P256(point) = leaf.public_key().ok()? else {
         return None;

@@ -43,6 +43,59 @@ fn name_of(authority: &Authority) -> Vec<u8> {
     store.subjects()[0].as_ref().to_vec()
 }
 
+/// A peer that answers with another certificate than the request asks for is rejected, however valid the certificate is.
+#[test]
+fn validate_rejects_answers_that_do_not_meet_the_request() {
+    let root = Authority::new("root").unwrap();
+    let subordinate = root.subordinate("subordinate").unwrap();
+    let other = Authority::new("another").unwrap();
+    let who = subordinate.issue(|_| {}).unwrap();
+    let (root_name, subordinate_name) = (name_of(&root), name_of(&subordinate));
+    let other_name = name_of(&other);
+    let verdict = |name, filters: &[OidFilter<'_>], authorities: &[&[u8]]| {
+        let mut parameters = parameters(CONTEXT);
+        parameters.server_name = name;
+        parameters.oid_filters = filters;
+        parameters.certificate_authorities = authorities;
+        let mut client = Connection::new(1).client;
+        let pending = ask(&mut client, &parameters);
+        let request = pending.as_bytes().to_vec();
+        let mut maker = Maker::new(Side::Server, &request, CONTEXT, &who);
+        // The last one is of the other authority, and the path does not need it.
+        for certificate in [subordinate.certificate(), other.certificate()] {
+            maker.entries.push((certificate.to_vec(), Vec::new()));
+        }
+        judge(&mut client, pending, &maker.make(), &root).map(|_| ())
+    };
+    let server_auth = [&[0x30, 10][..], SERVER_AUTH].concat();
+    let client_auth = [&[0x30, 10][..], CLIENT_AUTH].concat();
+    let unsuitable = |why| Err(ValidateError::Unsuitable(why));
+
+    assert_eq!(verdict(None, &[], &[]), Ok(()));
+    assert_eq!(verdict(Some("localhost"), &[], &[]), Ok(()));
+    let elsewhere = verdict(Some("other.example"), &[], &[]);
+    assert_eq!(elsewhere, unsuitable(Unsuitable::ServerName));
+    for (oid, values, expected) in [
+        (KEY_USAGE, &[3, 2, 7, 0x80][..], Ok(())),
+        (KEY_USAGE, &[3, 2, 3, 0x88], unsuitable(Unsuitable::Usage)),
+        (EXTENDED_KEY_USAGE, &server_auth, Ok(())),
+        (
+            EXTENDED_KEY_USAGE,
+            &client_auth,
+            unsuitable(Unsuitable::Usage),
+        ),
+    ] {
+        assert_eq!(verdict(None, &[OidFilter { oid, values }], &[]), expected);
+    }
+    for (name, expected) in [
+        (&root_name, Ok(())),
+        (&subordinate_name, Ok(())),
+        (&other_name, Err(PathError::Authority.into())),
+    ] {
+        assert_eq!(verdict(None, &[], &[name]), expected);
+    }
+}
+
 #[test]
 fn authorities() {
     let root = Authority::new("root").unwrap();
@@ -166,13 +219,13 @@ fn extended_key_usages() {
 #[test]
 fn filters_that_are_not_known() {
     let pki = Pki::new();
-    let filter = |oid, values| OidFilter { oid, values };
     let subject_alt_name = &[6, 3, 0x55, 0x1d, 0x11];
     let asked = |filters: &[OidFilter<'_>]| {
         let mut parameters = parameters(CONTEXT);
         parameters.oid_filters = filters;
         suits(&parameters, &pki.server)
     };
+    let filter = |oid, values| OidFilter { oid, values };
     let unknown = [
         filter(&[6, 3, 0x2a, 3, 4], &[][..]),
         filter(&[6, 3, 0x2a, 3, 5], b"anything"),

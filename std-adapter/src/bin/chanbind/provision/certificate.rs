@@ -184,7 +184,7 @@ impl Authority {
         let anchors: Anchors<'_> = Anchors::new(&[&self.certificate])?;
         let verified = PathRules::new(&anchors, Usage::ClientAuth, Time::At(now))
             .with_algorithms(tls::signature_algorithms())
-            .verify(certificate.der(), &[]);
+            .verify(certificate.der(), []);
         if let Err(error) = verified {
             return Err(format!(
                 "what --ca-key signs does not lead to --ca ({error}): give the key and the certificate of one authority, or have --csr signed by another tool"
