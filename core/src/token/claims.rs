@@ -1,5 +1,6 @@
 use super::{
     Malformed, TokenError,
+    date::NumericDate,
     json::{Arena, Value, for_each_member, write_number, write_string},
 };
 use crate::wire::Writer;
@@ -15,11 +16,11 @@ pub struct Claims<'a> {
     pub subject: Option<&'a str>,
     /// `aud`. Where a token that is read has several, the one that the policy asks for if it is among them, else the first.
     pub audience: Option<&'a str>,
-    /// `exp`: seconds since 1970-01-01T00:00:00Z, fractions cut off.
+    /// `exp`: seconds since 1970-01-01T00:00:00Z. When read, any JSON number is accepted and rounded down.
     pub expires_at: Option<u64>,
-    /// `nbf`: in the same seconds.
+    /// `nbf`: in the same seconds, rounded up when read.
     pub not_before: Option<u64>,
-    /// `iat`: in the same seconds.
+    /// `iat`: in the same seconds, rounded down when read.
     pub issued_at: Option<u64>,
     /// `jti`: never twice for one key.
     pub token_id: Option<&'a str>,
@@ -97,9 +98,15 @@ impl<'a> Claims<'a> {
                     claims.audience = Some(arena.keep(text)?);
                 }
                 ("aud", Value::Element(_) | Value::Array) => {}
-                ("exp", Value::Number(text)) => claims.expires_at = Some(seconds(text)?),
-                ("nbf", Value::Number(text)) => claims.not_before = Some(seconds(text)?),
-                ("iat", Value::Number(text)) => claims.issued_at = Some(seconds(text)?),
+                ("exp", Value::Number(text)) => {
+                    claims.expires_at = Some(NumericDate::read(text).floor())
+                }
+                ("nbf", Value::Number(text)) => {
+                    claims.not_before = Some(NumericDate::read(text).ceil())
+                }
+                ("iat", Value::Number(text)) => {
+                    claims.issued_at = Some(NumericDate::read(text).floor())
+                }
                 ("jti", Value::String(text)) => claims.token_id = Some(arena.keep(text)?),
                 ("htm", Value::String(text)) => claims.method = Some(arena.keep(text)?),
                 ("htu", Value::String(text)) => claims.uri = Some(arena.keep(text)?),
@@ -112,15 +119,4 @@ impl<'a> Claims<'a> {
         })?;
         Ok(claims)
     }
-}
-
-/// A NumericDate (RFC 7519 section 2): not negative, fractions cut off, without an exponent.
-fn seconds(number: &str) -> Result<u64, TokenError> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(TokenError::Malformed(Malformed::Json));
-    }
-    whole
-        .parse()
-        .map_err(|_| TokenError::Malformed(Malformed::Json))
 }

@@ -1,22 +1,22 @@
 use core::fmt;
 
-/// Why a token could not be made or was not accepted.
+/// The error of making or verifying a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenError {
     /// The caller's buffer is too small; [`super::scratch_len`] gives a length that suffices to verify.
     BufferTooSmall,
-    /// The bytes are no token of this form. Whoever sent them can see that, so it may be told.
+    /// The bytes are not a token of this form. Its sender can see that, so the reason may be told.
     Malformed(Malformed),
-    /// The key is right, but what it vouches for is no claims. Only who holds the key can make such a token.
+    /// The signature or encryption is valid, but the payload is not a valid claims object. Only a holder of the key can make such a token.
     Content(Malformed),
-    /// The key does not fit: a wrong key, a token of another connection, a changed token. Nothing more is said.
+    /// The key does not fit: a wrong key, a token of another connection, or a changed token. The reason is not told apart.
     Rejected,
-    /// A token that this verifier does not take, by its header, or by its claims after the key was found right.
+    /// The verifier rejects the token for its header, or for its claims after the key was found to fit.
     Refused(Refusal),
 }
 
-/// What is wrong with the form of a token.
+/// A defect in the form of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Malformed {
@@ -28,11 +28,13 @@ pub enum Malformed {
     Json,
     /// A member name stands twice in one object (RFC 7515 section 4, RFC 7519 section 4).
     DuplicateMember,
-    /// More than the 32 members that this crate takes in one object.
+    /// More than 32 members in one object.
     TooManyMembers,
+    /// More than 32 objects and arrays within each other.
+    TooDeep,
 }
 
-/// Why a well-formed token is not taken.
+/// The reason why a well-formed token is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -48,7 +50,7 @@ pub enum Refusal {
     NotYetValid,
     /// `iat` is missing or too long ago.
     TooOld,
-    /// `sub` names somebody else than who proves.
+    /// `sub` names another client than the one that presents the token.
     Subject,
     /// `iss` is not the one required.
     Issuer,
@@ -77,7 +79,7 @@ impl fmt::Display for TokenError {
         match self {
             Self::BufferTooSmall => f.write_str("the buffer is too small for the token"),
             Self::Malformed(what) => write!(f, "malformed token: {what}"),
-            Self::Content(what) => write!(f, "malformed content of a right token: {what}"),
+            Self::Content(what) => write!(f, "malformed content of a valid token: {what}"),
             Self::Rejected => f.write_str("the token was not made with this channel's key"),
             Self::Refused(why) => write!(f, "token refused: {why}"),
         }
@@ -91,7 +93,8 @@ impl fmt::Display for Malformed {
             Self::Base64 => "a part is not canonical base64",
             Self::Json => "a part is not the JSON object that it should be",
             Self::DuplicateMember => "a member name stands twice",
-            Self::TooManyMembers => "too many members",
+            Self::TooManyMembers => "an object has more than 32 members",
+            Self::TooDeep => "objects and arrays are nested more than 32 deep",
         })
     }
 }
@@ -105,7 +108,7 @@ impl fmt::Display for Refusal {
             Self::Expired => "it has expired or does not expire",
             Self::NotYetValid => "it is not valid yet: compare the clocks",
             Self::TooOld => "it was issued too long ago",
-            Self::Subject => "it speaks for somebody else",
+            Self::Subject => "its subject is not the client that presents it",
             Self::Issuer => "it has another issuer",
             Self::Audience => "it is for another audience",
             Self::Method => "it is for another request method",

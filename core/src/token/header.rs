@@ -76,11 +76,11 @@ pub(super) fn parse<'a>(
                 pinned(enc, Refusal::Algorithm)?;
             }
             ("typ", Value::String(name)) => {
-                header.typ = name.eq_ignore_ascii_case("JWT");
+                header.typ = is_jwt(name);
                 pinned(header.typ, Refusal::Type)?;
             }
             ("cty", Value::String(name)) => {
-                cty = name.eq_ignore_ascii_case("JWT");
+                cty = is_jwt(name);
             }
             ("kid", Value::String(name)) => header.key_id = Some(arena.keep(name)?),
             ("crit", _) => return Err(TokenError::Refused(Refusal::Critical)),
@@ -95,6 +95,16 @@ pub(super) fn parse<'a>(
     pinned(alg && (enc || form == Form::Jws), Refusal::Algorithm)?;
     pinned(cty || form != Form::Nested, Refusal::Type)?;
     Ok(header)
+}
+
+/// Whether a media type is `application/jwt`, whose first part may be left out (RFC 7515 section 4.1.9).
+fn is_jwt(media_type: &str) -> bool {
+    const PREFIX: &str = "application/";
+    let name = match media_type.split_at_checked(PREFIX.len()) {
+        Some((prefix, name)) if prefix.eq_ignore_ascii_case(PREFIX) => name,
+        _ => media_type,
+    };
+    name.eq_ignore_ascii_case("JWT")
 }
 
 fn pinned(holds: bool, refusal: Refusal) -> Result<(), TokenError> {

@@ -7,6 +7,9 @@ use picojson::{Event, PullParser, SliceParser};
 /// The most members of one object.
 const MAX_MEMBERS: usize = 32;
 
+/// The most objects and arrays within each other.
+const MAX_DEPTH: u32 = 32;
+
 /// A member's value.
 pub(super) enum Value<'v> {
     String(&'v str),
@@ -30,6 +33,8 @@ pub(super) fn for_each_member(
     const MALFORMED: TokenError = TokenError::Malformed(Malformed::Json);
     // picojson takes bytes as they are: what is handed on as text must be UTF-8.
     core::str::from_utf8(json).map_err(|_| MALFORMED)?;
+    // It takes `]` for `}` behind a number.
+    check_brackets(json)?;
     // It also lets halves of surrogate pairs stand apart, and other readers would then see another text.
     if !surrogates_are_paired(json) {
         return Err(MALFORMED);
@@ -81,6 +86,44 @@ pub(super) fn for_each_member(
         Ok(Event::EndDocument) => Ok(()),
         _ => Err(MALFORMED),
     }
+}
+
+/// Checks that outside of strings each bracket is closed by its own kind, and that at most [`MAX_DEPTH`] are open at a time.
+fn check_brackets(json: &[u8]) -> Result<(), TokenError> {
+    const MALFORMED: TokenError = TokenError::Malformed(Malformed::Json);
+    // One bit for each open bracket: set for an object.
+    let (mut open, mut depth) = (0u32, 0u32);
+    let mut bytes = json.iter();
+    while let Some(&byte) = bytes.next() {
+        match byte {
+            b'"' => loop {
+                match bytes.next() {
+                    None => return Err(MALFORMED),
+                    Some(b'"') => break,
+                    Some(b'\\') => {
+                        bytes.next();
+                    }
+                    Some(_) => {}
+                }
+            },
+            b'{' | b'[' => {
+                if depth == MAX_DEPTH {
+                    return Err(TokenError::Malformed(Malformed::TooDeep));
+                }
+                depth = depth.saturating_add(1);
+                open = open << 1 | u32::from(byte == b'{');
+            }
+            b'}' | b']' => {
+                depth = depth.checked_sub(1).ok_or(MALFORMED)?;
+                if open & 1 != u32::from(byte == b'}') {
+                    return Err(MALFORMED);
+                }
+                open >>= 1;
+            }
+            _ => {}
+        }
+    }
+    if depth == 0 { Ok(()) } else { Err(MALFORMED) }
 }
 
 /// Whether every escaped high surrogate has its low one directly behind it, and no low one stands alone (RFC 8259 section 8.2).

@@ -34,6 +34,7 @@
 pub mod api_key;
 mod base64;
 mod claims;
+mod date;
 mod error;
 mod header;
 mod json;

@@ -70,16 +70,7 @@ fn time_claims() {
         refused(Refusal::Expired),
         "without a clock nothing is known not to have expired"
     );
-    for number in [
-        "-1",
-        "1e9",
-        "\"1\"",
-        "true",
-        "null",
-        "18446744073709551616",
-        "[1]",
-        "{}",
-    ] {
+    for number in ["\"1\"", "true", "null", "[1]", "{}"] {
         assert_eq!(
             verify_payload(&format!(r#"{{"exp":{number}}}"#), &at(0)),
             Err(TokenError::Content(Malformed::Json)),
@@ -90,6 +81,50 @@ fn time_claims() {
         verify_payload(r#"{"exp":18446744073709551615}"#, &at(u64::MAX - 5)),
         Ok(())
     );
+}
+
+/// Every JSON number is a NumericDate (RFC 7519 section 2). Rounded so that a token is rejected rather than accepted: `exp` down, `nbf` up.
+#[test]
+fn dates_are_read_in_all_forms_of_a_json_number() {
+    let claims = |number: &str| {
+        let payload = format!(r#"{{"exp":{number},"nbf":{number},"iat":{number}}}"#);
+        let token = signed(r#"{"alg":"HS256"}"#, &payload);
+        let mut scratch = vec![0; scratch_len(token.len())];
+        let verified = jws::verify(&test_key(), &token, &Policy::default(), &mut scratch);
+        let claims = verified
+            .unwrap_or_else(|error| panic!("{number}: {error}"))
+            .claims;
+        assert_eq!(claims.issued_at, claims.expires_at, "{number}");
+        (claims.expires_at.unwrap(), claims.not_before.unwrap())
+    };
+    let long = format!("0.{}1", "0".repeat(1000));
+    for (number, floor, ceil) in [
+        ("0", 0, 0),
+        ("-0", 0, 0),
+        ("-1", 0, 0),
+        ("-1.5e300", 0, 0),
+        ("2E9", 2_000_000_000, 2_000_000_000),
+        ("2e+9", 2_000_000_000, 2_000_000_000),
+        ("1.6000001e9", 1_600_000_100, 1_600_000_100),
+        ("16000001E2", 1_600_000_100, 1_600_000_100),
+        ("1.60000010001e9", 1_600_000_100, 1_600_000_101),
+        ("1700000000.0", 1_700_000_000, 1_700_000_000),
+        ("1700000000.001", 1_700_000_000, 1_700_000_001),
+        ("17000000005e-1", 1_700_000_000, 1_700_000_001),
+        ("1e-9", 0, 1),
+        ("0e-9", 0, 0),
+        ("0e99999999999999999999", 0, 0),
+        ("1e-99999999999999999999", 0, 1),
+        ("1e99999999999999999999", u64::MAX, u64::MAX),
+        ("18446744073709551614", u64::MAX - 1, u64::MAX - 1),
+        ("18446744073709551614.5", u64::MAX - 1, u64::MAX),
+        ("18446744073709551615", u64::MAX, u64::MAX),
+        ("18446744073709551616", u64::MAX, u64::MAX),
+        ("99999999999999999999999999", u64::MAX, u64::MAX),
+        (&long, 0, 1),
+    ] {
+        assert_eq!(claims(number), (floor, ceil), "{number}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod claims;
 mod forms;
 mod header;
+mod json;
 #[path = "../vectors/mod.rs"]
 mod vectors;
 
