@@ -120,6 +120,15 @@ impl Swtpm {
             .unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
+    /// Puts a file into the folder in which tpm2-tools run.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn put_file(&self, name: &str, contents: &[u8]) {
+        std::fs::write(self.state.path().join(name), contents)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+
     /// A file that a command has written.
     ///
     /// # Panics

@@ -255,7 +255,12 @@ where
             let pause = backoff.next(session.rng.next_u32());
             match ended {
                 Ok(()) => session.teller.tell::<C::Error>(&Event::Closed),
-                Err(failure) => session.teller.tell(&Event::Failed(failure)),
+                Err(failure) => {
+                    let cure = tpm::Cure::of(&failure);
+                    session.teller.tell(&Event::Failed(failure));
+                    let tpm = session.keys.tpm_mut();
+                    apart::apart!(cure.apply(tpm));
+                }
             }
             (session.teller).tell::<C::Error>(&Event::Waiting { millis: pause });
             Timer::after(Duration::from_millis(u64::from(pause))).await;

@@ -5,12 +5,48 @@ use crate::{
     event::{Event, Failure, Teller},
 };
 use chanbind_tpm_spi::{
-    Error,
+    Chip, Error, Tpm,
+    command::{ErrorCode, ResponseCode, SelfTest},
     tis::{InterruptPin, ResetPin, Tis, TisBuilder, TisError, Transport},
 };
 use embedded_hal_async::delay::DelayNs;
 
-/// Looks for the TPM until it is there, as long as that takes, and says each time why it is not: no power, a wire that is loose.
+/// What may bring a TPM back that has failed.
+#[derive(Clone, Copy)]
+pub(crate) enum Cure {
+    Nothing,
+    /// A reset by its pin, where the board has one.
+    Reset,
+    SelfTest,
+}
+
+impl Cure {
+    pub(crate) fn of<E>(failure: &Failure<E>) -> Self {
+        match failure {
+            Failure::Tpm(Error::Tpm { code, .. }) if code.needs_reset() => Self::Reset,
+            Failure::Tpm(Error::Tpm {
+                code: ResponseCode::Error(ErrorCode::NEEDS_TEST),
+                ..
+            }) => Self::SelfTest,
+            _ => Self::Nothing,
+        }
+    }
+
+    /// Applies it. The next attempt shows whether it helped.
+    pub(crate) async fn apply<C: Chip>(self, tpm: &mut Tpm<'_, C>) {
+        match self {
+            Self::Nothing => {}
+            Self::Reset => {
+                let _ = tpm.chip_mut().reset().await;
+            }
+            Self::SelfTest => {
+                let _ = tpm.execute(&SelfTest { full_test: false }, &mut []).await;
+            }
+        }
+    }
+}
+
+/// Searches for the TPM until it answers, however long that takes, and reports each failure.
 pub async fn find_tpm<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin>(
     tpm: TisBuilder<T, D, R, I>,
     config: &Config<'_>,

@@ -1,12 +1,12 @@
 use core::fmt;
 
-/// A TPM that takes a command and gives a response: [`crate::tis::Tis`], or what a test puts in its place.
+/// A TPM that takes a command and gives a response: [`crate::tis::Tis`], or a stand-in of a test.
 #[allow(
     async_fn_in_trait,
     reason = "as in embedded-hal-async: the executor of a firmware needs no Send"
 )]
 pub trait Chip {
-    /// Why it could not be spoken with.
+    /// The error of the transport.
     type Error: fmt::Debug;
 
     /// Sends the command that is the first `command_len` bytes of `buffer`, and puts the response in its place; gives the
@@ -23,4 +23,12 @@ pub trait Chip {
 
     /// Waits, for a chip that asked to be asked again.
     async fn pause(&mut self, millis: u32);
+
+    /// Resets the chip, as by its RST# pin, where that is possible; else does nothing.
+    ///
+    /// # Errors
+    /// Those of the transport.
+    async fn reset(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
 }

@@ -5,13 +5,13 @@ use chanbind_core::{
 };
 use core::fmt;
 
-/// Why a command of a TPM failed; `E` is the error of the way to the chip, as a rule [`crate::tis::TisError`].
+/// The error of a command. `E` is the transport error, usually [`crate::tis::TisError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error<E> {
-    /// The chip could not be spoken with. The next command begins by setting it right.
+    /// The exchange with the chip failed. The next command begins by making the chip ready.
     Chip(E),
-    /// The TPM refused the command. Not authenticated: whoever sits on the bus could have said so.
+    /// The TPM rejected the command. Not authenticated: an attacker on the bus could have made this answer.
     Tpm {
         /// Which command.
         command: CommandCode,
@@ -20,17 +20,19 @@ pub enum Error<E> {
     },
     /// The chip was reset: sessions and loaded keys are gone. It has been started again.
     Reset,
-    /// The response is not authentic: its session's HMAC is wrong or missing. Somebody sits on the bus, or it is disturbed.
+    /// The response is not authentic: its session's HMAC is wrong or missing, by an attacker or by noise on the bus.
     /// Nothing of the response was used; the session cannot be used any more.
     NotAuthentic,
     /// The response is not what the specification says.
     Malformed,
-    /// The parent key's name is not the pinned one: another TPM, a cleared one, or somebody on the bus with a key of their own.
+    /// The parent key's name is not the pinned one: another TPM, a cleared one, or an attacker on the bus with a key of their own.
     ParentName,
     /// The parent is not an ECC P-256 key with nameAlg SHA-256, which is what sessions can be salted with.
     Parent,
     /// The key under that handle is not the one that was asked for: another name, or another kind.
     KeyKind,
+    /// The key can be used in a policy session only, which [`crate::key::Keys`] does not start.
+    KeyPolicy,
     /// The command is longer than the caller's buffer: 512 bytes do for every command with data of its usual length.
     TooLong,
     /// The command needs this many authorizations, and was given others.
@@ -79,13 +81,14 @@ impl<E> From<FrameError> for Error<E> {
 
 words! { Error<E> where E: fmt::Display {
     Self::Chip(error) => "{}", error;
-    Self::Tpm { command, code } => "the TPM refused {}: {}", command.name(), Explained(*code);
+    Self::Tpm { command, code } => "the TPM rejected {}: {}", command.name(), Explained(*code);
     Self::Reset => "the TPM was reset: load keys and start sessions again";
-    Self::NotAuthentic => "the TPM's response is not authentic and was not used: try again; if it stays so, the bus is disturbed, or somebody sits on it";
+    Self::NotAuthentic => "the TPM's response is not authentic and was not used: try again; if it stays so, suspect noise or an attacker on the bus";
     Self::Malformed => "the TPM's response is malformed: suspect the bus";
     Self::ParentName => "the TPM's parent key is not the pinned one: is it the TPM that was provisioned, and not cleared since?";
-    Self::Parent => "the parent is no ECC P-256 key with SHA-256: use template H-2 or the ECC storage root key";
+    Self::Parent => "the parent is not an ECC P-256 key with SHA-256: use template H-2 or the ECC storage root key";
     Self::KeyKind => "the key under that handle has another name, or is of another kind: was it made for this?";
+    Self::KeyPolicy => "the key can be used in a policy session only: run its commands by Tpm::execute, or use a key without a policy";
     Self::TooLong => "the command does not fit the buffer: give it 512 bytes";
     Self::Authorizations { needed } => "the command needs {} authorizations, in the order of its handles, and takes 3 in all", needed;
     Self::SessionInDoubt => "the session was used for a command that failed or was given up: start another";
@@ -108,7 +111,8 @@ impl fmt::Display for Explained {
 #[cfg(feature = "defmt")]
 impl defmt::Format for Explained {
     fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::Format::format(&self.0, f);
+        // Derived implementations must not be called directly.
+        defmt::write!(f, "{}", self.0);
     }
 }
 

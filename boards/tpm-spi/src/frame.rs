@@ -141,7 +141,7 @@ pub(crate) fn encode(
         Some(Some(entity)) => entity.name().as_bytes(),
         _ => &[],
     };
-    let cp = [&code, name(0), name(1), &*parameters];
+    let cp = [&code, name(0), name(1), name(2), &*parameters];
     let mut end = areas;
     for authorization in authorizations.iter_mut() {
         end = end.saturating_add(authorization.area_len());

@@ -91,6 +91,6 @@ pub use chip::Chip;
 pub use contexts::Contexts;
 pub use error::Error;
 pub use parent::{Parent, ParentKey};
-pub use tpm::Tpm;
+pub use tpm::{CloseFailure, Tpm};
 
 pub(crate) use log::log;

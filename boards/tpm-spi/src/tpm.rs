@@ -2,7 +2,7 @@ use crate::{
     chip::Chip,
     command::{
         Capability, Command, CommandCode, FlushContext, GetCapability, Handle, Name, ResponseCode,
-        SessionType,
+        SessionType, Shutdown, StartupType,
     },
     contexts::Contexts,
     error::Error,
@@ -13,7 +13,7 @@ use crate::{
     session::{Authorize, Password, Salt, Session},
 };
 use chanbind_core::{crypto::wipe, wire::Reader};
-use core::ops::Range;
+use core::{fmt, ops::Range};
 use rand_core::{CryptoRng, RngCore};
 
 /// A TPM and the memory that its commands need: one buffer for command and response, and the list of what is in the chip.
@@ -30,6 +30,7 @@ pub struct Tpm<'m, C> {
     /// What it has found, and how many before it.
     stray: Option<Handle>,
     strays: u8,
+    startup: StartupType,
 }
 
 /// How far the search for strays has come.
@@ -55,10 +56,19 @@ impl<'m, C: Chip> Tpm<'m, C> {
             sweep: Sweep::Objects,
             stray: None,
             strays: 0,
+            startup: StartupType::Clear,
         }
     }
 
-    /// Has the chip start, if it has not yet (TPM2_Startup, TPM_SU_CLEAR), and flushes what is in it.
+    /// Sets how the chip is started and shut down: [`StartupType::Clear`] unless set. With [`StartupType::State`], PCRs and other state
+    /// that the last shutdown saved are kept over a loss of power; a chip that has saved none is started clear.
+    #[must_use]
+    pub fn with_startup(mut self, startup: StartupType) -> Self {
+        self.startup = startup;
+        self
+    }
+
+    /// Has the chip start, if it has not yet (TPM2_Startup), and flushes what is in it.
     ///
     /// # Errors
     /// [`Error::Chip`], [`Error::Tpm`]
@@ -161,13 +171,30 @@ impl<'m, C: Chip> Tpm<'m, C> {
         self.submit(None, &mut []).await.map(|_| ())
     }
 
-    /// Gives the chip back.
+    /// Flushes what has been dropped, has the chip shut down in order (TPM2_Shutdown), and gives it back. After that its power may go:
+    /// without a shutdown, that counts as a failed authorization where a key that is protected against dictionary attacks was used.
     ///
     /// # Errors
-    /// [`Error`], if what was dropped cannot be flushed
-    pub async fn close(mut self) -> Result<C, Error<C::Error>> {
-        self.settle().await?;
-        Ok(self.chip)
+    /// [`CloseFailure`], which has the chip too
+    pub async fn close(mut self) -> Result<C, CloseFailure<C>> {
+        let shutdown = Shutdown(self.startup);
+        let settled = self.settle().await;
+        let closed = match settled {
+            Ok(()) => self.execute(&shutdown, &mut []).await,
+            Err(error) => Err(error),
+        };
+        match closed {
+            Ok(()) => Ok(self.chip),
+            Err(error) => Err(CloseFailure {
+                error,
+                chip: self.chip,
+            }),
+        }
+    }
+
+    /// Gives the chip back as it is.
+    pub fn release(self) -> C {
+        self.chip
     }
 
     /// The way to the chip.
@@ -203,9 +230,12 @@ impl<'m, C: Chip> Tpm<'m, C> {
             self.sweep = Sweep::Objects;
         }
         loop {
-            let starts =
-                command.is_some_and(|command| command.shape().code == CommandCode::STARTUP);
-            let chore = if starts { None } else { self.next_chore() };
+            let is_for_repair = command.is_some_and(|command| command.shape().code.is_for_repair());
+            let chore = if is_for_repair {
+                None
+            } else {
+                self.next_chore()
+            };
             let mut nobody: [&mut dyn Authorize; 0] = [];
             let (command, authorizations): (&dyn Marshal, Authorizations<'_, '_>) =
                 match (&chore, command) {
@@ -336,8 +366,13 @@ impl<'m, C: Chip> Tpm<'m, C> {
         task: &Task,
     ) -> Result<usize, Error<C::Error>> {
         if task.is_starting {
-            *self.buffer.0.first_chunk_mut().ok_or(Error::TooLong)? = STARTUP;
-            return Ok(STARTUP.len());
+            let mut startup = STARTUP;
+            if self.startup == StartupType::State && !task.has_no_state {
+                let [.., last] = &mut startup;
+                *last = 1;
+            }
+            *self.buffer.0.first_chunk_mut().ok_or(Error::TooLong)? = startup;
+            return Ok(startup.len());
         }
         if command.shape().response_handle && !self.contexts.has_room() {
             return Err(Error::TooManyContexts);
@@ -372,6 +407,11 @@ impl<'m, C: Chip> Tpm<'m, C> {
             // That it had been started already is as good.
             (0 | INITIALIZE, true) if survives_reset => Ok(Verdict::AskAgain(0)),
             (0 | INITIALIZE, true) => Err(Error::Reset),
+            (NO_STATE, true) if !task.has_no_state => {
+                task.is_starting = true;
+                task.has_no_state = true;
+                Ok(Verdict::AskAgain(0))
+            }
             (INITIALIZE, false) if !task.was_started && command != CommandCode::STARTUP => {
                 log!(info, "the TPM was reset: it is started");
                 self.contexts.forget_all();
@@ -424,6 +464,28 @@ fn refused(authorizations: Authorizations<'_, '_>) {
     }
 }
 
+/// A chip that could not be closed in order.
+pub struct CloseFailure<C: Chip> {
+    /// The reason.
+    pub error: Error<C::Error>,
+    /// The chip.
+    pub chip: C,
+}
+
+impl<C: Chip> fmt::Debug for CloseFailure<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CloseFailure").field(&self.error).finish()
+    }
+}
+
+impl<C: Chip<Error: fmt::Display>> fmt::Display for CloseFailure<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<C: Chip<Error: fmt::Display>> core::error::Error for CloseFailure<C> {}
+
 /// The caller's buffer, with what commands and responses have left in it; wiped when dropped.
 struct Buffer<'m>(&'m mut [u8]);
 
@@ -445,6 +507,8 @@ struct Task {
     /// The chip is being started before it; once is enough.
     is_starting: bool,
     was_started: bool,
+    /// The last shutdown has saved no state to start with.
+    has_no_state: bool,
     /// Milliseconds of all pauses.
     waited: u32,
 }
@@ -457,6 +521,8 @@ enum Verdict {
 
 /// TPM_RC_INITIALIZE
 const INITIALIZE: u32 = 0x100;
+/// TPM_RC_VALUE, parameter 1
+const NO_STATE: u32 = 0x1c4;
 /// TPM_RC_RETRY, TPM_RC_YIELDED, TPM_RC_NV_RATE and TPM_RC_TESTING (Part 2 section 6.6.3).
 const ASK_AGAIN: [u32; 4] = [0x922, 0x908, 0x920, 0x90a];
 

@@ -22,6 +22,7 @@ impl Transport for Bytes<'_> {
 
     async fn transfer(
         &mut self,
+        _: &mut impl DelayNs,
         header: [u8; 4],
         data: Data<'_>,
     ) -> Result<(), TransportError<Infallible>> {

@@ -74,3 +74,27 @@ async fn is_another() {
     board.wait_for("trying again in");
     assert!(!board.said().contains("TCP"), "{}", board.said());
 }
+
+/// A TPM in failure mode does nothing but answer why, until it is reset: the device does that by its pin.
+#[tokio::test(flavor = "multi_thread")]
+async fn is_in_failure_mode() {
+    let device = Device::provisioned(SECRET).await.unwrap();
+    let gateway = gateway(SECRET).await;
+    let board = Board::start(
+        &device.image(Kind::QemuMps2, &gateway).unwrap(),
+        &device.chip,
+    )
+    .unwrap();
+    board.wait_for(ADMITTED);
+    device.chip.script(|script| {
+        let mut failed = true;
+        script.refusal = Box::new(move |command| {
+            // A reset by pin comes behind TPM2_Shutdown.
+            failed &= command[6..10] != [0, 0, 1, 0x45];
+            failed.then(|| vec![0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x01, 0x01])
+        });
+    });
+    let _gateway = restarted(gateway, SECRET).await;
+    board.wait_for("the TPM rejected TPM2_GetRandom: Error(ErrorCode(1))");
+    board.wait_for(ADMITTED);
+}

@@ -107,9 +107,9 @@ fn signatures() {
         }
         // A signing key is no HMAC key, and the other way round.
         let wrong = HmacKey::new(created.blobs(), AuthValue::empty());
-        assert_eq!(wrong.unwrap_err(), WrongKey);
+        assert_eq!(wrong.unwrap_err(), WrongKey::Kind);
         let wrong = SigningKey::new(created.bench.key.blobs(), AuthValue::empty());
-        assert_eq!(wrong.unwrap_err(), WrongKey);
+        assert_eq!(wrong.unwrap_err(), WrongKey::Kind);
 
         // The same key, where it stays in the chip.
         let name = *key.name();
@@ -185,7 +185,7 @@ impl Created {
         );
         swtpm.tool("tpm2_flushcontext", &["-t"]);
         let [private, public] = ["private", "public"].map(|name| swtpm.file(name));
-        let key = provision(&swtpm, None, None);
+        let key = provision(&swtpm, |_| {});
         Self {
             bench: Bench {
                 emulator: emulator(&swtpm),

@@ -1,6 +1,6 @@
 //! Every command of the crate, answered by a real TPM.
 
-use super::*;
+use super::{lockout, *};
 use chanbind_tpm_spi::{
     Error::Tpm as Refused,
     command::{Hmac, *},
@@ -34,7 +34,7 @@ fn life_cycle() {
         );
         assert_eq!(
             error.to_string(),
-            "the TPM refused TPM2_Startup: TPM_RC_INITIALIZE"
+            "the TPM rejected TPM2_Startup: TPM_RC_INITIALIZE"
         );
     });
 }
@@ -105,6 +105,7 @@ fn primaries_of_every_template() {
         let rsa = ParentKey::Primary(Template::SRK_RSA_2048);
         let error = tpm.parent(rsa, &bench.key.parent_name).await.unwrap_err();
         assert_eq!(error, Error::Parent);
+        tpm.settle().await.unwrap();
         assert_eq!(transients(tpm).await, []);
     });
 }
@@ -286,7 +287,7 @@ fn aes_128_cfb(key: [u8; 16], data: &mut [u8]) {
 
 #[test]
 fn lockout_is_named_and_reset() {
-    let bench = Bench::with_password(Some("secret"));
+    let bench = lockout::bench(true);
     bench.with_keys(async |keys| {
         let wrong = AuthValue::new(b"guess").unwrap();
         let mut key = HmacKey::new(bench.key.blobs(), wrong).unwrap();
@@ -301,11 +302,11 @@ fn lockout_is_named_and_reset() {
         }
         assert_eq!(
             failures[0],
-            "the TPM refused TPM2_HMAC: TPM_RC_AUTH_FAIL, session 1 (is it the right password?)"
+            "the TPM rejected TPM2_HMAC: TPM_RC_AUTH_FAIL, session 1 (the password is wrong, or a bit of the command was changed on the bus: try again before you doubt the password)"
         );
         assert_eq!(
             failures.last().unwrap(),
-            "the TPM refused TPM2_HMAC: TPM_RC_LOCKOUT (too many wrong passwords: wait, or reset the counter (DictionaryAttackLockReset))"
+            "the TPM rejected TPM2_HMAC: TPM_RC_LOCKOUT (wrong passwords, or power cuts after the use of a key that is protected against dictionary attacks, were counted: wait, or reset the counter (DictionaryAttackLockReset); provision keys without that protection)"
         );
         keys.tpm_mut()
             .execute(&DictionaryAttackLockReset, &mut [&mut Password::empty()])
@@ -323,7 +324,10 @@ fn policy_sessions() {
     // A key that wants its registers unchanged, and its password proved.
     for password in [None, Some("secret")] {
         let swtpm = Swtpm::start().unwrap();
-        let key = provision(&swtpm, password, Some("sha256:16"));
+        let key = provision(&swtpm, |options| {
+            options.auth = password.map(|password| Auth::new(password.as_bytes()).unwrap());
+            options.pcrs = Some("sha256:16".parse().unwrap());
+        });
         let bench = Bench {
             emulator: emulator(&swtpm),
             key,

@@ -41,7 +41,7 @@ async fn right_hmac<'m>(keys: &mut TestKeys<'m>, key: &mut HmacKey<'_, 'm>) {
 #[test]
 fn wait_states_at_every_transaction() {
     let bench = Bench::new();
-    for waits in (0..=100).step_by(9).chain([1, 100]) {
+    for waits in (0..=100).step_by(9).chain([1, 100, 101, 700]) {
         bench
             .emulator
             .script(|script| script.wait_states = Box::new(move |_| waits));
@@ -57,7 +57,7 @@ fn wait_states_at_every_transaction() {
         let mut key = loaded(&bench, keys).await;
         bench
             .emulator
-            .script(|script| script.wait_states = Box::new(|_| 101));
+            .script(|script| script.wait_states = Box::new(|_| u32::MAX));
         let error = try_hmac(keys, &mut key).await.unwrap_err();
         assert_eq!(
             error,

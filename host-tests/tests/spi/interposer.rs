@@ -32,7 +32,9 @@ fn bench_with(
     answer: impl FnMut(&mut Wire, &[u8]) -> Option<Vec<u8>> + Send + 'static,
 ) -> Bench {
     let swtpm = Swtpm::start().unwrap();
-    let key = provision(&swtpm, password, None);
+    let key = provision(&swtpm, |options| {
+        options.auth = password.map(|password| Auth::new(password.as_bytes()).unwrap());
+    });
     let tpm = Wire::connect(swtpm.port()).unwrap();
     Bench {
         emulator: Emulator::new(Interposer { tpm, answer }),

@@ -8,6 +8,10 @@ mod commands;
 mod faults;
 mod interposer;
 mod keys;
+mod lockout;
+mod modes;
+mod noise;
+mod open;
 mod quirks;
 mod socket;
 
@@ -63,8 +67,14 @@ impl Bench {
     }
 
     fn with_password(password: Option<&str>) -> Self {
+        Self::provisioned(|options| {
+            options.auth = password.map(|password| Auth::new(password.as_bytes()).unwrap());
+        })
+    }
+
+    fn provisioned(change: impl FnOnce(&mut KeyOptions)) -> Self {
         let swtpm = Swtpm::start().unwrap();
-        let key = provision(&swtpm, password, None);
+        let key = provision(&swtpm, change);
         Self {
             emulator: emulator(&swtpm),
             key,
@@ -122,19 +132,19 @@ fn emulator(swtpm: &Swtpm) -> Emulator {
 
 async fn open_chip(emulator: &Emulator) -> Result<Chip, ChipError> {
     let bus = ExclusiveBus::new(emulator.bus(), emulator.chip_select());
-    Tis::builder(bus, emulator.delay()).open().await
+    let opened = Tis::builder(bus, emulator.delay()).open().await;
+    opened.map_err(|failure| failure.error)
 }
 
 /// A key of the host's making, by tss-esapi: the two stacks must agree.
-fn provision(swtpm: &Swtpm, password: Option<&str>, pcrs: Option<&str>) -> Provisioned {
+fn provision(swtpm: &Swtpm, change: impl FnOnce(&mut KeyOptions)) -> Provisioned {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let tpm = chanbind::tpm::Tpm::open(&swtpm.tcti(), OpenOptions::default())
             .await
             .unwrap();
         let mut options = KeyOptions::default();
-        options.auth = password.map(|password| Auth::new(password.as_bytes()).unwrap());
-        options.pcrs = pcrs.map(|pcrs| pcrs.parse().unwrap());
+        change(&mut options);
         let file: KeyFile = tpm.import_hmac_key(SECRET, options).await.unwrap();
         let name = tpm.parent_name(file.parent).await.unwrap();
         tpm.close().await;

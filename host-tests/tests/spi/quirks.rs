@@ -3,6 +3,7 @@
 use super::*;
 use chanbind_tis_emulator::Event;
 use chanbind_tpm_spi::tis::{Data, Transport, TransportError};
+use embedded_hal_async::delay::DelayNs;
 use std::{
     convert::Infallible,
     future::Future,
@@ -107,6 +108,7 @@ impl Transport for Flapping {
 
     async fn transfer(
         &mut self,
+        _: &mut impl DelayNs,
         header: [u8; 4],
         data: Data<'_>,
     ) -> Result<(), TransportError<()>> {
@@ -246,13 +248,20 @@ impl<T: Transport> Transport for Glitch<T> {
 
     async fn transfer(
         &mut self,
+        delay: &mut impl DelayNs,
         header: [u8; 4],
         data: Data<'_>,
     ) -> Result<(), TransportError<T::Error>> {
         match data {
-            Data::Write(data) => self.transport.transfer(header, Data::Write(data)).await,
+            Data::Write(data) => {
+                self.transport
+                    .transfer(delay, header, Data::Write(data))
+                    .await
+            }
             Data::Read(data) => {
-                self.transport.transfer(header, Data::Read(data)).await?;
+                self.transport
+                    .transfer(delay, header, Data::Read(data))
+                    .await?;
                 if self.left > 0 && self.emulator.now() > self.at {
                     data.fill(0xff);
                     self.left -= 1;

@@ -18,7 +18,7 @@ impl DelayNs for Sleep {
 #[test]
 fn a_board_across_a_socket() {
     let swtpm = Swtpm::start().unwrap();
-    let key = provision(&swtpm, None, None);
+    let key = provision(&swtpm, |_| {});
     let chip = chanbind_tis_emulator::Swtpm::connect(swtpm.port()).unwrap();
     let emulator = Emulator::in_real_time(chip);
     let server = Server::start(emulator.clone()).unwrap();

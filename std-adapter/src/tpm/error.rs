@@ -123,7 +123,7 @@ pub enum TpmError {
     KeyFile(#[from] KeyFileError),
     /// Another response code.
     #[error(
-        "the TPM refused {command} with code {code:#x}: `tpm2_rc_decode {code:#x}` explains it"
+        "the TPM rejected {command} with code {code:#x}: `tpm2_rc_decode {code:#x}` explains it"
     )]
     Response {
         /// What was asked.

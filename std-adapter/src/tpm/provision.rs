@@ -24,17 +24,21 @@ pub const MAX_SECRET_LEN: usize = 1024;
 
 const BLOCK_LEN: usize = 64;
 
-/// What a new key is to be like.
+/// The properties of a new key.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct KeyOptions {
     /// The key that wraps it.
     pub parent: Parent,
-    /// Its password. With one, the TPM's lockout counts wrong tries.
+    /// Its password.
     pub auth: Option<Auth>,
+    /// Whether the TPM counts failed authorizations of the key and locks it out after too many (TPM 2.0 Part 1 section 19.8). Off by default,
+    /// because a device's secret is not guessed: with it, a power cut after the key was used counts as a failure, and so does noise on the
+    /// bus, until the device has locked itself out. For passwords that a person chooses.
+    pub dictionary_attack_protection: bool,
     /// Registers that must have the values that they have now.
     pub pcrs: Option<PcrSelection>,
-    /// For people, in the file.
+    /// A description in the file.
     pub description: Option<String>,
 }
 
@@ -131,6 +135,7 @@ struct Draft {
     policy: Vec<PolicyCommand>,
     policy_digest: Digest,
     description: Option<String>,
+    no_da: bool,
 }
 
 impl Draft {
@@ -152,20 +157,21 @@ impl Draft {
             policy: commands,
             policy_digest,
             description: options.description,
+            no_da: !options.dictionary_attack_protection,
         })
     }
 
     /// The public part of a key that signs, as TPM2_HMAC does too.
     fn public(&self, template: PublicBuilder, origin: Origin) -> Result<Public, TpmError> {
         let inside = matches!(origin, Origin::Tpm);
-        // With a policy the password alone is not enough; without a password there is nothing to lock out for.
+        // With a policy the password alone is not enough.
         ObjectAttributesBuilder::new()
             .with_sign_encrypt(true)
             .with_fixed_tpm(inside)
             .with_fixed_parent(inside)
             .with_sensitive_data_origin(inside)
             .with_user_with_auth(self.policy.is_empty())
-            .with_no_da(self.auth.value().is_empty())
+            .with_no_da(self.no_da)
             .build()
             .and_then(|attributes| {
                 template

@@ -1,4 +1,4 @@
-/// TPM_CC: which command (TPM 2.0 Part 2 section 6.5).
+/// TPM_CC: the code of a command (TPM 2.0 Part 2 section 6.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CommandCode(pub u32);
@@ -29,6 +29,23 @@ macro_rules! codes {
             }
         }
     };
+}
+
+impl CommandCode {
+    /// Whether a chip in failure mode, during a firmware upgrade, or before its self-test does it (Part 1 sections 10.4 and 12.2): nothing is
+    /// tidied up before it then, for that would fail, and the cure would not be reached. So it is for commands of the vendor's own.
+    pub(crate) fn is_for_repair(self) -> bool {
+        const VENDOR: u32 = 0x2000_0000;
+        self.0 & VENDOR != 0
+            || matches!(
+                self,
+                Self::STARTUP
+                    | Self::SHUTDOWN
+                    | Self::SELF_TEST
+                    | Self::GET_TEST_RESULT
+                    | Self::GET_CAPABILITY
+            )
+    }
 }
 
 const MEDIUM: u32 = 750;

@@ -77,7 +77,7 @@ impl Command for EvictControl<'_> {
     type Response<'r> = ();
 
     fn entities(&self) -> Entities<'_> {
-        [Some(self.hierarchy), Some(self.object)]
+        [Some(self.hierarchy), Some(self.object), None]
     }
 
     fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {

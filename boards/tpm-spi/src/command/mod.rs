@@ -88,11 +88,11 @@ pub trait Command {
     ) -> Result<Self::Response<'r>, Truncated>;
 }
 
-/// The entities of a command, at most two.
-pub type Entities<'e> = [Option<&'e Entity>; 2];
+/// The entities of a command, at most three (TPM2_PolicyNV and TPM2_NV_Certify have as many).
+pub type Entities<'e> = [Option<&'e Entity>; 3];
 
-const NONE: Entities<'static> = [None, None];
+const NONE: Entities<'static> = [None; 3];
 
 fn one(entity: &Entity) -> Entities<'_> {
-    [Some(entity), None]
+    [Some(entity), None, None]
 }

@@ -74,7 +74,7 @@ impl Command for PolicySecret<'_> {
     type Response<'r> = ();
 
     fn entities(&self) -> Entities<'_> {
-        [Some(self.entity), Some(self.session)]
+        [Some(self.entity), Some(self.session), None]
     }
 
     fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// Why a TPM refused a command.
+/// The reason why a TPM rejected a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -79,14 +79,22 @@ impl ResponseCode {
 }
 
 impl ResponseCode {
-    /// What to do about it, where that does not depend on the command.
+    /// Whether nothing but a reset, or a loss of power, brings the chip back: failure mode, and a reboot that it asks for.
+    #[must_use]
+    pub fn needs_reset(self) -> bool {
+        matches!(self, Self::Error(ErrorCode::FAILURE | ErrorCode::REBOOT))
+    }
+
+    /// Returns what to do about it, where that does not depend on the command.
     #[must_use]
     pub fn remedy(self) -> Option<&'static str> {
         Some(match self {
             Self::FormatOne {
                 code: FormatOneCode::AUTH_FAIL | FormatOneCode::BAD_AUTH,
                 ..
-            } => "is it the right password?",
+            } => {
+                "the password is wrong, or a bit of the command was changed on the bus: try again before you doubt the password"
+            }
             Self::FormatOne {
                 code: FormatOneCode::INTEGRITY,
                 ..
@@ -95,10 +103,20 @@ impl ResponseCode {
                 code: FormatOneCode::POLICY_FAIL,
                 ..
             } => "what its policy asks for does not hold",
-            Self::Error(ErrorCode::FAILURE) => "the TPM is in failure mode: reset it",
+            Self::Error(ErrorCode::FAILURE) => {
+                "the TPM is in failure mode: reset it or cycle its power; GetTestResult has the vendor's reason"
+            }
+            Self::Error(ErrorCode::UPGRADE) => {
+                "a firmware upgrade of the TPM is not complete: finish it with the vendor's tool"
+            }
+            Self::Error(ErrorCode::REBOOT) => "the TPM must be reset before it goes on",
+            Self::Error(ErrorCode::NEEDS_TEST) => "the TPM wants a self-test first: run SelfTest",
+            Self::Error(ErrorCode::AUTH_UNAVAILABLE) => {
+                "the key can be used in a policy session only: run the command with one"
+            }
             Self::Warning(WarningCode::CANCELED) => "it took too long and was cancelled: try again",
             Self::Warning(WarningCode::LOCKOUT) => {
-                "too many wrong passwords: wait, or reset the counter (DictionaryAttackLockReset)"
+                "wrong passwords, or power cuts after the use of a key that is protected against dictionary attacks, were counted: wait, or reset the counter (DictionaryAttackLockReset); provision keys without that protection"
             }
             Self::Warning(
                 WarningCode::OBJECT_MEMORY

@@ -43,7 +43,7 @@ impl Command for StartAuthSession<'_> {
 
     fn entities(&self) -> Entities<'_> {
         // bind: none.
-        [Some(self.tpm_key), Some(&Entity::NULL)]
+        [Some(self.tpm_key), Some(&Entity::NULL), None]
     }
 
     fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {

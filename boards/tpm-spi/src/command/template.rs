@@ -1,51 +1,52 @@
-//! Templates of storage primary keys: a chip makes the same key of the same template every time, until it is cleared.
+//! Templates of primary keys: a chip makes the same key from the same template every time, until it is cleared.
 
 use chanbind_core::wire::{Full, Writer};
 
-/// A TPM2B_PUBLIC from which TPM2_CreatePrimary makes a storage key.
+/// A TPM2B_PUBLIC from which TPM2_CreatePrimary makes a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Template(&'static Public);
-
-/// TPMT_PUBLIC
-#[derive(Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-struct Public {
+pub struct Template {
     area: &'static [u8],
-    /// `unique`: numbers of zeroes, each behind its length.
+    /// `unique`, where it is not part of the area: numbers of zeroes, each behind its length.
     unique: &'static [u16],
 }
 
 impl Template {
+    /// Creates a template from a whole TPMT_PUBLIC, without the two bytes of size: for keys of other kinds, such as the endorsement key and
+    /// attestation keys of the TCG's EK Credential Profile and TPM 2.0 Keys for Device Identity and Attestation.
+    #[must_use]
+    pub const fn new(public_area: &'static [u8]) -> Self {
+        Self {
+            area: public_area,
+            unique: &[],
+        }
+    }
+
     /// H-2 of the TCG's EK Credential Profile with an empty `unique`, ECC P-256: the parent of key files of `chanbind provision`,
     /// OpenSSL's provider and tpm2-tools.
-    pub const H2: Self = Self(&Public {
+    pub const H2: Self = Self {
         area: &ECC_P256,
         unique: &[0, 0],
-    });
+    };
     /// The storage root key of the TCG's TPM 2.0 Provisioning Guidance, ECC P-256: as H-2, `unique` 32 zeroes twice.
-    pub const SRK_ECC_P256: Self = Self(&Public {
+    pub const SRK_ECC_P256: Self = Self {
         area: &ECC_P256,
         unique: &[32, 32],
-    });
+    };
     /// The same, RSA-2048. Sessions cannot be salted with it here, and a chip may take minutes for it.
-    pub const SRK_RSA_2048: Self = Self(&Public {
+    pub const SRK_RSA_2048: Self = Self {
         area: &RSA_2048,
         unique: &[256],
-    });
+    };
 
     /// Appends the TPM2B_PUBLIC.
     pub(super) fn write(self, out: &mut Writer<'_>) -> Result<(), Full> {
-        let Self(public) = self;
-        let size = public
-            .unique
-            .iter()
-            .fold(public.area.len(), |sum, &zeroes| {
-                sum.saturating_add(2).saturating_add(zeroes.into())
-            });
+        let size = self.unique.iter().fold(self.area.len(), |sum, &zeroes| {
+            sum.saturating_add(2).saturating_add(zeroes.into())
+        });
         out.u16(u16::try_from(size).map_err(|_| Full)?)?;
-        out.put(public.area)?;
-        for &zeroes in public.unique {
+        out.put(self.area)?;
+        for &zeroes in self.unique {
             out.u16(zeroes)?;
             out.zeroes(zeroes.into())?;
         }

@@ -78,15 +78,26 @@ impl Name {
         })
     }
 
-    /// The name of an object by its public area, a TPMT_PUBLIC without the two bytes of size.
+    /// Computes the name of an object from its public area, a TPMT_PUBLIC without the two bytes of size.
     ///
     /// # Errors
     /// [`UnsupportedName`] if the area names another hash algorithm than SHA-256.
     pub fn of_public(public_area: &[u8]) -> Result<Self, UnsupportedName> {
-        let [_, _, algorithm @ ..] = public_area else {
-            return Err(UnsupportedName);
-        };
+        Self::of_area(public_area, 2)
+    }
+
+    /// Computes the name of an NV index from its public area, a TPMS_NV_PUBLIC without the two bytes of size.
+    ///
+    /// # Errors
+    /// [`UnsupportedName`] if the area names another hash algorithm than SHA-256.
+    pub fn of_nv_public(public_area: &[u8]) -> Result<Self, UnsupportedName> {
+        Self::of_area(public_area, 4)
+    }
+
+    /// nameAlg, which stands at `at`, and the hash of the area by it (Part 1 chapter 16).
+    fn of_area(public_area: &[u8], at: usize) -> Result<Self, UnsupportedName> {
         let sha256_id = AlgorithmId::SHA256.0.to_be_bytes();
+        let algorithm = public_area.get(at..).unwrap_or_default();
         if !algorithm.starts_with(&sha256_id) {
             return Err(UnsupportedName);
         }
@@ -149,6 +160,10 @@ impl Entity {
     pub const NULL: Self = Self::named_by_handle(Handle::NULL);
     /// Who may reset the dictionary attack counter.
     pub const LOCKOUT: Self = Self::named_by_handle(Handle::LOCKOUT);
+    /// The privacy hierarchy.
+    pub const ENDORSEMENT: Self = Self::named_by_handle(Handle::ENDORSEMENT);
+    /// The platform's hierarchy.
+    pub const PLATFORM: Self = Self::named_by_handle(Handle::PLATFORM);
 
     /// A hierarchy, a PCR or a session, whose names are their handles.
     #[must_use]

@@ -1,3 +1,4 @@
+use super::WrongKey;
 use crate::command::{AlgorithmId, ECC_NIST_P256, EccPoint, Name};
 use chanbind_core::wire::Reader;
 
@@ -37,7 +38,7 @@ impl<'k> KeyBlobs<'k> {
     }
 }
 
-/// What a key is for.
+/// The kinds of key that are used here.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     Hmac,
@@ -45,8 +46,16 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The name of a public area of this kind, and its point if it has one.
-    pub(super) fn check(self, public_area: &[u8]) -> Option<(Name, EccPoint)> {
+    /// Checks that a public area is of this kind and can be used with a password. Returns its name, and its point if it has one.
+    pub(super) fn check(self, public_area: &[u8]) -> Result<(Name, EccPoint), WrongKey> {
+        let (attributes, name, point) = self.parse(public_area).ok_or(WrongKey::Kind)?;
+        if attributes & USER_WITH_AUTH == 0 {
+            return Err(WrongKey::Policy);
+        }
+        Ok((name, point))
+    }
+
+    fn parse(self, public_area: &[u8]) -> Option<(u32, Name, EccPoint)> {
         let mut reader = Reader::new(public_area);
         let (algorithm, name_algorithm) = (reader.u16().ok()?, reader.u16().ok()?);
         let attributes = reader.u32().ok()?;
@@ -85,7 +94,7 @@ impl Kind {
             }
         };
         let name = Name::of_public(public_area).ok()?;
-        reader.is_empty().then_some((name, point))
+        reader.is_empty().then_some((attributes, name, point))
     }
 }
 
@@ -98,5 +107,6 @@ fn check_scheme(reader: &mut Reader<'_>, wanted: AlgorithmId) -> Option<()> {
 }
 
 /// TPMA_OBJECT
+const USER_WITH_AUTH: u32 = 0x0000_0040;
 const RESTRICTED: u32 = 0x0001_0000;
 const SIGN: u32 = 0x0004_0000;

@@ -121,7 +121,7 @@ impl Marshal for HmacJob<'_, '_> {
     }
 
     fn entities(&self) -> Entities<'_> {
-        [Some(&self.entity), None]
+        [Some(&self.entity), None, None]
     }
 
     fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {
@@ -241,7 +241,7 @@ impl Marshal for SignJob<'_> {
     }
 
     fn entities(&self) -> Entities<'_> {
-        [Some(&self.key), None]
+        [Some(&self.key), None, None]
     }
 
     fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {
@@ -308,7 +308,7 @@ impl Marshal for RandomJob<'_> {
     }
 
     fn entities(&self) -> Entities<'_> {
-        [None, None]
+        [None, None, None]
     }
 
     fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {

@@ -61,16 +61,23 @@ mod sealed {
     impl Sealed for super::SigningKey<'_, '_> {}
 }
 
-/// The blobs are not of a key of the kind that was asked for, with nameAlg SHA-256, or they are damaged: provision it again.
+/// The reason why a key cannot be used as asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct WrongKey;
+#[non_exhaustive]
+pub enum WrongKey {
+    /// The blobs are not those of a key of this kind with nameAlg SHA-256, or they are damaged.
+    Kind,
+    /// The key's attributes lack userWithAuth: the chip lets it be used in a policy session only.
+    Policy,
+}
 
 impl fmt::Display for WrongKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "the blobs are not of a key of the kind asked for, or damaged: provision it again",
-        )
+        f.write_str(match self {
+            Self::Kind => "the blobs are not of a key of the kind asked for, or damaged: provision it again",
+            Self::Policy => "the key can be used in a policy session only: run its commands by Tpm::execute, or provision it without a policy",
+        })
     }
 }
 
@@ -85,7 +92,7 @@ impl<'k> HmacKey<'k, '_> {
     /// # Errors
     /// [`WrongKey`]
     pub fn new(blobs: KeyBlobs<'k>, auth_value: AuthValue) -> Result<Self, WrongKey> {
-        let (name, _) = Kind::Hmac.check(blobs.public_area()).ok_or(WrongKey)?;
+        let (name, _) = Kind::Hmac.check(blobs.public_area())?;
         Ok(Self(Loaded::new(Source::Blobs(blobs), name, auth_value)))
     }
 
@@ -126,7 +133,7 @@ impl<'k> SigningKey<'k, '_> {
     /// # Errors
     /// [`WrongKey`]
     pub fn new(blobs: KeyBlobs<'k>, auth_value: AuthValue) -> Result<Self, WrongKey> {
-        let (name, point) = Kind::Signing.check(blobs.public_area()).ok_or(WrongKey)?;
+        let (name, point) = Kind::Signing.check(blobs.public_area())?;
         Ok(Self(
             Loaded::new(Source::Blobs(blobs), name, auth_value),
             point,

@@ -22,7 +22,7 @@ use crate::{
     error::Error,
     parent::{Parent, ParentKey},
     session::{AuthValue, Salt, Session},
-    tpm::Tpm,
+    tpm::{CloseFailure, Tpm},
 };
 use blobs::Kind;
 use job::{HmacJob, SignJob};
@@ -88,7 +88,7 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
     /// down when it was made.
     ///
     /// # Errors
-    /// [`Error::KeyKind`] if it has another name, or is of another kind, and those of TPM2_ReadPublic
+    /// [`Error::KeyKind`] if it has another name or is of another kind, [`Error::KeyPolicy`], and those of TPM2_ReadPublic
     pub async fn persistent_signing(
         &mut self,
         object: Entity,
@@ -97,9 +97,10 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
         let command = ReadPublic { object: &object };
         let response = self.tpm.execute(&command, &mut []).await?;
         match Kind::Signing.check(response.public_area) {
-            Some((name, point)) if name == *object.name() => {
+            Ok((name, point)) if name == *object.name() => {
                 Ok(SigningKey::persistent(object, point, auth_value))
             }
+            Err(WrongKey::Policy) => Err(Error::KeyPolicy),
             _ => Err(Error::KeyKind),
         }
     }
@@ -178,11 +179,11 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
         &mut self.tpm
     }
 
-    /// Flushes parent and session, and every key that has been dropped; gives the chip back.
+    /// Flushes parent and session, and every key that has been dropped, shuts the chip down, and gives it back.
     ///
     /// # Errors
-    /// [`Error`]
-    pub async fn close(self) -> Result<C, Error<C::Error>> {
+    /// As [`Tpm::close`].
+    pub async fn close(self) -> Result<C, CloseFailure<C>> {
         let Self {
             tpm,
             parent,

@@ -1,182 +1,174 @@
 //! The FIFO interface of a TPM on SPI: TCG PC Client Platform TPM Profile (PTP), chapter 6.
 //!
-//! [`Tis`] moves whole commands and responses. What happens on the bus is decided by one state machine that does no I/O itself;
-//! async and blocking callers share it.
+//! [`Tis`] moves whole commands and responses. One state machine without I/O decides what happens on the bus; async and blocking callers
+//! share it. A transaction that fails is repeated where that is safe: registers are read and written again, a command is sent again from
+//! its first byte as long as it has not been executed, and a response is asked for again.
 
+mod builder;
+mod error;
 mod machine;
+mod pins;
 mod register;
 mod transport;
 
+pub use builder::{KNOWN_VENDORS, OpenFailure, TisBuilder};
+pub use error::{Awaited, TisError};
+pub use pins::{InterruptPin, NoPin, ResetPin};
+#[cfg(feature = "embassy-sync")]
+pub use transport::LockedBus;
 pub use transport::{
-    BusOrPin, Data, ExclusiveBus, MAX_WAIT_STATES, SharedBus, Transport, TransportError,
+    BusOrPin, DEFAULT_WAIT_LIMIT_MS, Data, ExclusiveBus, SharedBus, Transport, TransportError,
 };
 
 use crate::{chip::Chip, log};
-use chanbind_core::words;
+use builder::GOOGLE;
 use core::{
-    fmt,
     future::{Future, poll_fn},
     pin::pin,
     task::Poll,
 };
-use embedded_hal::digital::{OutputPin, PinState};
-use embedded_hal_async::{delay::DelayNs, digital::Wait};
-use machine::{Action, Fault, Machine, Pins};
+use embedded_hal_async::delay::DelayNs;
+use machine::{Action, Failed, Machine, Pins};
 use register::{Register, access, header};
 
 /// A TPM chip on SPI, at one of its localities.
 ///
-/// `T` is the way to it ([`ExclusiveBus`], [`SharedBus`]), `D` a delay, `R` the pin at its RST#, `I` the pin at its PIRQ#.
+/// `T` is the transport ([`ExclusiveBus`], [`LockedBus`](self), [`SharedBus`]), `D` a delay, `R` the pin at its RST#, `I` the pin at its
+/// PIRQ#.
 pub struct Tis<T, D, R = NoPin, I = NoPin> {
-    transport: T,
-    delay: D,
-    reset: R,
-    interrupt: I,
-    locality: u8,
+    parts: Parts<T, D, R, I>,
+    settings: Settings,
     did_vid: u32,
 }
 
-/// How a [`Tis`] is put together: what the board has beside the bus.
-pub struct TisBuilder<T, D, R = NoPin, I = NoPin> {
-    tis: Tis<T, D, R, I>,
-    vendors: &'static [u16],
+/// What a [`Tis`] is made of; [`Tis::release`] and [`TisBuilder::release`] give it back.
+#[derive(Debug)]
+pub struct Parts<T, D, R = NoPin, I = NoPin> {
+    /// The transport.
+    pub transport: T,
+    /// The delay.
+    pub delay: D,
+    /// The pin at RST#.
+    pub reset: R,
+    /// The pin at PIRQ#.
+    pub interrupt: I,
 }
 
-/// Makers whose TPM 2.0 chips speak this interface, by the lower half of DID_VID (TCG Vendor ID Registry): Infineon, ST,
-/// Nuvoton, Microchip and Nationz.
-pub const KNOWN_VENDORS: &[u16] = &[0x15d1, 0x104a, 0x1050, 0x1114, 0x1b4e];
+/// A locality of the TPM (PTP section 6.2), by which platforms tell their software apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs, reason = "numbers")]
+pub enum Locality {
+    #[default]
+    Zero,
+    One,
+    Two,
+    Three,
+    Four,
+}
 
-impl<T: Transport, D: DelayNs> Tis<T, D> {
-    /// A chip without reset and interrupt pins, at locality 0; [`TisBuilder::open`] finds it.
-    pub fn builder(transport: T, delay: D) -> TisBuilder<T, D> {
-        TisBuilder {
-            tis: Tis {
-                transport,
-                delay,
-                reset: NoPin,
-                interrupt: NoPin,
-                locality: 0,
-                did_vid: 0,
-            },
-            vendors: KNOWN_VENDORS,
+impl Locality {
+    const fn number(self) -> u8 {
+        match self {
+            Self::Zero => 0,
+            Self::One => 1,
+            Self::Two => 2,
+            Self::Three => 3,
+            Self::Four => 4,
         }
     }
 }
 
-impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> TisBuilder<T, D, R, I> {
-    /// The pin at RST#: the chip is reset when it is opened, so that nothing of an earlier run is left in it.
-    pub fn reset_pin<P: ResetPin>(self, pin: P) -> TisBuilder<T, D, P, I> {
-        let Tis {
-            transport,
-            delay,
-            interrupt,
-            locality,
-            did_vid,
-            ..
-        } = self.tis;
-        TisBuilder {
-            tis: Tis {
-                transport,
-                delay,
-                reset: pin,
-                interrupt,
-                locality,
-                did_vid,
-            },
-            vendors: self.vendors,
+#[derive(Clone, Copy)]
+struct Settings {
+    locality: Locality,
+    resets_at_open: bool,
+    idle_us: u32,
+    wake_us: Option<u32>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            locality: Locality::Zero,
+            resets_at_open: true,
+            idle_us: 5,
+            wake_us: None,
         }
-    }
-
-    /// The pin at PIRQ#, low when a response is there: waited for instead of looking again and again.
-    pub fn interrupt_pin<P: InterruptPin>(self, pin: P) -> TisBuilder<T, D, R, P> {
-        let Tis {
-            transport,
-            delay,
-            reset,
-            locality,
-            did_vid,
-            ..
-        } = self.tis;
-        TisBuilder {
-            tis: Tis {
-                transport,
-                delay,
-                reset,
-                interrupt: pin,
-                locality,
-                did_vid,
-            },
-            vendors: self.vendors,
-        }
-    }
-
-    /// Another locality than 0: 1 to 4, where chip and platform allow it. There are no higher ones; they count as 4.
-    #[must_use]
-    pub fn locality(mut self, locality: u8) -> Self {
-        self.tis.locality = locality.min(4);
-        self
-    }
-
-    /// The makers that are accepted instead of [`KNOWN_VENDORS`], by the lower half of DID_VID.
-    #[must_use]
-    pub fn vendors(mut self, vendors: &'static [u16]) -> Self {
-        self.vendors = vendors;
-        self
-    }
-
-    /// Resets the chip if there is a pin for that, waits for it, reads who made it, and asks for the locality.
-    ///
-    /// # Errors
-    /// [`TisError::NoChip`], [`TisError::WrongVendor`], [`TisError::NotTpm2`], [`TisError::LocalityTaken`], and those of the bus.
-    pub async fn open(mut self) -> Result<Tis<T, D, R, I>, TisError<T::Error>> {
-        self.tis.find(self.vendors).await?;
-        Ok(self.tis)
-    }
-
-    /// As [`TisBuilder::open`], again and again until the chip is there. `failed` is told why it is not yet, and says how many
-    /// milliseconds to wait.
-    pub async fn open_when_there(
-        mut self,
-        mut failed: impl FnMut(TisError<T::Error>) -> u32,
-    ) -> Tis<T, D, R, I> {
-        while let Err(error) = self.tis.find(self.vendors).await {
-            let millis = failed(error);
-            self.tis.delay.delay_ms(millis).await;
-        }
-        self.tis
     }
 }
+
+/// TPM2_Shutdown, TPM_SU_CLEAR
+const SHUTDOWN: [u8; 12] = [0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x45, 0, 0];
+/// Microseconds that it may take.
+const SHUTDOWN_LIMIT: u32 = 2_000_000;
+/// Microseconds before a transaction is repeated.
+const BEFORE_REPEAT: u32 = 1_000;
+/// Microseconds in which a chip of Google wakes.
+const GOOGLE_WAKES: u32 = 5_000;
 
 impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Tis<T, D, R, I> {
-    /// What the register DID_VID says: the device in the upper half, its maker in the lower.
+    /// Returns the register DID_VID: the device in the upper half, its vendor in the lower.
     #[must_use]
     pub fn did_vid(&self) -> u32 {
         self.did_vid
     }
 
-    /// Pulls RST#, if there is a pin for it, and finds the chip again. It has then lost all sessions and transient objects.
+    /// Shuts the chip down in order, drives RST# low if there is a pin for it, and finds the chip again. Sessions, transient objects and PCRs
+    /// are then lost.
     ///
     /// # Errors
-    /// As [`TisBuilder::open`].
+    /// [`TisError`], as [`TisBuilder::open`].
     pub async fn reset(&mut self) -> Result<(), TisError<T::Error>> {
-        let [low, high, ..] = self.did_vid.to_le_bytes();
-        self.find(&[u16::from_le_bytes([low, high])]).await
+        let vendor = self.vendor();
+        self.find(&[vendor], true).await
     }
 
-    /// Gives the locality back, for others of the platform; the next command asks for it again.
+    /// Gives the locality back, for others of the platform; the next command requests it again.
     ///
     /// # Errors
     /// Those of the bus.
     pub async fn relinquish_locality(&mut self) -> Result<(), TisError<T::Error>> {
-        let header = header(false, self.locality, Register::Access, 1);
-        self.transport
-            .transfer(header, Data::Write(&[access::ACTIVE_LOCALITY]))
-            .await
-            .map_err(TisError::Transport)
+        let header = self.header(false, Register::Access, 1);
+        let data = Data::Write(&[access::ACTIVE_LOCALITY]);
+        let Parts {
+            transport, delay, ..
+        } = &mut self.parts;
+        delay.delay_us(self.settings.idle_us).await;
+        let done = transport.transfer(delay, header, data).await;
+        done.map_err(TisError::Transport)
     }
 
-    async fn find(&mut self, vendors: &[u16]) -> Result<(), TisError<T::Error>> {
-        let mut machine = Machine::open(vendors, Self::PINS);
+    /// Gives the parts back. The chip keeps what is in it: [`crate::Tpm::close`] flushes that first.
+    pub fn release(self) -> Parts<T, D, R, I> {
+        self.parts
+    }
+
+    fn vendor(&self) -> u16 {
+        let [low, high, ..] = self.did_vid.to_le_bytes();
+        u16::from_le_bytes([low, high])
+    }
+
+    fn header(&self, read: bool, register: Register, len: usize) -> [u8; 4] {
+        header(read, self.settings.locality.number(), register, len)
+    }
+
+    async fn find(&mut self, vendors: &[u16], resets: bool) -> Result<(), TisError<T::Error>> {
+        let mut pins = Self::PINS;
+        pins.reset &= resets;
+        if pins.reset {
+            // A chip that still runs is told to shut down: a reset without that counts as a failed authorization if one that is protected
+            // against dictionary attacks was used (TPM 2.0 Part 1 section 19.8.6).
+            self.parts.reset.set(false).map_err(TisError::Pin)?;
+            let mut probe = Machine::probe(vendors, Self::PINS);
+            if self.drive(&mut probe).await.is_ok() {
+                let mut buffer = SHUTDOWN;
+                let len = buffer.len();
+                let mut shutdown = Machine::exchange(&mut buffer, len, SHUTDOWN_LIMIT, Self::PINS);
+                // One that has not been started, or has failed, answers with an error, and can be reset as well.
+                let _ = self.drive(&mut shutdown).await;
+            }
+        }
+        let mut machine = Machine::open(vendors, pins);
         self.drive(&mut machine).await?;
         self.did_vid = machine.did_vid();
         log!(debug, "TPM found, DID_VID {=u32:08x}", self.did_vid);
@@ -193,29 +185,65 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Tis<T, D, R, I> {
                         Data::Read(data) => (true, data.len()),
                         Data::Write(data) => (false, data.len()),
                     };
-                    let header = header(read, self.locality, register, len);
-                    match self.transport.transfer(header, data).await {
-                        // A chip that comes up may hold transactions off; a bus that is pulled down does so for ever.
-                        Err(TransportError::WaitStates) if machine.looks_for_chip() => {}
-                        Err(TransportError::WaitStateInserted)
-                            if machine.looks_for_chip() && !machine.has_looked_enough() => {}
-                        other => other.map_err(TisError::Transport)?,
-                    }
-                }
-                Ok(Action::Pause) => self.delay.delay_us(machine.pause()).await,
-                Ok(Action::PauseOrInterrupt) => {
-                    if I::IS_THERE {
-                        let pause = self.delay.delay_us(machine.pause());
-                        if first(pause, self.interrupt.low()).await {
-                            machine.interrupted();
+                    let header = self.header(read, register, len);
+                    let Parts {
+                        transport, delay, ..
+                    } = &mut self.parts;
+                    // Before each, for what came before may have been given up.
+                    delay.delay_us(self.settings.idle_us).await;
+                    match transport.transfer(delay, header, data).await {
+                        Ok(()) => machine.transferred(),
+                        Err(error) => {
+                            let failed = match &error {
+                                TransportError::WaitStates => Failed::WaitStates,
+                                TransportError::WaitStateInserted => Failed::WaitStateInserted,
+                                _ => Failed::Other,
+                            };
+                            if !machine.transfer_failed(failed) {
+                                return Err(TisError::Transport(error));
+                            }
+                            delay.delay_us(BEFORE_REPEAT).await;
                         }
                     }
                 }
-                Ok(Action::Reset(low)) => self.reset.set(low).map_err(|()| TisError::Pin)?,
+                Ok(Action::Pause) => self.parts.delay.delay_us(machine.pause()).await,
+                Ok(Action::PauseOrInterrupt) => {
+                    if I::IS_THERE {
+                        let pause = self.parts.delay.delay_us(machine.pause());
+                        match first(pause, self.parts.interrupt.low()).await {
+                            None => {}
+                            Some(is_low) => {
+                                if is_low.is_err() {
+                                    log!(warn, "the TPM's interrupt pin failed: polling");
+                                }
+                                machine.interrupted();
+                            }
+                        }
+                    }
+                }
+                Ok(Action::Reset(low)) => self.parts.reset.set(low).map_err(TisError::Pin)?,
                 Ok(Action::Again) => {}
                 Ok(Action::Done) => return Ok(()),
                 Err(fault) => return Err(TisError::new(fault, machine.did_vid())),
             }
+        }
+    }
+
+    /// Has a chip that sleeps lose a transaction that does not matter.
+    async fn wake(&mut self) {
+        let is_google = self.vendor() == GOOGLE;
+        let default = if is_google { GOOGLE_WAKES } else { 0 };
+        let micros = self.settings.wake_us.unwrap_or(default);
+        if micros > 0 {
+            let header = self.header(true, Register::Access, 1);
+            let Parts {
+                transport, delay, ..
+            } = &mut self.parts;
+            delay.delay_us(self.settings.idle_us).await;
+            let _ = transport
+                .transfer(delay, header, Data::Read(&mut [0]))
+                .await;
+            delay.delay_us(micros).await;
         }
     }
 
@@ -239,8 +267,9 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Chip for Tis<T, D, 
         }
         if R::IS_THERE {
             // A reset that was given up may have left it low.
-            self.reset.set(false).map_err(|()| TisError::Pin)?;
+            self.parts.reset.set(false).map_err(TisError::Pin)?;
         }
+        self.wake().await;
         let limit = limit_ms.saturating_mul(1000);
         let mut machine = Machine::exchange(buffer, command_len, limit, Self::PINS);
         self.drive(&mut machine).await?;
@@ -248,172 +277,22 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Chip for Tis<T, D, 
     }
 
     async fn pause(&mut self, millis: u32) {
-        self.delay.delay_ms(millis).await;
+        self.parts.delay.delay_ms(millis).await;
+    }
+
+    async fn reset(&mut self) -> Result<(), Self::Error> {
+        Tis::reset(self).await
     }
 }
 
-/// What was waited for when the time was over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Awaited {
-    /// The chip to be ready for a command: time-out B, and once more after a cancel.
-    Ready,
-    /// Room for more of the command: time-out A, and twice more from its beginning.
-    Room,
-    /// The chip to have the whole command: time-out C, and twice more from its beginning.
-    CommandTaken,
-    /// The response to a command, by the command's duration; then, after a cancel, time-out B.
-    Response,
-    /// More of the response: time-out C.
-    Rest,
-    /// The chip to know that its response has been read: time-out C.
-    ResponseTaken,
-}
-
-/// Why a chip on SPI could not be spoken with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TisError<E> {
-    /// The bus failed, or a transaction did.
-    Transport(TransportError<E>),
-    /// The reset pin failed.
-    Pin,
-    /// Nobody answers: look at power, wiring, chip select, and that the chip is not kept in reset.
-    NoChip {
-        /// What the access register read: ff on a bus that is pulled up, 00 on one that is pulled down.
-        access: u8,
-    },
-    /// Somebody answers who is no TPM of an expected maker: is it the right chip select, SPI mode 0, and a clock that the
-    /// wiring bears? [`TisBuilder::vendors`] takes other makers.
-    WrongVendor {
-        /// DID_VID as it was read.
-        actual: u32,
-    },
-    /// The chip is a TPM 1.2.
-    NotTpm2 {
-        /// The upper byte of the status register.
-        status: u8,
-    },
-    /// The chip did not do in time what it should; the next command begins by setting it right.
-    Timeout(Awaited),
-    /// Another locality has the chip and does not give it up.
-    LocalityTaken,
-    /// Another locality has seized the chip, or it was reset, in the middle of a command. The next command asks for it again.
-    LocalityLost,
-    /// The chip no longer answers.
-    Gone,
-    /// The response's size cannot be: shorter than a header, longer than the buffer, or not what the chip has.
-    ResponseSize {
-        /// Bytes that the response announced.
-        actual: usize,
-    },
-    /// The command is longer than the buffer, or the buffer shorter than a response's header of 10 bytes.
-    CommandLength,
-}
-
-impl<E> TisError<E> {
-    fn new(fault: Fault, did_vid: u32) -> Self {
-        match fault {
-            Fault::NoChip(access) => Self::NoChip { access },
-            Fault::WrongVendor => Self::WrongVendor { actual: did_vid },
-            Fault::NotTpm2(status) => Self::NotTpm2 { status },
-            Fault::LocalityTaken => Self::LocalityTaken,
-            Fault::LocalityLost => Self::LocalityLost,
-            Fault::Gone => Self::Gone,
-            Fault::Timeout(awaited) => Self::Timeout(awaited),
-            Fault::ResponseSize(actual) => Self::ResponseSize { actual },
-        }
-    }
-}
-
-words! { TisError<E> where E: fmt::Debug {
-    Self::Transport(error) => "{}", error;
-    Self::Pin => "the reset pin failed: look at its configuration";
-    Self::NoChip { access } => "no TPM answers (access register {:02x}): look at power, wiring, chip select and reset", access;
-    Self::WrongVendor { actual } => "no TPM of a known maker answers (DID_VID {:08x}): look at chip select, SPI mode 0 and clock, or name the maker", actual;
-    Self::NotTpm2 { status } => "the chip is no TPM 2.0 (upper status byte {:02x}): its maker may have a firmware that is", status;
-    Self::Timeout(awaited) => "the TPM took too long (awaited: {:?}): try again, then reset it; suspect the bus if it stays so", awaited;
-    Self::LocalityTaken => "another locality has the TPM and does not give it up: have its owner relinquish it, or reset the TPM";
-    Self::LocalityLost => "the TPM was seized by another locality, or reset, during a command: repeat it";
-    Self::Gone => "the TPM no longer answers: look at its power and reset";
-    Self::ResponseSize { actual } => "the TPM's response cannot have {} bytes: give a larger buffer if it can, else suspect the bus", actual;
-    Self::CommandLength => "the buffer is too short for the command: 512 bytes do for every one";
-}}
-
-impl<E: fmt::Debug> core::error::Error for TisError<E> {}
-
-/// A pin at RST#, or [`NoPin`].
-pub trait ResetPin {
-    /// Whether the board has it.
-    const IS_THERE: bool;
-
-    /// Pulls it low, or lets it go.
-    ///
-    /// # Errors
-    /// If the pin fails.
-    #[allow(clippy::result_unit_err, reason = "why a pin failed helps nobody")]
-    fn set(&mut self, low: bool) -> Result<(), ()>;
-}
-
-/// A pin at PIRQ#, or [`NoPin`].
-#[allow(
-    async_fn_in_trait,
-    reason = "as in embedded-hal-async: the executor of a firmware needs no Send"
-)]
-pub trait InterruptPin {
-    /// Whether the board has it.
-    const IS_THERE: bool;
-
-    /// Waits for it to be low; for ever, if it fails.
-    async fn low(&mut self);
-}
-
-/// A pin that the board does not have.
-#[derive(Debug, Clone, Copy)]
-pub struct NoPin;
-
-impl<P: OutputPin> ResetPin for P {
-    const IS_THERE: bool = true;
-
-    fn set(&mut self, low: bool) -> Result<(), ()> {
-        self.set_state(PinState::from(!low)).map_err(|_| ())
-    }
-}
-
-impl ResetPin for NoPin {
-    const IS_THERE: bool = false;
-
-    fn set(&mut self, _: bool) -> Result<(), ()> {
-        Ok(())
-    }
-}
-
-impl<P: Wait> InterruptPin for P {
-    const IS_THERE: bool = true;
-
-    async fn low(&mut self) {
-        if self.wait_for_low().await.is_err() {
-            core::future::pending().await
-        }
-    }
-}
-
-impl InterruptPin for NoPin {
-    const IS_THERE: bool = false;
-
-    async fn low(&mut self) {
-        core::future::pending().await
-    }
-}
-
-/// Until one of the two is done; whether it is the other.
-async fn first(one: impl Future<Output = ()>, other: impl Future<Output = ()>) -> bool {
+/// Runs until one of the two is done; returns the output of `other` if it is that one.
+async fn first<O>(one: impl Future<Output = ()>, other: impl Future<Output = O>) -> Option<O> {
     let (mut one, mut other) = (pin!(one), pin!(other));
     poll_fn(|context| {
-        if other.as_mut().poll(context).is_ready() {
-            return Poll::Ready(true);
+        if let Poll::Ready(output) = other.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
         }
-        one.as_mut().poll(context).map(|()| false)
+        one.as_mut().poll(context).map(|()| None)
     })
     .await
 }

@@ -32,6 +32,12 @@ pub enum Violation {
     NoData,
     /// `responseRetry` without a response.
     NothingToRetry,
+    /// Expect or dataAvail was acted on without stsValid.
+    StatusNotValid,
+    /// The chip select was high for fewer microseconds than the chip needs.
+    Idle(u64),
+    /// RST# was high for fewer microseconds than the chip needs, before a pulse or after it.
+    ResetTiming(u64),
 }
 
 /// Where the FIFO stands.
@@ -64,6 +70,10 @@ pub(crate) struct Chip {
     /// Bytes that may still pass the FIFO before the status is read again.
     allowance: u16,
     shown_burst: u16,
+    /// Whether the status that was read last had stsValid, and nothing has changed since.
+    valid_was_seen: bool,
+    /// Whether Expect may have been read since the last byte that was written.
+    expect_was_read: bool,
     status_reads: u64,
     fifo_reads: u64,
     fifo_writes: u64,
@@ -74,9 +84,6 @@ pub(crate) struct Chip {
     pub(crate) commands: Vec<Vec<u8>>,
     pub(crate) responses: Vec<Vec<u8>>,
 }
-
-/// Microseconds from reset to the first answer.
-const START_UP: u64 = 10_000;
 
 impl Chip {
     pub(crate) fn new(tpm: Box<dyn Computes>) -> Self {
@@ -92,6 +99,8 @@ impl Chip {
             valid_at: 0,
             allowance: 0,
             shown_burst: 0,
+            valid_was_seen: false,
+            expect_was_read: false,
             status_reads: 0,
             fifo_reads: 0,
             fifo_writes: 0,
@@ -130,7 +139,7 @@ impl Chip {
         self.seized = [false; LOCALITIES];
         self.interrupt_enable = [0; 4];
         self.interrupt_status = 0;
-        self.up_at = now + START_UP;
+        self.up_at = now + self.script.start_up;
         self.tpm.reset().expect("the TPM can be reset");
     }
 
@@ -282,6 +291,10 @@ impl Chip {
             State::Completion(response, at) if *at < response.len() => 0x10,
             _ => 0,
         };
+        if first {
+            self.expect_was_read = true;
+            self.valid_was_seen = now >= self.valid_at;
+        }
         if now >= self.valid_at {
             low |= 0x80;
         } else {
@@ -312,6 +325,7 @@ impl Chip {
             }
             0x20 => match std::mem::replace(&mut self.state, State::Idle) {
                 State::Reception(command) if command.len() == expected_len(&command) => {
+                    self.require_valid();
                     let until = now.saturating_add((self.script.execution)(&command));
                     self.state = State::Execution(command, until);
                     self.changed(now);
@@ -333,6 +347,12 @@ impl Chip {
         self.work(now);
     }
 
+    fn require_valid(&mut self) {
+        if !self.valid_was_seen {
+            self.violations.push(Violation::StatusNotValid);
+        }
+    }
+
     fn cancel(&mut self, now: u64) {
         if self.script.can_be_cancelled && matches!(self.state, State::Execution(..)) {
             // TPM_RC_CANCELED
@@ -343,7 +363,10 @@ impl Chip {
     fn write_fifo(&mut self, byte: u8, now: u64) {
         if matches!(self.state, State::Ready) {
             self.state = State::Reception(Vec::new());
+        } else if self.expect_was_read && matches!(&self.state, State::Reception(_)) {
+            self.require_valid();
         }
+        self.expect_was_read = false;
         let State::Reception(command) = &mut self.state else {
             self.violations.push(Violation::NotExpected);
             return;
@@ -385,6 +408,9 @@ impl Chip {
             self.violations.push(Violation::BurstCount);
             return 0xff;
         }
+        if !self.valid_was_seen {
+            self.violations.push(Violation::StatusNotValid);
+        }
         self.allowance -= 1;
         *at += 1;
         self.fifo_reads += 1;
@@ -423,6 +449,7 @@ impl Chip {
 
     fn changed(&mut self, now: u64) {
         self.allowance = 0;
+        self.valid_was_seen = false;
         self.valid_at = now + self.script.status_valid_after;
     }
 }

@@ -16,6 +16,9 @@ pub(crate) struct Inner {
     wire: Wire,
     clock: Clock,
     in_reset: bool,
+    /// When RST# rose, and whether the chip has been spoken to since.
+    released_at: Option<u64>,
+    spoken_to: bool,
     pub(crate) pending: bool,
 }
 
@@ -71,6 +74,8 @@ impl Emulator {
             wire: Wire::new(),
             clock,
             in_reset: false,
+            released_at: None,
+            spoken_to: false,
             pending: false,
         })))
     }
@@ -205,6 +210,9 @@ impl Inner {
     pub(crate) fn select(&mut self, selected: bool) {
         let now = self.now();
         if selected {
+            if !std::mem::replace(&mut self.spoken_to, true) {
+                self.check_reset(now);
+            }
             self.wire.select(&mut self.chip, now);
         } else {
             self.wire.deselect(&mut self.chip, now);
@@ -223,11 +231,23 @@ impl Inner {
     }
 
     pub(crate) fn hold_in_reset(&mut self, held: bool) {
+        let now = self.now();
         if self.in_reset && !held {
-            let now = self.now();
             self.chip.reset(now);
+            self.released_at = Some(now);
+            self.spoken_to = false;
+        } else if !self.in_reset && held {
+            self.check_reset(now);
         }
         self.in_reset = held;
+    }
+
+    /// The chip is spoken to, or reset again: its RST# must have been high for long enough. With the emulator it is powered for long.
+    fn check_reset(&mut self, now: u64) {
+        let high = self.released_at.map(|at| now.saturating_sub(at));
+        if let Some(high) = high.filter(|&high| high < self.chip.script.reset_high) {
+            self.chip.violations.push(Violation::ResetTiming(high));
+        }
     }
 
     pub(crate) fn interrupts(&mut self) -> bool {

@@ -4,6 +4,8 @@ use std::fmt;
 pub struct Script {
     /// Wait state bytes of the transaction with this number.
     pub wait_states: Box<dyn FnMut(u64) -> u32 + Send>,
+    /// Microseconds for which the transaction with this number is held off by wait states.
+    pub holds_off: Box<dyn FnMut(u64) -> u64 + Send>,
     /// The burst count that the status read with this number shows.
     pub burst_count: Box<dyn FnMut(u64) -> u16 + Send>,
     /// Microseconds after a change of state in which `stsValid` is 0.
@@ -30,6 +32,18 @@ pub struct Script {
     pub command: ChangeCommand,
     /// Between chip and host: what the host gets instead of this response, behind its command.
     pub response: ChangeResponse,
+    /// Whether the ready bit of the transaction with this number is lost on the wire: the host sees a wait state, and the chip none.
+    pub loses_ready: Box<dyn FnMut(u64) -> bool + Send>,
+    /// Microseconds from a reset to the first answer.
+    pub start_up: u64,
+    /// Microseconds for which the chip select must be high between two transactions.
+    pub min_idle: u64,
+    /// Microseconds for which RST# must be high before it goes low, and after that before the first transaction.
+    pub reset_high: u64,
+    /// Microseconds without a transaction after which the chip sleeps, if it does; the transaction that wakes it is lost.
+    pub sleeps_after: Option<u64>,
+    /// Microseconds in which it wakes; transactions are lost until then.
+    pub wakes_in: u64,
     /// What happens when the transaction with this number begins.
     pub events: Vec<(u64, Event)>,
 }
@@ -64,6 +78,7 @@ impl Default for Script {
     fn default() -> Self {
         Self {
             wait_states: Box::new(|_| 0),
+            holds_off: Box::new(|_| 0),
             burst_count: Box::new(|_| 64),
             status_valid_after: 0,
             execution: Box::new(|_| 0),
@@ -78,6 +93,13 @@ impl Default for Script {
             did_vid: 0x001b_15d1,
             command: Box::new(|command| command),
             response: Box::new(|_, response| response),
+            loses_ready: Box::new(|_| false),
+            start_up: 10_000,
+            min_idle: 1,
+            // Infineon SLB9670.
+            reset_high: 60_000,
+            sleeps_after: None,
+            wakes_in: 0,
             events: Vec::new(),
         }
     }

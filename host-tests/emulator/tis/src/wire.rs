@@ -7,11 +7,17 @@ use crate::chip::{Chip, Violation};
 enum Stage {
     Header(usize),
     Wait(u32),
+    Hold(u64),
     Data(usize),
 }
 
 pub(crate) struct Wire {
     selected: bool,
+    /// When the chip select rose last.
+    deselected_at: Option<u64>,
+    /// The chip sleeps through this transaction.
+    lost: bool,
+    awake_at: u64,
     header: [u8; 4],
     stage: Stage,
     pub(crate) transactions: u64,
@@ -24,6 +30,9 @@ impl Wire {
     pub(crate) fn new() -> Self {
         Self {
             selected: false,
+            deselected_at: None,
+            lost: false,
+            awake_at: 0,
             header: [0; 4],
             stage: Stage::Header(0),
             transactions: 0,
@@ -51,10 +60,26 @@ impl Wire {
         for event in happening {
             chip.event(event, now);
         }
+        let idle = self.deselected_at.map(|at| now.saturating_sub(at));
+        if let Some(idle) = idle.filter(|&idle| idle < chip.script.min_idle) {
+            chip.violations.push(Violation::Idle(idle));
+        }
+        let sleeps =
+            (chip.script.sleeps_after).is_some_and(|after| idle.is_none_or(|idle| idle > after));
+        if sleeps && now >= self.awake_at {
+            self.awake_at = now + chip.script.wakes_in;
+            self.lost = true;
+        } else {
+            self.lost = now < self.awake_at;
+        }
     }
 
     pub(crate) fn deselect(&mut self, chip: &mut Chip, now: u64) {
-        if !std::mem::replace(&mut self.selected, false) || chip.silence(now).is_some() {
+        if !std::mem::replace(&mut self.selected, false) {
+            return;
+        }
+        self.deselected_at = Some(now);
+        if self.lost || chip.silence(now).is_some() {
             return;
         }
         let complete = matches!(self.stage, Stage::Data(done) if done == self.len());
@@ -79,6 +104,9 @@ impl Wire {
         if let Some(silence) = chip.silence(now) {
             return silence;
         }
+        if self.lost {
+            return 0xff;
+        }
         match self.stage {
             Stage::Header(at) => {
                 self.header[at] = mosi;
@@ -89,16 +117,27 @@ impl Wire {
                 if self.header[1] != 0xd4 {
                     chip.violations.push(Violation::Address(self.header[1]));
                 }
+                let hold = (chip.script.holds_off)(self.transactions);
+                if hold > 0 {
+                    self.stage = Stage::Hold(now + hold);
+                    return 0;
+                }
                 match (chip.script.wait_states)(self.transactions) {
                     0 => {
                         self.stage = Stage::Data(0);
-                        1
+                        u8::from(!(chip.script.loses_ready)(self.transactions))
                     }
                     waits => {
                         self.stage = Stage::Wait(waits);
                         0
                     }
                 }
+            }
+            Stage::Hold(until) => {
+                if now >= until {
+                    self.stage = Stage::Data(0);
+                }
+                u8::from(now >= until)
             }
             Stage::Wait(1) => {
                 self.stage = Stage::Data(0);

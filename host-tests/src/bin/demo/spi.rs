@@ -24,7 +24,8 @@ pub(crate) async fn with_key(
     let chip = Tis::builder(bus, emulator.delay())
         .reset_pin(emulator.reset_pin())
         .open()
-        .await?;
+        .await
+        .map_err(|failure| failure.error)?;
     tell(
         "device",
         format_args!(

@@ -1,4 +1,4 @@
-//! What a status means for who awaits something, and how long it is waited for.
+//! The meaning of a status for what is awaited, and how long it is waited for.
 
 use super::{
     super::{Awaited, register::status},
@@ -66,9 +66,14 @@ impl Machine<'_> {
             };
             return Ok(Action::Again);
         }
-        let next = match self.state {
+        let next = match (awaited, self.state) {
             // The chip may have come back in any state.
-            State::Suspect(_) if matches!(awaited, Awaited::Ready) => State::Begin,
+            (Awaited::Ready, State::Suspect(_)) => State::Begin,
+            // Two writes of commandReady are needed after some states: to idle, and from there to ready (PTP section 6.5.2.5).
+            (Awaited::Ready, _) if self.waited >= self.ready_again => {
+                self.ready_again = self.ready_again.saturating_mul(10);
+                State::Begin
+            }
             _ => State::Poll(awaited),
         };
         if matches!(awaited, Awaited::Response) && self.listens {
@@ -102,7 +107,7 @@ impl Machine<'_> {
         self.again(State::Retry, Fault::ResponseSize(size))
     }
 
-    fn again(&mut self, state: State, fault: Fault) -> Result<State, Fault> {
+    pub(super) fn again(&mut self, state: State, fault: Fault) -> Result<State, Fault> {
         if self.retries >= MAX_RETRIES {
             return Err(fault);
         }

@@ -49,19 +49,36 @@ pub(super) enum Fault {
     ResponseSize(usize),
 }
 
-/// Longer than every chip's shortest.
-const RESET_PULSE: u32 = 1_000;
-/// Until a chip that was reset is spoken to.
-const AFTER_RESET: u32 = 30_000;
+/// How long RST# is high before a pulse, low, and high again before the chip is spoken to, in microseconds. The times of Infineon's
+/// SLB9670, whose security functions are triggered by shorter ones, and longer than those of other chips.
+const BEFORE_RESET: u32 = 60_000;
+const RESET_PULSE: u32 = 2_000;
+const AFTER_RESET: u32 = 60_000;
+/// How long a chip that may be running is looked for before it is reset.
+const PROBE_LIMIT: u32 = 50_000;
 
 /// Tag, size and response code.
 const HEADER_LEN: usize = 10;
 /// How often in a row a chip may not be seen before it counts as gone.
 const MAX_MISSED: u16 = 16;
-/// How often a locality is asked for before one command.
+/// How often a locality is requested before one command.
 const MAX_REQUESTS: u8 = 3;
+/// How often a transaction that fails is repeated.
+const MAX_REPEATS: u8 = 4;
+/// After how long commandReady is written again, in microseconds; then after ten times that, and so on.
+const READY_AGAIN: u32 = 1_000;
+/// What a transaction that wait states held off counts for while the chip is looked for, in microseconds.
+const HELD_OFF: u32 = 375_000;
 
-/// What the board has beside the bus.
+/// How a transaction failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failed {
+    WaitStates,
+    WaitStateInserted,
+    Other,
+}
+
+/// The pins that the board connects.
 #[derive(Clone, Copy)]
 pub(super) struct Pins {
     pub(super) reset: bool,
@@ -100,10 +117,19 @@ pub(super) struct Machine<'b> {
     listens: bool,
     /// How often in a row the chip was not to be seen.
     missed: u16,
+    /// How often in a row a transaction has failed.
+    failures: u8,
+    /// The transaction is to be repeated.
+    repeats: bool,
+    /// How long the chip is looked for.
+    look_limit: u32,
+    /// When commandReady is written again.
+    ready_again: u32,
 }
 
 #[derive(Clone, Copy)]
 enum State {
+    BeforeReset,
     PullReset,
     HoldReset,
     LetGo,
@@ -144,7 +170,7 @@ impl<'b> Machine<'b> {
     /// Finds a chip, of one of these makers.
     pub(super) fn open(vendors: &'b [u16], pins: Pins) -> Self {
         let state = if pins.reset {
-            State::PullReset
+            State::BeforeReset
         } else {
             State::LookForChip
         };
@@ -152,6 +178,15 @@ impl<'b> Machine<'b> {
             opens: true,
             vendors,
             ..Self::new(&mut [], state, pins)
+        }
+    }
+
+    /// Finds a chip that may be running already, without a reset.
+    pub(super) fn probe(vendors: &'b [u16], pins: Pins) -> Self {
+        let reset = false;
+        Self {
+            look_limit: PROBE_LIMIT,
+            ..Self::open(vendors, Pins { reset, ..pins })
         }
     }
 
@@ -188,6 +223,10 @@ impl<'b> Machine<'b> {
             cancelled: false,
             listens: pins.interrupt,
             missed: 0,
+            failures: 0,
+            repeats: false,
+            look_limit: judge::TIMEOUT_A,
+            ready_again: READY_AGAIN,
         }
     }
 
@@ -201,14 +240,42 @@ impl<'b> Machine<'b> {
         self.did_vid
     }
 
-    /// Whether a chip that holds a transaction off may be one that comes up, or none.
-    pub(super) fn looks_for_chip(&self) -> bool {
-        matches!(self.state, State::JudgeChip)
+    /// The transaction was done.
+    pub(super) fn transferred(&mut self) {
+        self.failures = 0;
     }
 
-    /// Whether it has been looked for as long as it may take.
-    pub(super) fn has_looked_enough(&self) -> bool {
-        self.waited >= judge::TIMEOUT_A
+    /// The transaction failed: decides what to do about it. Returns false where nothing is left to do.
+    ///
+    /// To read or write a register again is safe: what a write asks for twice, `tpmGo` included, a chip does once. Of the FIFO it is not
+    /// known how far the chip has come: a command is sent again from its first byte, and a response is asked for again.
+    #[inline(never)]
+    pub(super) fn transfer_failed(&mut self, failed: Failed) -> bool {
+        if matches!(self.state, State::JudgeChip) {
+            // A chip that comes up may hold transactions off; a bus that is pulled down does so for ever.
+            if failed == Failed::WaitStates {
+                self.waited = self.waited.saturating_add(HELD_OFF);
+            }
+            return failed == Failed::WaitStates || !self.has_looked_enough();
+        }
+        self.failures = self.failures.saturating_add(1);
+        if self.failures > MAX_REPEATS {
+            return false;
+        }
+        let next = match self.place {
+            Place::ReadRegister | Place::WriteRegister | Place::EnableInterrupts => {
+                self.repeats = true;
+                return true;
+            }
+            Place::WriteBuffer => self.again(State::Resend, Fault::Gone),
+            Place::ReadBuffer => self.again(State::Retry, Fault::Gone),
+        };
+        next.map(|next| self.state = next).is_ok()
+    }
+
+    /// Whether the chip, or its locality, has been looked for as long as it may take.
+    fn has_looked_enough(&self) -> bool {
+        self.waited >= self.look_limit
     }
 
     /// The transaction of [`Action::Transfer`].
@@ -236,7 +303,15 @@ impl<'b> Machine<'b> {
 
     /// One step. The caller loops: in a loop of its own, the compiler would load all that any state needs for every one.
     pub(super) fn step(&mut self) -> Result<Action, Fault> {
+        if core::mem::take(&mut self.repeats) {
+            return Ok(Action::Transfer);
+        }
         match self.state {
+            State::BeforeReset => {
+                self.state = State::PullReset;
+                self.micros = BEFORE_RESET;
+                return Ok(Action::Pause);
+            }
             State::PullReset => {
                 self.state = State::HoldReset;
                 return Ok(Action::Reset(true));

@@ -62,6 +62,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 
+    /// Have the TPM count wrong passwords and lock the key out after too many. For a password that a person chooses: power cuts after
+    /// the key was used count too, so a device without orderly shutdowns locks itself out.
+    #[arg(long, requires = "password_file")]
+    dictionary_attack_protection: bool,
+
     /// Platform registers that must keep their present values for the key to be used, like sha256:0,2,7.
     #[arg(long, value_name = "BANK:NUMBERS")]
     pcrs: Option<PcrSelection>,
@@ -100,6 +105,7 @@ impl Arguments {
         let mut options = KeyOptions::default();
         options.parent = self.parent;
         options.auth = password.auth()?;
+        options.dictionary_attack_protection = self.dictionary_attack_protection;
         options.pcrs = self.pcrs.clone();
         options.description = Some(client.to_string());
         Ok(options)

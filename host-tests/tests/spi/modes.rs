@@ -1,0 +1,141 @@
+//! States in which a TPM does few commands: the cure reaches it, and each has an error that names the way out.
+
+use super::*;
+use chanbind_tis_emulator::Event;
+use chanbind_tpm_spi::command::*;
+
+/// A TPM2_GetCapability, TPM2_SelfTest and TPM2_GetTestResult alone are done; all else is answered by this code.
+fn does_little(bench: &Bench, code: u16) {
+    bench.emulator.script(|script| {
+        script.refusal = Box::new(move |command| {
+            let is_for_repair = matches!(command[6..10], [0, 0, 1, 0x7c | 0x43 | 0x44]);
+            (!is_for_repair).then(|| refusal(code))
+        });
+    });
+}
+
+#[test]
+fn what_cures_reaches_the_chip() {
+    let bench = Bench::new();
+    for (code, remedy) in [
+        (0x101, "reset it or cycle its power"),
+        (0x12d, "the vendor's tool"),
+        (0x130, "must be reset"),
+        (0x153, "run SelfTest"),
+    ] {
+        let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
+        let mut tpm = Tpm::new(bench.chip(), &mut buffer, &mut contexts);
+        // A chip of which nothing is known yet, so that it would be asked what is in it before each command.
+        does_little(&bench, code);
+        run(async {
+            let error = tpm.random(&mut [0; 8]).await.unwrap_err();
+            assert!(error.to_string().contains(remedy), "{error}");
+            tpm.execute(&GetTestResult, &mut []).await.unwrap();
+            tpm.execute(&SelfTest { full_test: true }, &mut [])
+                .await
+                .unwrap();
+            let vendor = tpm.execute(&Vendor, &mut []).await.unwrap_err();
+            let Error::Tpm { command, .. } = vendor else {
+                panic!("{vendor}");
+            };
+            assert_eq!(command.0, 0x2000_0001);
+            // Cured, it is used.
+            bench
+                .emulator
+                .script(|script| script.refusal = Box::new(|_| None));
+            tpm.random(&mut [0; 8]).await.unwrap();
+        });
+    }
+}
+
+/// A command of the vendor's.
+struct Vendor;
+
+impl Command for Vendor {
+    const CODE: CommandCode = CommandCode(0x2000_0001);
+    const AUTHORIZATIONS: usize = 0;
+    type Response<'r> = ();
+
+    fn entities(&self) -> Entities<'_> {
+        [None; 3]
+    }
+
+    fn parameters(
+        &self,
+        _: &mut chanbind_core::wire::Writer<'_>,
+    ) -> Result<(), chanbind_core::wire::Full> {
+        Ok(())
+    }
+
+    fn response<'r>(
+        &self,
+        _: Handle,
+        _: &mut chanbind_core::wire::Reader<'r>,
+    ) -> Result<(), chanbind_core::wire::Truncated> {
+        Ok(())
+    }
+}
+
+async fn pcr_0<C: chanbind_tpm_spi::Chip<Error = ChipError>>(tpm: &mut Tpm<'_, C>) -> Vec<u8> {
+    let read = PcrRead {
+        pcrs: PcrSelection::sha256(&[0]),
+    };
+    let mut values = tpm.execute(&read, &mut []).await.unwrap().values;
+    values.next().unwrap().to_vec()
+}
+
+async fn extend(tpm: &mut TestTpm<'_>) {
+    let extend = PcrExtend {
+        pcr: &Entity::pcr(0),
+        digest: &[7; 32],
+    };
+    let mut password = chanbind_tpm_spi::session::Password::empty();
+    tpm.execute(&extend, &mut [&mut password]).await.unwrap();
+}
+
+/// PCRs are lost with power unless state was saved and is asked for; and a chip that has saved none starts all the same.
+#[test]
+fn startup_with_state_keeps_pcrs() {
+    let bench = Bench::new();
+    let digest = |bench: &Bench, startup: StartupType| {
+        let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
+        let mut tpm = Tpm::new(bench.chip(), &mut buffer, &mut contexts).with_startup(startup);
+        run(async {
+            let value = pcr_0(&mut tpm).await;
+            extend(&mut tpm).await;
+            tpm.close().await.unwrap();
+            value
+        })
+    };
+    let zero = vec![0; 32];
+    // Nothing is saved yet.
+    assert_eq!(digest(&bench, StartupType::State), zero);
+    bench.emulator.event(Event::Return);
+    let kept = digest(&bench, StartupType::State);
+    assert_ne!(kept, zero);
+    bench.emulator.event(Event::Return);
+    assert_ne!(digest(&bench, StartupType::Clear), kept);
+    bench.emulator.event(Event::Return);
+    assert_eq!(digest(&bench, StartupType::Clear), zero);
+}
+
+/// `open` with a reset pin clears PCRs, unless it is told not to reset.
+#[test]
+fn a_reset_at_open_is_optional() {
+    let bench = Bench::new();
+    let value = |resets: bool| {
+        let bus = ExclusiveBus::new(bench.emulator.bus(), bench.emulator.chip_select());
+        let mut chip =
+            Tis::builder(bus, bench.emulator.delay()).reset_pin(bench.emulator.reset_pin());
+        if !resets {
+            chip = chip.without_reset_at_open();
+        }
+        let chip = run(chip.open()).unwrap();
+        let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
+        let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);
+        run(pcr_0(&mut tpm))
+    };
+    bench.with_tpm(async |tpm| extend(tpm).await);
+    assert_ne!(value(false), vec![0; 32]);
+    assert_eq!(value(true), vec![0; 32]);
+}
