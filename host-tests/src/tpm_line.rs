@@ -10,6 +10,7 @@ use std::{
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 /// A relay between a program and a swtpm. It remembers every byte that passes, and can cut the line in the middle of a
@@ -27,6 +28,7 @@ struct Shared {
     change_at: AtomicU32,
     answers: Mutex<HashMap<u32, Vec<u8>>>,
     substitutes: Mutex<HashMap<u32, Vec<u8>>>,
+    holds: Mutex<HashMap<u32, Duration>>,
     ended: AtomicBool,
 }
 
@@ -100,6 +102,12 @@ impl TpmLine {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         substitutes.insert(command_code, answer);
+    }
+
+    /// Keeps the answer to the next command with this code back for a time.
+    pub fn hold_answer_to(&self, command_code: u32, time: Duration) {
+        let mut holds = (self.shared.holds.lock()).unwrap_or_else(PoisonError::into_inner);
+        holds.insert(command_code, time);
     }
 
     /// Whether `bytes` have passed in either direction.
@@ -184,6 +192,12 @@ fn relay(mut client: &TcpStream, mut tpm: &TcpStream, shared: &Shared) -> io::Re
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .extend(&answer);
+        let hold = (shared.holds.lock())
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&code);
+        if let Some(time) = hold {
+            thread::sleep(time);
+        }
         client.write_all(&answer)?;
     }
 }

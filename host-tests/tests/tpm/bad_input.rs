@@ -13,7 +13,7 @@ async fn no_tpm_and_no_tcti() {
     .await;
     let message = nobody.unwrap_err().to_string();
     assert!(
-        message.contains("start one with `swtpm") && message.contains("--tcti"),
+        message.contains("start one with `swtpm") && message.contains("Connection refused"),
         "{message}"
     );
     for wrong in [
@@ -27,10 +27,6 @@ async fn no_tpm_and_no_tcti() {
         let error = Tpm::open(wrong, OpenOptions::default()).await.unwrap_err();
         assert!(matches!(error, TpmError::Tcti { .. }), "{wrong}: {error}");
     }
-    let error = Tpm::open("device:/dev/null/tpm", OpenOptions::default())
-        .await
-        .unwrap_err();
-    assert!(matches!(error, TpmError::NoTpm { .. }), "{error}");
 }
 
 #[test]
@@ -238,6 +234,7 @@ async fn a_locked_tpm() {
     let tpm = open(&swtpm).await;
     let mut options = KeyOptions::default();
     options.auth = auth("right");
+    options.dictionary_attack_protection = true;
     let file = tpm.import_hmac_key(SECRET, options).await.unwrap();
     let (right, wrong) = (
         tpm.load(file.clone(), auth("right")).await.unwrap(),

@@ -4,6 +4,7 @@ mod bad_input;
 mod derive;
 mod line;
 mod provision;
+mod reachable;
 mod signing;
 
 use chanbind::tpm::{Auth, KeyFile, KeyOptions, OpenOptions, Tpm};

@@ -5,7 +5,7 @@ use chanbind::tpm::{PcrSelection, PolicyCommand, TpmError, TpmSigningKey};
 use chanbind_core::crypto::ecdsa::{RUST_CRYPTO, Signature};
 use chanbind_host_tests::tpm_line::TpmLine;
 use chanbind_tpm_spi::{
-    key::{KeyBlobs, SigningKey},
+    key::{KeyBlobs, SigningKey, WrongKey},
     session::AuthValue,
 };
 use p256::ecdsa::{VerifyingKey, signature::hazmat::PrehashVerifier};
@@ -59,9 +59,9 @@ async fn what_the_key_is() {
     let always = FIXED_TPM | FIXED_PARENT | SENSITIVE_DATA_ORIGIN | SIGN;
     for (password, pcrs, attributes) in [
         (None, None, always | USER_WITH_AUTH | NO_DA),
-        (Some("password"), None, always | USER_WITH_AUTH),
+        (Some("password"), None, always | USER_WITH_AUTH | NO_DA),
         (None, Some("sha256:0"), always | NO_DA),
-        (Some("password"), Some("sha256:0"), always),
+        (Some("password"), Some("sha256:0"), always | NO_DA),
     ] {
         let file = tpm
             .create_signing_key(options(password, pcrs))
@@ -80,8 +80,14 @@ async fn what_the_key_is() {
         assert_eq!(file.empty_auth, password.is_none());
 
         let blobs = KeyBlobs::new(&file.private, &file.public).unwrap();
-        let theirs = SigningKey::new(blobs, AuthValue::empty()).unwrap();
+        let theirs = SigningKey::new(blobs, AuthValue::empty());
         let ours = tpm.load_signing_key(file.clone(), None).await.unwrap();
+        if pcrs.is_some() {
+            // Firmware's keys are used with their password alone.
+            assert_eq!(theirs.map(|_| ()), Err(WrongKey::Policy));
+            continue;
+        }
+        let theirs = theirs.unwrap();
         let point = theirs.public_key();
         assert_eq!(
             ours.public_key()[..],

@@ -4,10 +4,13 @@ use super::{
     Hierarchy, Parent, PolicyCommand, TpmError, TpmName,
     esys::{connect, flush_session, h2_template, name_of, start_session},
     key::KeySpec,
+    lane::{CONNECT, Watch},
     leftovers::Baseline,
     policy,
+    reachable::unreachable_tpm,
     response::{Failure, classify, describe},
 };
+use std::{sync::Arc, time::Duration};
 use tss_esapi::{
     Context,
     constants::SessionType,
@@ -21,11 +24,14 @@ pub(super) struct Settings {
     pub(super) tcti: String,
     pub(super) parent_name: Option<TpmName>,
     pub(super) hierarchy_auth: Option<Auth>,
+    pub(super) command_limit: Option<Duration>,
 }
 
 /// A TPM that is connected when it is used.
 pub(super) struct Device {
-    settings: Settings,
+    settings: Arc<Settings>,
+    /// Told of each command that begins.
+    watch: Watch,
     open: Option<Open>,
     /// What was in the TPM before a connection that broke.
     broken: Option<Baseline>,
@@ -57,9 +63,10 @@ pub(super) struct ParentKey {
 }
 
 impl Device {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: Arc<Settings>, watch: Watch) -> Self {
         Self {
             settings,
+            watch,
             open: None,
             broken: None,
         }
@@ -103,6 +110,7 @@ impl Device {
             && let Some(at) = open.keys.iter().position(|(loaded, _)| *loaded == id)
         {
             let (_, handle) = open.keys.remove(at);
+            self.watch.begin("TPM2_FlushContext");
             let _ = open.context.flush_context(handle.into());
         }
     }
@@ -153,6 +161,7 @@ impl Device {
             Parent::Persistent(handle) => {
                 let missing = || TpmError::NoParent(which);
                 let handle = PersistentTpmHandle::new(handle).map_err(|_| missing())?;
+                self.watch.begin("TPM2_ReadPublic");
                 match self
                     .open()?
                     .context
@@ -166,6 +175,7 @@ impl Device {
                 }
             }
         };
+        self.watch.begin("TPM2_ReadPublic");
         let read = self.open()?.context.read_public(handle);
         let public = match read {
             Ok((public, _, _)) => public,
@@ -197,7 +207,7 @@ impl Device {
                 context.create_primary(hierarchy, template.clone(), None, None, None, None)
             })
         };
-        let created = self.making_room(|context| match &auth {
+        let created = self.making_room("TPM2_CreatePrimary", |context| match &auth {
             None => create(context, AuthSession::Password),
             // The password is proved by HMAC, not sent. There is no parent to salt this session with yet.
             Some(auth) => context.tr_set_auth(handle, auth.clone()).and_then(|()| {
@@ -221,17 +231,22 @@ impl Device {
         run: impl Fn(&mut Context) -> tss_esapi::Result<T>,
     ) -> Result<T, Attempt> {
         let session = self.hmac_session()?;
-        self.making_room(|context| context.execute_with_session(Some(session), &run))?
-            .map_err(|error| self.failed(command, error))
+        self.making_room(command, |context| {
+            context.execute_with_session(Some(session), &run)
+        })?
+        .map_err(|error| self.failed(command, error))
     }
 
     /// Runs a command that takes a slot of the TPM's, and gives up loaded keys for it.
     fn making_room<T>(
         &mut self,
+        command: &'static str,
         run: impl Fn(&mut Context) -> tss_esapi::Result<T>,
     ) -> Result<tss_esapi::Result<T>, TpmError> {
-        let open = self.open()?;
+        self.open()?;
+        let open = self.open.as_mut().ok_or(TpmError::Closed)?;
         loop {
+            self.watch.begin(command);
             let answer = run(&mut open.context);
             match answer {
                 Err(error) if classify(error) == Failure::Memory && open.forget_oldest_key() => {}
@@ -246,6 +261,8 @@ impl Device {
         command: &'static str,
         run: impl FnOnce(&mut Context) -> tss_esapi::Result<T>,
     ) -> Result<T, Attempt> {
+        self.open()?;
+        self.watch.begin(command);
         let answer = run(&mut self.open()?.context);
         answer.map_err(|error| self.failed(command, error))
     }
@@ -279,6 +296,7 @@ impl Device {
             None => self.start_salted(handle, SessionType::Policy)?,
         };
         self.loaded_parent()?.policy_session = Some(session);
+        self.watch.begin("the key's policy");
         match policy::satisfy(&mut self.open()?.context, session, commands) {
             Ok(()) => Ok(session),
             // TPM2_PolicyPCR answers TPM_RC_VALUE where the registers differ.
@@ -295,21 +313,22 @@ impl Device {
         parent: KeyHandle,
         kind: SessionType,
     ) -> Result<AuthSession, Attempt> {
-        self.making_room(|context| start_session(context, Some(parent), kind))?
-            .map_err(|error| self.failed("TPM2_StartAuthSession", error))
+        self.making_room("TPM2_StartAuthSession", |context| {
+            start_session(context, Some(parent), kind)
+        })?
+        .map_err(|error| self.failed("TPM2_StartAuthSession", error))
     }
 
     fn open(&mut self) -> Result<&mut Open, TpmError> {
         if self.open.is_none() {
+            self.watch.begin(CONNECT);
             let mut context = connect(&self.settings.tcti)?;
             let baseline = match &self.broken {
                 Some(before) => before.restore(&mut context),
                 None => Ok(()),
             }
             .and_then(|()| Baseline::take(&mut context))
-            .map_err(|_| TpmError::NoTpm {
-                tcti: self.settings.tcti.clone(),
-            })?;
+            .map_err(|error| unreachable_tpm(&self.settings.tcti, error))?;
             self.broken = None;
             self.open = Some(Open {
                 context,

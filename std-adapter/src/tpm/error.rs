@@ -1,10 +1,11 @@
 use super::{KeyFileError, Parent, TpmName};
+use std::io;
 
-/// Why a TPM did not do what it was asked. Each says what to do about it.
+/// The error of an operation on a TPM. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TpmError {
-    /// The TCTI string is none.
+    /// The TCTI string is invalid.
     #[error(
         "{tcti:?} names no TPM interface: use device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321 or mssim:host=127.0.0.1,port=2321"
     )]
@@ -12,12 +13,64 @@ pub enum TpmError {
         /// What was given.
         tcti: String,
     },
-    /// Nothing answers there.
-    #[error(
-        "no TPM at {tcti}: start one with `swtpm socket --tpm2 --tpmstate dir=DIR --flags not-need-init,startup-clear --server type=tcp,port=2321 --ctrl type=tcp,port=2322`, or pass --tcti (the user needs access to the device, often by the group tss)"
-    )]
-    NoTpm {
+    /// Nothing is there: no such device, or nothing that listens.
+    #[error("no TPM at {tcti} ({reason}): {advice}")]
+    NotFound {
         /// Where it was looked for.
+        tcti: String,
+        /// The system's reason.
+        reason: io::Error,
+        /// What to do about it.
+        advice: &'static str,
+    },
+    /// This user may not use it.
+    #[error("no permission to use the TPM at {tcti} ({reason}): {advice}")]
+    NoPermission {
+        /// Where it is.
+        tcti: String,
+        /// The system's reason.
+        reason: io::Error,
+        /// What to do about it.
+        advice: &'static str,
+    },
+    /// Another program has it.
+    #[error("the TPM at {tcti} is busy ({reason}): {advice}")]
+    Busy {
+        /// Where it is.
+        tcti: String,
+        /// The system's reason.
+        reason: io::Error,
+        /// What to do about it.
+        advice: &'static str,
+    },
+    /// Something is there that does not answer like a TPM.
+    #[error("what is at {tcti} does not answer like a TPM 2.0 ({reason}): {advice}")]
+    NoTpm {
+        /// Where it is.
+        tcti: String,
+        /// What the TPM software stack says.
+        reason: String,
+        /// What to do about it.
+        advice: &'static str,
+    },
+    /// The TPM did not answer within the command's time limit. The next use connects anew.
+    #[error(
+        "the TPM at {tcti} did not answer within {seconds} s ({command}): see that it runs, and that no other program has it for itself; then try again"
+    )]
+    TimedOut {
+        /// Where it is.
+        tcti: String,
+        /// The command.
+        command: &'static str,
+        /// The limit, in seconds.
+        seconds: f32,
+    },
+    /// The TPM has not answered several times, and the calls to it have not come back.
+    #[error(
+        "the TPM at {tcti} has stopped answering: restart it, or what is between it and this program; it is used again as soon as one of the calls to it comes back"
+    )]
+    Silent {
+        /// Where it is.
         tcti: String,
     },
     /// The connection broke in the middle of a command. Nothing was accepted; the next use connects again.
@@ -28,9 +81,9 @@ pub enum TpmError {
         /// Where it was.
         tcti: String,
     },
-    /// The parent key is not the one that was pinned: another TPM, a cleared one, or somebody between.
+    /// The parent key is not the one that was pinned: another TPM, a cleared one, or an attacker between.
     #[error(
-        "the TPM's {parent} has name {actual}, but {expected} was pinned: this is another TPM, or it was cleared, or somebody sits between; nothing secret was sent"
+        "the TPM's {parent} has name {actual}, but {expected} was pinned: this is another TPM, or it was cleared, or an attacker sits between; nothing secret was sent"
     )]
     ParentName {
         /// Which parent.
@@ -60,12 +113,12 @@ pub enum TpmError {
     NotSigningKey,
     /// The password is wrong or missing.
     #[error(
-        "the key's password is wrong or missing: give the right one (each wrong try counts towards the TPM's lockout)"
+        "the key's password is wrong or missing: give the right one (where the key is protected against dictionary attacks, each wrong try counts towards the TPM's lockout)"
     )]
     WrongAuth,
-    /// Too many wrong passwords.
+    /// The TPM's protection against dictionary attacks has locked it.
     #[error(
-        "the TPM is locked after too many wrong passwords: wait until it recovers, or clear the lockout with `tpm2_dictionarylockout --clear-lockout`"
+        "the TPM is locked: it has counted too many wrong passwords, or power cuts after a key that is protected against dictionary attacks was used; wait until it recovers, or clear the lockout with `tpm2_dictionarylockout --clear-lockout`"
     )]
     LockedOut,
     /// A register has another value than the key's policy asks for.
@@ -75,7 +128,7 @@ pub enum TpmError {
     PolicyFailed,
     /// The owner's or another hierarchy's password is set.
     #[error(
-        "the password of the TPM's hierarchy is wrong or missing: give the right one (--owner-password-file), or use a parent at a persistent handle"
+        "the password of the TPM's hierarchy is wrong or missing: give the right one, or use a parent at a persistent handle"
     )]
     HierarchyAuth,
     /// More data than one TPM2_HMAC takes.
@@ -107,12 +160,12 @@ pub enum TpmError {
     PcrSelection(String),
     /// No room for another object or session, after this program has given up what it can.
     #[error(
-        "the TPM has no room left for keys or sessions: somebody left theirs there; go through the resource manager (device:/dev/tpmrm0), or clear them with `tpm2_flushcontext -t` and `tpm2_flushcontext -l`"
+        "the TPM has no room left for keys or sessions: other programs left theirs there; go through the resource manager (device:/dev/tpmrm0), or clear them with `tpm2_flushcontext -t` and `tpm2_flushcontext -l`"
     )]
     Full,
-    /// The answer was not authenticated: somebody between changed it, or the TPM was reset behind the connection's back.
+    /// The answer was not authentic: it was changed on the way, or the TPM was reset behind the connection's back.
     #[error(
-        "the TPM's answer was not authentic: somebody between changed it, or the TPM was reset; try again, and look at who has access to the bus"
+        "the TPM's answer was not authentic: it was changed on the way, or the TPM was reset; try again, and check who has access to the bus"
     )]
     NotAuthentic,
     /// The TPM was reset in the meantime, twice over.

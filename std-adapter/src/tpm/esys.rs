@@ -1,6 +1,6 @@
 //! What is asked of tss-esapi without any state of ours: connecting, starting sessions, templates, names.
 
-use super::{TpmError, TpmName, response::describe};
+use super::{TpmError, TpmName, reachable::unreachable_tpm, response::describe};
 use sha2::{Digest as _, Sha256};
 use std::str::FromStr;
 use tss_esapi::{
@@ -58,9 +58,7 @@ pub(super) fn connect(tcti: &str) -> Result<Context, TpmError> {
         return Err(bad());
     }
     let name = TctiNameConf::from_str(tcti).map_err(|_| bad())?;
-    Context::new(name).map_err(|_| TpmError::NoTpm {
-        tcti: tcti.to_owned(),
-    })
+    Context::new(name).map_err(|error| unreachable_tpm(tcti, error))
 }
 
 pub(super) fn start_session(

@@ -33,6 +33,8 @@ mod esys;
 #[cfg(feature = "tpm")]
 mod key;
 #[cfg(feature = "tpm")]
+mod lane;
+#[cfg(feature = "tpm")]
 mod leftovers;
 #[cfg(feature = "tpm")]
 mod perform;
@@ -40,6 +42,8 @@ mod perform;
 mod policy;
 #[cfg(feature = "tpm")]
 mod provision;
+#[cfg(feature = "tpm")]
+mod reachable;
 #[cfg(feature = "tpm")]
 mod response;
 #[cfg(feature = "tpm")]

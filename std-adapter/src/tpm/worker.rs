@@ -2,22 +2,24 @@ use super::{
     Auth, KeyFile, KeyOptions, Parent, TpmError, TpmKey, TpmName, TpmSigningKey,
     device::{Device, Settings},
     key::KeySpec,
+    lane::{self, Job},
     provision,
 };
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
     thread,
+    time::Duration,
 };
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 /// A TPM, and the thread that talks to it. Cloning gives another handle to the same thread; when the last handle and the last
-/// key are dropped, the thread flushes what is left in the TPM and ends.
+/// key are dropped, the thread flushes what is left in the TPM and ends. A second thread keeps its time limits.
 #[derive(Clone)]
 pub struct Tpm {
     worker: Arc<Worker>,
@@ -28,24 +30,26 @@ struct Worker {
     next_key: AtomicU64,
 }
 
-type Job = Box<dyn FnOnce(&mut Device) + Send>;
-
-/// How a TPM is opened.
+/// Options for opening a TPM.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct OpenOptions {
-    /// The name that the parent key must have; another one is [`TpmError::ParentName`]. Without it, who sits between this
+    /// The name that the parent key must have; another one is [`TpmError::ParentName`]. Without it, an attacker between this
     /// program and the TPM can put a key of their own in the parent's place and read along.
     pub parent_name: Option<TpmName>,
     /// The password of the hierarchy that parents are made in.
     pub hierarchy_auth: Option<Auth>,
+    /// A time limit for every command, where the ones by kind are longer: 15 seconds to connect, 300 to create a key, 60 for others. A TPM
+    /// that does not keep it is [`TpmError::TimedOut`]; the next use connects anew.
+    pub command_limit: Option<Duration>,
 }
 
 impl Tpm {
     /// Connects to the TPM behind a TCTI: `device:/dev/tpmrm0`, `swtpm:host=127.0.0.1,port=2321`, `mssim:...`, `tabrmd`.
     ///
     /// # Errors
-    /// [`TpmError::Tcti`], [`TpmError::NoTpm`]
+    /// [`TpmError::Tcti`], [`TpmError::NotFound`], [`TpmError::NoPermission`], [`TpmError::Busy`], [`TpmError::NoTpm`],
+    /// [`TpmError::TimedOut`]
     pub async fn open(tcti: &str, options: OpenOptions) -> Result<Self, TpmError> {
         let tpm = Self::start(tcti, options)?;
         tpm.run(Device::connect).await?;
@@ -55,7 +59,8 @@ impl Tpm {
     /// As [`Tpm::open`], for callers without an executor.
     ///
     /// # Errors
-    /// [`TpmError::Tcti`], [`TpmError::NoTpm`]
+    /// [`TpmError::Tcti`], [`TpmError::NotFound`], [`TpmError::NoPermission`], [`TpmError::Busy`], [`TpmError::NoTpm`],
+    /// [`TpmError::TimedOut`]
     pub fn open_blocking(tcti: &str, options: OpenOptions) -> Result<Self, TpmError> {
         let tpm = Self::start(tcti, options)?;
         tpm.run_blocking(Device::connect)?;
@@ -148,20 +153,16 @@ impl Tpm {
     }
 
     fn start(tcti: &str, options: OpenOptions) -> Result<Self, TpmError> {
-        let settings = Settings {
+        let settings = Arc::new(Settings {
             tcti: tcti.to_owned(),
             parent_name: options.parent_name,
             hierarchy_auth: options.hierarchy_auth.map(Auth::into_inner),
-        };
+            command_limit: options.command_limit,
+        });
         let (jobs, queue) = mpsc::channel::<Job>();
         thread::Builder::new()
-            .name("chanbind-tpm".to_owned())
-            .spawn(move || {
-                let mut device = Device::new(settings);
-                while let Ok(job) = queue.recv() {
-                    job(&mut device);
-                }
-            })
+            .name("chanbind-tpm-watch".to_owned())
+            .spawn(move || lane::serve(&settings, &queue))
             .map_err(|error| TpmError::Stack {
                 command: "a worker thread",
                 reason: error.to_string(),
@@ -179,12 +180,7 @@ impl Tpm {
         job: impl FnOnce(&mut Device) -> Result<T, TpmError> + Send + 'static,
     ) -> Result<T, TpmError> {
         let (answer, receiver) = oneshot::channel();
-        self.send(move |device| {
-            // Nobody waits any more: then the job is not worth doing.
-            if !answer.is_closed() {
-                let _ = answer.send(job(device));
-            }
-        });
+        self.submit(Answer::Async(answer), job);
         receiver.await.map_err(|_| TpmError::Closed)?
     }
 
@@ -193,14 +189,73 @@ impl Tpm {
         job: impl FnOnce(&mut Device) -> Result<T, TpmError> + Send + 'static,
     ) -> Result<T, TpmError> {
         let (answer, receiver) = mpsc::sync_channel(1);
-        self.send(move |device| {
-            let _ = answer.send(job(device));
-        });
+        self.submit(Answer::Blocking(answer), job);
         receiver.recv().map_err(|_| TpmError::Closed)?
     }
 
+    /// Has a job done whose result is not waited for.
     pub(super) fn send(&self, job: impl FnOnce(&mut Device) + Send + 'static) {
-        let _ = self.worker.jobs.send(Box::new(job));
+        let _ = self.worker.jobs.send(Job {
+            run: Box::new(job),
+            expire: Box::new(|_| ()),
+        });
+    }
+
+    fn submit<T: Send + 'static>(
+        &self,
+        answer: Answer<T>,
+        job: impl FnOnce(&mut Device) -> Result<T, TpmError> + Send + 'static,
+    ) {
+        // Whichever comes first answers: the job, or its time limit.
+        let answer = Arc::new(Mutex::new(Some(answer)));
+        let take = |answer: &Mutex<Option<Answer<T>>>| {
+            let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
+            answer.take()
+        };
+        let late = Arc::clone(&answer);
+        let _ = self.worker.jobs.send(Job {
+            run: Box::new(move |device| {
+                // A job whose caller has given up is not worth doing.
+                let is_waited_for = answer
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .as_ref()
+                    .is_some_and(Answer::is_waited_for);
+                if is_waited_for {
+                    let result = job(device);
+                    if let Some(answer) = take(&answer) {
+                        answer.give(result);
+                    }
+                }
+            }),
+            expire: Box::new(move |error| {
+                if let Some(answer) = take(&late) {
+                    answer.give(Err(error));
+                }
+            }),
+        });
+    }
+}
+
+/// The way back to a caller.
+enum Answer<T> {
+    Async(oneshot::Sender<Result<T, TpmError>>),
+    Blocking(mpsc::SyncSender<Result<T, TpmError>>),
+}
+
+impl<T> Answer<T> {
+    fn is_waited_for(&self) -> bool {
+        match self {
+            Self::Async(sender) => !sender.is_closed(),
+            Self::Blocking(_) => true,
+        }
+    }
+
+    fn give(self, result: Result<T, TpmError>) {
+        match self {
+            Self::Async(sender) => drop(sender.send(result)),
+            Self::Blocking(sender) => drop(sender.send(result)),
+        }
     }
 }
 
