@@ -161,7 +161,7 @@ pub fn from_toml(
     text: &str,
     read: impl Fn(&Path) -> Result<String, Failure>,
 ) -> Result<Vec<u8>, Failure> {
-    let file: File = toml::from_str(text)?;
+    let file: File = toml::from_str(text).map_err(|error| unreadable(text, &error))?;
     let all = |files: &[PathBuf]| -> Result<Vec<Vec<u8>>, Failure> {
         let mut all = Vec::new();
         for name in files {
@@ -330,4 +330,25 @@ fn certificates(pem: &str) -> Result<Vec<Vec<u8>>, Failure> {
         return Err("no certificate in a file: give PEM with -----BEGIN CERTIFICATE-----".into());
     }
     Ok(found)
+}
+
+/// The place of an error, and the parser's words where they cannot quote a secret: the table `[key]` may have a password.
+fn unreadable(text: &str, error: &toml::de::Error) -> String {
+    let before = text
+        .get(..error.span().map_or(0, |span| span.start))
+        .unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let is_secret = before
+        .lines()
+        .any(|line| line.trim_start().starts_with("[key"));
+    let words = if is_secret {
+        "the table [key] is not what `chanbind provision --device-config` writes: write it again"
+    } else {
+        error.message()
+    };
+    let rest = text.lines().nth(line - 1).unwrap_or_default();
+    match rest.split_once('=') {
+        Some((key, _)) => format!("line {line}, {}: {words}", key.trim()),
+        None => format!("line {line}: {words}"),
+    }
 }

@@ -168,3 +168,20 @@ fn images_have_one_place_for_it() {
         assert_eq!(image, before);
     }
 }
+
+/// Whatever is wrong with a file that holds a password, the error does not quote it.
+#[test]
+fn secrets_are_not_quoted() {
+    let good = "gateway = \"x\"\n[key]\n";
+    for line in [
+        "password = [\"hunter2\"]",
+        "password = hunter2",
+        "passwort = \"hunter2\"",
+        "password = \"hunter2",
+        "private = 1\npassword = \"hunter2\"",
+    ] {
+        let error = build::from_toml(&format!("{good}{line}\n"), |_| unreachable!()).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{line}: {error}");
+        assert!(error.to_string().contains("line "), "{line}: {error}");
+    }
+}

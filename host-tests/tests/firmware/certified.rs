@@ -68,7 +68,7 @@ async fn a_gateway_that_trusts_another_authority() {
         .await
         .unwrap();
     let board = Board::start(&device.image(kind, &gateway).unwrap(), &device.chip).unwrap();
-    board.wait_for("comes from none of the authorities that the peer trusts");
+    board.wait_for("does not come from any of the authorities that the request names");
 
     // One of the same name has another key: then the device cannot know.
     let (pki, port) = (gateway.pki.clone(), gateway.port);

@@ -122,16 +122,32 @@ fn registries() {
     let entry = Registry::entry(ClientId::new(r#"a.b"c\d"#).unwrap(), SECRET);
     assert_eq!(Registry::from_toml(&entry).unwrap().len(), 1);
     for (text, what) in [
-        ("", "missing field `clients`"),
+        ("", "line 1, column 1"),
         ("[clients]", "no clients"),
         ("x", "[clients.NAME]"),
         ("[clients.a]\nhmac_sha256 = \"***\"", "not base64"),
         ("[clients.a]\nhmac_sha256 = \"\"", "empty"),
-        ("[clients.a]\nhmac_sha265 = \"AAAA\"", "unknown field"),
+        (
+            "[clients.a]\nhmac_sha265 = \"AAAA\"",
+            "line 2, column 1, client \"a\"",
+        ),
+        ("[clients]\nclient1 = \"AAAA\"", "line 2, column 11"),
+        ("client1 = \"AAAA\"", "line 1, column 1"),
+        ("[clients.a]\nhmac_sha256 = \"AAAA", "line 2"),
+        (
+            "[clients.a]\nhmac_sha256 = AAAA",
+            "line 2, column 15, client \"a\"",
+        ),
+        ("[clients.a]\nAAAA==", "line 2"),
+        ("[clients.a]\nhmac_sha256 = [\"AAAA\"]", "client \"a\""),
+        (
+            "[clients.\"b c\"]\nhmac_sha256 = \"AA\"\nkey = \"AAAA\"",
+            "line 3, column 1, client \"b c\"",
+        ),
         ("[clients.\"\"]\nhmac_sha256 = \"AAAA\"", "empty"),
         (
             "[clients.a]\nhmac_sha256 = \"AAAA\"\n[clients.a]\nhmac_sha256 = \"BBBB\"",
-            "duplicate",
+            "line 3",
         ),
     ] {
         let message = Registry::from_toml(text).unwrap_err().to_string();

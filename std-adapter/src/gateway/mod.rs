@@ -36,6 +36,7 @@ mod authenticator;
 mod channel;
 mod identity;
 mod layer;
+mod path;
 mod presented;
 mod registry;
 mod replay;
@@ -45,7 +46,7 @@ pub use authenticator::{AuthenticatorLayer, AuthenticatorPolicy, AuthenticatorSe
 pub use channel::Channel;
 pub use identity::Identity;
 pub use layer::{ProofFuture, ProofLayer, ProofService};
-pub use registry::{ClientKey, Registry, RegistryError};
+pub use registry::{ClientKey, Place, Registry, RegistryError};
 pub use server::{HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, serve};
 
 use std::sync::atomic::{AtomicU64, Ordering};

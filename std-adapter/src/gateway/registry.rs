@@ -47,7 +47,7 @@ impl fmt::Debug for ClientKey {
     }
 }
 
-/// The clients that a gateway knows.
+/// The clients of a gateway and their keys.
 ///
 /// As a file it is TOML, and a secret:
 ///
@@ -119,8 +119,11 @@ impl Registry {
     /// # Errors
     /// [`RegistryError`]
     pub fn from_toml(text: &str) -> Result<Self, RegistryError> {
-        let file: File = toml::from_str(text)
-            .map_err(|error| RegistryError::Toml(error.message().to_owned()))?;
+        let file: File = toml::from_str(text).map_err(|error| {
+            // The parser's own words quote values, which here are keys.
+            let place = Place::of(text, error.span().map_or(0, |span| span.start));
+            RegistryError::Toml(place)
+        })?;
         let clients = file.clients.into_iter().map(|(id, entry)| {
             let key = BASE64_STANDARD
                 .decode(entry.hmac_sha256.as_bytes())
@@ -216,6 +219,47 @@ impl fmt::Debug for Registry {
     }
 }
 
+/// A place in a registry's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The line, from 1 on.
+    pub line: usize,
+    /// The column in characters, from 1 on.
+    pub column: usize,
+    /// The client whose table it is in, by the header `[clients.NAME]` before it.
+    pub client: Option<String>,
+}
+
+impl Place {
+    fn of(text: &str, at: usize) -> Self {
+        let before = text.get(..at).unwrap_or(text);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        // The error may be in the header itself, so that whole line counts.
+        let rest = text.get(before.len()..).unwrap_or_default();
+        let to_its_end = rest.split('\n').next().map_or(0, str::len);
+        let seen = text.get(..before.len() + to_its_end).unwrap_or(before);
+        let name = seen.lines().rev().find_map(|line| {
+            let header = line.trim().strip_prefix("[clients.")?;
+            header.split(']').next()
+        });
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: line.chars().count() + 1,
+            client: name.map(|name| name.trim_matches('"').to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)?;
+        match &self.client {
+            Some(client) => write!(f, ", client {client:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -228,19 +272,19 @@ struct Entry {
     hmac_sha256: Zeroizing<String>,
 }
 
-/// What is wrong with a registry. Keys do not appear in it.
+/// The error of reading a registry. No value of the file appears in it: they are keys.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// Not the TOML that it should be.
+    /// The text is not the TOML of a registry.
     #[error(
-        "the registry cannot be read ({0}): each client needs a table [clients.NAME] with hmac_sha256 = \"BASE64\", as `chanbind provision` prints it"
+        "the registry cannot be read ({0}): each client needs a table [clients.NAME] of its own with hmac_sha256 = \"BASE64\" and nothing else, as `chanbind provision` prints it"
     )]
-    Toml(String),
+    Toml(Place),
     /// No clients.
     #[error("the registry has no clients: add what `chanbind provision` prints")]
     Empty,
-    /// A client id that is none.
+    /// An invalid client id.
     #[error("client {id:?} in the registry: {error}")]
     ClientId {
         /// The id.
@@ -254,7 +298,7 @@ pub enum RegistryError {
         /// The id.
         id: String,
     },
-    /// A key that is none.
+    /// An invalid key.
     #[error(
         "the key of client {id:?} in the registry is empty or not base64: copy what `chanbind provision` printed"
     )]

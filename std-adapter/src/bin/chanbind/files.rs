@@ -15,16 +15,45 @@ pub(crate) fn named(path: &Path, error: impl fmt::Display) -> Failure {
     format!("{}: {error}", path.display()).into()
 }
 
-/// Reads a file, or standard input for `-`; at most 16 MiB.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    const MAX: u64 = 16 * 1024 * 1024;
-    let mut bytes = Vec::new();
-    if path.as_os_str() == "-" {
-        io::stdin().take(MAX).read_to_end(&mut bytes)
+/// The most that is read of a file, but for registries, which have no limit: larger ones are not what they are taken for.
+const MAX_LEN: u64 = 16 * 1024 * 1024;
+
+/// Reads a file, or standard input for `-`. Wiped when dropped, as it may be a secret.
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    read_at_most(path, MAX_LEN)
+}
+
+/// Reads a text of any length.
+pub(crate) fn read_text(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let mut bytes = read_at_most(path, u64::MAX)?;
+    let text = String::from_utf8(std::mem::take(&mut *bytes)).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        drop(Zeroizing::new(error.into_bytes()));
+        named(path, format_args!("not text in UTF-8, from byte {at} on"))
+    })?;
+    Ok(Zeroizing::new(text))
+}
+
+fn read_at_most(path: &Path, max: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    let read = if path.as_os_str() == "-" {
+        io::stdin().take(max).read_to_end(&mut bytes)
     } else {
-        fs::File::open(path).and_then(|file| file.take(MAX).read_to_end(&mut bytes))
+        fs::File::open(path).and_then(|file| {
+            // In one piece, so that growing leaves no copies behind.
+            let len = file.metadata()?.len().min(max);
+            bytes.reserve_exact(usize::try_from(len).unwrap_or(0).saturating_add(1));
+            file.take(max).read_to_end(&mut bytes)
+        })
+    };
+    let len = read.map_err(|error| named(path, error))?;
+    if u64::try_from(len).is_ok_and(|len| len == max) {
+        let mebibytes = max / (1024 * 1024);
+        return Err(named(
+            path,
+            format_args!("{mebibytes} MiB or more, which no such file has: is it the right one?"),
+        ));
     }
-    .map_err(|error| named(path, error))?;
     Ok(bytes)
 }
 
@@ -33,7 +62,7 @@ pub(crate) struct Password(Option<Zeroizing<Vec<u8>>>);
 
 impl Password {
     pub(crate) fn read(file: Option<&Path>) -> Result<Self, Failure> {
-        let bytes = file.map(read).transpose()?.map(Zeroizing::new);
+        let bytes = file.map(read).transpose()?;
         Ok(Self(bytes.map(|mut bytes| {
             let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
             let len = text.strip_suffix(b"\r").unwrap_or(text).len();
@@ -54,9 +83,9 @@ impl Password {
 }
 
 pub(crate) fn key_file(path: &Path) -> Result<KeyFile, Failure> {
-    let text =
-        String::from_utf8(read(path)?).map_err(|_| named(path, "not text; a key file is PEM"))?;
-    KeyFile::from_pem(&text).map_err(|error| named(path, error))
+    let bytes = read(path)?;
+    let text = str::from_utf8(&bytes).map_err(|_| named(path, "not text; a key file is PEM"))?;
+    KeyFile::from_pem(text).map_err(|error| named(path, error))
 }
 
 /// New files of this run. Unless they are kept, they are removed again: what is made half is in the way of the next try.

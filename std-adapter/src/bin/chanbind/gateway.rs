@@ -1,5 +1,5 @@
 use crate::{
-    files::{named, read, say},
+    files::{named, read, read_text, say},
     shared::{Failure, SettingsArguments},
 };
 use axum::{
@@ -23,7 +23,6 @@ use std::{
 };
 use tokio::net::TcpListener;
 use tower::{Layer, Service};
-use zeroize::Zeroizing;
 
 /// Serve a gateway that admits the devices of a registry, or those with certificates of an authority.
 ///
@@ -85,7 +84,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let certificate = read(&arguments.cert)?;
-    let key = Zeroizing::new(read(&arguments.key)?);
+    let key = read(&arguments.key)?;
     let mut tls = tls::server_config_from_pem(&certificate, &key)?;
     // rustls counts the record's header in.
     tls.max_fragment_size = arguments.max_fragment_size.map(|len| usize::from(len) + 5);
@@ -98,7 +97,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             listen(arguments.listen, &whom, tls, app).await
         }
         (None, Some(path)) => {
-            let text = String::from_utf8(read(path)?).map_err(|error| named(path, error))?;
+            let text = read_text(path)?;
             let registry = Registry::from_toml(&text).map_err(|error| named(path, error))?;
             let who = |who: Identity| async move { ok(who.client()) };
             let whom = format!("{} client(s)", registry.len());
@@ -124,7 +123,7 @@ fn authenticators(ca: &Path, arguments: &Arguments) -> Result<AuthenticatorLayer
     let mut identities = Vec::new();
     if let (Some(certificate), Some(key)) = (&arguments.second_cert, &arguments.second_key) {
         let chain = read(certificate)?;
-        let pem = Zeroizing::new(read(key)?);
+        let pem = read(key)?;
         identities.push(Credentials::from_pem(&chain, &pem).map_err(|error| {
             let files = format!(
                 "--second-cert {}, --second-key {}",

@@ -9,7 +9,7 @@ use crate::{
 };
 use axum::{
     body::Body,
-    extract::OriginalUri,
+    extract::NestedPath,
     http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header},
 };
 use chanbind_core::{
@@ -27,7 +27,7 @@ use std::{
 };
 use tower::{Layer, Service};
 
-/// Lets requests through whose connection has proved the certificates that its policy asks for, and proves the gateway's further
+/// A layer that lets requests through whose connection has proved the certificates that its policy asks for, and proves the gateway's further
 /// identities to clients that ask. `docs/HTTP-AUTHENTICATORS.md` says what travels.
 ///
 /// A handler below takes [`CertifiedIdentity`] as an extractor.
@@ -142,9 +142,14 @@ where
                 Ok(own) => own,
                 Err(refusal) => return Ok(answer(&refusal, version)),
             };
-            // Inside of a nested router the URI has lost the front of its path.
-            let original = request.extensions().get::<OriginalUri>();
-            let path = original.map_or(request.uri().path(), |OriginalUri(uri)| uri.path());
+            // A nested router has taken off the front of the path, and the rules are about whole paths.
+            if request.extensions().get::<NestedPath>().is_some()
+                && shared.policy.depends_on_paths()
+            {
+                return Ok(answer(&Refusal::Nested, version));
+            }
+            // What is judged is what the inner service goes by, also where something before has rewritten it.
+            let path = request.uri().path();
             let mut response = match shared.judge(&channel, path, request.headers()) {
                 Ok(identity) => {
                     if let Some(identity) = identity {
@@ -295,9 +300,13 @@ enum Refusal {
         reason: Option<Reason>,
     },
     #[error(
-        "the path can be read in two ways: write it without %-encoded letters, dot segments and empty ones"
+        "the path can be read in several ways: write it without encoded letters and separators, dot segments, parameters and control bytes, and in the case of the rules"
     )]
     Path,
+    #[error(
+        "the layer is inside of Router::nest, and its policy has rules for paths: put it around the outermost router, or give it one rule for everything"
+    )]
+    Nested,
     #[error("Authorization: {0}")]
     Credentials(FieldError),
     #[error("Authorization: no authenticator: {0}")]
@@ -333,7 +342,7 @@ fn answer(refusal: &Refusal, version: Version) -> Response<Body> {
             StatusCode::MISDIRECTED_REQUEST,
             "open a new connection\n".to_owned(),
         ),
-        Refusal::Ask(_) | Refusal::Channel(_) | Refusal::NoChannel => {
+        Refusal::Ask(_) | Refusal::Channel(_) | Refusal::NoChannel | Refusal::Nested => {
             (StatusCode::INTERNAL_SERVER_ERROR, String::new())
         }
         Refusal::Path

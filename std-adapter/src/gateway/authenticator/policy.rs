@@ -1,10 +1,15 @@
-use crate::authenticator::Trust;
+use crate::{authenticator::Trust, gateway::path::Readings};
 use std::fmt;
 
-/// Which paths need an authenticator, and from whom.
+/// The paths that need an authenticator, and the trust that each needs.
 ///
-/// Paths are those of the whole request, also for a layer inside of `Router::nest`. `a`, `/a/` and `/%61` are all `/a`; what stands
-/// behind `?` is no path.
+/// The path is the one that the service inside of the layer sees: it is judged and used. In a rule, `a`, `/a/` and `/%61` are all `/a`, and what
+/// stands behind `?` is left out.
+///
+/// What serves the path may read it in another way than these rules do. Where a policy has rules for paths, a path is therefore rejected with 400
+/// if it has control bytes, backslashes, encoded separators, double encodings or dot segments (with parameters too), or if another rule would
+/// hold for it decoded, without parameters (`;x=1`), without spaces and dots at the end of a segment, or in another case. Not seen are
+/// readings that are a server's own: rewriting behind the layer, Unicode look-alikes and normalization, short names of files.
 ///
 /// ```no_run
 /// use chanbind::{authenticator::Trust, gateway::AuthenticatorPolicy};
@@ -21,11 +26,11 @@ use std::fmt;
 /// ```
 #[derive(Clone, Default)]
 pub struct AuthenticatorPolicy {
-    rules: Vec<(String, Option<Trust>)>,
+    rules: Vec<Rule>,
 }
 
 impl AuthenticatorPolicy {
-    /// Nothing needs one.
+    /// Creates a policy by which nothing needs one.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -45,114 +50,82 @@ impl AuthenticatorPolicy {
 
     fn with(mut self, path: &str, trust: Option<Trust>) -> Self {
         let path = path.split(['?', '#']).next().unwrap_or_default();
-        let path = normal(path).trim_end_matches('/').to_owned();
-        self.rules.retain(|(other, _)| *other != path);
-        self.rules.push((path, trust));
+        let Readings {
+            decoded, folded, ..
+        } = Readings::of(path);
+        let [path, folded] = [decoded, folded].map(|path| path.trim_end_matches('/').to_owned());
+        self.rules.retain(|rule| rule.path != path);
+        self.rules.push(Rule {
+            path,
+            folded,
+            trust,
+        });
         // The longest first.
         self.rules
-            .sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+            .sort_by_key(|rule| std::cmp::Reverse(rule.path.len()));
         self
+    }
+
+    /// Whether paths make a difference: all rules but one for everything do.
+    pub(super) fn depends_on_paths(&self) -> bool {
+        match self.rules.as_slice() {
+            [] => false,
+            [only] => !only.path.is_empty(),
+            _ => true,
+        }
     }
 
     /// Who is asked for on `path`.
     ///
     /// # Errors
-    /// [`Ambiguous`]: whoever serves the path may see through `%61`, `//` and `..`, each in its own way, or may not, and it makes a
-    /// difference here.
+    /// [`Ambiguous`] if other servers may read the path in another way, and it makes a difference here, or cannot be told.
     pub(super) fn trust(&self, path: &str) -> Result<Option<&Trust>, Ambiguous> {
-        let (plain, normal) = (self.rule(path), self.rule(&normal(path)));
-        let is_one_for_all = match self.rules.as_slice() {
-            [] => true,
-            [(only, _)] => only.is_empty(),
-            _ => false,
-        };
-        if plain != normal || (climbs(path) && !is_one_for_all) {
-            return Err(Ambiguous);
+        let rule = self.rule(path, |rule| &rule.path);
+        if self.depends_on_paths() {
+            let readings = Readings::of(path);
+            let decoded = self.rule(&readings.decoded, |rule| &rule.path);
+            let folded = self.rule(&readings.folded, |rule| &rule.folded);
+            let folds_to = |rule: Option<&Rule>| rule.map(|rule| rule.folded.clone());
+            // Rules that differ in case alone are told apart by it.
+            let is_one = rule.map(|rule| &rule.path) == decoded.map(|rule| &rule.path)
+                && folds_to(rule) == folds_to(folded);
+            if !is_one || readings.is_doubtful {
+                return Err(Ambiguous);
+            }
         }
-        let rule = plain.and_then(|at| self.rules.get(at));
-        Ok(rule.and_then(|(_, trust)| trust.as_ref()))
+        Ok(rule.and_then(|rule| rule.trust.as_ref()))
     }
 
-    /// The place of the rule for a path.
-    fn rule(&self, path: &str) -> Option<usize> {
+    /// The rule for a path: the longest that covers it.
+    fn rule(&self, path: &str, of: impl Fn(&Rule) -> &String) -> Option<&Rule> {
         let covers = |prefix: &str| {
             path.strip_prefix(prefix)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         // `/` alone has become empty and covers all, `*` of OPTIONS too.
-        self.rules
-            .iter()
-            .position(|(prefix, _)| prefix.is_empty() || covers(prefix))
+        self.rules.iter().find(|rule| {
+            let prefix = of(rule);
+            prefix.is_empty() || covers(prefix)
+        })
     }
 }
 
-/// A path can be read in two ways, for which different rules stand.
+/// What is asked for on a path and below it.
+#[derive(Clone)]
+struct Rule {
+    path: String,
+    folded: String,
+    trust: Option<Trust>,
+}
+
+/// A path can be read in several ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ambiguous;
-
-/// Whether a path has dot segments, or backslashes, which some take for slashes, however often it is encoded: where those lead depends
-/// on who follows them.
-fn climbs(path: &str) -> bool {
-    let mut bytes = path.as_bytes().to_vec();
-    // Each round takes a `%` at least two bytes nearer to its end.
-    loop {
-        let text = String::from_utf8_lossy(&bytes);
-        let climbs = text
-            .split('/')
-            .any(|segment| matches!(segment, "." | "..") || segment.contains('\\'));
-        let again = decoded(&bytes);
-        if climbs || again == bytes {
-            return climbs;
-        }
-        bytes = again;
-    }
-}
-
-/// The path with percent-encodings decoded, empty segments left out and dot segments resolved.
-fn normal(path: &str) -> String {
-    let bytes = decoded(path.as_bytes());
-    let text = String::from_utf8_lossy(&bytes);
-    let mut segments: Vec<&str> = Vec::new();
-    for segment in text.split(['/', '\\']) {
-        match segment {
-            "" | "." => {}
-            ".." => {
-                segments.pop();
-            }
-            other => segments.push(other),
-        }
-    }
-    format!("/{}", segments.join("/"))
-}
-
-/// Percent-encodings decoded, once.
-fn decoded(path: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((&first, behind)) = rest.split_first() {
-        let decoded = (first == b'%')
-            .then(|| behind.get(..2))
-            .flatten()
-            .and_then(|digits| str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match decoded {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = behind.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(first);
-                rest = behind;
-            }
-        }
-    }
-    bytes
-}
 
 impl fmt::Debug for AuthenticatorPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
-            .entries(self.rules.iter().map(|(path, trust)| (path, trust)))
+            .entries(self.rules.iter().map(|rule| (&rule.path, &rule.trust)))
             .finish()
     }
 }
@@ -179,7 +152,6 @@ mod tests {
             ("/a/open", None),
             ("/a/openly", Some(&one)),
             ("/a/c%20d//e", Some(&one)),
-            ("/a/b%20/x", Some(&one)),
             ("*", None),
         ] {
             let found = policy.trust(path).unwrap().map(Trust::id);
@@ -188,6 +160,18 @@ mod tests {
         for path in [
             "/%61",
             "//a",
+            "/a/b%20/x",
+            "/a/B",
+            "/A",
+            "/a/b;x=1",
+            "/a/open;/../c",
+            "/a/open/..;/c",
+            "/a/open/%2e%2e;/c",
+            "/a/open/..%00",
+            "/%2561",
+            "/a/open/%0a",
+            "/a/c%2fd",
+            "/a/open.",
             "/x/../a",
             "/x/%2e%2e/a/b",
             "/x\\..\\a",

@@ -78,7 +78,7 @@ enum Key {
 
 impl Key {
     fn read(path: &Path) -> Result<Self, Failure> {
-        let bytes = Zeroizing::new(read(path)?);
+        let bytes = read(path)?;
         let text =
             str::from_utf8(&bytes).map_err(|_| named(path, "not text; a key file is PEM"))?;
         match KeyFile::from_pem(text) {

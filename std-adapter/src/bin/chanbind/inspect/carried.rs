@@ -34,7 +34,7 @@ pub(super) fn read_kind(path: &Path, kind: Kind) -> Result<Carried, Failure> {
     let bytes = read(path)?;
     let carried = match text(&bytes) {
         None => Carried {
-            bytes,
+            bytes: bytes.to_vec(),
             remark: None,
         },
         Some(text) => decode(&find(text, kind).ok_or_else(|| named(path, kind.advice()))?)

@@ -17,7 +17,7 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Failure> {
     let options = arguments.key_options(client, password)?;
     let secret = match &arguments.secret_file {
-        Some(file) => Zeroizing::new(read(file)?),
+        Some(file) => read(file)?,
         None => {
             let mut secret = Zeroizing::new(vec![0; 32]);
             getrandom::fill(&mut secret)?;

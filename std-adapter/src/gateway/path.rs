@@ -1,0 +1,158 @@
+//! The ways in which a request's path can be read.
+//!
+//! What stands behind a gateway may decode `%61`, drop `;x=1`, resolve `..`, join `//` or ignore case, and another may not. A policy by path
+//! is only as good as its agreement with what serves the path: a path whose readings do not agree is not decided upon.
+
+/// A path, and how others may read it.
+pub(super) struct Readings {
+    /// Percent-decoded once, empty and dot segments resolved.
+    pub(super) decoded: String,
+    /// The same without what some servers drop: parameters (`;x=1`), spaces and dots at the end of a segment, and case.
+    pub(super) folded: String,
+    /// Whether the path has what is read in different ways wherever it leads.
+    pub(super) is_doubtful: bool,
+}
+
+impl Readings {
+    /// Reads a path. Takes one pass over its bytes.
+    pub(super) fn of(path: &str) -> Self {
+        let mut decoded = Vec::new();
+        let mut is_doubtful = decode(path.bytes(), &mut decoded);
+        let text = String::from_utf8(decoded).unwrap_or_else(|error| {
+            is_doubtful = true;
+            String::from_utf8_lossy(error.as_bytes()).into_owned()
+        });
+        let mut plain = Vec::new();
+        let mut folded: Vec<String> = Vec::new();
+        for segment in text.split(['/', '\\']) {
+            resolve(&mut plain, segment, str::to_owned);
+            let bare = segment.split(';').next().unwrap_or_default();
+            is_doubtful |= matches!(bare.trim_end_matches([' ', '\t']), "." | "..");
+            resolve(&mut folded, bare, |bare| {
+                let bare = bare.trim_end_matches(['.', ' ']);
+                bare.to_lowercase()
+            });
+        }
+        Self {
+            decoded: joined(&plain),
+            folded: joined(&folded),
+            is_doubtful,
+        }
+    }
+}
+
+/// Appends a segment to those before it, or resolves it.
+fn resolve(segments: &mut Vec<String>, segment: &str, read: impl Fn(&str) -> String) {
+    match segment {
+        "" | "." => {}
+        ".." => {
+            segments.pop();
+        }
+        other => segments.push(read(other)),
+    }
+}
+
+fn joined(segments: &[String]) -> String {
+    format!("/{}", segments.join("/"))
+}
+
+/// Percent-decodes once. Returns whether there is something that servers read in different ways: control bytes, separators that are
+/// encoded, backslashes, encodings that are encoded in turn, and those that are none.
+fn decode(bytes: impl Iterator<Item = u8>, out: &mut Vec<u8>) -> bool {
+    let mut bytes = bytes.peekable();
+    let mut is_doubtful = false;
+    // How many of the next digits may be the rest of an encoding whose `%` was itself encoded.
+    while let Some(first) = bytes.next() {
+        if first != b'%' {
+            is_doubtful |= first.is_ascii_control() || first == b'\\';
+            out.push(first);
+            continue;
+        }
+        let high = bytes.next_if(u8::is_ascii_hexdigit);
+        let low = high.and_then(|_| bytes.next_if(u8::is_ascii_hexdigit));
+        match (high.and_then(digit), low.and_then(digit)) {
+            (Some(high), Some(low)) => {
+                let byte = high << 4 | low;
+                is_doubtful |= byte.is_ascii_control() || matches!(byte, b'/' | b'\\' | b'%');
+                out.push(byte);
+            }
+            _ => {
+                is_doubtful = true;
+                out.push(b'%');
+                out.extend(high);
+            }
+        }
+    }
+    is_doubtful
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    char::from(byte)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn readings_of_a_path() {
+        for (path, decoded, folded, is_doubtful) in [
+            ("/a/b", "/a/b", "/a/b", false),
+            ("//a/./b/", "/a/b", "/a/b", true),
+            ("/%61%20b", "/a b", "/a b", false),
+            ("/Admin", "/Admin", "/admin", false),
+            ("/admin;x=1/y", "/admin;x=1/y", "/admin/y", false),
+            ("/admin%20", "/admin ", "/admin", false),
+            ("/admin.", "/admin.", "/admin", false),
+            ("/a/../b", "/b", "/b", true),
+            ("/a/..;/b", "/a/..;/b", "/b", true),
+            ("/a/%2e%2e;x/b", "/a/..;x/b", "/b", true),
+            ("/a/..%00", "/a/..\0", "/a/..\0", true),
+            ("/%2561", "/%61", "/%61", true),
+            ("/a%2fb", "/a/b", "/a/b", true),
+            ("/a%5cb", "/a/b", "/a/b", true),
+            ("/a\\..\\b", "/b", "/b", true),
+            ("/%zz%4", "/%zz%4", "/%zz%4", true),
+            ("/%c0%ae", "/\u{fffd}\u{fffd}", "/\u{fffd}\u{fffd}", true),
+            ("/%", "/%", "/%", true),
+        ] {
+            let readings = Readings::of(path);
+            assert_eq!(readings.decoded, decoded, "{path}");
+            if !path.contains("%00") {
+                assert_eq!(readings.folded, folded, "{path}");
+            }
+            assert_eq!(readings.is_doubtful, is_doubtful, "{path}");
+        }
+    }
+
+    /// Steps are counted, not timed: twice the bytes are twice the steps, whatever the path is made of.
+    #[test]
+    fn decoding_is_linear() {
+        for unit in [
+            "%25",
+            "%2525",
+            "%",
+            "%2",
+            "a",
+            "/",
+            "/..",
+            "%2e%2e%2f",
+            "%e2%82%ac",
+        ] {
+            let steps = |times: usize| {
+                let path = unit.repeat(times);
+                let steps = Cell::new(0usize);
+                let counted = path.bytes().inspect(|_| steps.set(steps.get() + 1));
+                let mut out = Vec::new();
+                decode(counted, &mut out);
+                assert!(out.len() <= path.len());
+                steps.get()
+            };
+            assert_eq!(steps(2_000), 2 * steps(1_000), "{unit}");
+            assert_eq!(steps(1_000), 1_000 * unit.len(), "{unit}");
+        }
+    }
+}
