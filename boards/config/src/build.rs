@@ -337,7 +337,8 @@ fn unreadable(text: &str, error: &toml::de::Error) -> String {
     let before = text
         .get(..error.span().map_or(0, |span| span.start))
         .unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
+    let lines = before.matches('\n').count();
+    let line = lines.saturating_add(1);
     let is_secret = before
         .lines()
         .any(|line| line.trim_start().starts_with("[key"));
@@ -346,7 +347,7 @@ fn unreadable(text: &str, error: &toml::de::Error) -> String {
     } else {
         error.message()
     };
-    let rest = text.lines().nth(line - 1).unwrap_or_default();
+    let rest = text.lines().nth(lines).unwrap_or_default();
     match rest.split_once('=') {
         Some((key, _)) => format!("line {line}, {}: {words}", key.trim()),
         None => format!("line {line}: {words}"),

@@ -288,3 +288,91 @@ fn gateways_can_send_small_records() {
     let (out, _) = desk.succeed(&connect(&gateway.url(), "client1", "client1.pem"));
     assert_eq!(out, "ok client1\n");
 }
+
+/// A client that asks for much and reads nothing keeps the gateway from stopping in order; a second signal ends it at once.
+#[test]
+fn a_second_signal_ends_the_gateway_at_once() {
+    let desk = Desk::new();
+    desk.provision("client1", &[]);
+    let mut gateway = desk.gateway(&[]);
+    // It logs each refusal.
+    let mut log = gateway.child.stderr.take().unwrap();
+    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+    let mut greedy = Command::new("openssl")
+        .args(["s_client", "-quiet", "-connect"])
+        .arg(format!("127.0.0.1:{}", gateway.port))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut requests = greedy.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || {
+        use std::io::Write;
+        let many = "GET /get HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1_000);
+        for _ in 0..1_000 {
+            if requests.write_all(many.as_bytes()).is_err() {
+                break;
+            }
+        }
+    });
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    program::signal(&gateway.child, Signal::INT).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(
+        gateway.child.try_wait().unwrap().is_none(),
+        "it stops in order"
+    );
+    let start = std::time::Instant::now();
+    program::signal(&gateway.child, Signal::INT).unwrap();
+    assert_eq!(gateway.child.wait().unwrap().code(), Some(130));
+    assert!(start.elapsed() < std::time::Duration::from_secs(5));
+    let _ = greedy.kill();
+    let _ = greedy.wait();
+    let _ = writer.join();
+}
+
+/// A registry has no limit: every device of a large fleet is known. Other files that are too large are an error, and are not cut.
+#[test]
+fn large_files_are_read_whole_or_not_at_all() {
+    let desk = Desk::new();
+    desk.provision("client1", &[]);
+    let entry = desk.read("registry.toml");
+    let mut registry = String::with_capacity(24 * 1024 * 1024);
+    for number in 0..200_000 {
+        use std::fmt::Write;
+        let key = "bXlfYXBpX2tleSBvZiBhIGRldmljZSBhbmQgbW9yZQ==";
+        writeln!(
+            registry,
+            "[clients.device-{number:08}-of-a-large-fleet]\nhmac_sha256 = \"{key}\""
+        )
+        .unwrap();
+    }
+    // The last one.
+    registry.push_str(&entry);
+    assert!(registry.len() > 16 * 1024 * 1024);
+    desk.write("registry.toml", &registry);
+    let gateway = desk.gateway(&[]);
+    assert!(
+        gateway.line.contains("200001 client(s)"),
+        "{}",
+        gateway.line
+    );
+    drop(gateway);
+
+    let certificate = desk.read("chain.pem");
+    desk.write(
+        "chain.pem",
+        format!("{}{certificate}", "\n".repeat(16 * 1024 * 1024)),
+    );
+    let (_, error) = desk.fail(&[
+        "gateway",
+        "--registry",
+        "registry.toml",
+        "--cert",
+        "chain.pem",
+        "--key",
+        "server.pem",
+    ]);
+    assert!(error.contains("chain.pem: 16 MiB or more"), "{error}");
+}

@@ -1,6 +1,7 @@
 //! The gateway and the client, over real TLS on 127.0.0.1.
 
 mod admitted;
+mod limits;
 mod malformed;
 mod refused;
 mod server;

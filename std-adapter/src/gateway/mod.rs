@@ -47,7 +47,7 @@ pub use channel::Channel;
 pub use identity::Identity;
 pub use layer::{ProofFuture, ProofLayer, ProofService};
 pub use registry::{ClientKey, Place, Registry, RegistryError};
-pub use server::{HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, serve};
+pub use server::{Limits, serve, serve_with};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

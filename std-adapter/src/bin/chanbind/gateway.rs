@@ -10,7 +10,9 @@ use axum::{
 };
 use chanbind::{
     authenticator::{CertifiedIdentity, Credentials, Trust},
-    gateway::{AuthenticatorLayer, AuthenticatorPolicy, Identity, ProofLayer, Registry, serve},
+    gateway::{
+        AuthenticatorLayer, AuthenticatorPolicy, Identity, Limits, ProofLayer, Registry, serve_with,
+    },
     tls,
 };
 use clap::{ArgGroup, Args};
@@ -73,6 +75,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
 
+    /// The most connections at a time from one address; for a further one the longest idle is closed. Raise it where many devices
+    /// share an address.
+    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().connections_per_address)]
+    max_connections_per_address: usize,
+
     /// Send TLS records of at most so many bytes, for devices with little memory: 2048 suits firmware with the feature
     /// small-records. The certificates must fit one record.
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(512..=16384))]
@@ -94,7 +101,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let layer = authenticators(ca, &arguments)?;
             let app = layer.layer(Router::new().fallback(get(who)));
             let whom = format!("certificates of {}", ca.display());
-            listen(arguments.listen, &whom, tls, app).await
+            listen(&arguments, &whom, tls, app).await
         }
         (None, Some(path)) => {
             let text = read_text(path)?;
@@ -103,7 +110,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let whom = format!("{} client(s)", registry.len());
             let layer = ProofLayer::new(registry, arguments.settings.settings());
             let app = layer.layer(Router::new().fallback(get(who)));
-            listen(arguments.listen, &whom, tls, app).await
+            listen(&arguments, &whom, tls, app).await
         }
         (None, None) => Err("say whom to admit: --registry or --authenticator-ca".into()),
     }
@@ -137,7 +144,7 @@ fn authenticators(ca: &Path, arguments: &Arguments) -> Result<AuthenticatorLayer
 }
 
 async fn listen<S>(
-    address: SocketAddr,
+    arguments: &Arguments,
     whom: &str,
     tls: ServerConfig,
     app: S,
@@ -149,17 +156,29 @@ where
         + 'static,
     S::Future: Send,
 {
+    let address = arguments.listen;
+    let mut limits = Limits::default();
+    limits.connections_per_address = arguments.max_connections_per_address;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| format!("cannot listen on {address} ({error}): is another gateway running? --listen takes another address"))?;
     let address = listener.local_addr()?;
     say(&format!("listening on {address} for {whom}\n"))?;
-    serve(listener, tls, app, stopped()).await;
+    serve_with(listener, tls, app, limits, stopped()).await;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ctrl-C, or the signal that service managers send.
+/// Waits for Ctrl-C, or the signal that service managers send. The second one ends the program at once.
 async fn stopped() {
+    signal().await;
+    tokio::spawn(async {
+        signal().await;
+        eprintln!("chanbind: stopped at once");
+        std::process::exit(130);
+    });
+}
+
+async fn signal() {
     #[cfg(unix)]
     if let Ok(mut terminate) =
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
