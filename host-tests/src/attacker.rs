@@ -99,6 +99,18 @@ impl Attacker {
     /// # Errors
     /// As the stream says, or if the client sends something else.
     pub fn hello(&mut self) -> io::Result<()> {
+        self.hello_with(|_| {}, &[])
+    }
+
+    /// As [`Attacker::hello`], with a body that was changed, and with these bytes behind it in the same record.
+    ///
+    /// # Errors
+    /// As the stream says, or if the client sends something else.
+    pub fn hello_with(
+        &mut self,
+        change: impl FnOnce(&mut Vec<u8>),
+        behind: &[u8],
+    ) -> io::Result<()> {
         let (content_type, hello) = self.receive_record()?;
         if content_type != content::HANDSHAKE {
             return Err(unexpected("no ClientHello"));
@@ -118,8 +130,9 @@ impl Attacker {
         body.extend([0, 43, 0, 2, 3, 4]);
         body.extend([0, 51, 0, 69, 0, 23, 0, 65]);
         body.extend(share.as_bytes());
+        change(&mut body);
         let message = self.handshake(message::SERVER_HELLO, &body);
-        self.send_record(content::HANDSHAKE, [3, 3], &message)?;
+        self.send_record(content::HANDSHAKE, [3, 3], &[&message, behind].concat())?;
 
         let (early, _) = Hkdf::<Sha256>::extract(None, &[0; 32]);
         let derived = derive(&early, b"derived", &Sha256::digest([]));

@@ -22,6 +22,8 @@ pub enum ConnectError {
     NoCertificateVerify,
     /// Certificate and CertificateVerify came in another order, more than once, or unasked.
     MessageOrder,
+    /// The server chose a version, suite, group or extension that was not offered.
+    NotOffered,
     /// The certificate is not accepted.
     Certificate(PathError),
     /// The server's signature is of another kind than ecdsa_secp256r1_sha256.
@@ -81,16 +83,17 @@ words! { ConnectError {
     Self::Transport(kind) => "the transport failed: {}", kind;
     Self::Closed => "the server closed the connection during the handshake: its log may say why";
     Self::Alert(number) => "the server refused the handshake with alert {}: its log may say why", number;
-    Self::NoCertificate => "the server showed no certificate: it is not the one, or somebody is in the middle";
-    Self::NoCertificateVerify => "the server did not prove that it has its certificate's key: somebody is in the middle";
-    Self::MessageOrder => "the server's messages came in a wrong order: somebody is in the middle";
+    Self::NoCertificate => "the server showed no certificate: it is another server, or an attacker is in the middle";
+    Self::NoCertificateVerify => "the server did not prove that it has its certificate's key: an attacker is in the middle";
+    Self::MessageOrder => "the server's messages came in a wrong order: it is faulty, or an attacker is in the middle";
+    Self::NotOffered => "the server chose a version, suite, group or extension that was not offered: it is faulty, or an attacker is in the middle";
     Self::Certificate(error) => "{}", error;
     Self::SignatureScheme => "the server signed by another scheme than ecdsa_secp256r1_sha256: give it a certificate with a key on P-256";
-    Self::CertificateVerify => "the server's signature is wrong: somebody is in the middle";
+    Self::CertificateVerify => "the server's signature is wrong: an attacker is in the middle";
     Self::RecordTooLarge => "a record of the server does not fit the read buffer: give it 16,640 bytes, or set the server's maximum fragment size";
     Self::Record => "the server sent a record that may not come now, or is malformed";
-    Self::Decrypt => "what the server sent cannot be decrypted or may not come now: does it have the same pre-shared key, is somebody changing the handshake?";
-    Self::Finished => "the server's Finished is wrong: somebody changed the handshake";
+    Self::Decrypt => "what the server sent cannot be decrypted or may not come now: does it have the same pre-shared key, is the handshake changed on the way?";
+    Self::Finished => "the server's Finished is wrong: the handshake was changed on the way";
     Self::Handshake => "the server sent a malformed message, or needs what this client cannot do: TLS 1.3 with key exchange on P-256, messages that are not cut";
     Self::WriteBuffer => "ClientHello or client certificate do not fit the write buffer: give it 1,024 bytes more than the certificate";
     Self::NoExporter => "there is no exporter secret: build with embedded-tls 0.19.0";

@@ -4,7 +4,7 @@ use crate::{
     config::{Authentication, Buffers, Config},
     error::ConnectError,
     slots::{Claim, HandshakeSlots},
-    tap::{Suite, TapRng},
+    tap::{Answers, Fault, Flight, Suite, TapRng},
     verify::Verifier,
 };
 use chanbind_core::{
@@ -79,9 +79,35 @@ impl<'a, S: Suite, R: CryptoRng + RngCore> Handshake<'a, S, R> {
             // With another key than the server's, what it sends cannot be decrypted.
             Authentication::Psk { .. } | Authentication::None => {}
         }
+        self.check_flight()?;
         self.claim
             .captured(S::exporter)
             .ok_or(ConnectError::NoExporter)
+    }
+}
+
+impl<S, R> Handshake<'_, S, R> {
+    /// The server's flight must be in order, and answer what this client has sent.
+    fn check_flight(&self) -> Result<(), ConnectError> {
+        let Flight { fault, has, .. } = self.claim.flight();
+        match fault {
+            Some(Fault::Order) => return Err(ConnectError::MessageOrder),
+            Some(Fault::NotOffered) => return Err(ConnectError::NotOffered),
+            None => {}
+        }
+        let config = self.config;
+        let sent = Answers {
+            pre_shared_key: matches!(config.authentication, Authentication::Psk { .. }),
+            server_name: config.server_name.is_some(),
+            max_fragment_length: config.max_fragment_length.is_some(),
+        };
+        let is_unasked = (has.pre_shared_key && !sent.pre_shared_key)
+            || (has.server_name && !sent.server_name)
+            || (has.max_fragment_length && !sent.max_fragment_length);
+        if is_unasked {
+            return Err(ConnectError::NotOffered);
+        }
+        Ok(())
     }
 }
 

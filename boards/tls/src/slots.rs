@@ -4,7 +4,7 @@
 //! does: [`crate::tap`] finds the slot by the ClientHello's random, and by the transcript's hash. Both are values, not "who is
 //! running now", so that any number of handshakes may be interleaved, on threads and cores too.
 
-use crate::tap::MAX_HASH_LEN;
+use crate::tap::{Flight, MAX_HASH_LEN};
 use chanbind_core::crypto::wipe;
 use core::cell::RefCell;
 use critical_section::Mutex;
@@ -92,6 +92,7 @@ pub struct Slot {
     /// The last hash of the transcript.
     transcript: [u8; MAX_HASH_LEN],
     main_secret: [u8; MAX_HASH_LEN],
+    flight: Flight,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +117,7 @@ impl Slot {
         hash_len: 0,
         transcript: [0; MAX_HASH_LEN],
         main_secret: [0; MAX_HASH_LEN],
+        flight: Flight::NEW,
     };
 
     fn free(&mut self) {
@@ -154,6 +156,7 @@ impl Claim {
             |slot| {
                 slot.generation = slot.generation.wrapping_add(1);
                 slot.state = State::Claimed;
+                slot.flight = Flight::NEW;
             },
         )
         .map(Self)
@@ -161,6 +164,13 @@ impl Claim {
 
     pub(crate) fn id(&self) -> Id {
         self.0
+    }
+
+    /// What has come of the server's flight.
+    pub(crate) fn flight(&self) -> Flight {
+        let mut flight = Flight::NEW;
+        self.0.with(|slot| flight = slot.flight);
+        flight
     }
 
     /// Gives main secret and transcript hash to `then`, if they were captured.
@@ -225,6 +235,11 @@ impl Id {
                 slot.state = state;
             }
         });
+    }
+
+    /// A message that became part of the transcript.
+    pub(crate) fn note_message(&self, message: &[u8], hash_len: usize) {
+        self.with(|slot| slot.flight.take(message, hash_len));
     }
 
     /// What the transcript hashed to.

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod exporter;
+mod flight;
 mod records;
 mod trust;
 

@@ -59,6 +59,9 @@ impl<C: AeadInPlace + KeySizeUser> AeadInPlace for Checked<C> {
 
 /// TLSInnerPlaintext (RFC 8446 section 5.2): content, type, zeroes.
 fn is_acceptable(plaintext: &[u8], handshake_is_over: bool, hash_len: usize) -> bool {
+    if plaintext.len() > MAX_INNER_PLAINTEXT {
+        return false;
+    }
     let Some((&content_type, content)) = plaintext
         .iter()
         .rposition(|&byte| byte != 0)
@@ -127,12 +130,15 @@ fn is_whole(message_type: u8, body: &[u8], hash_len: usize) -> bool {
     read.is_ok() && fields.is_empty()
 }
 
-/// The entries of Certificate: a certificate and its extensions each.
+/// The entries of Certificate: a certificate and its extensions each, of which there may be none.
 fn entries(list: &[u8]) -> Result<&[u8], Truncated> {
     let mut entries = Reader::new(list);
     while !entries.is_empty() {
         sized24(&mut entries)?;
-        entries.sized16()?;
+        // No extension that a certificate could answer is ever sent.
+        if !entries.sized16()?.is_empty() {
+            return Err(Truncated);
+        }
     }
     Ok(list)
 }
@@ -147,6 +153,9 @@ fn sized24<'a>(from: &mut Reader<'a>) -> Result<&'a [u8], Truncated> {
     let len = u32::from_be_bytes([0, high, middle, low]);
     from.take(usize::try_from(len).map_err(|_| Truncated)?)
 }
+
+/// Content, type and padding (RFC 8446 section 5.2).
+const MAX_INNER_PLAINTEXT: usize = 16_384 + 1;
 
 const NEW_SESSION_TICKET: u8 = 4;
 const ENCRYPTED_EXTENSIONS: u8 = 8;

@@ -61,6 +61,9 @@ pub(super) struct Framing {
     sent: Position,
     /// The longest body that fits the reader's buffer.
     max_body: usize,
+    /// How many bytes of the ServerHello's header are to come, and the length that it must have.
+    hello_left: usize,
+    hello_len: usize,
     /// How many more records the server's first flight may have.
     flight_left: u8,
     change_cipher_spec_left: bool,
@@ -73,6 +76,8 @@ impl Framing {
             received: Position::default(),
             sent: Position::default(),
             max_body: buffer_len.min(MAX_BODY),
+            hello_left: 0,
+            hello_len: 0,
             flight_left: MAX_FLIGHT,
             change_cipher_spec_left: true,
         }
@@ -82,7 +87,10 @@ impl Framing {
     pub(super) fn receive(&mut self, mut bytes: &mut [u8]) -> Result<(), ErrorKind> {
         while let Some(part) = self.received.take(bytes) {
             let len = match part {
-                Part::Body(len) => len,
+                Part::Body(len) => {
+                    self.server_hello(bytes.get(..len).unwrap_or_default())?;
+                    len
+                }
                 Part::Header(at, header) => {
                     let (marked, [major, minor]) = (self.phase, VERSION_AFTER_HANDSHAKE);
                     if let Some(header) = header {
@@ -103,6 +111,22 @@ impl Framing {
         Ok(())
     }
 
+    /// Looks at the header of the message in the one handshake record without protection: a ServerHello that fills the record, for
+    /// records must not span a change of keys (RFC 8446 section 5.1).
+    fn server_hello(&mut self, body: &[u8]) -> Result<(), ErrorKind> {
+        let len = u32::try_from(self.hello_len).unwrap_or(u32::MAX);
+        let [_, high, middle, low] = len.to_be_bytes();
+        let expected = [SERVER_HELLO, high, middle, low];
+        for &byte in body.iter().take(self.hello_left) {
+            let at = HANDSHAKE_HEADER_LEN.saturating_sub(self.hello_left);
+            if expected.get(at) != Some(&byte) {
+                return Err(REFUSED);
+            }
+            self.hello_left = self.hello_left.saturating_sub(1);
+        }
+        Ok(())
+    }
+
     /// Whether a record with this header may come now.
     fn judge(&mut self, header: &[u8; 5]) -> Result<(), ErrorKind> {
         let &[content_type, major, minor, ..] = header;
@@ -111,6 +135,8 @@ impl Framing {
             && match (self.phase, content_type) {
                 (Phase::ServerHello, HANDSHAKE) => {
                     self.phase = Phase::Handshake;
+                    self.hello_left = HANDSHAKE_HEADER_LEN;
+                    self.hello_len = len.saturating_sub(HANDSHAKE_HEADER_LEN);
                     len > HANDSHAKE_HEADER_LEN
                 }
                 (Phase::ServerHello, ALERT) => len == 2,
@@ -166,6 +192,7 @@ pub(crate) const TOO_LARGE: ErrorKind = ErrorKind::OutOfMemory;
 /// The longest body of a protected record (RFC 8446 section 5.2).
 const MAX_BODY: usize = 16_384 + 256;
 const HANDSHAKE_HEADER_LEN: usize = 4;
+const SERVER_HELLO: u8 = 2;
 /// A protected record of no more than this has nothing in it, not even its type.
 const TAG_LEN: usize = 16;
 /// EncryptedExtensions, CertificateRequest, Certificate, CertificateVerify and Finished, each in a record, and as many to spare.

@@ -115,8 +115,11 @@ impl<H: Digest + BlockSizeUser + Default, S: HandshakeSlots> Tap<H, S> {
                 }
                 Seen::Other
             }
-            // More of the transcript, or of whatever it is.
-            Seen::ClientHello(_) | Seen::Other => return,
+            Seen::ClientHello(id) => {
+                id.note_message(data, <H as Digest>::output_size());
+                return;
+            }
+            Seen::Other => return,
         };
         self.seen.forget();
         self.seen = seen;

@@ -6,10 +6,12 @@
 //! the transcript up to the server's Finished: together they give the exporter secret. Which connection it is of is told by
 //! that hash, see [`crate::slots`]. What is not captured is an error, never a wrong key.
 
+mod flight;
 mod hash;
 mod rng;
 mod suite;
 
+pub(crate) use flight::{Answers, Fault, Flight};
 pub(crate) use hash::Tap;
 pub(crate) use rng::TapRng;
 pub use suite::{Aes128GcmSha256, Aes256GcmSha384, Suite};
