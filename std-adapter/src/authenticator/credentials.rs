@@ -52,7 +52,7 @@ pub enum CredentialsError {
     OtherKey,
     /// More certificates than a path can have, or longer ones than an authenticator can carry.
     #[error(
-        "the certificates are too many or too long: at most 5, which fit an authenticator of {MAX_AUTHENTICATOR_LEN} bytes"
+        "the certificates are too many or too long: at most 6, which fit an authenticator of {MAX_AUTHENTICATOR_LEN} bytes"
     )]
     TooLong,
 }
@@ -154,7 +154,8 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CredentialsE
     // The longest signatures are those of RSA.
     let longest = CertificateChain::new(&der, SignatureScheme::RSA_PSS_RSAE_SHA256);
     let fits = longest.max_authenticator_len() <= MAX_AUTHENTICATOR_LEN;
-    if der.len() > MAX_INTERMEDIATES + 1 || !fits {
+    // The leaf, what leads to the authority, and the authority's own.
+    if der.len() > MAX_INTERMEDIATES + 2 || !fits {
         return Err(CredentialsError::TooLong);
     }
     Ok(chain)

@@ -123,14 +123,14 @@ async fn names_that_are_not_harmless() {
     let request = ends.request(&RequestParameters::new(&[1], &SCHEMES));
     let device = device.unwrap();
     // More certificates than there may be.
-    let authenticator = ends.answer(&request, &[&device; 6]);
+    let authenticator = ends.answer(&request, &[&device; 10]);
     let shown = desk.explain("authenticator", &authenticator);
     contains_all(
         &shown,
         &[
             "subject    CN=K\u{f6}nig\\E2\\80\\AE\\1B[2J\\0A  issuer     CN=root\n",
             "also       URI:urn:x:\\07\\0D\\0A  signature    fine\n",
-            "  certificate  6 of 6, more than the 5 that a peer takes",
+            "  certificate  10 of 10, more than the 9 that a peer may consider",
         ],
     );
     assert!(

@@ -10,7 +10,7 @@ use chanbind::{
     authenticator::carriage::MAX_AUTHENTICATOR_LEN,
     core::{
         authenticator::{Authenticator, Certified},
-        x509::MAX_INTERMEDIATES,
+        x509::MAX_CANDIDATES,
     },
 };
 use std::{fmt::Write, path::Path};
@@ -42,11 +42,11 @@ pub(super) fn authenticator(out: &mut String, path: &Path) -> Result<(), Failure
 }
 
 fn print_certified(out: &mut String, certified: &Certified<'_>) {
-    const MAX: usize = MAX_INTERMEDIATES + 1;
+    const MAX: usize = MAX_CANDIDATES + 1;
     line(out, "context", context(certified.context()));
     let count = certified.entries().count();
     let remark = if count > MAX {
-        format!(", more than the {MAX} that a peer takes")
+        format!(", more than the {MAX} that a peer may consider")
     } else {
         String::new()
     };
