@@ -22,7 +22,7 @@ fn verdict(anchors: &[&[u8]], leaf: &[u8], intermediates: &[&[u8]]) -> Result<()
     };
     let ours = verify(&rules);
     let theirs = verify(&rules.with_algorithms(tls::signature_algorithms()));
-    // Of an invalid encoding of a point, a host library only says that the signature is invalid.
+    // For an invalid encoding of a point, a host library only reports an invalid signature.
     if (ours, theirs) != (Err(PathError::PublicKey), Err(PathError::Signature)) {
         assert_eq!(ours, theirs);
     }

@@ -11,7 +11,7 @@ use chanbind_tpm_spi::{
 };
 use embedded_hal_async::delay::DelayNs;
 
-/// What may bring a TPM back that has failed.
+/// A measure that may bring back a TPM that has failed.
 #[derive(Clone, Copy)]
 pub(crate) enum Cure {
     Nothing,

@@ -166,7 +166,7 @@ impl Claim {
         self.0
     }
 
-    /// What has come of the server's flight.
+    /// Returns the state of the server's flight.
     pub(crate) fn flight(&self) -> Flight {
         let mut flight = Flight::NEW;
         self.0.with(|slot| flight = slot.flight);

@@ -1,7 +1,7 @@
 use super::{ExtensionType, Offered, Request};
 use crate::x509::SignatureScheme;
 
-/// What an authenticator answers: a request, or the ClientHello of the connection.
+/// The message that an authenticator answers: a request, or the ClientHello of the connection.
 pub(super) enum Asked<'a> {
     Request(Request<'a>),
     ClientHello(&'a Offered<'a>),
@@ -24,7 +24,7 @@ impl Asked<'_> {
             }
     }
 
-    /// Whether a certificate of this issuer (a distinguished name, DER) comes from an authority that was asked for (RFC 8446 section 4.2.4).
+    /// Returns whether a certificate of this issuer (a distinguished name, DER) comes from an authority that was asked for (RFC 8446 section 4.2.4).
     pub(super) fn is_authority(&self, issuer: &[u8]) -> bool {
         match self {
             Self::Request(request) => (request.certificate_authorities())

@@ -97,7 +97,7 @@ pub(super) fn parse<'a>(
     Ok(header)
 }
 
-/// Whether a media type is `application/jwt`, whose first part may be left out (RFC 7515 section 4.1.9).
+/// Returns whether a media type is `application/jwt`, whose first part may be left out (RFC 7515 section 4.1.9).
 fn is_jwt(media_type: &str) -> bool {
     const PREFIX: &str = "application/";
     let name = match media_type.split_at_checked(PREFIX.len()) {

@@ -64,7 +64,7 @@ impl<'i> Candidates<'i> {
         Ok(())
     }
 
-    /// Whether a certificate may have issued the leaf or one of these, by its name.
+    /// Returns whether a certificate may have issued the leaf or one of these, by its name.
     #[inline(never)]
     fn leads_to(&self, certificate: &[u8], leaf_issuer: &[u8]) -> bool {
         let Ok(Fields { subject, .. }) = Fields::of(certificate) else {

@@ -277,7 +277,7 @@ impl<'a> PathRules<'a> {
     }
 }
 
-/// What a path that webpki has found must meet besides; webpki looks for another one where it does not.
+/// Further checks of a path that webpki has found; webpki looks for another one where they fail.
 struct PathChecks<'w> {
     is_wanted: &'w dyn Fn(&[u8]) -> bool,
     leaf_is_wanted: bool,

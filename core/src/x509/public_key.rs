@@ -55,7 +55,7 @@ impl PublicKey {
         Self::point_of_spki(subject_public_key_info(certificate).ok()?)
     }
 
-    /// Whether a key is a point of P-256 that is not uncompressed. Host libraries differ in which forms they take;
+    /// Returns whether a key is a point of P-256 that is not uncompressed. Host libraries differ in which forms they take;
     /// such keys are rejected everywhere, so that host and device agree.
     pub(super) fn is_unsupported_point(point: Option<&[u8]>) -> bool {
         point.is_some_and(|point| Self::uncompressed(point).is_none())

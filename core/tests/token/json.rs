@@ -106,7 +106,7 @@ fn core_reads_what_serde_json_reads() {
     assert!(rejected > TEXTS / 8, "{rejected}");
 }
 
-/// What core is to say of an object with these members: the first defect counts.
+/// The verdict that core must give on an object with these members: the first defect counts.
 fn expected_of(members: &[(String, Value)]) -> Result<(), Malformed> {
     for (at, (name, value)) in members.iter().enumerate() {
         if members.iter().take(at).any(|(other, _)| other == name) {

@@ -150,7 +150,7 @@ async fn a_layer_inside_of_a_nested_router() {
     assert_eq!(connection.send(request).await.unwrap().status(), 401);
 }
 
-/// What is judged is the path that is served, not the one that was sent.
+/// The path that is served is judged, not the one that was sent.
 #[tokio::test]
 async fn a_path_that_is_rewritten_is_judged_as_rewritten() {
     use axum::{body::Body, extract::Request, middleware::Next};

@@ -1,4 +1,4 @@
-//! What clients may take of the server: connections, and time. Each limit against a client that goes beyond it.
+//! Limits on clients of the server, connections and time, each against a client that goes beyond it.
 
 use super::*;
 use axum::{Router, body::Body, routing::get};
@@ -120,6 +120,22 @@ async fn closed(stream: &mut TlsStream<TcpStream>) -> Duration {
         .await
         .expect("the server closes it");
     start.elapsed()
+}
+
+/// Counts itself while it lives.
+struct Running(Arc<AtomicUsize>);
+
+impl Running {
+    fn count(all: &Arc<AtomicUsize>) -> Self {
+        all.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(all))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// More connections than there are places for, from many addresses, that say nothing.
@@ -297,14 +313,7 @@ async fn clients_that_do_not_read_are_dropped() {
     let app = Router::new().route(
         "/",
         get(async move || {
-            struct Running(Arc<AtomicUsize>);
-            impl Drop for Running {
-                fn drop(&mut self) {
-                    self.0.fetch_sub(1, Ordering::SeqCst);
-                }
-            }
-            count.fetch_add(1, Ordering::SeqCst);
-            let guard = Running(Arc::clone(&count));
+            let guard = Running::count(&count);
             let endless = futures_util::stream::repeat_with(move || {
                 let _ = &guard;
                 Ok::<_, std::io::Error>(Bytes::from_static(&[7; 65_536]))
@@ -341,7 +350,7 @@ async fn clients_that_do_not_read_are_dropped() {
     let _ = driver.await;
 }
 
-/// A response that takes the server long is none of the client's doing.
+/// A response that takes the server long is not the client's fault.
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_servers_are_not_their_clients_fault() {
     let app = Router::new().route(
@@ -392,19 +401,12 @@ async fn long_uris_are_answered_414() {
 /// When `serve` returns, nothing is served any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn serve_returns_when_nothing_is_served() {
-    struct Running(Arc<AtomicUsize>);
-    impl Drop for Running {
-        fn drop(&mut self) {
-            self.0.fetch_sub(1, Ordering::SeqCst);
-        }
-    }
     let running = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&running);
     let app = Router::new().route(
         "/",
         get(async move || {
-            count.fetch_add(1, Ordering::SeqCst);
-            let _running = Running(count);
+            let _running = Running::count(&count);
             tokio::time::sleep(Duration::from_secs(60)).await;
         }),
     );

@@ -69,7 +69,7 @@ fn power_cuts_at_every_phase_do_not_lock_a_device_out() {
     let bench = bench(false);
     boots(&bench, (1..=60).step_by(3)).unwrap();
     boots(&bench, [1000; 10].into_iter()).unwrap();
-    // What was cut was cut in the middle of a transaction, or asked of a chip that had lost its locality.
+    // Power went in the middle of a transaction, or the chip had lost its locality.
     let _ = bench.emulator.take_violations();
     bench.with_keys(async |keys| {
         let mut out = [0; 32];

@@ -24,7 +24,7 @@ fn a_missing_ready_bit_at_any_transaction_is_ridden_out() {
             tpm.random(&mut random)
                 .await
                 .unwrap_or_else(|error| panic!("{lost}: {error}"));
-            // What the chip said last, and not what it said at first and was lost.
+            // The chip's last response, not an earlier one that was lost.
             let said = bench.emulator.responses().last().unwrap()[12..].to_vec();
             assert_eq!(random[..], said, "{lost}");
             // The chip was misunderstood.

@@ -1,4 +1,4 @@
-//! What a user of the driver adds or gets back: parts, transports, templates, commands of their own.
+//! Parts, transports, templates and commands that a user of the driver adds or gets back.
 
 use super::*;
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};

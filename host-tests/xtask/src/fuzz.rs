@@ -86,7 +86,7 @@ pub(crate) fn replay() -> Done {
     build()?;
     let host = host()?;
     for target in targets()? {
-        // What an earlier search left must not decide.
+        // An earlier search must not influence the result.
         let corpus = root().join("target/fuzz/replay").join(&target);
         if corpus.exists() {
             fs::remove_dir_all(&corpus)?;

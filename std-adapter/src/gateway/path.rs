@@ -1,6 +1,6 @@
 //! The ways in which a request's path can be read.
 //!
-//! What stands behind a gateway may decode `%61`, drop `;x=1`, resolve `..`, join `//` or ignore case, and another may not. A policy by path
+//! One server behind a gateway may decode `%61`, drop `;x=1`, resolve `..`, join `//` or ignore case, and another may not. A policy by path
 //! is only as good as its agreement with what serves the path: a path whose readings do not agree is not decided upon.
 
 /// A path, and how others may read it.
@@ -9,7 +9,7 @@ pub(super) struct Readings {
     pub(super) decoded: String,
     /// The same without what some servers drop: parameters (`;x=1`), spaces and dots at the end of a segment, and case.
     pub(super) folded: String,
-    /// Whether the path has what is read in different ways wherever it leads.
+    /// True if the path has parts that servers read in different ways, wherever it leads.
     pub(super) is_doubtful: bool,
 }
 
@@ -57,7 +57,7 @@ fn joined(segments: &[String]) -> String {
 }
 
 /// Percent-decodes once. Returns whether there is something that servers read in different ways: control bytes, separators that are
-/// encoded, backslashes, encodings that are encoded in turn, and those that are none.
+/// encoded, backslashes, encodings that are encoded in turn, and invalid ones.
 fn decode(bytes: impl Iterator<Item = u8>, out: &mut Vec<u8>) -> bool {
     let mut bytes = bytes.peekable();
     let mut is_doubtful = false;

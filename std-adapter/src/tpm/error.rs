@@ -20,7 +20,7 @@ pub enum TpmError {
         tcti: String,
         /// The system's reason.
         reason: io::Error,
-        /// What to do about it.
+        /// A remedy.
         advice: &'static str,
     },
     /// This user may not use it.
@@ -30,7 +30,7 @@ pub enum TpmError {
         tcti: String,
         /// The system's reason.
         reason: io::Error,
-        /// What to do about it.
+        /// A remedy.
         advice: &'static str,
     },
     /// Another program has it.
@@ -40,7 +40,7 @@ pub enum TpmError {
         tcti: String,
         /// The system's reason.
         reason: io::Error,
-        /// What to do about it.
+        /// A remedy.
         advice: &'static str,
     },
     /// Something is there that does not answer like a TPM.
@@ -48,9 +48,9 @@ pub enum TpmError {
     NoTpm {
         /// Where it is.
         tcti: String,
-        /// What the TPM software stack says.
+        /// The TPM software stack's reason.
         reason: String,
-        /// What to do about it.
+        /// A remedy.
         advice: &'static str,
     },
     /// The TPM did not answer within the command's time limit. The next use connects anew.

@@ -69,7 +69,7 @@ impl Stuck {
         *self.since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Whether another connection is worth a try.
+    /// Returns whether another connection is worth a try.
     fn allows_another(&self) -> bool {
         let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
         match self.count.load(Ordering::Acquire) {

@@ -32,7 +32,7 @@ pub struct KeyOptions {
     pub parent: Parent,
     /// Its password.
     pub auth: Option<Auth>,
-    /// Whether the TPM counts failed authorizations of the key and locks it out after too many (TPM 2.0 Part 1 section 19.8). Off by default,
+    /// Has the TPM count failed authorizations of the key and lock it out after too many (TPM 2.0 Part 1 section 19.8). Off by default,
     /// because a device's secret is not guessed: with it, a power cut after the key was used counts as a failure, and so does noise on the
     /// bus, until the device has locked itself out. For passwords that a person chooses.
     pub dictionary_attack_protection: bool,

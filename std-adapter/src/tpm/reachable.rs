@@ -73,7 +73,7 @@ fn connect(configuration: &str) -> io::Result<()> {
     Err(last)
 }
 
-/// What to do, by the kind of TCTI.
+/// Remedies, by the kind of TCTI.
 struct Advice {
     not_found: &'static str,
     permission: &'static str,

@@ -6,7 +6,7 @@
 
 use chanbind_core::wire::{Reader, Truncated};
 
-/// What has come of the flight, and what was wrong with it.
+/// The messages of a flight that have come, and the first fault among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Flight {
     next: Next,
@@ -28,7 +28,7 @@ enum Next {
     Client,
 }
 
-/// What is wrong with a flight.
+/// A fault of a flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// A message is missing, or comes twice or in another place.

@@ -32,7 +32,7 @@ macro_rules! codes {
 }
 
 impl CommandCode {
-    /// Whether a chip in failure mode, during a firmware upgrade, or before its self-test does it (Part 1 sections 10.4 and 12.2): nothing is
+    /// Returns whether a chip in failure mode, during a firmware upgrade, or before its self-test does it (Part 1 sections 10.4 and 12.2): nothing is
     /// tidied up before it then, for that would fail, and the cure would not be reached. So it is for commands of the vendor's own.
     pub(crate) fn is_for_repair(self) -> bool {
         const VENDOR: u32 = 0x2000_0000;

@@ -79,7 +79,7 @@ impl ResponseCode {
 }
 
 impl ResponseCode {
-    /// Whether nothing but a reset, or a loss of power, brings the chip back: failure mode, and a reboot that it asks for.
+    /// Returns whether nothing but a reset, or a loss of power, brings the chip back: failure mode, and a reboot that it asks for.
     #[must_use]
     pub fn needs_reset(self) -> bool {
         matches!(self, Self::Error(ErrorCode::FAILURE | ErrorCode::REBOOT))

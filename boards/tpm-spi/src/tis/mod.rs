@@ -41,7 +41,7 @@ pub struct Tis<T, D, R = NoPin, I = NoPin> {
     did_vid: u32,
 }
 
-/// What a [`Tis`] is made of; [`Tis::release`] and [`TisBuilder::release`] give it back.
+/// The parts of a [`Tis`]; [`Tis::release`] and [`TisBuilder::release`] give them back.
 #[derive(Debug)]
 pub struct Parts<T, D, R = NoPin, I = NoPin> {
     /// The transport.

@@ -3,7 +3,7 @@ use embedded_hal_async::digital::Wait;
 
 /// The pin at RST#, or [`NoPin`].
 pub trait ResetPin {
-    /// Whether the board connects it.
+    /// True if the board connects it.
     const IS_THERE: bool;
 
     /// Drives it low, or high.
@@ -19,7 +19,7 @@ pub trait ResetPin {
     reason = "as in embedded-hal-async: the executor of a firmware needs no Send"
 )]
 pub trait InterruptPin {
-    /// Whether the board connects it.
+    /// True if the board connects it.
     const IS_THERE: bool;
 
     /// Waits for it to be low.

@@ -1,5 +1,5 @@
 //! Transactions with a chip on SPI (PTP section 6.4.6): on a bus of its own, on a bus that is locked for each transaction, and on a bus
-//! whose chip select somebody else drives.
+//! whose chip select another driver controls.
 
 use super::register::READY;
 use chanbind_core::words;
@@ -113,7 +113,7 @@ impl<B: SpiBus, P: OutputPin> Transport for ExclusiveBus<B, P> {
     }
 }
 
-/// What failed: the bus or the chip select.
+/// The part that failed: the bus or the chip select.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum BusOrPin<S, P> {
@@ -181,7 +181,7 @@ impl<M: embassy_sync::blocking_mutex::raw::RawMutex, B: SpiBus, P: OutputPin> Tr
     }
 }
 
-/// A device of a bus whose chip select somebody else drives, for chips that insert no wait states at the clock in use.
+/// A device of a bus whose chip select another driver controls, for chips that insert no wait states at the clock in use.
 pub struct SharedBus<D> {
     device: D,
 }
@@ -251,7 +251,7 @@ impl WaitStates {
         mut header: [u8; 4],
         data: Data<'_>,
     ) -> Result<(), TransportError<BusOrPin<B::Error, P::Error>>> {
-        // What a transfer that was given up may still be sending goes out before the chip is selected.
+        // A transfer that was given up may still be sending: that goes out before the chip is selected.
         bus.flush().await.map_err(spi)?;
         chip_select.set_low().map_err(pin)?;
         let selected = Selected(chip_select);

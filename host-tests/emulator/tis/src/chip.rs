@@ -70,9 +70,9 @@ pub(crate) struct Chip {
     /// Bytes that may still pass the FIFO before the status is read again.
     allowance: u16,
     shown_burst: u16,
-    /// Whether the status that was read last had stsValid, and nothing has changed since.
+    /// True if the status that was read last had stsValid, and nothing has changed since.
     valid_was_seen: bool,
-    /// Whether Expect may have been read since the last byte that was written.
+    /// True if Expect may have been read since the last byte that was written.
     expect_was_read: bool,
     status_reads: u64,
     fifo_reads: u64,

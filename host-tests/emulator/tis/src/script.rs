@@ -32,7 +32,7 @@ pub struct Script {
     pub command: ChangeCommand,
     /// Between chip and host: what the host gets instead of this response, behind its command.
     pub response: ChangeResponse,
-    /// Whether the ready bit of the transaction with this number is lost on the wire: the host sees a wait state, and the chip none.
+    /// Returns whether the ready bit of the transaction with this number is lost on the wire: the host sees a wait state, and the chip none.
     pub loses_ready: Box<dyn FnMut(u64) -> bool + Send>,
     /// Microseconds from a reset to the first answer.
     pub start_up: u64,

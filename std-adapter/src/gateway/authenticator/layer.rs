@@ -148,7 +148,7 @@ where
             {
                 return Ok(answer(&Refusal::Nested, version));
             }
-            // What is judged is what the inner service goes by, also where something before has rewritten it.
+            // The path that the inner service uses is judged, also where a middleware has rewritten it.
             let path = request.uri().path();
             let mut response = match shared.judge(&channel, path, request.headers()) {
                 Ok(identity) => {

@@ -6,7 +6,7 @@ use std::fmt;
 /// The path is the one that the service inside of the layer sees: it is judged and used. In a rule, `a`, `/a/` and `/%61` are all `/a`, and what
 /// stands behind `?` is left out.
 ///
-/// What serves the path may read it in another way than these rules do. Where a policy has rules for paths, a path is therefore rejected with 400
+/// The server of the path may read it in another way than these rules do. Where a policy has rules for paths, a path is therefore rejected with 400
 /// if it has control bytes, backslashes, encoded separators, double encodings or dot segments (with parameters too), or if another rule would
 /// hold for it decoded, without parameters (`;x=1`), without spaces and dots at the end of a segment, or in another case. Not seen are
 /// readings that are a server's own: rewriting behind the layer, Unicode look-alikes and normalization, short names of files.
@@ -66,7 +66,7 @@ impl AuthenticatorPolicy {
         self
     }
 
-    /// Whether paths make a difference: all rules but one for everything do.
+    /// Returns whether paths make a difference, as with all policies but one rule for everything.
     pub(super) fn depends_on_paths(&self) -> bool {
         match self.rules.as_slice() {
             [] => false,
@@ -110,7 +110,7 @@ impl AuthenticatorPolicy {
     }
 }
 
-/// What is asked for on a path and below it.
+/// A requirement for a path and everything below it.
 #[derive(Clone)]
 struct Rule {
     path: String,

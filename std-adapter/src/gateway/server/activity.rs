@@ -1,4 +1,4 @@
-//! What happens on a connection: requests under way, and whose turn it is.
+//! The activity of a connection: requests under way, and whose turn it is.
 
 use super::Limits;
 use std::{
@@ -118,7 +118,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// Whether a response waits for its client to take it, or for the server to go on.
+/// The turn of a response: its client's, to take some of it, or the server's, to go on.
 pub(super) struct Turn {
     activity: Arc<Activity>,
     /// 0 if it is the server's turn, else one more than the milliseconds since which it is the client's.

@@ -102,7 +102,7 @@ impl Drop for Place {
     }
 }
 
-/// What counts as one address: of IPv6 the 64 bits that a site is given at least.
+/// Returns the network that counts as one address: of IPv6 the 64 bits that a site is given at least.
 fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// What one client, and all of them together, may take of a server: connections, and time.
+/// Limits on the connections and the time that clients may take of a server.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {

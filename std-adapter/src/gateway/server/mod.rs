@@ -125,7 +125,7 @@ pub async fn serve_with<S>(
     }
 }
 
-/// What serving a connection needs.
+/// The context in which a connection is served.
 struct Serving {
     acceptor: TlsAcceptor,
     limits: Arc<Limits>,

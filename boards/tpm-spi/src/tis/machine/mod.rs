@@ -2,10 +2,11 @@
 //! is counted by the pauses that it asks for.
 
 mod judge;
+mod transfer;
 
 use super::{
-    Awaited, Data,
-    register::{INT_CLEAR, INT_ENABLE, MAX_TRANSFER, Register, access, status, status_upper},
+    Awaited,
+    register::{INT_CLEAR, Register, access, status, status_upper},
 };
 
 /// What the caller does next; [`Machine`] has the details.
@@ -67,7 +68,7 @@ const MAX_REQUESTS: u8 = 3;
 const MAX_REPEATS: u8 = 4;
 /// After how long commandReady is written again, in microseconds; then after ten times that, and so on.
 const READY_AGAIN: u32 = 1_000;
-/// What a transaction that wait states held off counts for while the chip is looked for, in microseconds.
+/// The time that a transaction held off by wait states counts for while the chip is searched for, in microseconds.
 const HELD_OFF: u32 = 375_000;
 
 /// How a transaction failed.
@@ -240,60 +241,9 @@ impl<'b> Machine<'b> {
         self.did_vid
     }
 
-    /// The transaction was done.
-    pub(super) fn transferred(&mut self) {
-        self.failures = 0;
-    }
-
-    /// The transaction failed: decides what to do about it. Returns false where nothing is left to do.
-    ///
-    /// To read or write a register again is safe: what a write asks for twice, `tpmGo` included, a chip does once. Of the FIFO it is not
-    /// known how far the chip has come: a command is sent again from its first byte, and a response is asked for again.
-    #[inline(never)]
-    pub(super) fn transfer_failed(&mut self, failed: Failed) -> bool {
-        if matches!(self.state, State::JudgeChip) {
-            // A chip that comes up may hold transactions off; a bus that is pulled down does so for ever.
-            if failed == Failed::WaitStates {
-                self.waited = self.waited.saturating_add(HELD_OFF);
-            }
-            return failed == Failed::WaitStates || !self.has_looked_enough();
-        }
-        self.failures = self.failures.saturating_add(1);
-        if self.failures > MAX_REPEATS {
-            return false;
-        }
-        let next = match self.place {
-            Place::ReadRegister | Place::WriteRegister | Place::EnableInterrupts => {
-                self.repeats = true;
-                return true;
-            }
-            Place::WriteBuffer => self.again(State::Resend, Fault::Gone),
-            Place::ReadBuffer => self.again(State::Retry, Fault::Gone),
-        };
-        next.map(|next| self.state = next).is_ok()
-    }
-
-    /// Whether the chip, or its locality, has been looked for as long as it may take.
+    /// Returns whether the time to search for the chip, or its locality, is over.
     fn has_looked_enough(&self) -> bool {
         self.waited >= self.look_limit
-    }
-
-    /// The transaction of [`Action::Transfer`].
-    pub(super) fn transfer(&mut self) -> (Register, Data<'_>) {
-        let range = self.at.saturating_sub(self.len)..self.at;
-        let data = match self.place {
-            Place::EnableInterrupts => Data::Write(&INT_ENABLE),
-            Place::WriteRegister => {
-                let [.., last] = &self.register;
-                Data::Write(core::slice::from_ref(last))
-            }
-            Place::WriteBuffer => Data::Write(self.buffer.get(range).unwrap_or_default()),
-            Place::ReadBuffer => Data::Read(self.buffer.get_mut(range).unwrap_or_default()),
-            Place::ReadRegister => {
-                Data::Read(self.register.get_mut(..self.len).unwrap_or_default())
-            }
-        };
-        (self.target, data)
     }
 
     /// The microseconds of [`Action::Pause`].
@@ -526,47 +476,6 @@ impl<'b> Machine<'b> {
             State::Finished => return Ok(Action::Done),
         }
         Ok(Action::Again)
-    }
-
-    /// Reads a register: all of DID_VID, and of the status where the burst count is wanted; else one byte.
-    fn read(&mut self, register: Register, next: State) -> Action {
-        self.len = match next {
-            State::Judge(awaited) if !awaited.needs_burst() => 1,
-            _ if register == Register::Access => 1,
-            _ => 4,
-        };
-        self.state = next;
-        self.target = register;
-        self.place = Place::ReadRegister;
-        // What a chip that holds the transaction off would leave here.
-        self.register = [0; 4];
-        Action::Transfer
-    }
-
-    fn write(&mut self, register: Register, value: u8, next: State) -> Action {
-        self.state = next;
-        self.target = register;
-        self.place = Place::WriteRegister;
-        let [.., last] = &mut self.register;
-        *last = value;
-        Action::Transfer
-    }
-
-    /// How many bytes may pass the FIFO now, if any.
-    fn chunk_len(&self) -> Option<usize> {
-        let len = self.burst.min(self.end.saturating_sub(self.at));
-        (len > 0).then_some(len.min(MAX_TRANSFER))
-    }
-
-    /// The next bytes of the buffer to write or read.
-    fn advance(&mut self, len: usize, place: Place) -> Action {
-        self.waited = 0;
-        self.burst = self.burst.saturating_sub(len);
-        self.at = self.at.saturating_add(len);
-        self.len = len;
-        self.target = Register::DataFifo;
-        self.place = place;
-        Action::Transfer
     }
 
     fn take_burst(&mut self) {
