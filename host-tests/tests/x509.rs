@@ -222,3 +222,33 @@ fn every_bit_of_a_path_counts() {
         }
     }
 }
+
+/// Steps are counted, not timed: each certificate that is sent is looked at a bounded number of times, however many there are.
+#[test]
+fn the_selection_of_candidates_is_linear() {
+    use std::cell::Cell;
+    let root = Authority::new("root").unwrap();
+    let mut chain = vec![root.subordinate("between 0").unwrap()];
+    for number in 1..4 {
+        let last = chain.last().unwrap();
+        let next = last.subordinate(&format!("between {number}")).unwrap();
+        chain.push(next);
+    }
+    let leaf = chain[3].issue(|_| {}).unwrap().certificate;
+    let other = Authority::new("other").unwrap();
+    let anchors = [root.certificate()];
+    let anchors = Anchors::new(&anchors).unwrap();
+    let rules = PathRules::new(&anchors, Usage::ServerAuth, now());
+    let steps = |others: usize| {
+        let mut sent = vec![other.certificate(); others];
+        // In the order in which each round finds one more.
+        sent.extend(chain.iter().map(Authority::certificate));
+        let steps = Cell::new(0usize);
+        let counted = sent.iter().copied().inspect(|_| steps.set(steps.get() + 1));
+        rules.verify(&leaf, counted).unwrap();
+        steps.get()
+    };
+    let (one, two) = (steps(1_000), steps(2_000));
+    assert!(two < 2 * one, "{one}, {two}");
+    assert!(one <= 10 * 1_004, "{one}");
+}
