@@ -1,6 +1,7 @@
 //! Selection of the certificates that a path can be built of.
 
 use super::{Fields, PathError};
+use rustls_pki_types::CertificateDer;
 
 /// The most certificates, of those that a peer sends beside its leaf, that are considered for a path.
 pub const MAX_CANDIDATES: usize = 8;
@@ -10,7 +11,7 @@ pub const MAX_CANDIDATES: usize = 8;
 /// A peer may send others too (RFC 8446 section 4.4.2), in any number and order: they are ignored, malformed ones included, as are
 /// repetitions.
 pub(super) struct Candidates<'i> {
-    certificates: [&'i [u8]; MAX_CANDIDATES],
+    certificates: [CertificateDer<'i>; MAX_CANDIDATES],
     len: usize,
 }
 
@@ -20,6 +21,8 @@ impl<'i> Candidates<'i> {
     ///
     /// # Errors
     /// [`PathError::Certificate`] for a malformed leaf, [`PathError::TooManyIntermediates`].
+    // Not inlined, so that its frame is gone when the path is verified.
+    #[inline(never)]
     pub(super) fn select(
         leaf: &[u8],
         sent: impl Iterator<Item = &'i [u8]> + Clone,
@@ -39,7 +42,7 @@ impl<'i> Candidates<'i> {
         }
         let mut in_order = Self::new();
         for certificate in sent {
-            if selected.as_slice().contains(&certificate) {
+            if selected.has(certificate) {
                 in_order.add(certificate)?;
             }
         }
@@ -48,7 +51,7 @@ impl<'i> Candidates<'i> {
 
     fn new() -> Self {
         Self {
-            certificates: [&[]; MAX_CANDIDATES],
+            certificates: [(); MAX_CANDIDATES].map(|()| CertificateDer::from([].as_slice())),
             len: 0,
         }
     }
@@ -56,9 +59,9 @@ impl<'i> Candidates<'i> {
     /// Adds a certificate unless it is there.
     #[inline(never)]
     fn add(&mut self, certificate: &'i [u8]) -> Result<(), PathError> {
-        if !self.as_slice().contains(&certificate) {
+        if !self.has(certificate) {
             let slot = self.certificates.get_mut(self.len);
-            *slot.ok_or(PathError::TooManyIntermediates)? = certificate;
+            *slot.ok_or(PathError::TooManyIntermediates)? = CertificateDer::from(certificate);
             self.len = self.len.saturating_add(1);
         }
         Ok(())
@@ -70,11 +73,17 @@ impl<'i> Candidates<'i> {
         let Ok(Fields { subject, .. }) = Fields::of(certificate) else {
             return false;
         };
-        let issued = |other: &&[u8]| Fields::of(other).is_ok_and(|other| other.issuer == subject);
+        let issued = |other: &CertificateDer<'_>| {
+            Fields::of(other).is_ok_and(|other| other.issuer == subject)
+        };
         leaf_issuer == subject || self.as_slice().iter().any(issued)
     }
 
-    pub(super) fn as_slice(&self) -> &[&'i [u8]] {
+    fn has(&self, certificate: &[u8]) -> bool {
+        self.as_slice().iter().any(|one| **one == *certificate)
+    }
+
+    pub(super) fn as_slice(&self) -> &[CertificateDer<'i>] {
         self.certificates.get(..self.len).unwrap_or_default()
     }
 }

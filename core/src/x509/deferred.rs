@@ -13,7 +13,8 @@ use core::{
     sync::atomic::{AtomicU16, Ordering},
 };
 use rustls_pki_types::{
-    AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, TrustAnchor, alg_id,
+    AlgorithmIdentifier, CertificateDer, InvalidSignature, SignatureVerificationAlgorithm,
+    TrustAnchor, alg_id,
 };
 
 /// Possible issuers, one bit each: the intermediates, then the anchors.
@@ -29,7 +30,7 @@ type Issuers = AtomicU16;
 /// The algorithm that webpki is given: ecdsa-with-SHA256 with keys on P-256.
 pub(super) struct Deferred<'a> {
     leaf: &'a [u8],
-    intermediates: &'a [&'a [u8]],
+    intermediates: &'a [CertificateDer<'a>],
     anchors: &'a [TrustAnchor<'a>],
     /// For each subject, the issuers with whose keys webpki wanted its signature verified since the last `settle`.
     asked: [Issuers; SUBJECTS],
@@ -40,7 +41,7 @@ pub(super) struct Deferred<'a> {
 impl<'a> Deferred<'a> {
     pub(super) fn new(
         leaf: &'a [u8],
-        intermediates: &'a [&'a [u8]],
+        intermediates: &'a [CertificateDer<'a>],
         anchors: &'a [TrustAnchor<'a>],
     ) -> Self {
         let none = || [(); SUBJECTS].map(|()| Issuers::new(0));
@@ -91,7 +92,7 @@ impl<'a> Deferred<'a> {
     fn subject(&self, at: usize) -> Option<&'a [u8]> {
         match at.checked_sub(1) {
             None => Some(self.leaf),
-            Some(at) => self.intermediates.get(at).copied(),
+            Some(at) => self.intermediates.get(at).map(AsRef::as_ref),
         }
     }
 

@@ -125,7 +125,7 @@ impl<'a> PathRules<'a> {
     fn verify_candidates(
         &self,
         leaf: &[u8],
-        candidates: &[&[u8]],
+        candidates: &[CertificateDer<'_>],
         is_wanted: &dyn Fn(&[u8]) -> bool,
     ) -> Result<(), PathError> {
         let checks = PathChecks {
@@ -157,15 +157,10 @@ impl<'a> PathRules<'a> {
     fn build(
         &self,
         leaf: &[u8],
-        candidates: &[&[u8]],
+        candidates: &[CertificateDer<'_>],
         algorithms: &[&dyn SignatureVerificationAlgorithm],
         checks: &PathChecks<'_>,
     ) -> Result<(), PathError> {
-        let mut chain = [(); MAX_CANDIDATES].map(|()| CertificateDer::from([].as_slice()));
-        for (slot, candidate) in chain.iter_mut().zip(candidates) {
-            *slot = CertificateDer::from(*candidate);
-        }
-        let chain = chain.get(..candidates.len()).unwrap_or_default();
         let der = CertificateDer::from(leaf);
         let certificate = EndEntityCert::try_from(&der).map_err(PathError::from)?;
         let usage = match self.usage {
@@ -182,7 +177,7 @@ impl<'a> PathRules<'a> {
             let refused = certificate.verify_for_usage(
                 algorithms,
                 self.anchors.as_slice(),
-                chain,
+                candidates,
                 UnixTime::since_unix_epoch(Duration::from_secs(time)),
                 usage,
                 None,
