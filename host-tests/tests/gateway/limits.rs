@@ -375,6 +375,34 @@ async fn slow_servers_are_not_their_clients_fault() {
     server.serves(Ipv4Addr::LOCALHOST).await;
 }
 
+/// A large response that leaves in one piece, and a client that takes it slowly, but takes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_readers_are_not_dropped() {
+    const LEN: usize = 24 * 1024 * 1024;
+    let app = Router::new().route("/", get(|| async { Bytes::from(vec![7; LEN]) }));
+    let limits = limits(|limits| {
+        limits.response = SHORT;
+        limits.idle = SHORT;
+    });
+    let server = Server::start(app, limits).await;
+    let mut stream = server.connect(b"http/1.1").await;
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    let mut bytes = vec![0; 256 * 1024];
+    let (start, mut read) = (Instant::now(), 0);
+    while read < LEN {
+        let len = stream.read(&mut bytes).await.unwrap();
+        assert!(len > 0, "cut after {read} bytes");
+        read += len;
+        if read % (1024 * 1024) < len {
+            tokio::time::sleep(SHORT / 4).await;
+        }
+    }
+    assert!(start.elapsed() > 3 * SHORT, "{:?}", start.elapsed());
+}
+
 #[tokio::test]
 async fn long_uris_are_answered_414() {
     let gateway = gateway(Settings::default()).await;

@@ -19,6 +19,8 @@ pub(super) struct Activity {
     requests: AtomicUsize,
     /// Milliseconds from `start`.
     idle_since: AtomicU64,
+    /// When some of a response was written last, in the same milliseconds.
+    wrote_at: AtomicU64,
     responses: Mutex<Vec<Weak<Turn>>>,
     evicted: Notify,
 }
@@ -29,6 +31,7 @@ impl Activity {
             start: Instant::now(),
             requests: AtomicUsize::new(0),
             idle_since: AtomicU64::new(0),
+            wrote_at: AtomicU64::new(0),
             responses: Mutex::default(),
             evicted: Notify::new(),
         }
@@ -56,7 +59,16 @@ impl Activity {
     /// For how long nothing has been asked, if that is so.
     pub(super) fn idle(&self) -> Option<Duration> {
         (self.requests.load(Ordering::Acquire) == 0)
-            .then(|| self.since(self.idle_since.load(Ordering::Acquire)))
+            .then(|| self.since(self.after_writing(self.idle_since.load(Ordering::Acquire))))
+    }
+
+    /// Some of a response was written.
+    pub(super) fn wrote(&self) {
+        self.wrote_at.store(self.now(), Ordering::Release);
+    }
+
+    fn after_writing(&self, millis: u64) -> u64 {
+        millis.max(self.wrote_at.load(Ordering::Acquire))
     }
 
     /// Makes [`Activity::overdue`] return.
@@ -89,7 +101,7 @@ impl Activity {
             let since = turn
                 .upgrade()
                 .map_or(0, |turn| turn.client_since.load(Ordering::Acquire));
-            since > 0 && self.since(since - 1) >= limit
+            since > 0 && self.since(self.after_writing(since - 1)) >= limit
         })
     }
 

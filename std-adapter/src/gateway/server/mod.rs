@@ -4,6 +4,7 @@ mod activity;
 mod body;
 mod connections;
 mod limits;
+mod progress;
 
 pub use limits::Limits;
 
@@ -20,6 +21,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
+use progress::Progress;
 use rustls::ServerConfig;
 use std::{
     convert::Infallible,
@@ -202,6 +204,7 @@ impl Serving {
         } else {
             builder.http1_only()
         };
+        let stream = Progress::new(stream, Arc::clone(&place.activity));
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let ended = tokio::select! {
