@@ -27,7 +27,8 @@ impl Readings {
         for segment in text.split(['/', '\\']) {
             resolve(&mut plain, segment, str::to_owned);
             let bare = segment.split(';').next().unwrap_or_default();
-            is_doubtful |= matches!(bare.trim_end_matches([' ', '\t']), "." | "..");
+            // Dot segments, and those of dots and spaces that are one to some.
+            is_doubtful |= !bare.is_empty() && bare.trim_end_matches(['.', ' ', '\t']).is_empty();
             resolve(&mut folded, bare, |bare| {
                 let bare = bare.trim_end_matches(['.', ' ']);
                 bare.to_lowercase()
@@ -118,6 +119,9 @@ mod tests {
             ("/%zz%4", "/%zz%4", "/%zz%4", true),
             ("/%c0%ae", "/\u{fffd}\u{fffd}", "/\u{fffd}\u{fffd}", true),
             ("/%", "/%", "/%", true),
+            ("/%20/admin", "/ /admin", "//admin", true),
+            ("/.../admin", "/.../admin", "//admin", true),
+            ("/open/..%20./x", "/open/.. ./x", "/open//x", true),
         ] {
             let readings = Readings::of(path);
             assert_eq!(readings.decoded, decoded, "{path}");

@@ -12,7 +12,7 @@ use super::{
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
     thread,
@@ -53,6 +53,7 @@ struct Lane {
     done: mpsc::Receiver<()>,
     watch: Watch,
     stuck: Arc<Stuck>,
+    end: Arc<End>,
 }
 
 /// The threads that are stuck.
@@ -80,6 +81,34 @@ impl Stuck {
     }
 }
 
+/// The end of a thread, which may come while it is being given up on.
+#[derive(Default)]
+struct End {
+    has_come: AtomicBool,
+    /// Set while the thread counts as stuck.
+    is_counted: AtomicBool,
+}
+
+impl End {
+    /// Takes the thread out of the count, once.
+    fn take_back(&self, stuck: &Stuck) {
+        if self.is_counted.swap(false, Ordering::SeqCst) {
+            stuck.count.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// Lives as long as a thread, also if that ends by a panic.
+struct Counted(Arc<Stuck>, Arc<End>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let Self(stuck, end) = self;
+        end.has_come.store(true, Ordering::SeqCst);
+        end.take_back(stuck);
+    }
+}
+
 impl Lane {
     fn start(settings: &Arc<Settings>, stuck: &Arc<Stuck>) -> Result<Self, TpmError> {
         let watch = Watch::new(settings.command_limit);
@@ -90,20 +119,22 @@ impl Lane {
         }
         let (jobs, queue) = mpsc::channel::<Work>();
         let (answer, done) = mpsc::channel();
-        let mut device = Device::new(Arc::clone(settings), watch.clone());
-        let counted = Arc::clone(stuck);
+        let device = Device::new(Arc::clone(settings), watch.clone());
+        let end = Arc::new(End::default());
+        let counted = Counted(Arc::clone(stuck), Arc::clone(&end));
         thread::Builder::new()
             .name("chanbind-tpm".to_owned())
             .spawn(move || {
+                // Dropped last, when what a job that was given up has left in the TPM is gone too.
+                let _counted = counted;
+                let mut device = device;
                 while let Ok(job) = queue.recv() {
                     job(&mut device);
                     if answer.send(()).is_err() {
-                        // It was given up; what it left in the TPM goes with it.
-                        drop(device);
-                        counted.count.fetch_sub(1, Ordering::AcqRel);
-                        return;
+                        break;
                     }
                 }
+                drop(device);
             })
             .map_err(|error| TpmError::Stack {
                 command: "a worker thread",
@@ -114,6 +145,7 @@ impl Lane {
             done,
             watch,
             stuck: Arc::clone(stuck),
+            end,
         })
     }
 
@@ -134,6 +166,10 @@ impl Lane {
                 Err(RecvTimeoutError::Timeout) => {
                     if let Some(command) = self.watch.overdue() {
                         self.stuck.add();
+                        self.end.is_counted.store(true, Ordering::SeqCst);
+                        if self.end.has_come.load(Ordering::SeqCst) {
+                            self.end.take_back(&self.stuck);
+                        }
                         (job.expire)(TpmError::TimedOut {
                             tcti: settings.tcti.clone(),
                             command,

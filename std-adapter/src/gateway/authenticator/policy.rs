@@ -50,6 +50,11 @@ impl AuthenticatorPolicy {
 
     fn with(mut self, path: &str, trust: Option<Trust>) -> Self {
         let path = path.split(['?', '#']).next().unwrap_or_default();
+        // A router's pattern for everything below a path: rules are that anyway.
+        let path = match path.rsplit_once('/') {
+            Some((above, last)) if last == "*" || last.starts_with("{*") => above,
+            _ => path,
+        };
         let Readings {
             decoded, folded, ..
         } = Readings::of(path);
@@ -60,9 +65,6 @@ impl AuthenticatorPolicy {
             folded,
             trust,
         });
-        // The longest first.
-        self.rules
-            .sort_by_key(|rule| std::cmp::Reverse(rule.path.len()));
         self
     }
 
@@ -103,10 +105,11 @@ impl AuthenticatorPolicy {
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         // `/` alone has become empty and covers all, `*` of OPTIONS too.
-        self.rules.iter().find(|rule| {
+        let all = self.rules.iter().filter(|rule| {
             let prefix = of(rule);
             prefix.is_empty() || covers(prefix)
-        })
+        });
+        all.max_by_key(|rule| of(rule).len())
     }
 }
 
@@ -188,11 +191,26 @@ mod tests {
             assert_eq!(policy.trust(path).err(), Some(Ambiguous), "{path}");
         }
         // However a rule is written, it is that path's.
-        for written in ["a", "/a/", "//a", "/%61", "/a?x", "a#x", "/x/../a"] {
+        for written in [
+            "a",
+            "/a/",
+            "//a",
+            "/%61",
+            "/a?x",
+            "a#x",
+            "/x/../a",
+            "/a/*",
+            "/a/{*rest}",
+        ] {
             let policy = AuthenticatorPolicy::new().require(written, &one);
             let found = policy.trust("/a/b").unwrap().map(Trust::id);
             assert_eq!(found, Some(one.id()), "{written}");
         }
+        // The longest as it is read, not as it is written.
+        let policy = AuthenticatorPolicy::new()
+            .exempt("/a;version=public")
+            .require("/a/b", &one);
+        assert_eq!(policy.trust("/a;version=public/b").err(), Some(Ambiguous));
         let all = AuthenticatorPolicy::new().require("/", &one);
         for path in ["/", "*", "", "/x", "/x/../y"] {
             let found = all.trust(path).unwrap();

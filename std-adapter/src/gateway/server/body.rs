@@ -65,11 +65,15 @@ impl Body for TimedBody {
     }
 }
 
+/// The most that the HTTP library gets of a response at a time. It takes a piece whole, whatever its client takes of it.
+const MAX_PIECE: usize = 64 * 1024;
+
 pin_project! {
     /// A response's body. Says whose turn it is, and that the request is under way.
     pub(super) struct WatchedBody {
         #[pin]
         inner: axum::body::Body,
+        rest: Bytes,
         turn: Arc<Turn>,
         under_way: UnderWay,
     }
@@ -84,6 +88,7 @@ impl WatchedBody {
         axum::body::Body::new(
             Self {
                 inner,
+                rest: Bytes::new(),
                 turn,
                 under_way,
             }
@@ -102,18 +107,36 @@ impl Body for WatchedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = self.project();
         this.turn.is_servers();
-        let polled = this.inner.poll_frame(context);
-        if polled.is_ready() {
+        if this.rest.is_empty() {
+            let polled = this.inner.poll_frame(context);
+            if polled.is_ready() {
+                this.turn.is_clients();
+            }
+            match polled {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => *this.rest = data,
+                    Err(other) => return Poll::Ready(Some(Ok(other))),
+                },
+                other => return other,
+            }
+        } else {
             this.turn.is_clients();
         }
-        polled
+        let piece = this.rest.split_to(this.rest.len().min(MAX_PIECE));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.rest.is_empty() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let (rest, inner) = (self.rest.len() as u64, self.inner.size_hint());
+        let mut hint = SizeHint::new();
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint.set_lower(inner.lower().saturating_add(rest));
+        hint
     }
 }

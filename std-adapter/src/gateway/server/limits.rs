@@ -12,7 +12,8 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// The time for a TLS handshake, 10 seconds.
     pub handshake: Duration,
-    /// The time for the head of a request in HTTP/1.1, 30 seconds.
+    /// The time for the head of a request in HTTP/1.1, 60 seconds. It begins when the connection becomes idle, so that the shorter of this
+    /// and `idle` ends a connection that is kept alive.
     pub head: Duration,
     /// The time between two pieces of a request's body, 30 seconds; then the body ends in an error.
     pub body: Duration,
@@ -32,7 +33,7 @@ impl Default for Limits {
             connections: 4096,
             connections_per_address: 512,
             handshake: Duration::from_secs(10),
-            head: Duration::from_secs(30),
+            head: Duration::from_secs(60),
             body: Duration::from_secs(30),
             response: Duration::from_secs(30),
             idle: Duration::from_secs(60),

@@ -92,10 +92,12 @@ pub async fn serve_with<S>(
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of file descriptors, as a rule.
                 tracing::warn!(%error, "no connection accepted");
-                connections.evict_one();
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                // A peer that is gone already is nothing to wait for; file descriptors that are used up are.
+                if error.kind() != io::ErrorKind::ConnectionAborted {
+                    connections.evict_one();
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
                 continue;
             }
         };
@@ -189,6 +191,7 @@ impl Serving {
             }
         });
         let streams = Streams::default();
+        let _end = EndOnDrop(streams.clone());
         let mut builder = Builder::new(streams.clone());
         builder
             .http1()
@@ -196,6 +199,7 @@ impl Serving {
             .header_read_timeout(self.limits.head);
         builder
             .http2()
+            .max_concurrent_streams(MAX_STREAMS)
             .timer(TokioTimer::new())
             .keep_alive_interval(self.limits.head)
             .keep_alive_timeout(self.limits.handshake);
@@ -229,6 +233,9 @@ async fn until(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
+/// Requests that are under way together on a connection of HTTP/2.
+const MAX_STREAMS: u32 = 64;
+
 fn closed(reason: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, reason)
 }
@@ -241,6 +248,16 @@ impl Streams {
     async fn end(&self) {
         let mut tasks = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         tasks.shutdown().await;
+    }
+}
+
+/// Ends the streams of a connection whose own task is cut off.
+struct EndOnDrop(Streams);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        let mut tasks = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.abort_all();
     }
 }
 

@@ -362,6 +362,9 @@ impl<'b> Machine<'b> {
                     return Ok(self.read(Register::Access, State::Suspect(Awaited::Ready)));
                 }
                 if self.has(status::COMMAND_READY) {
+                    // A cancel, and a wait, that made the chip ready have nothing to do with the command that comes.
+                    self.cancelled = false;
+                    self.waited = 0;
                     self.state = State::Write;
                 } else {
                     // Two are needed after some states: to idle, and from there to ready.

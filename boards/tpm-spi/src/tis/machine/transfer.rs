@@ -39,6 +39,7 @@ impl Machine<'_> {
     #[inline(never)]
     pub(in super::super) fn transfer_failed(&mut self, failed: Failed) -> bool {
         if matches!(self.state, State::JudgeChip) {
+            self.register = [0; 4];
             // A chip that comes up may hold transactions off; a bus that is pulled down does so for ever.
             if failed == Failed::WaitStates {
                 self.waited = self.waited.saturating_add(HELD_OFF);
