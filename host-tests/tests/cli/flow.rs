@@ -307,6 +307,8 @@ fn a_second_signal_ends_the_gateway_at_once() {
         .spawn()
         .unwrap();
     let mut requests = greedy.stdin.take().unwrap();
+    let written = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = std::sync::Arc::clone(&written);
     let writer = std::thread::spawn(move || {
         use std::io::Write;
         let many = "GET /get HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1_000);
@@ -314,9 +316,19 @@ fn a_second_signal_ends_the_gateway_at_once() {
             if requests.write_all(many.as_bytes()).is_err() {
                 break;
             }
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         }
     });
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    // Until nothing more is taken: the gateway cannot write its answers.
+    let mut before = usize::MAX;
+    for _ in 0..60 {
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        let now = written.load(std::sync::atomic::Ordering::SeqCst);
+        if now > 0 && now == before {
+            break;
+        }
+        before = now;
+    }
     program::signal(&gateway.child, Signal::INT).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(500));
     assert!(

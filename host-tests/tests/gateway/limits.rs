@@ -232,9 +232,9 @@ async fn requests_under_way_are_not_evicted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_and_half_said_connections_are_closed() {
     let limits = limits(|limits| {
-        limits.handshake = SHORT;
+        limits.handshake = 3 * SHORT;
         limits.head = SHORT;
-        limits.idle = 3 * SHORT;
+        limits.idle = 6 * SHORT;
     });
     let server = Server::start(app(), limits).await;
     // No handshake.
@@ -368,7 +368,7 @@ async fn slow_servers_are_not_their_clients_fault() {
     }
     let limits = limits(|limits| {
         limits.response = SHORT;
-        limits.idle = SHORT;
+        limits.idle = 3 * SHORT;
         limits.body = SHORT;
     });
     let server = Server::start(app, limits).await;
@@ -382,7 +382,7 @@ async fn slow_readers_are_not_dropped() {
     let app = Router::new().route("/", get(|| async { Bytes::from(vec![7; LEN]) }));
     let limits = limits(|limits| {
         limits.response = SHORT;
-        limits.idle = SHORT;
+        limits.idle = 3 * SHORT;
     });
     let server = Server::start(app, limits).await;
     let mut stream = server.connect(b"http/1.1").await;

@@ -142,9 +142,7 @@ async fn a_worker_outlives_a_command_that_hangs() {
 async fn other_calls_do_not_wait_for_one_that_hangs() {
     let swtpm = Swtpm::start().unwrap();
     let line = TpmLine::to(swtpm.port()).unwrap();
-    let mut options = impatient();
-    options.command_limit = Some(Duration::from_millis(200));
-    let tpm = Tpm::open(&line.tcti(), options).await.unwrap();
+    let tpm = Tpm::open(&line.tcti(), impatient()).await.unwrap();
     let key = tpm.load(import(&tpm).await, None).await.unwrap();
     line.hold_answer_to(TPM2_HMAC, Duration::from_secs(4));
     let mut errors = Vec::new();
