@@ -80,6 +80,17 @@ impl Server {
             .await
     }
 
+    /// A connection of HTTP/2, and the task that answers its pings until it ends.
+    async fn http2(&self) -> (http2::SendRequest<Empty<Bytes>>, JoinHandle<()>) {
+        let stream = TokioIo::new(self.connect(b"h2").await);
+        let opened = http2::handshake(TokioExecutor::new(), stream).await;
+        let (sender, connection) = opened.unwrap();
+        let driver = tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        (sender, driver)
+    }
+
     /// A client like any other.
     async fn serves(&self, from: Ipv4Addr) {
         let mut stream = self.connect_from(from, b"http/1.1").await.unwrap();
@@ -182,17 +193,12 @@ async fn idle_http2_connections_go() {
     let open = Arc::new(AtomicUsize::new(0));
     let mut senders = Vec::new();
     for _ in 0..50 {
-        let stream = server.connect(b"h2").await;
-        let (sender, connection) =
-            http2::handshake::<_, _, Empty<Bytes>>(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .unwrap();
+        let (sender, driver) = server.http2().await;
         senders.push(sender);
         open.fetch_add(1, Ordering::SeqCst);
         let count = Arc::clone(&open);
-        // Answers pings.
         tokio::spawn(async move {
-            let _ = connection.await;
+            let _ = driver.await;
             count.fetch_sub(1, Ordering::SeqCst);
         });
         server.serves(Ipv4Addr::LOCALHOST).await;
@@ -327,12 +333,7 @@ async fn clients_that_do_not_read_are_dropped() {
         .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await
         .unwrap();
-    let stream = server.connect(b"h2").await;
-    let (mut sender, connection) =
-        http2::handshake::<_, _, Empty<Bytes>>(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
-    let driver = tokio::spawn(connection);
+    let (mut sender, driver) = server.http2().await;
     let request = Request::get("https://localhost/")
         .body(Empty::new())
         .unwrap();
@@ -444,12 +445,7 @@ async fn serve_returns_when_nothing_is_served() {
         .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await
         .unwrap();
-    let stream = server.connect(b"h2").await;
-    let (mut sender, connection) =
-        http2::handshake::<_, _, Empty<Bytes>>(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
-    let driver = tokio::spawn(connection);
+    let (mut sender, driver) = server.http2().await;
     let request = Request::get("https://localhost/")
         .body(Empty::new())
         .unwrap();

@@ -62,7 +62,6 @@ fn joined(segments: &[String]) -> String {
 fn decode(bytes: impl Iterator<Item = u8>, out: &mut Vec<u8>) -> bool {
     let mut bytes = bytes.peekable();
     let mut is_doubtful = false;
-    // How many of the next digits may be the rest of an encoding whose `%` was itself encoded.
     while let Some(first) = bytes.next() {
         if first != b'%' {
             is_doubtful |= first.is_ascii_control() || first == b'\\';

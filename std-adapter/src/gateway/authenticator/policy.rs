@@ -87,10 +87,9 @@ impl AuthenticatorPolicy {
             let readings = Readings::of(path);
             let decoded = self.rule(&readings.decoded, |rule| &rule.path);
             let folded = self.rule(&readings.folded, |rule| &rule.folded);
-            let folds_to = |rule: Option<&Rule>| rule.map(|rule| rule.folded.clone());
             // Rules that differ in case alone are told apart by it.
             let is_one = rule.map(|rule| &rule.path) == decoded.map(|rule| &rule.path)
-                && folds_to(rule) == folds_to(folded);
+                && rule.map(|rule| &rule.folded) == folded.map(|rule| &rule.folded);
             if !is_one || readings.is_doubtful {
                 return Err(Ambiguous);
             }
