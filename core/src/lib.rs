@@ -19,7 +19,7 @@
 //! use chanbind_core::{
 //!     exporter::ExporterSecret,
 //!     kdf::HmacSha256,
-//!     token::{ClientId, OneTimeKey, Profile, Purpose, api_key},
+//!     otp::{ClientId, OneTimeKey, Profile, Purpose, api_key},
 //! };
 //!
 //! let profile = Profile::default();
@@ -62,10 +62,10 @@
 pub mod authenticator;
 pub mod binding;
 pub mod crypto;
+mod error_messages;
 pub mod exporter;
 pub mod kdf;
-pub mod token;
+pub mod otp;
 pub mod wire;
-mod words;
 #[cfg(feature = "x509")]
 pub mod x509;

@@ -4,7 +4,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use chanbind_core::{
     exporter::{Exporter, ExporterError, ExporterSecret, Protocol},
     kdf::{HmacSha256, Prf, PrfInput},
-    token::{
+    otp::{
         ClientId, ClientIdError, MAX_CLIENT_ID_LEN, OneTimeKey, OneTimeKeyError, Profile, Purpose,
     },
 };

@@ -141,7 +141,7 @@ impl Swtpm {
 
     /// The transient objects and loaded sessions that the TPM holds.
     #[must_use]
-    pub fn leftovers(&self) -> Vec<String> {
+    pub fn orphans(&self) -> Vec<String> {
         ["handles-transient", "handles-loaded-session"]
             .iter()
             .flat_map(|kind| {

@@ -1,11 +1,11 @@
 //! What a client sends and a gateway looks for: the same settings serve both.
 
 use axum::http::HeaderName;
-use chanbind_core::token::Profile;
+use chanbind_core::otp::Profile;
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-/// The forms of proof (see [`chanbind_core::token`]).
+/// The forms of proof (see [`chanbind_core::otp`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Form {

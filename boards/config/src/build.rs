@@ -11,7 +11,7 @@ use crate::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chanbind_core::{
     crypto::sha256,
-    token::ClientId,
+    otp::ClientId,
     wire::{Full, Writer},
 };
 use serde::Deserialize;
@@ -48,8 +48,8 @@ struct File {
     first_retry_ms: u32,
     #[serde(default = "longest_retry")]
     longest_retry_ms: u32,
-    #[serde(default = "patience")]
-    patience_ms: u32,
+    #[serde(default = "step_timeout")]
+    step_timeout_ms: u32,
     key: KeyTable,
 }
 
@@ -95,7 +95,7 @@ fn longest_retry() -> u32 {
     60_000
 }
 
-fn patience() -> u32 {
+fn step_timeout() -> u32 {
     30_000
 }
 
@@ -268,7 +268,7 @@ pub fn from_toml(
         writer.u32(file.interval_ms)?;
         writer.u32(file.first_retry_ms)?;
         writer.u32(file.longest_retry_ms)?;
-        writer.u32(file.patience_ms)
+        writer.u32(file.step_timeout_ms)
     };
     let mut fields = vec![0; CONFIG_LEN];
     let mut writer = Writer::new(&mut fields);

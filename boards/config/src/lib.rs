@@ -30,9 +30,9 @@ pub mod build;
 
 use chanbind_core::{
     crypto::sha256,
-    token::ClientId,
+    error_messages,
+    otp::ClientId,
     wire::{Reader, Truncated},
-    words,
 };
 use core::fmt;
 
@@ -83,7 +83,7 @@ pub struct Config<'c> {
     /// Milliseconds that are waited at the most.
     pub longest_retry_ms: u32,
     /// Milliseconds that each step may take: DNS, TCP, TLS, the TPM, an answer.
-    pub patience_ms: u32,
+    pub step_timeout_ms: u32,
 }
 
 /// Where a device has the time from, against which it holds certificates.
@@ -164,7 +164,7 @@ impl<'c> Config<'c> {
             interval_ms: 0,
             first_retry_ms: 0,
             longest_retry_ms: 0,
-            patience_ms: 0,
+            step_timeout_ms: 0,
         };
         let authorities = config.authorities.get_mut(..config.authority_count);
         for authority in authorities.ok_or(ConfigError::Malformed)? {
@@ -196,7 +196,7 @@ impl<'c> Config<'c> {
         config.interval_ms = fields.u32()?;
         config.first_retry_ms = fields.u32()?;
         config.longest_retry_ms = fields.u32()?;
-        config.patience_ms = fields.u32()?;
+        config.step_timeout_ms = fields.u32()?;
         if fields.is_empty() {
             Ok(config)
         } else {
@@ -240,7 +240,7 @@ impl From<Truncated> for ConfigError {
     }
 }
 
-words! { ConfigError {
+error_messages! { ConfigError {
     Self::Empty => "there is no configuration in the image: build it with CHANBIND_CONFIG=chanbind.toml, or put one in with `cargo x configure`";
     Self::Malformed => "the configuration in the image is damaged or of another version: build it again";
 }}

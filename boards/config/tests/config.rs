@@ -47,7 +47,7 @@ fn the_example_is_read_as_it_is_written() {
             config.interval_ms,
             config.first_retry_ms,
             config.longest_retry_ms,
-            config.patience_ms
+            config.step_timeout_ms
         ],
         [60_000, 1_000, 60_000, 30_000]
     );

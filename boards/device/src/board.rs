@@ -22,7 +22,7 @@ impl<P: StatefulOutputPin> StatusLed<P> {
 }
 
 impl<P: StatefulOutputPin> Observer for StatusLed<P> {
-    fn happened<E: ChipError>(&mut self, event: &Event<E>) {
+    fn on_event<E: ChipError>(&mut self, event: &Event<E>) {
         // A LED that fails has nobody to tell.
         let _ = match event {
             Event::Admitted { .. } => {

@@ -12,7 +12,7 @@ use chanbind_device_config::{Config, MAX_CERTIFICATES_LEN};
 use chanbind_tpm_spi::{
     Chip,
     command::EccPoint,
-    key::{Keys, SigningKey},
+    key::{SigningKey, TpmKeys},
 };
 
 /// The longest request that is answered, in bytes.
@@ -61,7 +61,7 @@ impl Scratch {
 }
 
 /// Whether the configuration's certificate is that of the key.
-pub(crate) fn fits(config: &Config<'_>, key: &EccPoint) -> bool {
+pub(crate) fn matches_key(config: &Config<'_>, key: &EccPoint) -> bool {
     let leaf = config.certificates().first().copied().unwrap_or_default();
     let public_key = subject_public_key_info(leaf).and_then(PublicKey::from_spki);
     let mut point = [0x04; 65];
@@ -76,7 +76,7 @@ pub(crate) fn fits(config: &Config<'_>, key: &EccPoint) -> bool {
 pub(crate) async fn answer<'m, C: Chip>(
     config: &Config<'_>,
     endpoint: &mut Endpoint<Client>,
-    keys: &mut Keys<'m, C, Generator>,
+    keys: &mut TpmKeys<'m, C, Generator>,
     key: &mut SigningKey<'_, 'm>,
     scratch: &mut Scratch,
     len: usize,

@@ -1,7 +1,7 @@
 use crate::Observer;
 #[cfg(feature = "authenticator")]
-use chanbind_core::authenticator::{AuthenticateError, ChannelError, Malformed};
-use chanbind_core::{words, x509::PathError};
+use chanbind_core::authenticator::{AuthenticateError, ChannelError, MalformedMessage};
+use chanbind_core::{error_messages, x509::PathError};
 use chanbind_embedded_tls::ConnectError;
 use core::fmt;
 use embedded_io_async::ErrorKind;
@@ -77,7 +77,7 @@ pub enum Failure<E> {
     Channel(ChannelError),
     /// What the gateway's challenge holds is no authenticator request.
     #[cfg(feature = "authenticator")]
-    Challenge(Malformed),
+    Challenge(MalformedMessage),
     /// The gateway's request cannot be answered.
     #[cfg(feature = "authenticator")]
     Authenticate(AuthenticateError),
@@ -100,7 +100,7 @@ pub enum Step {
     Request,
 }
 
-words! { Failure<E> where E: fmt::Display {
+error_messages! { Failure<E> where E: fmt::Display {
     Self::Config => "the configuration's key is malformed: write it again with `chanbind provision --device-config`";
     Self::Authority(error) => "{}", error;
     Self::NoTime => "the board does not know the time: set its clock, or say time = \"build\" in the configuration";
@@ -123,7 +123,7 @@ words! { Failure<E> where E: fmt::Display {
     Self::TimedOut(step) => "{}", step;
 }}
 
-words! { Step {
+error_messages! { Step {
     Self::Resolve => "DNS did not answer in time";
     Self::Connect => "the gateway could not be reached in time: is it on, is the address right?";
     Self::Handshake => "the TLS handshake took too long";
@@ -146,21 +146,21 @@ pub trait ChipError: fmt::Debug + fmt::Display + defmt::Format {}
 impl<E: fmt::Debug + fmt::Display + defmt::Format> ChipError for E {}
 
 /// Tells the observer, and the log.
-pub(crate) struct Teller<O>(pub(crate) O);
+pub(crate) struct Reporter<O>(pub(crate) O);
 
-impl<O: Observer> Teller<O> {
-    pub(crate) fn tell<E: ChipError>(&mut self, event: &Event<E>) {
+impl<O: Observer> Reporter<O> {
+    pub(crate) fn report<E: ChipError>(&mut self, event: &Event<E>) {
         #[cfg(feature = "defmt")]
         match event {
             Event::Closed => defmt::warn!("{}", event),
             Event::Failed(_) => defmt::error!("{}", event),
             _ => defmt::info!("{}", event),
         }
-        self.0.happened(event);
+        self.0.on_event(event);
     }
 }
 
-words! { Event<E> where E: fmt::Display {
+error_messages! { Event<E> where E: fmt::Display {
     Self::Started => "started";
     Self::TpmReady => "TPM ready: its parent key has the pinned name";
     Self::TcpOpen => "TCP connection open";

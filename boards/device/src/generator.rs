@@ -1,4 +1,4 @@
-use chanbind_core::crypto::Wiped;
+use chanbind_core::crypto::SecretBytes;
 use core::fmt;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, Error, RngCore, SeedableRng};
@@ -10,7 +10,7 @@ impl Generator {
     /// Of 32 bytes that nobody can guess.
     #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        Self(ChaCha20Rng::from_seed(*Wiped::new(seed)))
+        Self(ChaCha20Rng::from_seed(*SecretBytes::new(seed)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! One request and its answer.
 
 use crate::event::Failure;
-use chanbind_core::{crypto::wipe, token::api_key};
+use chanbind_core::{crypto::wipe, otp::api_key};
 use chanbind_device_config::Config;
 use embedded_io_async::{Error as _, Read, Write};
 use reqwless::{
@@ -134,7 +134,7 @@ fn challenged<C: Read>(_: &Response<'_, '_, C>, _: &mut [u8]) -> usize {
 }
 
 /// The proof in the form of a header, wiped when dropped.
-pub(crate) type Password = chanbind_core::crypto::Wiped<{ api_key::ENCODED_LEN }>;
+pub(crate) type Password = chanbind_core::crypto::SecretBytes<{ api_key::ENCODED_LEN }>;
 
 #[cfg(test)]
 mod tests {

@@ -30,7 +30,6 @@
     )
 )]
 
-mod apart;
 mod backoff;
 mod board;
 #[cfg(feature = "authenticator")]
@@ -38,6 +37,7 @@ mod certified;
 mod event;
 mod generator;
 mod http;
+mod in_place;
 mod network;
 mod session;
 mod tpm;
@@ -58,7 +58,7 @@ use chanbind_tpm_spi::key::SigningKey;
 use chanbind_tpm_spi::{
     Chip, Contexts, ParentKey, Tpm,
     command::{Name, Template},
-    key::{HmacKey, KeyBlobs, Keys},
+    key::{HmacKey, KeyBlobs, TpmKeys},
     session::AuthValue,
 };
 use core::{convert::Infallible, fmt};
@@ -99,17 +99,17 @@ impl Clock for NoClock {
 /// Who is told what happens: a LED, say. Logs are written beside it, where the feature `defmt` is on.
 pub trait Observer {
     /// It has happened.
-    fn happened<E: ChipError>(&mut self, event: &Event<E>);
+    fn on_event<E: ChipError>(&mut self, event: &Event<E>);
 }
 
 /// Nobody.
 impl Observer for () {
-    fn happened<E: ChipError>(&mut self, _: &Event<E>) {}
+    fn on_event<E: ChipError>(&mut self, _: &Event<E>) {}
 }
 
 impl<O: Observer> Observer for &mut O {
-    fn happened<E: ChipError>(&mut self, event: &Event<E>) {
-        (**self).happened(event);
+    fn on_event<E: ChipError>(&mut self, event: &Event<E>) {
+        (**self).on_event(event);
     }
 }
 
@@ -204,12 +204,12 @@ where
             clock,
             observer,
         } = parts;
-        let mut seed = chanbind_core::crypto::Wiped::<32>::default();
+        let mut seed = chanbind_core::crypto::SecretBytes::<32>::default();
         rng.fill_bytes(&mut *seed);
         let tpm = Tpm::new(chip, &mut memory.tpm, &mut memory.contexts);
         let pinned = Name::new(config.key.parent_name).map_err(|_| Failure::Config)?;
         let salts = Generator::from_seed(*seed);
-        let keys = Keys::new(tpm, salts, ParentKey::Primary(Template::H2), pinned);
+        let keys = TpmKeys::new(tpm, salts, ParentKey::Primary(Template::H2), pinned);
         let blobs = KeyBlobs::new(config.key.private, config.key.public).ok_or(Failure::Config)?;
         let password = AuthValue::new(config.key.password).map_err(|_| Failure::Config)?;
         let key = match config.proof {
@@ -219,7 +219,7 @@ where
             #[cfg(feature = "authenticator")]
             Proof::Authenticator => {
                 let key = SigningKey::new(blobs, password).map_err(|_| Failure::Config)?;
-                if !certified::fits(config, key.public_key()) {
+                if !certified::matches_key(config, key.public_key()) {
                     return Err(Failure::Certificate);
                 }
                 session::Key::Signing(key)
@@ -234,7 +234,7 @@ where
             key,
             rng,
             clock,
-            teller: event::Teller(observer),
+            reporter: event::Reporter(observer),
             read: &mut memory.read,
             write: &mut memory.write,
             http: &mut memory.http,
@@ -248,21 +248,21 @@ where
         let session = &mut self.0;
         let config = session.config;
         let mut backoff = Backoff::new(config.first_retry_ms, config.longest_retry_ms);
-        session.teller.tell::<C::Error>(&Event::Started);
+        session.reporter.report::<C::Error>(&Event::Started);
         loop {
             let (this, backoff_of_it) = (&mut *session, &mut backoff);
-            let ended = apart::apart!(this.run(backoff_of_it));
+            let ended = in_place::await_in_place!(this.run(backoff_of_it));
             let pause = backoff.next(session.rng.next_u32());
             match ended {
-                Ok(()) => session.teller.tell::<C::Error>(&Event::Closed),
+                Ok(()) => session.reporter.report::<C::Error>(&Event::Closed),
                 Err(failure) => {
                     let cure = tpm::Cure::of(&failure);
-                    session.teller.tell(&Event::Failed(failure));
+                    session.reporter.report(&Event::Failed(failure));
                     let tpm = session.keys.tpm_mut();
-                    apart::apart!(cure.apply(tpm));
+                    in_place::await_in_place!(cure.apply(tpm));
                 }
             }
-            (session.teller).tell::<C::Error>(&Event::Waiting { millis: pause });
+            (session.reporter).report::<C::Error>(&Event::Waiting { millis: pause });
             Timer::after(Duration::from_millis(u64::from(pause))).await;
         }
     }

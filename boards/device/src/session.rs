@@ -4,17 +4,18 @@
 use crate::certified::{self, Scratch};
 use crate::{
     Backoff, ChipError, Clock, Observer,
-    apart::apart,
-    event::{Event, Failure, Step, Teller},
+    event::{Event, Failure, Reporter, Step},
     generator::Generator,
-    http, time,
+    http,
+    in_place::await_in_place,
+    time,
 };
 #[cfg(feature = "authenticator")]
 use chanbind_core::authenticator::{AuthenticateError, Client, Endpoint};
 use chanbind_core::{
-    crypto::{Wiped, sha256_of_parts},
+    crypto::{SecretBytes, sha256_of_parts},
     kdf::DeriveError,
-    token::{OneTimeKey, Profile, Purpose, api_key},
+    otp::{OneTimeKey, Profile, Purpose, api_key},
     x509::{Anchors, Time},
 };
 use chanbind_device_config::Config;
@@ -23,7 +24,7 @@ use chanbind_embedded_tls::{Aes128GcmSha256, Buffers, connect_in};
 use chanbind_tpm_spi::key::SigningKey;
 use chanbind_tpm_spi::{
     Chip,
-    key::{HmacKey, Keys},
+    key::{HmacKey, TpmKeys},
 };
 use core::net::{IpAddr, SocketAddr};
 use embassy_time::{Duration, Timer};
@@ -34,11 +35,11 @@ use rand_core::{CryptoRng, RngCore};
 pub(crate) struct Session<'a, N, C, R, K, O> {
     pub(crate) config: &'a Config<'a>,
     pub(crate) network: &'a N,
-    pub(crate) keys: Keys<'a, C, Generator>,
+    pub(crate) keys: TpmKeys<'a, C, Generator>,
     pub(crate) key: Key<'a>,
     pub(crate) rng: R,
     pub(crate) clock: K,
-    pub(crate) teller: Teller<O>,
+    pub(crate) reporter: Reporter<O>,
     pub(crate) read: &'a mut [u8],
     pub(crate) write: &'a mut [u8],
     pub(crate) http: &'a mut [u8],
@@ -64,18 +65,18 @@ where
     /// Connects, proves and asks, until the gateway closes the connection or something fails.
     pub(crate) async fn run(&mut self, backoff: &mut Backoff) -> Result<(), Failure<C::Error>> {
         let config = self.config;
-        let patience = patience(config);
+        let step_timeout = step_timeout(config);
         let time = time(config.time, &self.clock)?;
         let anchors = Anchors::new(config.authorities()).map_err(Failure::Authority)?;
         let this = &mut *self;
-        let seed = apart!(this.seed(), Step::Tpm, patience)??;
-        self.teller.tell::<C::Error>(&Event::TpmReady);
+        let seed = await_in_place!(this.seed(), Step::Tpm, step_timeout)??;
+        self.reporter.report::<C::Error>(&Event::TpmReady);
 
         let address = self.resolve().await?;
         let network = self.network;
-        let tcp = apart!(network.connect(address), Step::Connect, patience)?
+        let tcp = await_in_place!(network.connect(address), Step::Connect, step_timeout)?
             .map_err(|error| Failure::Tcp(error.kind()))?;
-        self.teller.tell::<C::Error>(&Event::TcpOpen);
+        self.reporter.report::<C::Error>(&Event::TcpOpen);
 
         let buffers = Buffers {
             read: &mut *self.read,
@@ -83,7 +84,7 @@ where
         };
         let (mut slot, tls) = (None, tls_config(config, &anchors, time));
         let (slot, tls) = (&mut slot, &tls);
-        let opened = apart!(
+        let opened = await_in_place!(
             connect_in::<Aes128GcmSha256, _, _>(
                 slot,
                 tcp,
@@ -92,10 +93,10 @@ where
                 buffers
             ),
             Step::Handshake,
-            patience
+            step_timeout
         )?;
         let tls = opened.map_err(Failure::Tls)?;
-        self.teller.tell::<C::Error>(&Event::TlsOpen);
+        self.reporter.report::<C::Error>(&Event::TlsOpen);
 
         let mut password = http::Password::default();
         let password = match &mut self.key {
@@ -106,17 +107,17 @@ where
                     .map_err(|_| Failure::Config)?;
                 let mut prf = self.keys.prf(key);
                 let (profile, material, prf) = (&profile, &material, &mut prf);
-                let derived = apart!(
+                let derived = await_in_place!(
                     OneTimeKey::derive_async(profile, material, prf),
                     Step::Tpm,
-                    patience
+                    step_timeout
                 )?;
                 let key = match derived {
                     Ok(key) => key,
                     Err(DeriveError::Prf(error)) => return Err(Failure::Tpm(error)),
                     Err(DeriveError::Kdf(_)) => return Err(Failure::Config),
                 };
-                self.teller.tell::<C::Error>(&Event::KeyDerived);
+                self.reporter.report::<C::Error>(&Event::KeyDerived);
                 Some(api_key::encode(&key, &mut password))
             }
             #[cfg(feature = "authenticator")]
@@ -153,10 +154,10 @@ where
             let challenge: &mut [u8] = &mut [];
             let headers = headers.get(..count).unwrap_or_default();
             let (tls, buffer) = (&mut *tls, &mut *self.http);
-            let got = apart!(
+            let got = await_in_place!(
                 http::get(tls, config, headers, buffer, challenge),
                 Step::Request,
-                patience
+                step_timeout
             )?;
             let Some(answer) = got? else {
                 return Ok(());
@@ -171,14 +172,14 @@ where
                 ((Key::Signing(key), Some(endpoint)), 401, len @ 1.., None) => {
                     let keys = &mut self.keys;
                     let scratch = &mut *self.scratch;
-                    let made = apart!(
+                    let made = await_in_place!(
                         certified::answer(config, endpoint, keys, key, scratch, len),
                         Step::Tpm,
-                        patience
+                        step_timeout
                     )??;
                     answered = Some(made);
                     if made.is_none() {
-                        self.teller.tell::<C::Error>(&Event::Signed);
+                        self.reporter.report::<C::Error>(&Event::Signed);
                     }
                     continue;
                 }
@@ -198,7 +199,7 @@ where
                 });
             }
             backoff.reset();
-            self.teller.tell::<C::Error>(&Event::Admitted {
+            self.reporter.report::<C::Error>(&Event::Admitted {
                 status: answer.status,
                 len: answer.len,
             });
@@ -209,11 +210,11 @@ where
 
     /// The seed of a handshake's random numbers: of the board's and the TPM's, good if either is. The TPM starts, and shows its
     /// parent key.
-    async fn seed(&mut self) -> Result<Wiped<32>, Failure<C::Error>> {
-        let (mut boards, mut tpms) = (Wiped::<32>::default(), Wiped::<32>::default());
+    async fn seed(&mut self) -> Result<SecretBytes<32>, Failure<C::Error>> {
+        let (mut boards, mut tpms) = (SecretBytes::<32>::default(), SecretBytes::<32>::default());
         self.rng.fill_bytes(&mut *boards);
         (self.keys.random(&mut *tpms).await).map_err(Failure::Tpm)?;
-        Ok(Wiped::new(sha256_of_parts(&[&*boards, &*tpms])))
+        Ok(SecretBytes::new(sha256_of_parts(&[&*boards, &*tpms])))
     }
 
     async fn resolve(&self) -> Result<SocketAddr, Failure<C::Error>> {
@@ -221,12 +222,12 @@ where
         let address: IpAddr = match host.parse() {
             Ok(address) => address,
             Err(_) => {
-                let (network, patience) = (self.network, patience(self.config));
+                let (network, step_timeout) = (self.network, step_timeout(self.config));
                 let resolve = AddrType::Either;
-                apart!(
+                await_in_place!(
                     network.get_host_by_name(host, resolve),
                     Step::Resolve,
-                    patience
+                    step_timeout
                 )?
                 .map_err(|_| Failure::Resolve)?
             }
@@ -251,6 +252,6 @@ fn tls_config<'a>(
     }
 }
 
-fn patience(config: &Config<'_>) -> Duration {
-    Duration::from_millis(u64::from(config.patience_ms))
+fn step_timeout(config: &Config<'_>) -> Duration {
+    Duration::from_millis(u64::from(config.step_timeout_ms))
 }

@@ -1,8 +1,8 @@
 use crate::{
     Backoff, ChipError, Observer,
-    apart::apart,
     config::Config,
-    event::{Event, Failure, Teller},
+    event::{Event, Failure, Reporter},
+    in_place::await_in_place,
 };
 use chanbind_tpm_spi::{
     Chip, Error, Tpm,
@@ -56,13 +56,13 @@ where
     TisError<T::Error>: ChipError,
 {
     let mut backoff = Backoff::new(config.first_retry_ms, config.longest_retry_ms);
-    let mut teller = Teller(observer);
+    let mut reporter = Reporter(observer);
     let failed = |error| {
-        teller.tell(&Event::Failed(Failure::Tpm(Error::Chip(error))));
+        reporter.report(&Event::Failed(Failure::Tpm(Error::Chip(error))));
         // There is one board on its bus: nobody to get out of step with.
         let millis = backoff.next(0);
-        teller.tell::<TisError<T::Error>>(&Event::Waiting { millis });
+        reporter.report::<TisError<T::Error>>(&Event::Waiting { millis });
         millis
     };
-    apart!(tpm.open_when_there(failed))
+    await_in_place!(tpm.open_when_there(failed))
 }

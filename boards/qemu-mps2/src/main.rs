@@ -102,7 +102,7 @@ struct Gauge {
 }
 
 impl Observer for Gauge {
-    fn happened<E: ChipError>(&mut self, event: &Event<E>) {
+    fn on_event<E: ChipError>(&mut self, event: &Event<E>) {
         if matches!(event, Event::Admitted { .. }) && !core::mem::replace(&mut self.is_read, true) {
             info!(
                 "{=u64} us since the start, {=usize} of {=usize} bytes of stack used",

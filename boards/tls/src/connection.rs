@@ -1,9 +1,9 @@
 use crate::{
     config::{Buffers, Config},
     error::{ConnectError, StreamError},
-    guard::Guard,
     handshake::{Handshake, Health, export},
-    tap::Suite,
+    record_filter::RecordFilter,
+    transcript::Suite,
 };
 use chanbind_core::exporter::{Exporter, ExporterError, ExporterSecret, HashAlgorithm, Protocol};
 use core::fmt;
@@ -75,7 +75,7 @@ fn prepare<'b, S: Suite, T: Read + Write + 'b>(
     max_fragment_length: Option<MaxFragmentLength>,
 ) {
     let (read, write) = buffers.split(max_fragment_length);
-    let guard = Guard::new(transport, read.len());
+    let guard = RecordFilter::new(transport, read.len());
     *slot = Some(Connection {
         tls: TlsConnection::new(guard, read, write),
         exporter: None,
@@ -87,7 +87,7 @@ fn prepare<'b, S: Suite, T: Read + Write + 'b>(
 ///
 /// Reads, writes, and exports keying material. A read that gives 0 says that the server has closed the connection in order.
 pub struct Connection<'b, S: Suite, T: Read + Write + 'b> {
-    tls: TlsConnection<'b, Guard<T>, S>,
+    tls: TlsConnection<'b, RecordFilter<T>, S>,
     /// None before the handshake has ended well.
     exporter: Option<ExporterSecret>,
     health: Health,

@@ -1,4 +1,4 @@
-use chanbind_core::{words, x509::PathError};
+use chanbind_core::{error_messages, x509::PathError};
 use embedded_io::ErrorKind;
 use embedded_tls::TlsError;
 
@@ -55,8 +55,8 @@ impl From<PathError> for ConnectError {
 impl ConnectError {
     pub(crate) fn of(error: TlsError) -> Self {
         match error {
-            TlsError::Io(crate::guard::REFUSED) => Self::Record,
-            TlsError::Io(crate::guard::TOO_LARGE) => Self::RecordTooLarge,
+            TlsError::Io(crate::record_filter::REFUSED) => Self::Record,
+            TlsError::Io(crate::record_filter::TOO_LARGE) => Self::RecordTooLarge,
             TlsError::Io(kind) => Self::Transport(kind),
             TlsError::IoError | TlsError::ConnectionClosed => Self::Closed,
             TlsError::HandshakeAborted(_, description) => Self::Alert(alert_number(description)),
@@ -77,7 +77,7 @@ fn alert_number(description: embedded_tls::alert::AlertDescription) -> u8 {
     description as u8
 }
 
-words! { ConnectError {
+error_messages! { ConnectError {
     Self::Buffers => "the buffers are too short: give 16,640 bytes to read and 1,024 to write";
     Self::NoSlot => "as many handshakes are under way as there are slots: wait, or declare more with handshake_slots!";
     Self::Transport(kind) => "the transport failed: {}", kind;
@@ -120,8 +120,8 @@ pub enum StreamError {
 impl StreamError {
     pub(crate) fn of(error: TlsError) -> Self {
         match error {
-            TlsError::Io(crate::guard::TOO_LARGE) => Self::RecordTooLarge,
-            TlsError::Io(crate::guard::REFUSED) => Self::Record,
+            TlsError::Io(crate::record_filter::TOO_LARGE) => Self::RecordTooLarge,
+            TlsError::Io(crate::record_filter::REFUSED) => Self::Record,
             TlsError::Io(kind) => Self::Transport(kind),
             TlsError::IoError => Self::Truncated,
             _ => Self::Record,
@@ -140,7 +140,7 @@ impl embedded_io::Error for StreamError {
     }
 }
 
-words! { StreamError {
+error_messages! { StreamError {
     Self::Transport(kind) => "the transport failed: {}", kind;
     Self::Truncated => "the connection ended without close_notify: what came may not be all";
     Self::Record => "the server sent a record that may not come now, or somebody changed one: connect again";

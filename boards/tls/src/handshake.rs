@@ -4,7 +4,7 @@ use crate::{
     config::{Authentication, Buffers, Config},
     error::ConnectError,
     slots::{Claim, HandshakeSlots},
-    tap::{Answers, Fault, Flight, Suite, TapRng},
+    transcript::{Answers, Fault, Flight, Suite, TranscriptRng},
     verify::Verifier,
 };
 use chanbind_core::{
@@ -119,7 +119,7 @@ impl<S: Suite, R: CryptoRng + RngCore> CryptoProvider for Handshake<'_, S, R> {
     type Signature = [u8; 0];
 
     fn rng(&mut self) -> impl CryptoRngCore {
-        TapRng::new(&mut self.rng, self.claim.id())
+        TranscriptRng::new(&mut self.rng, self.claim.id())
     }
 
     fn verifier(&mut self) -> Result<&mut impl TlsVerifier<S>, TlsError> {

@@ -63,10 +63,10 @@ pub mod blocking;
 mod config;
 mod connection;
 mod error;
-mod guard;
 mod handshake;
+mod record_filter;
 mod slots;
-mod tap;
+mod transcript;
 mod verify;
 
 #[cfg(feature = "client-certificates")]
@@ -76,4 +76,4 @@ pub use connection::{Connection, connect, connect_in};
 pub use embedded_tls::MaxFragmentLength;
 pub use error::{ConnectError, StreamError};
 pub use slots::{DefaultSlots, HandshakeSlots, SlotTable, Table};
-pub use tap::{Aes128GcmSha256, Aes256GcmSha384, Suite};
+pub use transcript::{Aes128GcmSha256, Aes256GcmSha384, Suite};

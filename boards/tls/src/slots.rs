@@ -4,7 +4,7 @@
 //! does: [`crate::tap`] finds the slot by the ClientHello's random, and by the transcript's hash. Both are values, not "who is
 //! running now", so that any number of handshakes may be interleaved, on threads and cores too.
 
-use crate::tap::{Flight, MAX_HASH_LEN};
+use crate::transcript::{Flight, MAX_HASH_LEN};
 use chanbind_core::crypto::wipe;
 use core::cell::RefCell;
 use critical_section::Mutex;
@@ -175,7 +175,7 @@ impl Claim {
 
     /// Gives main secret and transcript hash to `then`, if they were captured.
     pub(crate) fn captured<T>(&self, then: impl FnOnce(&[u8], &[u8]) -> Option<T>) -> Option<T> {
-        let mut secret = chanbind_core::crypto::Wiped::<MAX_HASH_LEN>::default();
+        let mut secret = chanbind_core::crypto::SecretBytes::<MAX_HASH_LEN>::default();
         let mut transcript = [0; MAX_HASH_LEN];
         let mut len = 0;
         self.0.with(|slot| {

@@ -1,4 +1,4 @@
-use crate::{config::Authentication, error::ConnectError, tap::Suite};
+use crate::{config::Authentication, error::ConnectError, transcript::Suite};
 use chanbind_core::{
     crypto::{
         ecdsa::{P256, Signature},
@@ -27,7 +27,7 @@ enum Progress {
     /// CertificateVerify is awaited, of this key over this transcript.
     CertificateVerify {
         public_key: PublicKey,
-        transcript: [u8; crate::tap::MAX_HASH_LEN],
+        transcript: [u8; crate::transcript::MAX_HASH_LEN],
         len: usize,
     },
     Verified,
@@ -60,7 +60,7 @@ impl<'a> Verifier<'a> {
         })
     }
 
-    // Apart from the frame of embedded-tls, which is large already.
+    // InPlace from the frame of embedded-tls, which is large already.
     #[inline(never)]
     fn certificate(&self, message: &CertificateRef<'_>) -> Result<PublicKey, ConnectError> {
         if !matches!(self.progress, Progress::Certificate) {
@@ -139,7 +139,7 @@ impl<S: Suite> TlsVerifier<S> for Verifier<'_> {
         let verified = self.certificate(&message);
         let public_key = self.refuse(verified)?;
         let hash = transcript.clone().finalize();
-        let mut copy = [0; crate::tap::MAX_HASH_LEN];
+        let mut copy = [0; crate::transcript::MAX_HASH_LEN];
         copy.get_mut(..hash.len())
             .ok_or(TlsError::InternalError)?
             .copy_from_slice(&hash);

@@ -1,7 +1,7 @@
 use crate::command::{CommandCode, ResponseCode};
 use chanbind_core::{
+    error_messages,
     wire::{Full, Truncated},
-    words,
 };
 use core::fmt;
 
@@ -31,7 +31,7 @@ pub enum Error<E> {
     Parent,
     /// The key under that handle is not the one that was asked for: another name, or another kind.
     KeyKind,
-    /// The key can be used in a policy session only, which [`crate::key::Keys`] does not start.
+    /// The key can be used in a policy session only, which [`crate::key::TpmKeys`] does not start.
     KeyPolicy,
     /// The command is longer than the caller's buffer: 512 bytes do for every command with data of its usual length.
     TooLong,
@@ -79,7 +79,7 @@ impl<E> From<FrameError> for Error<E> {
     }
 }
 
-words! { Error<E> where E: fmt::Display {
+error_messages! { Error<E> where E: fmt::Display {
     Self::Chip(error) => "{}", error;
     Self::Tpm { command, code } => "the TPM rejected {}: {}", command.name(), Explained(*code);
     Self::Reset => "the TPM was reset: load keys and start sessions again";

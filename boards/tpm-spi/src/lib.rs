@@ -15,11 +15,11 @@
 //! # One chip on one bus, from EKM to a one-time key
 //!
 //! ```
-//! use chanbind_core::token::{KeyingMaterial, OneTimeKey, Profile};
+//! use chanbind_core::otp::{KeyingMaterial, OneTimeKey, Profile};
 //! use chanbind_tpm_spi::{
 //!     Contexts, ParentKey, Tpm,
 //!     command::{Name, Template},
-//!     key::{HmacKey, KeyBlobs, Keys},
+//!     key::{HmacKey, KeyBlobs, TpmKeys},
 //!     session::AuthValue,
 //!     tis::{ExclusiveBus, Tis},
 //! };
@@ -50,7 +50,7 @@
 //!     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
 //!     let tpm = Tpm::new(chip, &mut buffer, &mut contexts);
 //!     let pinned = Name::new(&identity.parent_name).ok()?;
-//!     let mut keys = Keys::new(tpm, rng, ParentKey::Primary(Template::H2), pinned);
+//!     let mut keys = TpmKeys::new(tpm, rng, ParentKey::Primary(Template::H2), pinned);
 //!
 //!     let blobs = KeyBlobs::new(identity.private, identity.public)?;
 //!     let mut key = HmacKey::new(blobs, AuthValue::new(identity.password).ok()?).ok()?;

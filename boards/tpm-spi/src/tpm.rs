@@ -43,7 +43,7 @@ enum Sweep {
 
 impl<'m, C: Chip> Tpm<'m, C> {
     /// Every command of this crate, and its response, fits a buffer of this many bytes; an RSA key that is made or read in a session
-    /// needs 100 more, and long data as much as it has, but for [`crate::key::Keys::hmac`], which takes it piece by piece.
+    /// needs 100 more, and long data as much as it has, but for [`crate::key::TpmKeys::hmac`], which takes it piece by piece.
     pub const BUFFER_LEN: usize = 512;
 
     /// The chip, with a buffer of [`Tpm::BUFFER_LEN`] bytes as a rule. [`Tpm::start`] comes next.
@@ -107,7 +107,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
     }
 
     /// Fills `out` from the chip's random number generator; unencrypted, so not for secrets where the bus may be listened to:
-    /// [`crate::key::Keys::random`] is.
+    /// [`crate::key::TpmKeys::random`] is.
     ///
     /// # Errors
     /// [`Error`]
@@ -258,7 +258,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
                 self.in_flight = true;
                 let exchanged = self.chip.exchange(self.buffer.0, len, shape.limit_ms).await;
                 let survives_reset = matches!(command.entities(), [None, ..]);
-                match self.judge(exchanged, &mut task, shape.code, survives_reset) {
+                match self.check_status(exchanged, &mut task, shape.code, survives_reset) {
                     Ok(Verdict::Done(len)) => break Ok(len),
                     Ok(Verdict::AskAgain(pause)) => {
                         refused(authorizations);
@@ -382,7 +382,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
 
     /// What is to be done about a response, or for want of one.
     #[inline(never)]
-    fn judge(
+    fn check_status(
         &mut self,
         exchanged: Result<usize, C::Error>,
         task: &mut Task,

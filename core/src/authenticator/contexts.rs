@@ -10,7 +10,7 @@ pub(super) struct Contexts<const N: usize> {
 
 /// Why a context cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spent {
+pub(super) enum ContextError {
     Used,
     NoRoom,
 }
@@ -29,17 +29,17 @@ impl<const N: usize> Contexts<N> {
     }
 
     /// Whether it could be added.
-    pub(super) fn check(&self, context: &[u8]) -> Result<(), Spent> {
+    pub(super) fn check(&self, context: &[u8]) -> Result<(), ContextError> {
         if self.has(context) {
-            Err(Spent::Used)
+            Err(ContextError::Used)
         } else if self.len >= N {
-            Err(Spent::NoRoom)
+            Err(ContextError::NoRoom)
         } else {
             Ok(())
         }
     }
 
-    pub(super) fn add(&mut self, context: &[u8]) -> Result<(), Spent> {
+    pub(super) fn add(&mut self, context: &[u8]) -> Result<(), ContextError> {
         self.check(context)?;
         if let Some(free) = self.used.get_mut(self.len) {
             *free = digest(context);
@@ -61,29 +61,29 @@ fn digest(context: &[u8]) -> [u8; 16] {
     front
 }
 
-impl From<Spent> for RequestError {
-    fn from(spent: Spent) -> Self {
+impl From<ContextError> for RequestError {
+    fn from(spent: ContextError) -> Self {
         match spent {
-            Spent::Used => Self::ContextUsed,
-            Spent::NoRoom => Self::ContextsExhausted,
+            ContextError::Used => Self::ContextUsed,
+            ContextError::NoRoom => Self::ContextsExhausted,
         }
     }
 }
 
-impl From<Spent> for AuthenticateError {
-    fn from(spent: Spent) -> Self {
+impl From<ContextError> for AuthenticateError {
+    fn from(spent: ContextError) -> Self {
         match spent {
-            Spent::Used => Self::ContextUsed,
-            Spent::NoRoom => Self::ContextsExhausted,
+            ContextError::Used => Self::ContextUsed,
+            ContextError::NoRoom => Self::ContextsExhausted,
         }
     }
 }
 
-impl From<Spent> for ValidateError {
-    fn from(spent: Spent) -> Self {
+impl From<ContextError> for ValidateError {
+    fn from(spent: ContextError) -> Self {
         match spent {
-            Spent::Used => Self::ContextUsed,
-            Spent::NoRoom => Self::ContextsExhausted,
+            ContextError::Used => Self::ContextUsed,
+            ContextError::NoRoom => Self::ContextsExhausted,
         }
     }
 }

@@ -1,10 +1,10 @@
 use super::{
-    AuthenticateError, CertificateChain, ChannelError, MAX_CONTEXT_LEN, Malformed, Offered,
+    AuthenticateError, CertificateChain, ChannelError, MAX_CONTEXT_LEN, MalformedMessage, Offered,
     Request, RequestError, RequestParameters, Unsigned, ValidateError, Validated,
-    asked::Asked,
     contexts::Contexts,
-    keys::{Keys, Transcript},
+    endpoint_keys::{EndpointKeys, Transcript},
     message::{Authenticator, HEADER_LEN, put_certificate, put_finished},
+    solicitation::Solicitation,
     unsigned::unsigned,
     validated::validated,
 };
@@ -53,8 +53,8 @@ impl Role for Server {
 /// Takes 200 bytes, and 16 for each of `CONTEXTS`: requests made and answered, and spontaneous authenticators made and accepted, count
 /// alike. When all are used, the connection is good for no further authenticator.
 pub struct Endpoint<R, const CONTEXTS: usize = DEFAULT_CONTEXTS> {
-    own: Keys,
-    peers: Keys,
+    own: EndpointKeys,
+    peers: EndpointKeys,
     contexts: Contexts<CONTEXTS>,
     role: PhantomData<fn(R)>,
 }
@@ -102,7 +102,8 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
             return Err(ChannelError::Exporter(ExporterError::NotUnique));
         }
         let hash = channel.hash().ok_or(ChannelError::UnknownHash)?;
-        let keys = |sender| Keys::export(channel, hash, sender).map_err(ChannelError::Exporter);
+        let keys =
+            |sender| EndpointKeys::export(channel, hash, sender).map_err(ChannelError::Exporter);
         Ok(Self {
             own: keys(R::SIDE)?,
             peers: keys(R::SIDE.peer())?,
@@ -147,10 +148,10 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
         out: &'o mut [u8],
     ) -> Result<Unsigned<'o, 'r>, AuthenticateError> {
         self.answerable(request)?;
-        request.suits(chain)?;
-        let asked = Asked::Request(*request);
+        request.is_satisfied_by(chain)?;
+        let solicitation = Solicitation::Request(*request);
         let (message, context) = (request.as_bytes(), request.context());
-        let unsigned = unsigned(&self.own, &asked, message, context, chain, out)?;
+        let unsigned = unsigned(&self.own, &solicitation, message, context, chain, out)?;
         self.contexts.add(request.context())?;
         Ok(unsigned)
     }
@@ -203,7 +204,7 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
                 validated(
                     &self.peers,
                     R::SIDE,
-                    &Asked::Request(request),
+                    &Solicitation::Request(request),
                     certified,
                     rules,
                 )
@@ -261,9 +262,9 @@ impl<const CONTEXTS: usize> Endpoint<Server, CONTEXTS> {
             });
         }
         self.contexts.check(context)?;
-        let asked = Asked::ClientHello(offered);
-        offered.suits(chain)?;
-        let unsigned = unsigned(&self.own, &asked, &[], context, chain, out)?;
+        let solicitation = Solicitation::ClientHello(offered);
+        offered.is_satisfied_by(chain)?;
+        let unsigned = unsigned(&self.own, &solicitation, &[], context, chain, out)?;
         self.contexts.add(context)?;
         Ok(unsigned)
     }
@@ -284,11 +285,11 @@ impl<const CONTEXTS: usize> Endpoint<Client, CONTEXTS> {
         let certified = match Authenticator::parse(authenticator)? {
             Authenticator::Certified(certified) => certified,
             // Nothing is declined where nothing was asked for.
-            Authenticator::Empty(_) => return Err(Malformed::NoCertificate.into()),
+            Authenticator::Empty(_) => return Err(MalformedMessage::NoCertificate.into()),
         };
         self.contexts.check(certified.context())?;
-        let asked = Asked::ClientHello(offered);
-        let validated = validated(&self.peers, Side::Client, &asked, certified, rules)?;
+        let solicitation = Solicitation::ClientHello(offered);
+        let validated = validated(&self.peers, Side::Client, &solicitation, certified, rules)?;
         self.contexts.add(certified.context())?;
         Ok(validated)
     }
@@ -320,16 +321,17 @@ fn write_request(
     written.map_err(|_| RequestError::BufferTooShort)?;
     match Request::parse(request) {
         Ok(request) => Ok(request.as_bytes().len()),
-        Err(Malformed::DuplicateExtension(extension) | Malformed::Extension(extension)) => {
-            Err(RequestError::Extension(extension))
-        }
-        Err(Malformed::TooManyExtensions) => Err(RequestError::TooManyExtensions),
+        Err(
+            MalformedMessage::DuplicateExtension(extension)
+            | MalformedMessage::Extension(extension),
+        ) => Err(RequestError::Extension(extension)),
+        Err(MalformedMessage::TooManyExtensions) => Err(RequestError::TooManyExtensions),
         Err(_) => Err(RequestError::NoSignatureAlgorithms),
     }
 }
 
 /// The verify_data of an empty authenticator: over a Certificate message without entries, which is not sent.
-fn finished_of_empty(keys: &Keys, request: &Request<'_>) -> Transcript {
+fn finished_of_empty(keys: &EndpointKeys, request: &Request<'_>) -> Transcript {
     let mut message = [0; HEADER_LEN + 1 + MAX_CONTEXT_LEN + 3];
     let mut writer = Writer::new(&mut message);
     // It is as long as the longest context needs.

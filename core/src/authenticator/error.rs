@@ -1,15 +1,15 @@
 use super::ExtensionType;
 use crate::{
+    error_messages,
     exporter::ExporterError,
     wire::Truncated,
-    words,
     x509::{PathError, SignatureScheme},
 };
 
 /// Why bytes are no request, or no authenticator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Malformed {
+pub enum MalformedMessage {
     /// They end within a field, or a length does not fit.
     Length,
     /// Another handshake message stands where this one belongs.
@@ -33,13 +33,13 @@ pub enum Malformed {
     NoSignatureAlgorithms,
 }
 
-impl From<Truncated> for Malformed {
+impl From<Truncated> for MalformedMessage {
     fn from(_: Truncated) -> Self {
         Self::Length
     }
 }
 
-words! { Malformed {
+error_messages! { MalformedMessage {
     Self::Length => "a length does not fit what follows";
     Self::Message { expected, actual } => "handshake message {} stands where {} belongs", actual, expected;
     Self::TrailingBytes => "bytes stand behind the end";
@@ -50,7 +50,7 @@ words! { Malformed {
     Self::NoSignatureAlgorithms => "a request must have signature_algorithms";
 }}
 
-impl core::error::Error for Malformed {}
+impl core::error::Error for MalformedMessage {}
 
 /// Why a channel gives no [`super::Endpoint`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub enum ChannelError {
     UnknownHash,
 }
 
-words! { ChannelError {
+error_messages! { ChannelError {
     Self::Exporter(error) => "{}", error;
     Self::UnknownHash => "the channel does not say which hash its cipher suite has: implement Exporter::hash";
 }}
@@ -95,7 +95,7 @@ pub enum RequestError {
     BufferTooShort,
 }
 
-words! { RequestError {
+error_messages! { RequestError {
     Self::ContextTooLong { actual } => "the context has {} bytes: use at most 255", actual;
     Self::ContextUsed => "the context was used on this connection: take a new one";
     Self::ContextsExhausted => "no more contexts can be used on this connection: open a new one";
@@ -130,7 +130,7 @@ pub enum AuthenticateError {
     BufferTooShort,
 }
 
-words! { AuthenticateError {
+error_messages! { AuthenticateError {
     Self::OwnRequest => "the request is one that this side makes, not its peer";
     Self::ContextTooLong { actual } => "the context has {} bytes: use at most 255", actual;
     Self::ContextUsed => "a request with this context was answered on this connection";
@@ -167,7 +167,7 @@ pub enum Unsuitable {
     Extensions,
 }
 
-words! { Unsuitable {
+error_messages! { Unsuitable {
     Self::Certificate => "the certificate cannot be read";
     Self::Scheme(scheme) => "the request does not offer {}, which the key signs with", scheme;
     Self::CertificateSignature => "a certificate of the chain is signed with an algorithm that the request does not offer";
@@ -186,7 +186,7 @@ pub enum ValidateError {
     /// It is the empty authenticator: the peer declines.
     Empty,
     /// It is none.
-    Malformed(Malformed),
+    Malformed(MalformedMessage),
     /// It answers another request.
     Context,
     /// Its context was used on this connection.
@@ -207,7 +207,7 @@ pub enum ValidateError {
     CertificateVerify,
 }
 
-words! { ValidateError {
+error_messages! { ValidateError {
     Self::Empty => "the peer declines: it sent the empty authenticator";
     Self::Malformed(malformed) => "no authenticator: {}", malformed;
     Self::Context => "the authenticator answers another request";
@@ -229,8 +229,8 @@ impl From<Unsuitable> for ValidateError {
     }
 }
 
-impl From<Malformed> for ValidateError {
-    fn from(malformed: Malformed) -> Self {
+impl From<MalformedMessage> for ValidateError {
+    fn from(malformed: MalformedMessage) -> Self {
         Self::Malformed(malformed)
     }
 }

@@ -1,4 +1,4 @@
-use super::Malformed;
+use super::MalformedMessage;
 use crate::wire::Reader;
 use core::fmt;
 
@@ -76,7 +76,7 @@ pub struct Extensions<'a> {
 
 impl<'a> Extensions<'a> {
     /// Behind their length of two bytes.
-    pub(super) fn parse(from: &mut Reader<'a>) -> Result<Self, Malformed> {
+    pub(super) fn parse(from: &mut Reader<'a>) -> Result<Self, MalformedMessage> {
         let all = Self {
             rest: Reader::new(from.sized16()?),
         };
@@ -87,10 +87,12 @@ impl<'a> Extensions<'a> {
             }
             let extension = read(&mut rest)?;
             if (all.take(before)).any(|other| other.extension_type == extension.extension_type) {
-                return Err(Malformed::DuplicateExtension(extension.extension_type));
+                return Err(MalformedMessage::DuplicateExtension(
+                    extension.extension_type,
+                ));
             }
         }
-        Err(Malformed::TooManyExtensions)
+        Err(MalformedMessage::TooManyExtensions)
     }
 
     /// The data of the extension of this type.
@@ -108,7 +110,7 @@ impl<'a> Iterator for Extensions<'a> {
     }
 }
 
-fn read<'a>(from: &mut Reader<'a>) -> Result<Extension<'a>, Malformed> {
+fn read<'a>(from: &mut Reader<'a>) -> Result<Extension<'a>, MalformedMessage> {
     Ok(Extension {
         extension_type: ExtensionType(from.u16()?),
         data: from.sized16()?,

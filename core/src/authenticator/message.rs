@@ -1,4 +1,4 @@
-use super::{Extensions, Malformed, extension::Extension};
+use super::{Extensions, MalformedMessage, extension::Extension};
 use crate::{
     wire::{Full, Reader, Writer},
     x509::SignatureScheme,
@@ -56,8 +56,8 @@ impl<'a> Authenticator<'a> {
     /// Reads an authenticator: any bytes give a value or an error, and nothing is verified.
     ///
     /// # Errors
-    /// [`Malformed`]
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+    /// [`MalformedMessage`]
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, MalformedMessage> {
         let mut messages = Reader::new(bytes);
         let authenticator = if bytes.first() == Some(&FINISHED) {
             Self::Empty(finished(&mut messages)?)
@@ -67,7 +67,7 @@ impl<'a> Authenticator<'a> {
         if messages.is_empty() {
             Ok(authenticator)
         } else {
-            Err(Malformed::TrailingBytes)
+            Err(MalformedMessage::TrailingBytes)
         }
     }
 
@@ -83,7 +83,7 @@ impl<'a> Authenticator<'a> {
 }
 
 impl<'a> Certified<'a> {
-    fn parse(messages: &mut Reader<'a>) -> Result<Self, Malformed> {
+    fn parse(messages: &mut Reader<'a>) -> Result<Self, MalformedMessage> {
         let (certificate, body) = handshake(messages, CERTIFICATE)?;
         let mut body = Reader::new(body);
         let context = body.sized8()?;
@@ -138,10 +138,10 @@ impl<'a> Certified<'a> {
 }
 
 impl<'a> Entries<'a> {
-    fn parse(list: &'a [u8]) -> Result<Self, Malformed> {
+    fn parse(list: &'a [u8]) -> Result<Self, MalformedMessage> {
         let mut rest = Reader::new(list);
         if rest.is_empty() {
-            return Err(Malformed::NoCertificate);
+            return Err(MalformedMessage::NoCertificate);
         }
         while !rest.is_empty() {
             read(&mut rest)?;
@@ -160,10 +160,10 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
-fn read<'a>(from: &mut Reader<'a>) -> Result<CertificateEntry<'a>, Malformed> {
+fn read<'a>(from: &mut Reader<'a>) -> Result<CertificateEntry<'a>, MalformedMessage> {
     let certificate = from.sized24()?;
     if certificate.is_empty() {
-        return Err(Malformed::NoCertificate);
+        return Err(MalformedMessage::NoCertificate);
     }
     Ok(CertificateEntry {
         certificate,
@@ -175,11 +175,11 @@ fn read<'a>(from: &mut Reader<'a>) -> Result<CertificateEntry<'a>, Malformed> {
 pub(super) fn handshake<'a>(
     from: &mut Reader<'a>,
     expected: u8,
-) -> Result<(&'a [u8], &'a [u8]), Malformed> {
+) -> Result<(&'a [u8], &'a [u8]), MalformedMessage> {
     let before = from.rest();
     let actual = from.u8()?;
     if actual != expected {
-        return Err(Malformed::Message { expected, actual });
+        return Err(MalformedMessage::Message { expected, actual });
     }
     let body = from.sized24()?;
     let len = body.len().saturating_add(HEADER_LEN);
@@ -187,20 +187,20 @@ pub(super) fn handshake<'a>(
 }
 
 /// The verify_data of a Finished: the output of SHA-256 or SHA-384.
-fn finished<'a>(from: &mut Reader<'a>) -> Result<&'a [u8], Malformed> {
+fn finished<'a>(from: &mut Reader<'a>) -> Result<&'a [u8], MalformedMessage> {
     let (_, verify_data) = handshake(from, FINISHED)?;
     match verify_data.len() {
         32 | 48 => Ok(verify_data),
-        _ => Err(Malformed::Length),
+        _ => Err(MalformedMessage::Length),
     }
 }
 
 /// Nothing is left.
-pub(super) fn end(of: &Reader<'_>) -> Result<(), Malformed> {
+pub(super) fn end(of: &Reader<'_>) -> Result<(), MalformedMessage> {
     if of.is_empty() {
         Ok(())
     } else {
-        Err(Malformed::TrailingBytes)
+        Err(MalformedMessage::TrailingBytes)
     }
 }
 

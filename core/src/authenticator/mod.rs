@@ -45,24 +45,24 @@
 //! # }
 //! ```
 
-mod asked;
 mod chain;
 mod contexts;
 mod endpoint;
+mod endpoint_keys;
 mod error;
 mod extension;
 pub mod http;
-mod keys;
 mod message;
 mod request;
 mod selection;
+mod solicitation;
 mod unsigned;
 mod validated;
 
 pub use chain::{CertificateChain, Offered};
 pub use endpoint::{Client, DEFAULT_CONTEXTS, Endpoint, PendingRequest, Role, Server};
 pub use error::{
-    AuthenticateError, ChannelError, Malformed, RequestError, Unsuitable, ValidateError,
+    AuthenticateError, ChannelError, MalformedMessage, RequestError, Unsuitable, ValidateError,
 };
 pub use extension::{Extension, ExtensionType, Extensions, MAX_EXTENSIONS};
 pub use message::{Authenticator, CertificateEntry, Certified, Entries};

@@ -1,5 +1,5 @@
 use super::{
-    Extension, ExtensionType, Extensions, MAX_EXTENSIONS, Malformed, RequestError,
+    Extension, ExtensionType, Extensions, MAX_EXTENSIONS, MalformedMessage, RequestError,
     message::{CERTIFICATE_REQUEST, CLIENT_CERTIFICATE_REQUEST, HEADER_LEN, end, handshake},
 };
 use crate::{
@@ -192,8 +192,8 @@ impl<'a> Request<'a> {
     /// Reads a request: any bytes give a value or an error. Extensions that are not known are let stand, and ignored.
     ///
     /// # Errors
-    /// [`Malformed`]
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+    /// [`MalformedMessage`]
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, MalformedMessage> {
         let mut messages = Reader::new(bytes);
         let (sender, expected) = match bytes.first() {
             Some(&CLIENT_CERTIFICATE_REQUEST) => (Side::Client, CLIENT_CERTIFICATE_REQUEST),
@@ -215,9 +215,9 @@ impl<'a> Request<'a> {
         Ok(request)
     }
 
-    fn check(&self) -> Result<(), Malformed> {
+    fn check(&self) -> Result<(), MalformedMessage> {
         if !self.has(ExtensionType::SIGNATURE_ALGORITHMS) {
-            return Err(Malformed::NoSignatureAlgorithms);
+            return Err(MalformedMessage::NoSignatureAlgorithms);
         }
         for Extension {
             extension_type,
@@ -240,7 +240,7 @@ impl<'a> Request<'a> {
                 ExtensionType::SERVER_NAME => Err(Truncated),
                 _ => Ok(()),
             };
-            well_formed.map_err(|_| Malformed::Extension(extension_type))?;
+            well_formed.map_err(|_| MalformedMessage::Extension(extension_type))?;
         }
         Ok(())
     }

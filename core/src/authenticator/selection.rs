@@ -15,7 +15,7 @@ impl Request<'_> {
     ///
     /// # Errors
     /// [`Unsuitable`]
-    pub fn suits(&self, chain: &CertificateChain<'_>) -> Result<(), Unsuitable> {
+    pub fn is_satisfied_by(&self, chain: &CertificateChain<'_>) -> Result<(), Unsuitable> {
         let offered = |scheme| self.signature_algorithms().any(|one| one == scheme);
         let in_certificates = |scheme| self.signature_algorithms_cert().any(|one| one == scheme);
         let mut from_authority = self.certificate_authorities().is_none();
@@ -47,7 +47,7 @@ impl Offered<'_> {
     ///
     /// # Errors
     /// [`Unsuitable`]
-    pub fn suits(&self, chain: &CertificateChain<'_>) -> Result<(), Unsuitable> {
+    pub fn is_satisfied_by(&self, chain: &CertificateChain<'_>) -> Result<(), Unsuitable> {
         let offered = |scheme| self.signature_algorithms.contains(&scheme);
         let in_certificates = |scheme| {
             self.signature_algorithms_cert.contains(&scheme)

@@ -1,8 +1,8 @@
 use super::{
     AuthenticateError, CertificateChain, MAX_EXTENSIONS, Unsuitable,
-    asked::Asked,
-    keys::{Content, Keys},
+    endpoint_keys::{Content, EndpointKeys},
     message::{HEADER_LEN, put_certificate, put_certificate_verify, put_finished},
+    solicitation::Solicitation,
 };
 use crate::{
     crypto::{
@@ -20,7 +20,7 @@ pub struct Unsigned<'o, 'r> {
     out: &'o mut [u8],
     certificate_len: usize,
     request: &'r [u8],
-    keys: Keys,
+    keys: EndpointKeys,
     scheme: SignatureScheme,
     content: Content,
 }
@@ -85,8 +85,8 @@ pub(super) const AROUND_SIGNATURE: usize = HEADER_LEN + 2 + 2 + HEADER_LEN;
 
 /// Writes the Certificate message, for `request` or, where that is empty, for none.
 pub(super) fn unsigned<'o, 'r>(
-    keys: &Keys,
-    asked: &Asked<'_>,
+    keys: &EndpointKeys,
+    solicitation: &Solicitation<'_>,
     request: &'r [u8],
     context: &[u8],
     chain: &CertificateChain<'_>,
@@ -106,7 +106,7 @@ pub(super) fn unsigned<'o, 'r>(
     let available = out.len();
     let mut writer = Writer::new(out);
     let extensions = chain.extensions.iter();
-    let extensions = extensions.filter(|extension| asked.allows(extension.extension_type));
+    let extensions = extensions.filter(|extension| solicitation.allows(extension.extension_type));
     let written = put_certificate(&mut writer, context, chain.certificates, extensions);
     let certificate_len = writer.len();
     let needed = (certificate_len)

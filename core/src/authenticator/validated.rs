@@ -1,7 +1,7 @@
 use super::{
     Certified, Entries, Extension, ValidateError,
-    asked::Asked,
-    keys::{Content, Keys},
+    endpoint_keys::{Content, EndpointKeys},
+    solicitation::Solicitation,
 };
 use crate::{
     binding::Side,
@@ -45,30 +45,30 @@ impl<'a> Validated<'a> {
 /// Validates an authenticator. Cheap checks run first; Finished, which only the peer of this connection can make, is checked before any
 /// signature.
 pub(super) fn validated<'a>(
-    keys: &Keys,
+    keys: &EndpointKeys,
     validator: Side,
-    asked: &Asked<'_>,
+    solicitation: &Solicitation<'_>,
     certified: Certified<'a>,
     rules: &PathRules<'_>,
 ) -> Result<Validated<'a>, ValidateError> {
     let scheme = certified.scheme();
-    if !asked.offers(scheme) || !rules.verifies(scheme) {
+    if !solicitation.offers(scheme) || !rules.verifies(scheme) {
         return Err(ValidateError::Scheme(scheme));
     }
     for entry in certified.entries() {
         for Extension { extension_type, .. } in entry.extensions {
-            if !asked.allows(extension_type) {
+            if !solicitation.allows(extension_type) {
                 return Err(ValidateError::UnsolicitedExtension(extension_type));
             }
         }
     }
-    let content = content(keys, asked, &certified)?;
+    let content = content(keys, solicitation, &certified)?;
     let rules = rules.with_usage(match validator {
         Side::Server => Usage::ClientAuth,
         Side::Client => Usage::ServerAuth,
     });
-    let leaf = path(&certified, asked, &rules)?;
-    if let Asked::Request(request) = asked {
+    let leaf = path(&certified, solicitation, &rules)?;
+    if let Solicitation::Request(request) = solicitation {
         request.accepts_leaf(leaf.as_der())?;
     }
     match rules.verify_signature(&leaf, scheme, content.as_bytes(), certified.signature()) {
@@ -81,12 +81,12 @@ pub(super) fn validated<'a>(
 /// Verifies Finished, and gives what CertificateVerify is to sign.
 #[inline(never)]
 fn content(
-    keys: &Keys,
-    asked: &Asked<'_>,
+    keys: &EndpointKeys,
+    solicitation: &Solicitation<'_>,
     certified: &Certified<'_>,
 ) -> Result<Content, ValidateError> {
     let [before, after] = keys.transcripts(
-        asked.as_bytes(),
+        solicitation.as_bytes(),
         certified.certificate,
         certified.certificate_verify,
     );
@@ -100,11 +100,11 @@ fn content(
 #[inline(never)]
 fn path<'a>(
     certified: &Certified<'a>,
-    asked: &Asked<'_>,
+    solicitation: &Solicitation<'_>,
     rules: &PathRules<'_>,
 ) -> Result<VerifiedLeaf<'a>, PathError> {
     let mut entries = certified.entries();
     let leaf = entries.next().ok_or(PathError::Certificate)?.certificate;
     let sent = entries.map(|entry| entry.certificate);
-    rules.verify_issued_by(leaf, sent, &|issuer| asked.is_authority(issuer))
+    rules.verify_issued_by(leaf, sent, &|issuer| solicitation.is_authority(issuer))
 }

@@ -16,7 +16,7 @@ const BLOCK_LEN: usize = 64;
 
 type Block = GenericArray<u8, U64>;
 
-/// A key that has been absorbed: two compressions that every message then saves. Wiped when dropped.
+/// A key that has been absorbed: two compressions that every message then saves. SecretBytes when dropped.
 pub struct HmacSha256State {
     inner: [u32; 8],
     outer: [u32; 8],

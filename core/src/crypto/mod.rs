@@ -6,13 +6,13 @@ pub mod ecdsa;
 mod equal;
 mod hash_algorithm;
 mod hmac_sha256;
+mod secret_bytes;
 mod tpm_kdf;
-mod wiped;
 
 pub use equal::equal;
 pub use hash_algorithm::{HashAlgorithm, MAX_HASH_LEN};
 pub use hmac_sha256::{HmacSha256State, sha256, sha256_of_parts};
+pub use secret_bytes::{SecretBytes, wipe};
 pub use tpm_kdf::{kdfa, kdfe};
-pub use wiped::{Wiped, wipe};
 
 pub(crate) use hmac_sha256::hkdf_expand;

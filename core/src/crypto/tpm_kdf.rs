@@ -1,6 +1,6 @@
 //! The key derivation functions of TPM 2.0 Part 1 section 11.4.10, with SHA-256 and for at most one block of it.
 
-use super::{HmacSha256State, Wiped, sha256_of_parts};
+use super::{HmacSha256State, SecretBytes, sha256_of_parts};
 
 const COUNTER: [u8; 4] = 1u32.to_be_bytes();
 const SEPARATOR: [u8; 1] = [0];
@@ -16,8 +16,8 @@ pub fn kdfa(
     context_u: &[u8],
     context_v: &[u8],
     bits: u32,
-) -> Wiped<32> {
-    Wiped::new(key.mac_of_parts(&[
+) -> SecretBytes<32> {
+    SecretBytes::new(key.mac_of_parts(&[
         COUNTER.as_slice(),
         label,
         &SEPARATOR,
@@ -32,8 +32,8 @@ pub fn kdfa(
 /// `shared` is the x coordinate of the shared point, `party_u` and `party_v` those of the ephemeral and the static key. `label`
 /// comes without its terminating zero.
 #[must_use]
-pub fn kdfe(shared: &[u8], label: &[u8], party_u: &[u8], party_v: &[u8]) -> Wiped<32> {
-    Wiped::new(sha256_of_parts(&[
+pub fn kdfe(shared: &[u8], label: &[u8], party_u: &[u8], party_v: &[u8]) -> SecretBytes<32> {
+    SecretBytes::new(sha256_of_parts(&[
         COUNTER.as_slice(),
         shared,
         label,

@@ -18,7 +18,7 @@ pub use secret::{ExporterSecret, MAX_LABEL};
 
 pub use crate::crypto::HashAlgorithm;
 
-use crate::words;
+use crate::error_messages;
 
 /// A channel that exports keying material. Both ends of one TLS connection, and no one else, get the same bytes for the
 /// same label and context.
@@ -126,7 +126,7 @@ pub enum ExporterError {
     Stack,
 }
 
-words! { ExporterError {
+error_messages! { ExporterError {
     Self::HandshakeIncomplete => "the TLS handshake is not complete: export keying material after it";
     Self::LabelTooLong { actual } => "the exporter label has {} bytes: use at most 249", actual;
     Self::ContextTooLong { actual } => "the exporter context has {} bytes: more than this channel takes", actual;

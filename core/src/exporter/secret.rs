@@ -1,5 +1,5 @@
 use super::{Exporter, ExporterError, HashAlgorithm, Protocol};
-use crate::crypto::{MAX_HASH_LEN, Wiped, hkdf_expand, sha256, wipe};
+use crate::crypto::{MAX_HASH_LEN, SecretBytes, hkdf_expand, sha256, wipe};
 use core::fmt;
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256, Sha384};
@@ -11,7 +11,7 @@ pub const MAX_LABEL: usize = 249;
 ///
 /// Holds 32 or 48 bytes by the hash of the negotiated cipher suite; wiped when dropped.
 pub struct ExporterSecret {
-    secret: Wiped<MAX_HASH_LEN>,
+    secret: SecretBytes<MAX_HASH_LEN>,
     hash: HashAlgorithm,
     /// Of the suite's hash. A pointer, so that a firmware with one suite links one hash.
     export: Export,
@@ -37,7 +37,7 @@ impl ExporterSecret {
     /// that has the main secret (RFC 8446 says master secret) and the hash of its transcript up to the server's Finished.
     #[must_use]
     pub fn from_main_secret_sha256(main_secret: &[u8; 32], transcript_hash: &[u8; 32]) -> Self {
-        let mut secret = Wiped::<32>::default();
+        let mut secret = SecretBytes::<32>::default();
         // A hash is a context of 32 bytes, and asks for 32: neither is too long.
         let _ = expand_label::<Sha256>(main_secret, b"exp master", transcript_hash, &mut *secret);
         Self::sha256(&secret)
@@ -46,13 +46,13 @@ impl ExporterSecret {
     /// As [`ExporterSecret::from_main_secret_sha256`], with SHA-384.
     #[must_use]
     pub fn from_main_secret_sha384(main_secret: &[u8; 48], transcript_hash: &[u8; 48]) -> Self {
-        let mut secret = Wiped::<48>::default();
+        let mut secret = SecretBytes::<48>::default();
         let _ = expand_label::<Sha384>(main_secret, b"exp master", transcript_hash, &mut *secret);
         Self::sha384(&secret)
     }
 
     fn new(exporter_secret: &[u8], hash: HashAlgorithm, export: Export) -> Self {
-        let mut secret = Wiped::<MAX_HASH_LEN>::default();
+        let mut secret = SecretBytes::<MAX_HASH_LEN>::default();
         if let Some(secret) = secret.get_mut(..exporter_secret.len()) {
             secret.copy_from_slice(exporter_secret);
         }
@@ -150,7 +150,7 @@ fn export<H: ScheduleHash>(
             max,
         });
     }
-    let mut buffer = Wiped::<MAX_HASH_LEN>::default();
+    let mut buffer = SecretBytes::<MAX_HASH_LEN>::default();
     let derived = buffer.get_mut(..hash_len).unwrap_or_default();
     let context = H::of(context);
     expand_label::<H>(exporter_secret, label, H::OF_NOTHING, derived)?;

@@ -35,7 +35,7 @@ pub use derivation::{Pending, Step};
 pub use layout::{CounterMode, CounterWidth, FixedInput, Layout};
 pub use prf::{AsyncPrf, HmacSha256, HmacSha384, HmacSha512, MAX_PRF_LEN, Prf, PrfInput};
 
-use crate::crypto::Wiped;
+use crate::crypto::SecretBytes;
 use core::fmt;
 
 /// Derives a key of `out.len()` bytes from `input` with a PRF that answers at once.
@@ -48,7 +48,7 @@ pub fn derive<P: Prf>(
     prf: &mut P,
     out: &mut [u8],
 ) -> Result<(), DeriveError<P::Error>> {
-    let mut buffer = Wiped::<MAX_PRF_LEN>::default();
+    let mut buffer = SecretBytes::<MAX_PRF_LEN>::default();
     let block = buffer
         .get_mut(..prf.output_len())
         .ok_or(DeriveError::Kdf(KdfError::PrfLength))?;
@@ -73,7 +73,7 @@ pub async fn derive_async<P: AsyncPrf>(
     prf: &mut P,
     out: &mut [u8],
 ) -> Result<(), DeriveError<P::Error>> {
-    let mut buffer = Wiped::<MAX_PRF_LEN>::default();
+    let mut buffer = SecretBytes::<MAX_PRF_LEN>::default();
     let block = buffer
         .get_mut(..prf.output_len())
         .ok_or(DeriveError::Kdf(KdfError::PrfLength))?;

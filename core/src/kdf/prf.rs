@@ -139,7 +139,7 @@ macro_rules! software_hmac {
     ($name:ident, $state:ty, $len:literal, $doc:literal) => {
         #[doc = $doc]
         ///
-        /// The key is absorbed once, so that an answer costs two compressions of the hash less. Wiped when dropped.
+        /// The key is absorbed once, so that an answer costs two compressions of the hash less. SecretBytes when dropped.
         pub struct $name($state);
 
         impl Prf for $name {

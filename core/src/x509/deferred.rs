@@ -1,7 +1,7 @@
 //! Signatures that are verified after webpki has searched for a path.
 //!
 //! webpki verifies each signature deep in its recursion, where the stack of ECDSA comes on top of its own. [`Deferred`] answers that a
-//! signature is valid and records the question; [`Deferred::settle`] verifies the recorded ones afterwards. The search is repeated, with
+//! signature is valid and records the question; [`Deferred::verify`] verifies the recorded ones afterwards. The search is repeated, with
 //! the invalid ones known, until every answer that it was given was true. Its last result, a path or an error, is then the one that webpki
 //! gives when it verifies each signature at once, within the same budgets.
 
@@ -32,7 +32,7 @@ pub(super) struct Deferred<'a> {
     leaf: &'a [u8],
     intermediates: &'a [CertificateDer<'a>],
     anchors: &'a [TrustAnchor<'a>],
-    /// For each subject, the issuers with whose keys webpki wanted its signature verified since the last `settle`.
+    /// For each subject, the issuers with whose keys webpki wanted its signature verified since the last `verify`.
     asked: [Issuers; SUBJECTS],
     valid: [Issuers; SUBJECTS],
     invalid: [Issuers; SUBJECTS],
@@ -57,7 +57,7 @@ impl<'a> Deferred<'a> {
 
     /// Verifies the signatures that were asked for since the last call, each pair of subject and issuer once. Returns whether all of them
     /// are valid, that is, whether webpki was told the truth.
-    pub(super) fn settle(&self, p256: &dyn P256) -> bool {
+    pub(super) fn verify(&self, p256: &dyn P256) -> bool {
         let mut all_valid = true;
         for (at, asked) in self.asked.iter().enumerate() {
             let bits = asked.load(Ordering::Relaxed);

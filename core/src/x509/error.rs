@@ -1,4 +1,4 @@
-use crate::words;
+use crate::error_messages;
 use webpki::Error;
 
 /// Why a certificate, or the path to it, is not accepted. For operators: a peer is told no more than "bad certificate".
@@ -87,7 +87,7 @@ impl From<Error> for PathError {
     }
 }
 
-words! { PathError {
+error_messages! { PathError {
     Self::Anchor => "the trust anchor is not an X.509 certificate: give the authority's own, DER";
     Self::NoAnchor => "there is no trust anchor: give the certificate of the authority that signs";
     Self::TooManyAnchors => "too many trust anchors: give at most 4";

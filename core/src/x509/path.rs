@@ -143,7 +143,7 @@ impl<'a> PathRules<'a> {
                         checks.failed.set(None);
                     }
                     let built = self.build(leaf, candidates, &[&deferred], &checks);
-                    if deferred.settle(p256) {
+                    if deferred.verify(p256) {
                         break built;
                     }
                 }

@@ -1,7 +1,7 @@
 //! An API key as a peer sends it: never accepted but in its one encoding.
 #![no_main]
 
-use chanbind_core::token::{OneTimeKey, api_key};
+use chanbind_core::otp::{OneTimeKey, api_key};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|presented: &str| {

@@ -97,7 +97,7 @@ fn answer<R: Role>(request: &Request<'_>) {
     let mut chain = CertificateChain::new(&[CERTIFICATE], scheme);
     chain.extensions = &extensions;
     let mut out = [0; 1024];
-    let suits = request.suits(&chain);
+    let suits = request.is_satisfied_by(&chain);
     match end().authenticate(request, &chain, &mut out) {
         Ok(unsigned) => {
             assert_eq!(suits, Ok(()));

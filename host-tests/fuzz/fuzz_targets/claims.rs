@@ -2,7 +2,7 @@
 //! again.
 #![no_main]
 
-use chanbind_core::token::{Header, OneTimeKey, Policy, jws, scratch_len};
+use chanbind_core::otp::{Header, OneTimeKey, Policy, jws, scratch_len};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|payload: &[u8]| {

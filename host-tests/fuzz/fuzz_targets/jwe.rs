@@ -1,7 +1,7 @@
 //! An encrypted token as a peer sends it.
 #![no_main]
 
-use chanbind_core::token::{OneTimeKey, TokenError, jwe, scratch_len};
+use chanbind_core::otp::{OneTimeKey, TokenError, jwe, scratch_len};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|token: &str| {

@@ -1,7 +1,7 @@
 //! A signed token as a peer sends it; nobody who fuzzes knows the key.
 #![no_main]
 
-use chanbind_core::token::{OneTimeKey, Policy, TokenError, jws, scratch_len};
+use chanbind_core::otp::{OneTimeKey, Policy, TokenError, jws, scratch_len};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|token: &str| {

@@ -1,7 +1,7 @@
 //! What a nested token has inside, after it was decrypted: rightly encrypted here, so that the inner parser is reached.
 #![no_main]
 
-use chanbind_core::token::{Header, OneTimeKey, Policy, TokenError, nested, scratch_len};
+use chanbind_core::otp::{Header, OneTimeKey, Policy, TokenError, nested, scratch_len};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (&str, &[u8])| {
@@ -10,7 +10,7 @@ fuzz_target!(|input: (&str, &[u8])| {
         OneTimeKey::from_bytes([0x42; 32]),
         OneTimeKey::from_bytes([0x24; 32]),
     );
-    let keys = nested::Keys {
+    let keys = nested::NestedKeys {
         signing: &signing,
         encryption: &encryption,
     };

@@ -6,7 +6,7 @@ use chanbind_tpm_spi::{
     Chip, Contexts, ParentKey, Tpm,
     blocking::run,
     command::*,
-    key::{HmacKey, KeyBlobs, Keys},
+    key::{HmacKey, KeyBlobs, TpmKeys},
     session::{AuthValue, Password},
 };
 use libfuzzer_sys::fuzz_target;
@@ -239,7 +239,7 @@ fuzz_target!(|response: &[u8]| {
     };
     let tpm = Tpm::new(wire, &mut buffer, &mut contexts);
     let parent = ParentKey::Primary(Template::H2);
-    let mut keys = Keys::new(tpm, Counter(1), parent, Name::new(&[7; 34]).unwrap());
+    let mut keys = TpmKeys::new(tpm, Counter(1), parent, Name::new(&[7; 34]).unwrap());
     let public = [
         0, 16, 0, 8, 0, 0x0b, 0, 4, 0, 0x40, 0, 0, 0, 5, 0, 0x0b, 0, 0,
     ];

@@ -80,11 +80,11 @@ impl Device {
         BASE64_STANDARD.decode(body.collect::<String>()).ok()
     }
 
-    /// A configuration for a gateway at this port, with patience that suits tests.
+    /// A configuration for a gateway at this port, with step_timeout that suits tests.
     #[must_use]
     pub fn toml(&self, kind: Kind, port: u16) -> String {
         // rp2040js computes more slowly than the real chip.
-        let patience = match kind {
+        let step_timeout = match kind {
             Kind::QemuMps2 => 4_000,
             Kind::Rp2040W5500 => 30_000,
         };
@@ -95,7 +95,7 @@ impl Device {
         format!(
             "host = \"{HOST}\"\nport = {port}\nserver_name = \"localhost\"\npath = \"/get\"\nclient_id = \"{}\"\n\
              authorities = [\"ca.pem\"]\ntime = \"build\"\ninterval_ms = 300\nfirst_retry_ms = 200\nlongest_retry_ms = 1600\n\
-             patience_ms = {patience}\n{proof}[key]\nparent_name = \"{}\"\nprivate = \"{}\"\npublic = \"{}\"\n",
+             step_timeout_ms = {step_timeout}\n{proof}[key]\nparent_name = \"{}\"\nprivate = \"{}\"\npublic = \"{}\"\n",
             Self::CLIENT,
             hex::encode(&self.parent_name),
             hex::encode(&self.key.private),

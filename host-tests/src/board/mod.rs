@@ -1,13 +1,13 @@
 //! Firmware that runs: the flash images of boards, in emulators, with a network that can be disturbed, and logs in words.
 
-mod cable;
 mod device;
 mod image;
 mod nat;
+mod spi_link;
 
-pub use cable::Cable;
 pub use device::Device;
 pub use image::{Image, built};
+pub use spi_link::SpiLink;
 
 use chanbind_tis_emulator::{Emulator, socket};
 use nat::Nat;
@@ -66,12 +66,12 @@ impl Kind {
     }
 }
 
-/// A board that runs, with its TPM on a wire and its network on a cable; ended when dropped.
+/// A board that runs, with its TPM on a wire and its network on a spi_link; ended when dropped.
 pub struct Board {
     child: Child,
     lines: Receiver<String>,
     said: Mutex<String>,
-    cable: Cable,
+    spi_link: SpiLink,
     _nat: Nat,
     _wire: socket::Server,
     _folder: TempDir,
@@ -115,10 +115,10 @@ impl Board {
         std::fs::write(&elf, image.elf())?;
         let wire = socket::Server::start(tpm.clone())?;
         let nat = Nat::start()?;
-        let cable = Cable::start(nat.port(), plugged_in)?;
+        let spi_link = SpiLink::start(nat.port(), plugged_in)?;
         let mut command = match image.kind() {
-            Kind::QemuMps2 => qemu(&elf, wire.address().port(), &cable)?,
-            Kind::Rp2040W5500 => rp2040(&elf, wire.address(), &cable)?,
+            Kind::QemuMps2 => qemu(&elf, wire.address().port(), &spi_link)?,
+            Kind::Rp2040W5500 => rp2040(&elf, wire.address(), &spi_link)?,
         };
         if let Some(trace) = trace {
             command.args(["-d", "exec,nochain,in_asm", "-D"]).arg(trace);
@@ -146,22 +146,22 @@ impl Board {
             child,
             lines,
             said: Mutex::default(),
-            cable,
+            spi_link,
             _nat: nat,
             _wire: wire,
             _folder: folder,
         })
     }
 
-    /// The network cable.
+    /// The network spi_link.
     #[must_use]
-    pub fn cable(&self) -> &Cable {
-        &self.cable
+    pub fn spi_link(&self) -> &SpiLink {
+        &self.spi_link
     }
 
     /// The next line of its log; none when it has ended, or after so long.
-    pub fn line(&self, patience: Duration) -> Option<String> {
-        let line = self.lines.recv_timeout(patience).ok()?;
+    pub fn line(&self, step_timeout: Duration) -> Option<String> {
+        let line = self.lines.recv_timeout(step_timeout).ok()?;
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = writeln!(said, "{line}");
         Some(line)
@@ -204,7 +204,7 @@ impl Drop for Board {
     }
 }
 
-fn qemu(elf: &Path, wire: u16, cable: &Cable) -> io::Result<Command> {
+fn qemu(elf: &Path, wire: u16, spi_link: &SpiLink) -> io::Result<Command> {
     let mut command = Command::new("qemu-system-arm");
     command
         .args(["-M", "mps2-an386", "-display", "none", "-monitor", "none"])
@@ -212,8 +212,8 @@ fn qemu(elf: &Path, wire: u16, cable: &Cable) -> io::Result<Command> {
         .arg("-nic")
         .arg(format!(
             "socket,udp=127.0.0.1:{},localaddr=127.0.0.1:{},model=lan9118",
-            cable.board_side(),
-            cable.board_port()
+            spi_link.board_side(),
+            spi_link.board_port()
         ))
         .args(["-serial", "null", "-serial", "null", "-chardev"])
         .arg(format!(
@@ -224,7 +224,7 @@ fn qemu(elf: &Path, wire: u16, cable: &Cable) -> io::Result<Command> {
     Ok(command)
 }
 
-fn rp2040(elf: &Path, wire: std::net::SocketAddr, cable: &Cable) -> io::Result<Command> {
+fn rp2040(elf: &Path, wire: std::net::SocketAddr, spi_link: &SpiLink) -> io::Result<Command> {
     let harness = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("rp2040");
     if !harness.join("node_modules/rp2040js").is_dir() {
         return Err(io::Error::other(
@@ -238,9 +238,9 @@ fn rp2040(elf: &Path, wire: std::net::SocketAddr, cable: &Cable) -> io::Result<C
         .arg("--tis")
         .arg(wire.to_string())
         .arg("--net-send")
-        .arg(cable.board_side().to_string())
+        .arg(spi_link.board_side().to_string())
         .arg("--net-bind")
-        .arg(cable.board_port().to_string())
+        .arg(spi_link.board_port().to_string())
         .arg("--stdin-guard");
     Ok(command)
 }

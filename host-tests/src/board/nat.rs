@@ -1,4 +1,4 @@
-use super::cable::free_port;
+use super::spi_link::free_port;
 use std::{
     io,
     net::UdpSocket,
@@ -24,9 +24,9 @@ impl Nat {
             .args(["-netdev", "hubport,id=inside,hubid=0,netdev=user"])
             .arg("-netdev")
             .arg(format!(
-                "socket,id=cable,udp=127.0.0.1:{to},localaddr=127.0.0.1:{port}"
+                "socket,id=spi_link,udp=127.0.0.1:{to},localaddr=127.0.0.1:{port}"
             ))
-            .args(["-netdev", "hubport,id=outside,hubid=0,netdev=cable"])
+            .args(["-netdev", "hubport,id=outside,hubid=0,netdev=spi_link"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

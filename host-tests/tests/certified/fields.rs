@@ -3,7 +3,7 @@
 use crate::{Fixture, credentials, is, seen};
 use axum::http::{HeaderValue, Request, StatusCode, header};
 use chanbind::{
-    authenticator::carriage::{self, REQUEST_HEADER},
+    authenticator::header_fields::{self, REQUEST_HEADER},
     client::Connection,
 };
 use chanbind_core::{
@@ -79,7 +79,7 @@ async fn wrong_authenticators_are_all_the_same() {
     let challenge = async |connection: &mut Connection| {
         let response = connection.send(fixture.request("/get")).await.unwrap();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
-        carriage::challenged(response.headers()).unwrap()
+        header_fields::challenged(response.headers()).unwrap()
     };
 
     // Of another connection, for a request that is this one's.
@@ -99,12 +99,12 @@ async fn wrong_authenticators_are_all_the_same() {
     let mut bodies = Vec::new();
     let mut send = async |connection: &mut Connection, authenticator: &[u8]| {
         let mut sent = fixture.request("/get");
-        let value = carriage::credentials(authenticator);
+        let value = header_fields::credentials(authenticator);
         sent.headers_mut().insert(header::AUTHORIZATION, value);
         let response = connection.send(sent).await.unwrap();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         bodies.push(response.body().clone());
-        carriage::challenged(response.headers()).unwrap()
+        header_fields::challenged(response.headers()).unwrap()
     };
     let after_other = send(&mut connection, &of_elsewhere).await;
     assert_ne!(after_other, request);

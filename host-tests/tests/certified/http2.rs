@@ -2,7 +2,7 @@
 
 use crate::{Fixture, app, credentials};
 use axum::http::{HeaderValue, Request, header};
-use chanbind::{authenticator::carriage, gateway, tls};
+use chanbind::{authenticator::header_fields, gateway, tls};
 use chanbind_core::authenticator::{Client, Endpoint, Request as AuthenticatorRequest};
 use chanbind_host_tests::pki::Pki;
 use http_body_util::{BodyExt, Empty};
@@ -28,7 +28,7 @@ async fn get(
     }
     let response = requests.send_request(request).await.unwrap();
     let status = response.status().as_u16();
-    let challenge = carriage::challenged(response.headers());
+    let challenge = header_fields::challenged(response.headers());
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8(body.to_vec()).unwrap(), challenge)
 }
@@ -74,7 +74,7 @@ async fn one_proof_serves_all_requests_of_a_connection() {
     let challenge = one.2.unwrap();
     let request = AuthenticatorRequest::parse(&challenge).unwrap();
     let authenticator = device.answer(&end, &request).await.unwrap();
-    let value = carriage::credentials(&authenticator);
+    let value = header_fields::credentials(&authenticator);
     // Sent with both, it is looked at once, and both are admitted.
     let [one, two] = &mut others;
     let (one, two) = tokio::join!(get(one, Some(value.clone())), get(two, Some(value)));

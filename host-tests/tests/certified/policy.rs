@@ -3,7 +3,7 @@
 use crate::{Fixture, app, credentials, is, issue, seen, trust};
 use axum::{Router, http::header, routing::get};
 use chanbind::{
-    authenticator::carriage,
+    authenticator::header_fields,
     client::Connection,
     gateway::{AuthenticatorLayer, AuthenticatorPolicy},
 };
@@ -213,12 +213,12 @@ async fn declining_one_request_leaves_the_others() {
     let mut asked = Vec::new();
     for path in ["/get", "/admin"] {
         let response = connection.send(fixture.request(path)).await.unwrap();
-        asked.push(carriage::challenged(response.headers()).unwrap());
+        asked.push(header_fields::challenged(response.headers()).unwrap());
     }
     let end = Mutex::new(Endpoint::<Client>::new(connection.channel()).unwrap());
     let mut present = async |path: &str, authenticator: &[u8]| {
         let mut request = fixture.request(path);
-        let value = carriage::credentials(authenticator);
+        let value = header_fields::credentials(authenticator);
         request.headers_mut().insert(header::AUTHORIZATION, value);
         connection.send(request).await.unwrap().status().as_u16()
     };

@@ -10,25 +10,25 @@ fn connect<'a>(url: &'a str, certificate: &'a str, key: &'a str) -> Vec<&'a str>
     arguments
 }
 
-/// A desk with an authority of devices, `devices.pem`, and a device of it: `client1.pem` and `client1.crt`.
-fn desk() -> Desk {
-    let desk = Desk::new();
-    desk.authority("devices", "/CN=devices", P256);
-    desk.issue("client1", "devices", &[]);
-    desk
+/// A workspace with an authority of devices, `devices.pem`, and a device of it: `client1.pem` and `client1.crt`.
+fn workspace() -> Workspace {
+    let workspace = Workspace::new();
+    workspace.authority("devices", "/CN=devices", P256);
+    workspace.issue("client1", "devices", &[]);
+    workspace
 }
 
 /// Writes `NAME.pem` and `NAME.key`.
-fn write(desk: &Desk, name: &str, issued: &Issued) {
-    desk.write(&format!("{name}.pem"), issued.pem());
-    desk.write(&format!("{name}.key"), issued.key_pem());
+fn write(workspace: &Workspace, name: &str, issued: &Issued) {
+    workspace.write(&format!("{name}.pem"), issued.pem());
+    workspace.write(&format!("{name}.key"), issued.key_pem());
 }
 
 #[test]
 fn devices_with_certificates_are_admitted() {
-    let desk = desk();
-    desk.issue("client2", "devices", &["--uri", "urn:example:device:2"]);
-    let gateway = desk.certified_gateway("devices.pem", &[]);
+    let workspace = workspace();
+    workspace.issue("client2", "devices", &["--uri", "urn:example:device:2"]);
+    let gateway = workspace.certified_gateway("devices.pem", &[]);
     let listening = format!(
         "listening on 127.0.0.1:{} for certificates of devices.pem\n",
         gateway.port
@@ -40,30 +40,30 @@ fn devices_with_certificates_are_admitted() {
         ("client2", "ok urn:example:device:2\n"),
     ] {
         let (certificate, key) = (format!("{name}.crt"), format!("{name}.pem"));
-        let (out, err) = desk.succeed(&connect(&url, &certificate, &key));
+        let (out, err) = workspace.succeed(&connect(&url, &certificate, &key));
         assert_eq!((out.as_str(), err.as_str()), (body, "200 OK\n"));
     }
-    assert_eq!(desk.swtpm.leftovers(), [""; 0]);
+    assert_eq!(workspace.swtpm.orphans(), [""; 0]);
 }
 
 #[test]
 fn second_identities() {
-    let desk = desk();
+    let workspace = workspace();
     let seconds = Authority::new("seconds").unwrap();
-    desk.write("seconds.pem", seconds.pem());
+    workspace.write("seconds.pem", seconds.pem());
     let second = seconds.issue(|params| {
         *params = CertificateParams::new(vec!["second.example".to_owned()]).unwrap();
     });
-    write(&desk, "second", &second.unwrap());
+    write(&workspace, "second", &second.unwrap());
     let second = ["--second-cert", "second.pem", "--second-key", "second.key"];
-    let gateway = desk.certified_gateway("devices.pem", &second);
-    let plain = desk.certified_gateway("devices.pem", &[]);
+    let gateway = workspace.certified_gateway("devices.pem", &second);
+    let plain = workspace.certified_gateway("devices.pem", &[]);
     let (url, plain) = (gateway.url(), plain.url());
 
     for named in [&[][..], &["--second-name", "second.example"]] {
         let asked = [&["--second-ca", "seconds.pem"], named].concat();
         let device = connect(&url, "client1.crt", "client1.pem");
-        let (out, err) = desk.succeed(&[&device[..], &asked].concat());
+        let (out, err) = workspace.succeed(&[&device[..], &asked].concat());
         assert_eq!(out, "ok client1\n");
         assert_eq!(err, "200 OK\nthe server also proved to be second.example\n");
     }
@@ -77,7 +77,7 @@ fn second_identities() {
         (&plain, &["--second-ca", "seconds.pem"], "it has none"),
     ] {
         let device = connect(url, "client1.crt", "client1.pem");
-        let (code, error) = desk.fail(&[&device[..], asked].concat());
+        let (code, error) = workspace.fail(&[&device[..], asked].concat());
         assert_eq!(code, 1);
         assert!(
             error.starts_with("200 OK\n") && error.contains(says),
@@ -88,22 +88,22 @@ fn second_identities() {
 
 #[test]
 fn who_is_not_admitted_is_told_what_to_look_at() {
-    let desk = desk();
+    let workspace = workspace();
     let devices = Authority::new("others").unwrap();
-    desk.write("others.pem", devices.pem());
+    workspace.write("others.pem", devices.pem());
     let expired = devices.issue(|params| {
         for_device(params, "urn:device:1");
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2021, 1, 1);
     });
-    write(&desk, "expired", &expired.unwrap());
+    write(&workspace, "expired", &expired.unwrap());
     let future = devices.issue(|params| {
         for_device(params, "urn:device:1");
         params.not_before = date_time_ymd(2100, 1, 1);
     });
-    write(&desk, "future", &future.unwrap());
-    write(&desk, "for-servers", &devices.issue(|_| {}).unwrap());
-    let gateway = desk.certified_gateway("others.pem", &[]);
+    write(&workspace, "future", &future.unwrap());
+    write(&workspace, "for-servers", &devices.issue(|_| {}).unwrap());
+    let gateway = workspace.certified_gateway("others.pem", &[]);
     let url = gateway.url();
     for (name, status, says) in [
         ("expired", "401", "expired.pem has expired on"),
@@ -111,12 +111,12 @@ fn who_is_not_admitted_is_told_what_to_look_at() {
         ("for-servers", "401", "extendedKeyUsage clientAuth"),
     ] {
         let (certificate, key) = (format!("{name}.pem"), format!("{name}.key"));
-        let (code, error) = desk.fail(&connect(&url, &certificate, &key));
+        let (code, error) = workspace.fail(&connect(&url, &certificate, &key));
         assert_eq!(code, 3, "{error}");
         assert!(error.starts_with(status) && error.contains(says), "{error}");
     }
     // Of another authority: it declines.
-    let (code, error) = desk.fail(&connect(&url, "client1.crt", "client1.pem"));
+    let (code, error) = workspace.fail(&connect(&url, "client1.crt", "client1.pem"));
     assert_eq!(code, 3, "{error}");
     assert!(
         error.contains("403 Forbidden") && error.contains("--authenticator-ca"),
@@ -131,11 +131,11 @@ fn who_is_not_admitted_is_told_what_to_look_at() {
 
 #[test]
 fn keys_that_are_not_the_certificates() {
-    let desk = desk();
-    desk.provision("hmac", &[]);
-    desk.issue("client2", "devices", &[]);
-    desk.authority("other", "/CN=other", P256);
-    let gateway = desk.certified_gateway("devices.pem", &[]);
+    let workspace = workspace();
+    workspace.provision("hmac", &[]);
+    workspace.issue("client2", "devices", &[]);
+    workspace.authority("other", "/CN=other", P256);
+    let gateway = workspace.certified_gateway("devices.pem", &[]);
     let url = gateway.url();
     for (certificate, key, says) in [
         (
@@ -176,12 +176,12 @@ fn keys_that_are_not_the_certificates() {
         ("missing.crt", "client1.pem", "missing.crt: No such file"),
         ("client1.crt", "missing.pem", "missing.pem: No such file"),
     ] {
-        let (code, error) = desk.fail(&connect(&url, certificate, key));
+        let (code, error) = workspace.fail(&connect(&url, certificate, key));
         assert_eq!(code, 1);
         assert!(error.contains(says), "{certificate} {key}: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
-    let (_, error) = desk.fail(&[
+    let (_, error) = workspace.fail(&[
         "connect",
         &url,
         "--ca",
@@ -199,7 +199,7 @@ fn keys_that_are_not_the_certificates() {
 
 #[test]
 fn keys_in_software_need_no_tpm() {
-    let mut desk = desk();
+    let mut workspace = workspace();
     let extensions = [
         "-addext",
         "basicConstraints=critical,CA:FALSE",
@@ -219,14 +219,14 @@ fn keys_in_software_need_no_tpm() {
         arguments.extend(["-keyout", &key, "-out", &certificate, "-newkey"]);
         arguments.extend(algorithm.split(' '));
         arguments.extend(extensions);
-        desk.openssl(&arguments);
+        workspace.openssl(&arguments);
     }
     // As SEC 1 has it, and the parameters before it, as `openssl ecparam -genkey` writes them.
-    desk.openssl(&["ec", "-in", "p256.key", "-out", "sec1.key"]);
-    desk.openssl(&["ecparam", "-name", "prime256v1", "-out", "parameters"]);
-    let both = desk.read("parameters") + &desk.read("sec1.key");
-    desk.write("both.key", both);
-    desk.openssl(&[
+    workspace.openssl(&["ec", "-in", "p256.key", "-out", "sec1.key"]);
+    workspace.openssl(&["ecparam", "-name", "prime256v1", "-out", "parameters"]);
+    let both = workspace.read("parameters") + &workspace.read("sec1.key");
+    workspace.write("both.key", both);
+    workspace.openssl(&[
         "pkcs8",
         "-topk8",
         "-in",
@@ -236,8 +236,8 @@ fn keys_in_software_need_no_tpm() {
         "-passout",
         "pass:secret",
     ]);
-    desk.swtpm.kill();
-    let gateway = desk.certified_gateway("devices.pem", &[]);
+    workspace.swtpm.kill();
+    let gateway = workspace.certified_gateway("devices.pem", &[]);
     let url = gateway.url();
     for (certificate, key) in [
         ("p256", "p256"),
@@ -248,38 +248,38 @@ fn keys_in_software_need_no_tpm() {
         ("ed25519", "ed25519"),
     ] {
         let (pem, key) = (format!("{certificate}.pem"), format!("{key}.key"));
-        let (out, _) = desk.succeed(&connect(&url, &pem, &key));
+        let (out, _) = workspace.succeed(&connect(&url, &pem, &key));
         assert_eq!(out, format!("ok {certificate}\n"), "{key}");
     }
-    let (_, error) = desk.fail(&connect(&url, "p256.pem", "locked.key"));
+    let (_, error) = workspace.fail(&connect(&url, "p256.pem", "locked.key"));
     assert!(
         error.contains("locked.key: no private key can be read")
             && error.contains("without a password"),
         "{error}"
     );
-    desk.write("password", "secret\n");
+    workspace.write("password", "secret\n");
     let with_password = ["--password-file", "password"];
     let (_, error) =
-        desk.fail(&[&connect(&url, "p256.pem", "p256.key")[..], &with_password].concat());
+        workspace.fail(&[&connect(&url, "p256.pem", "p256.key")[..], &with_password].concat());
     assert!(
         error.contains("--password-file: it is for keys in a TPM"),
         "{error}"
     );
-    let (_, error) = desk.fail(&connect(&url, "client1.crt", "client1.pem"));
+    let (_, error) = workspace.fail(&connect(&url, "client1.crt", "client1.pem"));
     assert!(error.contains("no TPM at swtpm:"), "{error}");
 }
 
 #[test]
 fn gateways_that_cannot_be() {
-    let desk = desk();
+    let workspace = workspace();
     write(
-        &desk,
+        &workspace,
         "second",
         &Authority::new("x").unwrap().issue(|_| {}).unwrap(),
     );
     let start = |more: &[&str]| {
         let files = ["gateway", "--cert", "chain.pem", "--key", "server.pem"];
-        desk.fail(&[&files[..], &["--listen", "127.0.0.1:0"], more].concat())
+        workspace.fail(&[&files[..], &["--listen", "127.0.0.1:0"], more].concat())
     };
     for (arguments, says) in [
         (
@@ -333,7 +333,7 @@ fn gateways_that_cannot_be() {
 
 #[test]
 fn what_does_not_go_with_an_authenticator() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let url = "https://localhost/";
     for (arguments, says) in [
         (&[][..], "--client-id"),
@@ -367,7 +367,7 @@ fn what_does_not_go_with_an_authenticator() {
         ),
     ] {
         let connect = ["connect", url, "--ca", "ca.pem", "--key", "k"];
-        let (code, error) = desk.fail(&[&connect[..], arguments].concat());
+        let (code, error) = workspace.fail(&[&connect[..], arguments].concat());
         assert_eq!(code, 2);
         assert!(error.contains(says), "{arguments:?}: {error}");
     }
@@ -376,15 +376,15 @@ fn what_does_not_go_with_an_authenticator() {
 /// The log of the highest level has nothing of a key outside of a TPM.
 #[test]
 fn logs_hold_no_keys() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let devices = Authority::new("devices").unwrap();
-    desk.write("devices.pem", devices.pem());
+    workspace.write("devices.pem", devices.pem());
     let device = devices.issue(|params| for_device(params, "urn:device:1"));
     let device = device.unwrap();
-    write(&desk, "device", &device);
-    let gateway = desk.certified_gateway("devices.pem", &[]);
+    write(&workspace, "device", &device);
+    let gateway = workspace.certified_gateway("devices.pem", &[]);
     let url = gateway.url();
-    let output = desk
+    let output = workspace
         .command(&connect(&url, "device.pem", "device.key"))
         .env("RUST_LOG", "trace")
         .output()

@@ -4,9 +4,10 @@ use super::*;
 
 #[test]
 fn without_a_tpm() {
-    let mut desk = Desk::new();
-    desk.swtpm.kill();
-    let (code, error) = desk.fail(&["provision", "--client-id", "client1", "--out", "key.pem"]);
+    let mut workspace = Workspace::new();
+    workspace.swtpm.kill();
+    let (code, error) =
+        workspace.fail(&["provision", "--client-id", "client1", "--out", "key.pem"]);
     assert_eq!(code, 1);
     assert!(
         error.starts_with("chanbind: no TPM at swtpm:") && error.contains("swtpm socket"),
@@ -17,7 +18,7 @@ fn without_a_tpm() {
         1,
         "the TPM software stack is quiet: {error}"
     );
-    let (_, error) = desk.fail(&[
+    let (_, error) = workspace.fail(&[
         "provision",
         "--client-id",
         "c",
@@ -27,24 +28,24 @@ fn without_a_tpm() {
         "nonsense",
     ]);
     assert!(error.contains("names no TPM interface"), "{error}");
-    assert!(!desk.path("key.pem").exists());
+    assert!(!workspace.path("key.pem").exists());
 }
 
 #[test]
 fn nothing_is_overwritten() {
-    let desk = Desk::new();
-    std::fs::write(desk.path("key.pem"), "precious").unwrap();
-    let (_, error) = desk.fail(&["provision", "--client-id", "client1", "--out", "key.pem"]);
+    let workspace = Workspace::new();
+    std::fs::write(workspace.path("key.pem"), "precious").unwrap();
+    let (_, error) = workspace.fail(&["provision", "--client-id", "client1", "--out", "key.pem"]);
     assert!(error.contains("left as it is"), "{error}");
     assert_eq!(
-        std::fs::read_to_string(desk.path("key.pem")).unwrap(),
+        std::fs::read_to_string(workspace.path("key.pem")).unwrap(),
         "precious"
     );
 }
 
 #[test]
 fn wrong_usage() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     for (arguments, part) in [
         (&["provision"][..], "--client-id"),
         (&["connect", "https://x/"], "--ca"),
@@ -88,7 +89,7 @@ fn wrong_usage() {
         ),
         (&["nonsense"], "unrecognized subcommand"),
     ] {
-        let (code, error) = desk.fail(arguments);
+        let (code, error) = workspace.fail(arguments);
         assert_eq!(code, 2);
         assert!(error.contains(part), "{arguments:?}: {error}");
     }
@@ -97,7 +98,7 @@ fn wrong_usage() {
         (&"x".repeat(10_240), "at most 255"),
         ("a b", "visible ASCII"),
     ] {
-        let (code, error) = desk.fail(&["provision", "--client-id", id, "--out", "b"]);
+        let (code, error) = workspace.fail(&["provision", "--client-id", id, "--out", "b"]);
         assert_eq!(code, 1);
         assert!(error.contains(part), "{error}");
     }
@@ -105,23 +106,23 @@ fn wrong_usage() {
 
 #[test]
 fn help_that_can_be_acted_on() {
-    let desk = Desk::new();
-    let (out, _) = desk.succeed(&["--help"]);
+    let workspace = Workspace::new();
+    let (out, _) = workspace.succeed(&["--help"]);
     assert!(
         out.contains("Start with `chanbind provision --help`") && out.contains("Exit codes"),
         "{out}"
     );
     for command in ["provision", "gateway", "connect", "inspect"] {
-        let (out, _) = desk.succeed(&[command, "--help"]);
+        let (out, _) = workspace.succeed(&[command, "--help"]);
         assert!(out.contains("Example"), "{out}");
     }
 }
 
 #[test]
 fn wrong_files() {
-    let desk = Desk::new();
-    desk.provision("client1", &[]);
-    let gateway = desk.gateway(&[]);
+    let workspace = Workspace::new();
+    workspace.provision("client1", &[]);
+    let gateway = workspace.gateway(&[]);
     let url = gateway.url();
     for (ca, key, part) in [
         ("missing.pem", "client1.pem", "missing.pem"),
@@ -131,7 +132,7 @@ fn wrong_files() {
         ("ca.pem", "registry.toml", "not a PEM file"),
         ("chain.pem", "client1.pem", "no TLS 1.3 with"),
     ] {
-        let (code, error) = desk.fail(&[
+        let (code, error) = workspace.fail(&[
             "connect",
             &url,
             "--ca",
@@ -149,7 +150,7 @@ fn wrong_files() {
         ("/get", "no https address"),
         ("https://127.0.0.1:1/", "is the gateway running"),
     ] {
-        let (_, error) = desk.fail(&[
+        let (_, error) = workspace.fail(&[
             "connect",
             url,
             "--ca",
@@ -185,31 +186,31 @@ fn wrong_files() {
             "BEGIN PRIVATE KEY",
         ),
     ] {
-        let (_, error) = desk.fail(&arguments);
+        let (_, error) = workspace.fail(&arguments);
         assert!(error.contains(part), "{arguments:?}: {error}");
     }
     let listen = format!("127.0.0.1:{}", gateway.port);
     let mut taken = files("registry.toml", "chain.pem", "server.pem");
     taken[8] = &listen;
-    let (_, error) = desk.fail(&taken);
+    let (_, error) = workspace.fail(&taken);
     assert!(error.contains("is another gateway running?"), "{error}");
 }
 
 /// A registry entry that cannot be printed is not lost: nothing was made, and the next try is not in its own way.
 #[test]
 fn an_output_that_is_full() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let full = std::fs::OpenOptions::new()
         .write(true)
         .open("/dev/full")
         .unwrap();
     let arguments = ["provision", "--client-id", "client1", "--out", "key.pem"];
-    let output = desk.command(&arguments).stdout(full).output().unwrap();
+    let output = workspace.command(&arguments).stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("standard output"));
-    assert!(!desk.path("key.pem").exists());
-    desk.succeed(&arguments);
-    let (_, error) = desk.fail(&[
+    assert!(!workspace.path("key.pem").exists());
+    workspace.succeed(&arguments);
+    let (_, error) = workspace.fail(&[
         "provision",
         "--client-id",
         "c",

@@ -17,10 +17,10 @@ fn connect<'a>(url: &'a str, client: &'a str, key: &'a str) -> Vec<&'a str> {
 
 #[test]
 fn every_proof_with_every_profile() {
-    let desk = Desk::new();
-    desk.provision("client1", &[]);
+    let workspace = Workspace::new();
+    workspace.provision("client1", &[]);
     for profile in ["chanbind", "go-demo-api-key", "go-demo-jwt"] {
-        let gateway = desk.gateway(&["--profile", profile]);
+        let gateway = workspace.gateway(&["--profile", profile]);
         let url = gateway.url();
         for proof in ["api-key", "jws", "nested"] {
             let arguments = [
@@ -28,7 +28,7 @@ fn every_proof_with_every_profile() {
                 &["--proof", proof, "--profile", profile],
             ]
             .concat();
-            let (out, err) = desk.succeed(&arguments);
+            let (out, err) = workspace.succeed(&arguments);
             assert_eq!((out.as_str(), err.as_str()), ("ok client1\n", "200 OK\n"));
         }
     }
@@ -36,8 +36,8 @@ fn every_proof_with_every_profile() {
 
 #[test]
 fn all_settings_by_hand() {
-    let desk = Desk::new();
-    desk.provision("client1", &[]);
+    let workspace = Workspace::new();
+    workspace.provision("client1", &[]);
     let settings = [
         "--label",
         "EXPERIMENTAL-mine",
@@ -50,13 +50,14 @@ fn all_settings_by_hand() {
         "--key-header",
         "x-key",
     ];
-    let gateway = desk.gateway(&settings);
+    let gateway = workspace.gateway(&settings);
     let url = gateway.url();
-    desk.succeed(&[&connect(&url, "client1", "client1.pem")[..], &settings].concat());
+    workspace.succeed(&[&connect(&url, "client1", "client1.pem")[..], &settings].concat());
     for skipped in 0..settings.len() / 2 {
         let mut other = settings.to_vec();
         other.drain(skipped * 2..skipped * 2 + 2);
-        let output = desk.run(&[&connect(&url, "client1", "client1.pem")[..], &other].concat());
+        let output =
+            workspace.run(&[&connect(&url, "client1", "client1.pem")[..], &other].concat());
         assert!(
             !output.status.success(),
             "without {}",
@@ -67,9 +68,9 @@ fn all_settings_by_hand() {
 
 #[test]
 fn passwords_registers_and_pins() {
-    let desk = Desk::new();
-    std::fs::write(desk.path("password"), "secret\n").unwrap();
-    std::fs::write(desk.path("hmac.key"), "my_api_key").unwrap();
+    let workspace = Workspace::new();
+    std::fs::write(workspace.path("password"), "secret\n").unwrap();
+    std::fs::write(workspace.path("hmac.key"), "my_api_key").unwrap();
     let more = [
         "--secret-file",
         "hmac.key",
@@ -78,13 +79,13 @@ fn passwords_registers_and_pins() {
         "--pcrs",
         "sha256:0,16",
     ];
-    desk.provision("client1", &more);
+    workspace.provision("client1", &more);
     assert!(
-        std::fs::read_to_string(desk.path("registry.toml"))
+        std::fs::read_to_string(workspace.path("registry.toml"))
             .unwrap()
             .contains("bXlfYXBpX2tleQ==")
     );
-    let (_, said) = desk.succeed(&[
+    let (_, said) = workspace.succeed(&[
         "provision",
         "--client-id",
         "x",
@@ -101,27 +102,27 @@ fn passwords_registers_and_pins() {
         .next()
         .unwrap()
         .to_owned();
-    let gateway = desk.gateway(&[]);
+    let gateway = workspace.gateway(&[]);
     let url = gateway.url();
     let with_password = [
         &connect(&url, "client1", "client1.pem")[..],
         &["--password-file", "password", "--parent-name", &pin],
     ]
     .concat();
-    desk.succeed(&with_password);
-    let (_, error) = desk.fail(&connect(&url, "client1", "client1.pem"));
+    workspace.succeed(&with_password);
+    let (_, error) = workspace.fail(&connect(&url, "client1", "client1.pem"));
     assert!(error.contains("password is wrong or missing"), "{error}");
-    desk.swtpm.tool(
+    workspace.swtpm.tool(
         "tpm2_pcrextend",
         &[&format!("16:sha256={}", "22".repeat(32))],
     );
-    let (_, error) = desk.fail(&with_password);
+    let (_, error) = workspace.fail(&with_password);
     assert!(
         error.contains("another value than when the key was provisioned"),
         "{error}"
     );
     let other = format!("000b{}", "00".repeat(32));
-    let (_, error) = desk.fail(
+    let (_, error) = workspace.fail(
         &[
             &connect(&url, "client1", "client1.pem")[..],
             &["--parent-name", &other],
@@ -133,17 +134,17 @@ fn passwords_registers_and_pins() {
 
 #[test]
 fn who_is_not_admitted_is_told_what_to_look_at() {
-    let desk = Desk::new();
-    desk.provision("client1", &[]);
+    let workspace = Workspace::new();
+    workspace.provision("client1", &[]);
     std::fs::write(
-        desk.path("registry.toml"),
+        workspace.path("registry.toml"),
         "[clients.client1]\nhmac_sha256 = \"AAAA\"\n",
     )
     .unwrap();
-    let gateway = desk.gateway(&[]);
+    let gateway = workspace.gateway(&[]);
     let url = gateway.url();
     for client in ["client1", "nobody"] {
-        let (code, error) = desk.fail(&connect(&url, client, "client1.pem"));
+        let (code, error) = workspace.fail(&connect(&url, client, "client1.pem"));
         assert_eq!(code, 3);
         assert!(
             error.contains("401") && error.contains("--client-id"),
@@ -161,12 +162,12 @@ fn who_is_not_admitted_is_told_what_to_look_at() {
 /// What is printed and logged holds no keys, also at the highest level.
 #[test]
 fn logs_hold_no_secrets() {
-    let desk = Desk::new();
-    std::fs::write(desk.path("hmac.key"), "a secret that nobody may see").unwrap();
-    desk.provision("client1", &["--secret-file", "hmac.key"]);
-    let registry = std::fs::read_to_string(desk.path("registry.toml")).unwrap();
+    let workspace = Workspace::new();
+    std::fs::write(workspace.path("hmac.key"), "a secret that nobody may see").unwrap();
+    workspace.provision("client1", &["--secret-file", "hmac.key"]);
+    let registry = std::fs::read_to_string(workspace.path("registry.toml")).unwrap();
     let encoded = registry.split('"').nth(3).unwrap().to_owned();
-    let gateway = desk.gateway(&[]);
+    let gateway = workspace.gateway(&[]);
     let url = gateway.url();
     for proof in ["api-key", "jws"] {
         let arguments = [
@@ -174,7 +175,7 @@ fn logs_hold_no_secrets() {
             &["--proof", proof],
         ]
         .concat();
-        let output = desk
+        let output = workspace
             .command(&arguments)
             .env("RUST_LOG", "trace")
             .output()
@@ -194,9 +195,9 @@ fn logs_hold_no_secrets() {
 
 #[test]
 fn inspect_explains() {
-    let desk = Desk::new();
-    desk.provision("client1", &["--pcrs", "sha256:7"]);
-    let (out, _) = desk.succeed(&["inspect", "key", "client1.pem"]);
+    let workspace = Workspace::new();
+    workspace.provision("client1", &["--pcrs", "sha256:7"]);
+    let (out, _) = workspace.succeed(&["inspect", "key", "client1.pem"]);
     for part in [
         "H2 primary of the owner hierarchy",
         "\"client1\"",
@@ -206,7 +207,7 @@ fn inspect_explains() {
     ] {
         assert!(out.contains(part), "{part}: {out}");
     }
-    let (out, _) = desk.succeed(&["inspect", "binding", "chain.pem"]);
+    let (out, _) = workspace.succeed(&["inspect", "binding", "chain.pem"]);
     assert!(
         out.contains("256 bits") && out.contains("RFC 9266"),
         "{out}"
@@ -225,8 +226,8 @@ fn inspect_explains() {
     ] {
         let start = tokens.find(&format!("\"token\": \"{token}")).unwrap() + 10;
         let token = tokens[start..].split('"').next().unwrap();
-        std::fs::write(desk.path("token"), token).unwrap();
-        let (out, _) = desk.succeed(&["inspect", "token", "token"]);
+        std::fs::write(workspace.path("token"), token).unwrap();
+        let (out, _) = workspace.succeed(&["inspect", "token", "token"]);
         assert!(
             out.contains(part) && out.contains("a gateway would look at it"),
             "{out}"
@@ -236,24 +237,25 @@ fn inspect_explains() {
             "the token itself is not printed"
         );
     }
-    std::fs::write(desk.path("token"), "eyJhbGciOiJub25lIn0.e30.").unwrap();
-    let (out, _) = desk.succeed(&["inspect", "token", "token"]);
+    std::fs::write(workspace.path("token"), "eyJhbGciOiJub25lIn0.e30.").unwrap();
+    let (out, _) = workspace.succeed(&["inspect", "token", "token"]);
     assert!(out.contains("would not take it"), "{out}");
 }
 
 /// The table for firmware is what its configuration takes, and is not written where firmware could not use the key.
 #[test]
 fn provision_writes_the_key_for_firmware() {
-    let desk = Desk::new();
-    desk.provision("client1", &["--device-config", "key.toml"]);
-    let table = std::fs::read_to_string(desk.path("key.toml")).unwrap();
+    let workspace = Workspace::new();
+    workspace.provision("client1", &["--device-config", "key.toml"]);
+    let table = std::fs::read_to_string(workspace.path("key.toml")).unwrap();
     let toml = format!(
         "host = \"gateway.example\"\nport = 8443\nclient_id = \"client1\"\nauthorities = [\"ca.pem\"]\ntime = \"build\"\n{table}"
     );
-    std::fs::write(desk.path("chanbind.toml"), toml).unwrap();
-    let config = chanbind_device_config::build::from_file(&desk.path("chanbind.toml")).unwrap();
+    std::fs::write(workspace.path("chanbind.toml"), toml).unwrap();
+    let config =
+        chanbind_device_config::build::from_file(&workspace.path("chanbind.toml")).unwrap();
     let config = chanbind_device_config::Config::parse(&config).unwrap();
-    let pem = std::fs::read_to_string(desk.path("client1.pem")).unwrap();
+    let pem = std::fs::read_to_string(workspace.path("client1.pem")).unwrap();
     let file = chanbind::tpm::KeyFile::from_pem(&pem).unwrap();
     assert_eq!(config.key.private, file.private);
     assert_eq!(config.key.public, file.public);
@@ -273,28 +275,28 @@ fn provision_writes_the_key_for_firmware() {
             "--out",
             "client2.pem",
         ];
-        let output = desk.run(&[&provision, arguments].concat());
+        let output = workspace.run(&[&provision, arguments].concat());
         let said = text(&output.stderr);
         assert!(!output.status.success() && said.contains(says), "{said}");
-        assert!(!desk.path("client2.pem").exists());
+        assert!(!workspace.path("client2.pem").exists());
     }
 }
 
 #[test]
 fn gateways_can_send_small_records() {
-    let desk = Desk::new();
-    desk.provision("client1", &[]);
-    let gateway = desk.gateway(&["--max-fragment-size", "2048"]);
-    let (out, _) = desk.succeed(&connect(&gateway.url(), "client1", "client1.pem"));
+    let workspace = Workspace::new();
+    workspace.provision("client1", &[]);
+    let gateway = workspace.gateway(&["--max-fragment-size", "2048"]);
+    let (out, _) = workspace.succeed(&connect(&gateway.url(), "client1", "client1.pem"));
     assert_eq!(out, "ok client1\n");
 }
 
 /// A client that asks for much and reads nothing keeps the gateway from stopping in order; a second signal ends it at once.
 #[test]
 fn a_second_signal_ends_the_gateway_at_once() {
-    let desk = Desk::new();
-    desk.provision("client1", &[]);
-    let mut gateway = desk.gateway(&[]);
+    let workspace = Workspace::new();
+    workspace.provision("client1", &[]);
+    let mut gateway = workspace.gateway(&[]);
     // It logs each refusal.
     let mut log = gateway.child.stderr.take().unwrap();
     std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
@@ -347,9 +349,9 @@ fn a_second_signal_ends_the_gateway_at_once() {
 /// A registry has no limit: every device of a large fleet is known. Other files that are too large are an error, and are not cut.
 #[test]
 fn large_files_are_read_whole_or_not_at_all() {
-    let desk = Desk::new();
-    desk.provision("client1", &[]);
-    let entry = desk.read("registry.toml");
+    let workspace = Workspace::new();
+    workspace.provision("client1", &[]);
+    let entry = workspace.read("registry.toml");
     let mut registry = String::with_capacity(24 * 1024 * 1024);
     for number in 0..200_000 {
         use std::fmt::Write;
@@ -363,8 +365,8 @@ fn large_files_are_read_whole_or_not_at_all() {
     // The last one.
     registry.push_str(&entry);
     assert!(registry.len() > 16 * 1024 * 1024);
-    desk.write("registry.toml", &registry);
-    let gateway = desk.gateway(&[]);
+    workspace.write("registry.toml", &registry);
+    let gateway = workspace.gateway(&[]);
     assert!(
         gateway.line.contains("200001 client(s)"),
         "{}",
@@ -372,12 +374,12 @@ fn large_files_are_read_whole_or_not_at_all() {
     );
     drop(gateway);
 
-    let certificate = desk.read("chain.pem");
-    desk.write(
+    let certificate = workspace.read("chain.pem");
+    workspace.write(
         "chain.pem",
         format!("{}{certificate}", "\n".repeat(16 * 1024 * 1024)),
     );
-    let (_, error) = desk.fail(&[
+    let (_, error) = workspace.fail(&[
         "gateway",
         "--registry",
         "registry.toml",

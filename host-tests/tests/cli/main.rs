@@ -19,12 +19,12 @@ use std::{
 use tempfile::TempDir;
 
 /// A folder with a TPM and certificates, where `chanbind` runs.
-struct Desk {
+struct Workspace {
     folder: TempDir,
     swtpm: Swtpm,
 }
 
-impl Desk {
+impl Workspace {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let pki = Pki::new().unwrap();
@@ -72,7 +72,7 @@ impl Desk {
     fn fail(&self, arguments: &[&str]) -> (i32, String) {
         let output = self.run(arguments);
         if self.swtpm.is_running() {
-            assert_eq!(self.swtpm.leftovers(), [""; 0], "{arguments:?}");
+            assert_eq!(self.swtpm.orphans(), [""; 0], "{arguments:?}");
         }
         assert!(!output.status.success(), "{arguments:?}");
         (output.status.code().unwrap(), text(&output.stderr))

@@ -6,7 +6,7 @@ use chanbind::tls::{RustlsExporter, crypto_provider};
 use chanbind_core::{
     exporter::Exporter,
     kdf::HmacSha256,
-    token::{ClientId, OneTimeKey, Profile, Purpose},
+    otp::{ClientId, OneTimeKey, Profile, Purpose},
 };
 use chanbind_embedded_tls::{Aes256GcmSha384, ClientCertificate, connect};
 use chanbind_host_tests::{openssl::OpenSsl, pki::pem, port};
@@ -137,8 +137,9 @@ fn hundreds_of_interleaved_connections() {
                             // Given up before it is done.
                             let doomed =
                                 connection::<Aes128GcmSha256<Slots>>(config, acceptor, number);
-                            let patience = Duration::from_micros(u64::try_from(at).unwrap() * 700);
-                            let _ = timeout(patience, doomed).await;
+                            let step_timeout =
+                                Duration::from_micros(u64::try_from(at).unwrap() * 700);
+                            let _ = timeout(step_timeout, doomed).await;
                         }
                         if at % 3 == 0 {
                             connection::<Aes256GcmSha384<Slots>>(config, acceptor, number).await
@@ -329,7 +330,7 @@ async fn a_gateway_admits() {
     )
     .unwrap();
     let mut password = [0; 44];
-    let password = chanbind_core::token::api_key::encode(&key, &mut password);
+    let password = chanbind_core::otp::api_key::encode(&key, &mut password);
     let settings = Settings::default();
     let request = format!(
         "GET /get HTTP/1.1\r\nHost: localhost\r\n{}: client1\r\n{}: {password}\r\n\r\n",

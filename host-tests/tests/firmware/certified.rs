@@ -5,7 +5,7 @@ use axum::http::{
     HeaderMap, StatusCode,
     header::{AUTHORIZATION, WWW_AUTHENTICATE},
 };
-use chanbind::authenticator::carriage;
+use chanbind::authenticator::header_fields;
 use chanbind_core::x509::spki_sha256;
 use chanbind_host_tests::pki::{Authority, Pki};
 use std::sync::{
@@ -171,7 +171,7 @@ fn challenge(kind: u8, context: &[u8], padding: usize) -> String {
     let context = [&[u8::try_from(context.len()).unwrap()], context].concat();
     let body = [&context[..], &u16_of(extensions.len()), &extensions].concat();
     let message = [&[kind, 0][..], &u16_of(body.len()), &body].concat();
-    let text = carriage::challenge(&message);
+    let text = header_fields::challenge(&message);
     text.to_str().unwrap().to_owned()
 }
 

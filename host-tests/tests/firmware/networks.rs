@@ -11,7 +11,7 @@ async fn is_late() {
     let board = Board::start_unplugged(&image, &device.chip).unwrap();
     board.wait_for("chanbind: client client1");
     assert_eq!(board.line(Duration::from_secs(3)), None, "{}", board.said());
-    board.cable().plug_in();
+    board.spi_link().plug_in();
     board.wait_for("network up");
     board.wait_for(ADMITTED);
 }
@@ -22,12 +22,12 @@ async fn loses_frames() {
     let gateway = gateway(SECRET).await;
     let image = device.image(Kind::QemuMps2, &gateway).unwrap();
     let board = Board::start_unplugged(&image, &device.chip).unwrap();
-    board.cable().lose_one_in(6);
-    board.cable().plug_in();
+    board.spi_link().lose_one_in(6);
+    board.spi_link().plug_in();
     for _ in 0..4 {
         board.wait_for_within(ADMITTED, 120);
     }
-    assert!(board.cable().frames() > 20);
+    assert!(board.spi_link().frames() > 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,10 +40,10 @@ async fn goes_and_comes_back() {
     )
     .unwrap();
     board.wait_for(ADMITTED);
-    board.cable().pull_out();
+    board.spi_link().pull_out();
     board.wait_for("the gateway did not answer in time");
     board.wait_for("the gateway could not be reached in time");
     board.wait_for("trying again in");
-    board.cable().plug_in();
+    board.spi_link().plug_in();
     board.wait_for(ADMITTED);
 }

@@ -9,7 +9,7 @@ mod server;
 use axum::http::{HeaderName, HeaderValue, Request, StatusCode};
 use chanbind::{
     client::{Connection, Prover},
-    core::{kdf::HmacSha256, token::ClientId},
+    core::{kdf::HmacSha256, otp::ClientId},
     gateway::{ClientKey, Registry},
     proof::{Form, Settings},
 };

@@ -163,7 +163,7 @@ async fn tokens_must_expire_unless_told_otherwise() {
 
 #[tokio::test]
 async fn an_expired_token() {
-    use chanbind::core::token::{Claims, Header, OneTimeKey, Purpose, jws};
+    use chanbind::core::otp::{Claims, Header, OneTimeKey, Purpose, jws};
     let settings = Settings {
         bind_request: false,
         ..Settings::default()
@@ -313,7 +313,7 @@ async fn two_layers_do_not_share_what_they_expect() {
 /// A token's sub must not name somebody else, and its request must say one host.
 #[tokio::test]
 async fn other_subjects_and_other_hosts() {
-    use chanbind::core::token::{Claims, Header, OneTimeKey, Purpose, jws};
+    use chanbind::core::otp::{Claims, Header, OneTimeKey, Purpose, jws};
     let settings = Settings {
         bind_request: false,
         require_expiry: false,

@@ -5,7 +5,7 @@ use chanbind::{
     client::{Connection, Prover},
     core::{
         kdf::{AsyncPrf, HmacSha256},
-        token::{Claims, ClientId, Header, OneTimeKey, Policy, jws, nested, scratch_len},
+        otp::{Claims, ClientId, Header, OneTimeKey, Policy, jws, nested, scratch_len},
     },
     gateway::{ClientKey, Registry},
     proof::{Form, Settings},
@@ -190,7 +190,7 @@ async fn the_go_client_with_our_key_file_and_go_tpm() {
         let answer = go_client(program, &gateway, form, &["-tpm", &address, "-key", &path]).await;
         assert_eq!(answer, format!("200 ok client1 {form}"));
     }
-    assert_eq!(swtpm.leftovers(), [""; 0]);
+    assert_eq!(swtpm.orphans(), [""; 0]);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn tokens_are_go_joses_byte_for_byte() {
         OneTimeKey::from_bytes([0x11; 32]),
         OneTimeKey::from_bytes([0x22; 32]),
     );
-    let keys = nested::Keys {
+    let keys = nested::NestedKeys {
         signing: &signing,
         encryption: &encryption,
     };

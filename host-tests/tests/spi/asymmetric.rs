@@ -14,7 +14,7 @@ use p256::{
 #[test]
 fn ecdh_with_a_key_in_the_chip() {
     let created = Created::new("ecc256", "userwithauth|decrypt|sensitivedataorigin");
-    created.bench.with_tpm(async |tpm| {
+    created.fixture.with_tpm(async |tpm| {
         let key = created.load(tpm).await;
         let public = tpm
             .execute(&ReadPublic { object: &key }, &mut [])
@@ -49,7 +49,7 @@ fn quote_of_extended_registers() {
         "ecc256:ecdsa-sha256:null",
         "fixedtpm|fixedparent|userwithauth|sign|restricted|sensitivedataorigin",
     );
-    created.bench.with_tpm(async |tpm| {
+    created.fixture.with_tpm(async |tpm| {
         let key = created.load(tpm).await;
         let pcrs = PcrSelection::sha256(&[16, 23]);
         let extend = PcrExtend {
@@ -98,7 +98,7 @@ fn signatures() {
         "fixedtpm|fixedparent|userwithauth|sign|sensitivedataorigin",
     );
     let point = created.point();
-    created.bench.with_keys(async |keys| {
+    created.fixture.with_keys(async |keys| {
         let mut key = SigningKey::new(created.blobs(), AuthValue::empty()).unwrap();
         assert_eq!(*key.public_key(), point);
         for digest in [[1; 32], [2; 32]] {
@@ -108,7 +108,7 @@ fn signatures() {
         // A signing key is no HMAC key, and the other way round.
         let wrong = HmacKey::new(created.blobs(), AuthValue::empty());
         assert_eq!(wrong.unwrap_err(), WrongKey::Kind);
-        let wrong = SigningKey::new(created.bench.key.blobs(), AuthValue::empty());
+        let wrong = SigningKey::new(created.fixture.key.blobs(), AuthValue::empty());
         assert_eq!(wrong.unwrap_err(), WrongKey::Kind);
 
         // The same key, where it stays in the chip.
@@ -132,7 +132,7 @@ fn signatures() {
         assert_eq!(*key.public_key(), point);
         let signature = keys.sign(&mut key, &[3; 32]).await.unwrap();
         verify(&point, &[3; 32], &signature);
-        let wrong = Entity::object(persistent, created.bench.key.parent_name);
+        let wrong = Entity::object(persistent, created.fixture.key.parent_name);
         let error = keys.persistent_signing(wrong, AuthValue::empty()).await;
         assert_eq!(error.unwrap_err(), Error::KeyKind);
     });
@@ -150,7 +150,7 @@ fn verify(point: &EccPoint, digest: &[u8; 32], signature: &Signature) {
 
 /// A key that tpm2-tools made under the H-2 primary.
 struct Created {
-    bench: Bench,
+    fixture: Fixture,
     private: Vec<u8>,
     public: Vec<u8>,
 }
@@ -187,7 +187,7 @@ impl Created {
         let [private, public] = ["private", "public"].map(|name| swtpm.file(name));
         let key = provision(&swtpm, |_| {});
         Self {
-            bench: Bench {
+            fixture: Fixture {
                 emulator: emulator(&swtpm),
                 key,
                 _swtpm: swtpm,
@@ -210,7 +210,7 @@ impl Created {
     }
 
     async fn load(&self, tpm: &mut TestTpm<'_>) -> Entity {
-        let parent = tpm.parent(H2, &self.bench.key.parent_name).await.unwrap();
+        let parent = tpm.parent(H2, &self.fixture.key.parent_name).await.unwrap();
         let load = Load {
             parent: parent.entity(),
             private: &self.private,

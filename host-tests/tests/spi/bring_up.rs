@@ -63,39 +63,39 @@ fn the_chip_is_there() {
 
 #[test]
 fn a_reset_pin_clears_what_was_left() {
-    let bench = Bench::new();
-    bench.with_tpm(async |tpm| {
-        let parent = tpm.parent(H2, &bench.key.parent_name).await.unwrap();
+    let fixture = Fixture::new();
+    fixture.with_tpm(async |tpm| {
+        let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
         core::mem::forget(parent);
     });
-    let bus = ExclusiveBus::new(bench.emulator.bus(), bench.emulator.chip_select());
-    let chip = Tis::builder(bus, bench.emulator.delay())
-        .reset_pin(bench.emulator.reset_pin())
+    let bus = ExclusiveBus::new(fixture.emulator.bus(), fixture.emulator.chip_select());
+    let chip = Tis::builder(bus, fixture.emulator.delay())
+        .reset_pin(fixture.emulator.reset_pin())
         .open();
     let mut chip = run(chip).unwrap();
-    let before = bench.emulator.commands().len();
+    let before = fixture.emulator.commands().len();
     run(chip.reset()).unwrap();
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);
     run(tpm.start()).unwrap();
-    let codes: Vec<_> = bench.emulator.commands()[before..]
+    let codes: Vec<_> = fixture.emulator.commands()[before..]
         .iter()
         .map(|command| command[9])
         .collect();
     // Shut down before the reset; then a question was rejected, the chip started, and the question asked again. Nothing was there to be
     // flushed.
     assert_eq!(codes, [0x45, 0x7a, 0x44, 0x7a, 0x7a]);
-    assert_eq!(bench.emulator.responses().last().unwrap()[18], 0);
-    bench.assert_no_violations();
+    assert_eq!(fixture.emulator.responses().last().unwrap()[18], 0);
+    fixture.assert_no_violations();
 }
 
 #[test]
 fn a_shared_bus_does_where_no_wait_states_come() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let open = || {
         Tis::builder(
-            SharedBus::new(bench.emulator.device()),
-            bench.emulator.delay(),
+            SharedBus::new(fixture.emulator.device()),
+            fixture.emulator.delay(),
         )
     };
     let chip = run(open().open()).unwrap();
@@ -103,7 +103,7 @@ fn a_shared_bus_does_where_no_wait_states_come() {
     let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);
     run(tpm.start()).unwrap();
 
-    bench
+    fixture
         .emulator
         .script(|script| script.wait_states = Box::new(|_| 1));
     let mut random = [0; 8];
@@ -113,7 +113,7 @@ fn a_shared_bus_does_where_no_wait_states_come() {
     assert!(error.to_string().contains("ExclusiveBus"));
     assert_eq!(run(open().open()).err().unwrap().error, inserted);
 
-    bench
+    fixture
         .emulator
         .script(|script| script.wait_states = Box::new(|_| 0));
     run(tpm.random(&mut random)).unwrap();

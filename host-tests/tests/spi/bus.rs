@@ -4,7 +4,7 @@ use super::*;
 use chanbind_core::{
     exporter::ExporterSecret,
     kdf::HmacSha256,
-    token::{ClientId, OneTimeKey, Profile, Purpose},
+    otp::{ClientId, OneTimeKey, Profile, Purpose},
 };
 use chanbind_tpm_spi::{
     command::{Entity, EvictControl, Handle, Hmac, ResponseCode},
@@ -15,16 +15,16 @@ const PASSWORD: &str = "a password of some length";
 
 #[test]
 fn nothing_secret_crosses_the_bus() {
-    let bench = Bench::with_password(Some(PASSWORD));
+    let fixture = Fixture::with_password(Some(PASSWORD));
     let profile = Profile::default();
     let client = ClientId::new("client1").unwrap();
     let channel = ExporterSecret::sha256(&[7; 32]);
     let material = profile
         .keying_material(&channel, Purpose::ApiKey, client)
         .unwrap();
-    bench.with_keys(async |keys| {
+    fixture.with_keys(async |keys| {
         let auth = AuthValue::new(PASSWORD.as_bytes()).unwrap();
-        let mut key = HmacKey::new(bench.key.blobs(), auth).unwrap();
+        let mut key = HmacKey::new(fixture.key.blobs(), auth).unwrap();
         let derived = OneTimeKey::derive_async(&profile, &material, &mut keys.prf(&mut key))
             .await
             .unwrap();
@@ -49,19 +49,19 @@ fn nothing_secret_crosses_the_bus() {
         ] {
             // Not in one piece, and no eight bytes of it.
             for piece in secret.windows(8) {
-                assert!(!bench.emulator.has_seen(piece));
+                assert!(!fixture.emulator.has_seen(piece));
             }
         }
 
         // That the recorder would have seen it: the same by a password, in the clear.
         drop(key);
-        let parent_name = bench.key.parent_name;
+        let parent_name = fixture.key.parent_name;
         let tpm = keys.tpm_mut();
         let parent = tpm.parent(H2, &parent_name).await.unwrap();
         let load = chanbind_tpm_spi::command::Load {
             parent: parent.entity(),
-            private: &bench.key.private,
-            public: &bench.key.public,
+            private: &fixture.key.private,
+            public: &fixture.key.public,
         };
         let loaded = tpm
             .execute(&load, &mut [&mut Password::empty()])
@@ -76,8 +76,8 @@ fn nothing_secret_crosses_the_bus() {
         tpm.execute(&command, &mut [&mut Password(&auth)])
             .await
             .unwrap();
-        assert!(bench.emulator.has_seen(material.as_bytes()));
-        assert!(bench.emulator.has_seen(PASSWORD.as_bytes()));
+        assert!(fixture.emulator.has_seen(material.as_bytes()));
+        assert!(fixture.emulator.has_seen(PASSWORD.as_bytes()));
     });
 }
 
@@ -112,24 +112,24 @@ fn leave_alone(emulator: &Emulator) {
 
 #[test]
 fn another_parent_key_is_noticed() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     // Each bit of the public key, and a key of the attacker's own.
     let point = p256::SecretKey::random(&mut OsRng).public_key();
     let own = p256::elliptic_curve::sec1::ToEncodedPoint::to_encoded_point(&point, false);
     let (x, y) = (own.x().unwrap().to_vec(), own.y().unwrap().to_vec());
     let open = || {
         let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
-        let tpm = Tpm::new(bench.chip(), &mut buffer, &mut contexts);
-        run(Keys::new(tpm, OsRng, H2, bench.key.parent_name).open()).unwrap_err()
+        let tpm = Tpm::new(fixture.chip(), &mut buffer, &mut contexts);
+        run(TpmKeys::new(tpm, OsRng, H2, fixture.key.parent_name).open()).unwrap_err()
     };
-    change(&bench.emulator, CREATE_PRIMARY, move |mut response| {
+    change(&fixture.emulator, CREATE_PRIMARY, move |mut response| {
         response[44..76].copy_from_slice(&x);
         response[78..110].copy_from_slice(&y);
         response
     });
     assert_eq!(open(), Error::ParentName);
     for byte in [20, 30, 44, 60, 75, 78, 100, 109] {
-        change(&bench.emulator, CREATE_PRIMARY, move |mut response| {
+        change(&fixture.emulator, CREATE_PRIMARY, move |mut response| {
             response[byte] ^= 1;
             response
         });
@@ -140,7 +140,7 @@ fn another_parent_key_is_noticed() {
         );
     }
     // Neither a session nor anything secret was asked for after that.
-    let codes: Vec<_> = bench
+    let codes: Vec<_> = fixture
         .emulator
         .commands()
         .iter()
@@ -152,10 +152,10 @@ fn another_parent_key_is_noticed() {
 
 #[test]
 fn another_persistent_parent_is_noticed() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let persistent = Handle(0x8100_0001);
-    bench.with_tpm(async |tpm| {
-        let parent = tpm.parent(H2, &bench.key.parent_name).await.unwrap();
+    fixture.with_tpm(async |tpm| {
+        let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
         let evict = EvictControl {
             hierarchy: &Entity::OWNER,
             object: parent.entity(),
@@ -164,12 +164,12 @@ fn another_persistent_parent_is_noticed() {
         tpm.execute(&evict, &mut [&mut Password::empty()])
             .await
             .unwrap();
-        change(&bench.emulator, READ_PUBLIC, |mut response| {
+        change(&fixture.emulator, READ_PUBLIC, |mut response| {
             response[40] ^= 1;
             response
         });
         let error = tpm
-            .parent(ParentKey::Persistent(persistent), &bench.key.parent_name)
+            .parent(ParentKey::Persistent(persistent), &fixture.key.parent_name)
             .await
             .unwrap_err();
         assert_eq!(error, Error::ParentName);
@@ -179,14 +179,14 @@ fn another_persistent_parent_is_noticed() {
 /// Every bit of the response to an HMAC in a session.
 #[test]
 fn no_changed_response_is_accepted() {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
-        let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
+        let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
         let mut out = [0; 32];
         keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
-        let len = bench.emulator.responses().last().unwrap().len();
+        let len = fixture.emulator.responses().last().unwrap().len();
         for bit in 0..len * 8 {
-            change(&bench.emulator, HMAC, move |mut response| {
+            change(&fixture.emulator, HMAC, move |mut response| {
                 response[bit / 8] ^= 1 << (bit % 8);
                 response
             });
@@ -196,26 +196,26 @@ fn no_changed_response_is_accepted() {
                 .await
                 .expect_err("a changed response was accepted");
             assert_eq!(out, [0; 32], "{bit}: {error:?}");
-            leave_alone(&bench.emulator);
+            leave_alone(&fixture.emulator);
             keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
             assert_eq!(out, hmac(b"data"));
         }
-        bench.forgive(|what| *what == Violation::NoData);
+        fixture.forgive(|what| *what == Violation::NoData);
     });
 }
 
 /// Every bit of the command: the TPM refuses it, or does what was asked.
 #[test]
 fn no_changed_command_is_obeyed() {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
-        let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
+        let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
         let mut out = [0; 32];
         keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
-        let len = bench.emulator.commands().last().unwrap().len();
+        let len = fixture.emulator.commands().last().unwrap().len();
         // The size in the header is the transport's, and of no meaning to who reads a stream.
         for bit in (0..len * 8).filter(|bit| !(16..48).contains(bit)) {
-            bench.emulator.script(|script| {
+            fixture.emulator.script(|script| {
                 script.command = Box::new(move |mut command| {
                     if command[8..10] == [0x01, HMAC] {
                         command[bit / 8] ^= 1 << (bit % 8);
@@ -227,7 +227,7 @@ fn no_changed_command_is_obeyed() {
             if keys.hmac(&mut key, &[b"data"], &mut out).await.is_ok() {
                 assert_eq!(out, hmac(b"data"), "{bit}");
             }
-            leave_alone(&bench.emulator);
+            leave_alone(&fixture.emulator);
             keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
         }
     });
@@ -235,12 +235,12 @@ fn no_changed_command_is_obeyed() {
 
 #[test]
 fn replayed_stripped_and_made_up_responses() {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
-        let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
+        let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
         let mut out = [0; 32];
         keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
-        let old = bench.emulator.responses().last().unwrap().clone();
+        let old = fixture.emulator.responses().last().unwrap().clone();
 
         type Change = Box<dyn FnMut(Vec<u8>) -> Vec<u8> + Send>;
         let stripped = [&[0x80, 0x01, 0, 0, 0, 44, 0, 0, 0, 0, 0, 32][..], &[7; 32]].concat();
@@ -263,12 +263,12 @@ fn replayed_stripped_and_made_up_responses() {
             ),
         ];
         for (name, how) in changes {
-            change(&bench.emulator, HMAC, how);
+            change(&fixture.emulator, HMAC, how);
             let mut out = [0; 32];
             let error = keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap_err();
             assert_eq!(error, Error::NotAuthentic, "{name}");
             assert_eq!(out, [0; 32]);
-            leave_alone(&bench.emulator);
+            leave_alone(&fixture.emulator);
             keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
         }
     });
@@ -277,18 +277,22 @@ fn replayed_stripped_and_made_up_responses() {
 /// Whoever changes how a session begins does not get one.
 #[test]
 fn a_changed_session_start_is_noticed() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for byte in [13, 16, 30, 47] {
-        bench.with_keys(async |keys| {
-            let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
-            change(&bench.emulator, START_AUTH_SESSION, move |mut response| {
-                response[byte] ^= 1;
-                response
-            });
+        fixture.with_keys(async |keys| {
+            let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
+            change(
+                &fixture.emulator,
+                START_AUTH_SESSION,
+                move |mut response| {
+                    response[byte] ^= 1;
+                    response
+                },
+            );
             let mut out = [0; 32];
             let error = keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap_err();
             assert_eq!(out, [0; 32], "{byte} {error:?}");
-            leave_alone(&bench.emulator);
+            leave_alone(&fixture.emulator);
             keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
         });
     }
@@ -297,11 +301,11 @@ fn a_changed_session_start_is_noticed() {
 /// A refusal is not authenticated: it can be made up, but does no more than a cut wire would.
 #[test]
 fn made_up_refusals() {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
-        let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
+        let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
         for code in [0x18bu16, 0x98e, 0x910, 0x918, 0x101, 0x923, 0xfff] {
-            change(&bench.emulator, HMAC, move |_| refusal(code));
+            change(&fixture.emulator, HMAC, move |_| refusal(code));
             let mut out = [0; 32];
             let error = keys
                 .hmac(&mut key, &[b"data"], &mut out)
@@ -311,7 +315,7 @@ fn made_up_refusals() {
                 matches!(error, Error::Tpm { code: refused, .. } if refused == ResponseCode::new(code.into())),
                 "{error:?}"
             );
-            leave_alone(&bench.emulator);
+            leave_alone(&fixture.emulator);
             keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
             assert_eq!(out, hmac(b"data"));
         }

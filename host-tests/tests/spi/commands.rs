@@ -10,8 +10,8 @@ use p256::elliptic_curve::sec1::ToEncodedPoint;
 
 #[test]
 fn life_cycle() {
-    let bench = Bench::new();
-    bench.with_tpm(async |tpm| {
+    let fixture = Fixture::new();
+    fixture.with_tpm(async |tpm| {
         tpm.execute(&SelfTest { full_test: true }, &mut [])
             .await
             .unwrap();
@@ -41,8 +41,8 @@ fn life_cycle() {
 
 #[test]
 fn random_and_capabilities() {
-    let bench = Bench::new();
-    bench.with_tpm(async |tpm| {
+    let fixture = Fixture::new();
+    fixture.with_tpm(async |tpm| {
         let mut random = [[0; 100]; 2];
         for bytes in &mut random {
             tpm.random(bytes).await.unwrap();
@@ -76,8 +76,8 @@ fn random_and_capabilities() {
 
 #[test]
 fn primaries_of_every_template() {
-    let bench = Bench::new();
-    bench.with_tpm(async |tpm| {
+    let fixture = Fixture::new();
+    fixture.with_tpm(async |tpm| {
         for (template, first) in [
             (Template::H2, 0x23),
             (Template::SRK_ECC_P256, 0x23),
@@ -103,7 +103,7 @@ fn primaries_of_every_template() {
         }
         // An RSA key cannot salt a session.
         let rsa = ParentKey::Primary(Template::SRK_RSA_2048);
-        let error = tpm.parent(rsa, &bench.key.parent_name).await.unwrap_err();
+        let error = tpm.parent(rsa, &fixture.key.parent_name).await.unwrap_err();
         assert_eq!(error, Error::Parent);
         tpm.settle().await.unwrap();
         assert_eq!(transients(tpm).await, []);
@@ -122,10 +122,10 @@ async fn transients(tpm: &mut TestTpm<'_>) -> Vec<Handle> {
 
 #[test]
 fn persistent_objects() {
-    let bench = Bench::new();
-    bench.with_tpm(async |tpm| {
+    let fixture = Fixture::new();
+    fixture.with_tpm(async |tpm| {
         let persistent = Handle(0x8100_0001);
-        let parent = tpm.parent(H2, &bench.key.parent_name).await.unwrap();
+        let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
         let evict = EvictControl {
             hierarchy: &Entity::OWNER,
             object: parent.entity(),
@@ -142,7 +142,7 @@ fn persistent_objects() {
             tpm.parent(key, &wrong).await.unwrap_err(),
             Error::ParentName
         );
-        let parent = tpm.parent(key, &bench.key.parent_name).await.unwrap();
+        let parent = tpm.parent(key, &fixture.key.parent_name).await.unwrap();
         let mut session = tpm
             .start_session(&parent, SessionType::Hmac, &mut OsRng)
             .await
@@ -158,7 +158,7 @@ fn persistent_objects() {
         tpm.execute(&evict, &mut [&mut session.authorizing(&empty)])
             .await
             .unwrap();
-        let gone = tpm.parent(key, &bench.key.parent_name).await.unwrap_err();
+        let gone = tpm.parent(key, &fixture.key.parent_name).await.unwrap_err();
         assert!(
             matches!(
                 gone,
@@ -178,9 +178,9 @@ fn persistent_objects() {
 #[test]
 fn import_of_a_key_wrapped_by_the_host() {
     // What the host wraps and imports itself, the driver imports too: same outer wrapper, same result.
-    let bench = Bench::new();
-    bench.with_tpm(async |tpm| {
-        let parent = tpm.parent(H2, &bench.key.parent_name).await.unwrap();
+    let fixture = Fixture::new();
+    fixture.with_tpm(async |tpm| {
+        let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
         let (public, duplicate, seed) = wrapped(parent.point(), SECRET);
         let import = Import {
             parent: parent.entity(),
@@ -287,10 +287,10 @@ fn aes_128_cfb(key: [u8; 16], data: &mut [u8]) {
 
 #[test]
 fn lockout_is_named_and_reset() {
-    let bench = lockout::bench(true);
-    bench.with_keys(async |keys| {
+    let fixture = lockout::fixture(true);
+    fixture.with_keys(async |keys| {
         let wrong = AuthValue::new(b"guess").unwrap();
-        let mut key = HmacKey::new(bench.key.blobs(), wrong).unwrap();
+        let mut key = HmacKey::new(fixture.key.blobs(), wrong).unwrap();
         let mut out = [0; 32];
         let mut failures = Vec::new();
         for _ in 0..40 {
@@ -313,7 +313,7 @@ fn lockout_is_named_and_reset() {
             .await
             .unwrap();
         let right = AuthValue::new(b"secret").unwrap();
-        let mut key = HmacKey::new(bench.key.blobs(), right).unwrap();
+        let mut key = HmacKey::new(fixture.key.blobs(), right).unwrap();
         keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
         assert_eq!(out, hmac(b"data"));
     });
@@ -328,17 +328,17 @@ fn policy_sessions() {
             options.auth = password.map(|password| Auth::new(password.as_bytes()).unwrap());
             options.pcrs = Some("sha256:16".parse().unwrap());
         });
-        let bench = Bench {
+        let fixture = Fixture {
             emulator: emulator(&swtpm),
             key,
             _swtpm: swtpm,
         };
-        bench.with_tpm(async |tpm| {
-            let parent = tpm.parent(H2, &bench.key.parent_name).await.unwrap();
+        fixture.with_tpm(async |tpm| {
+            let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
             let load = Load {
                 parent: parent.entity(),
-                private: &bench.key.private,
-                public: &bench.key.public,
+                private: &fixture.key.private,
+                public: &fixture.key.public,
             };
             let loaded = tpm
                 .execute(&load, &mut [&mut Password::empty()])
@@ -384,7 +384,7 @@ fn policy_sessions() {
                 .await
                 .unwrap();
             assert_eq!(made, hmac(b"data"));
-            assert!(!bench.emulator.has_seen(&hmac(b"data")));
+            assert!(!fixture.emulator.has_seen(&hmac(b"data")));
 
             // PolicySecret: accepted, though it is not this key's policy.
             let secret = PolicySecret {

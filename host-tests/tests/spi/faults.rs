@@ -10,17 +10,17 @@ use chanbind_tpm_spi::{
 
 /// The transactions of one HMAC with a session that is there.
 fn transactions_of_an_hmac() -> u64 {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
-        let mut key = loaded(&bench, keys).await;
-        let before = bench.emulator.counts();
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
+        let mut key = loaded(&fixture, keys).await;
+        let before = fixture.emulator.counts();
         right_hmac(keys, &mut key).await;
-        (bench.emulator.counts() - before).transactions
+        (fixture.emulator.counts() - before).transactions
     })
 }
 
-async fn loaded<'k, 'm>(bench: &'k Bench, keys: &mut TestKeys<'m>) -> HmacKey<'k, 'm> {
-    let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
+async fn loaded<'k, 'm>(fixture: &'k Fixture, keys: &mut TestKeys<'m>) -> HmacKey<'k, 'm> {
+    let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
     right_hmac(keys, &mut key).await;
     key
 }
@@ -40,22 +40,22 @@ async fn right_hmac<'m>(keys: &mut TestKeys<'m>, key: &mut HmacKey<'_, 'm>) {
 
 #[test]
 fn wait_states_at_every_transaction() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for waits in (0..=100).step_by(9).chain([1, 100, 101, 700]) {
-        bench
+        fixture
             .emulator
             .script(|script| script.wait_states = Box::new(move |_| waits));
-        bench.with_keys(async |keys| {
-            loaded(&bench, keys).await;
+        fixture.with_keys(async |keys| {
+            loaded(&fixture, keys).await;
         });
     }
     // Others at each transaction.
-    bench.emulator.script(|script| {
+    fixture.emulator.script(|script| {
         script.wait_states = Box::new(|number| u32::try_from(number * 31 % 101).unwrap());
     });
-    bench.with_keys(async |keys| {
-        let mut key = loaded(&bench, keys).await;
-        bench
+    fixture.with_keys(async |keys| {
+        let mut key = loaded(&fixture, keys).await;
+        fixture
             .emulator
             .script(|script| script.wait_states = Box::new(|_| u32::MAX));
         let error = try_hmac(keys, &mut key).await.unwrap_err();
@@ -63,12 +63,12 @@ fn wait_states_at_every_transaction() {
             error,
             Error::Chip(TisError::Transport(TransportError::WaitStates))
         );
-        bench
+        fixture
             .emulator
             .script(|script| script.wait_states = Box::new(|_| 0));
         right_hmac(keys, &mut key).await;
         // What was given up was given up in the middle of a transaction.
-        bench.forgive(|what| *what == Violation::CutShort);
+        fixture.forgive(|what| *what == Violation::CutShort);
     });
 }
 
@@ -83,24 +83,24 @@ fn burst_counts() {
         |number| if number % 4 == 0 { 8 } else { 0 },
         |number| u16::try_from(number * 13 % 70).unwrap(),
     ];
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for burst in bursts {
-        bench
+        fixture
             .emulator
             .script(|script| script.burst_count = Box::new(burst));
-        bench.with_keys(async |keys| {
-            loaded(&bench, keys).await;
+        fixture.with_keys(async |keys| {
+            loaded(&fixture, keys).await;
         });
     }
     // For ever without room: an error, after time-out A.
-    bench.with_keys(async |keys| {
-        let mut key = loaded(&bench, keys).await;
-        bench
+    fixture.with_keys(async |keys| {
+        let mut key = loaded(&fixture, keys).await;
+        fixture
             .emulator
             .script(|script| script.burst_count = Box::new(|_| 0));
         let error = try_hmac(keys, &mut key).await.unwrap_err();
         assert_eq!(error, Error::Chip(TisError::Timeout(Awaited::Room)));
-        bench
+        fixture
             .emulator
             .script(|script| script.burst_count = Box::new(|_| 64));
         right_hmac(keys, &mut key).await;
@@ -109,26 +109,26 @@ fn burst_counts() {
 
 #[test]
 fn slow_chips() {
-    let bench = Bench::new();
-    bench.emulator.script(|script| {
+    let fixture = Fixture::new();
+    fixture.emulator.script(|script| {
         script.status_valid_after = 5_000;
         script.ready_after = 20_000;
         script.ready_at_once = false;
         script.execution = Box::new(|command| u64::from(command[9]) * 1_000);
     });
-    bench.with_keys(async |keys| {
-        loaded(&bench, keys).await;
+    fixture.with_keys(async |keys| {
+        loaded(&fixture, keys).await;
     });
 }
 
 /// Bytes of commands get lost, again and again: the chip waits for them, and is never told to go.
 #[test]
 fn commands_that_are_never_complete() {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
-        let mut key = loaded(&bench, keys).await;
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
+        let mut key = loaded(&fixture, keys).await;
         let mut bytes = 0;
-        bench.emulator.script(|script| {
+        fixture.emulator.script(|script| {
             script.takes = Box::new(move |_| {
                 bytes += 1;
                 bytes % 99 != 0
@@ -136,7 +136,7 @@ fn commands_that_are_never_complete() {
         });
         let error = try_hmac(keys, &mut key).await.unwrap_err();
         assert_eq!(error, Error::Chip(TisError::Timeout(Awaited::CommandTaken)));
-        bench
+        fixture
             .emulator
             .script(|script| script.takes = Box::new(|_| true));
         right_hmac(keys, &mut key).await;
@@ -145,26 +145,26 @@ fn commands_that_are_never_complete() {
 
 #[test]
 fn never_ready_never_valid() {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
-        let mut key = loaded(&bench, keys).await;
-        bench.emulator.script(|script| {
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
+        let mut key = loaded(&fixture, keys).await;
+        fixture.emulator.script(|script| {
             script.ready_at_once = false;
             script.ready_after = 1 << 40;
         });
         try_hmac(keys, &mut key).await.unwrap();
         let error = try_hmac(keys, &mut key).await.unwrap_err();
         assert_eq!(error, Error::Chip(TisError::Timeout(Awaited::Ready)));
-        bench.emulator.event(Event::Reset);
-        bench.emulator.script(|script| script.ready_after = 0);
+        fixture.emulator.event(Event::Reset);
+        fixture.emulator.script(|script| script.ready_after = 0);
         right_hmac(keys, &mut key).await;
 
-        bench
+        fixture
             .emulator
             .script(|script| script.status_valid_after = 1 << 40);
         let error = try_hmac(keys, &mut key).await.unwrap_err();
         assert_eq!(error, Error::Chip(TisError::Timeout(Awaited::Room)));
-        bench
+        fixture
             .emulator
             .script(|script| script.status_valid_after = 0);
         right_hmac(keys, &mut key).await;
@@ -173,9 +173,9 @@ fn never_ready_never_valid() {
 
 #[test]
 fn what_takes_too_long_is_cancelled() {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
-        let mut key = loaded(&bench, keys).await;
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
+        let mut key = loaded(&fixture, keys).await;
         for (can_be_cancelled, expected) in [
             (
                 true,
@@ -186,17 +186,17 @@ fn what_takes_too_long_is_cancelled() {
             ),
             (false, Error::Chip(TisError::Timeout(Awaited::Response))),
         ] {
-            bench.emulator.script(|script| {
+            fixture.emulator.script(|script| {
                 script.execution = Box::new(|_| 1 << 40);
                 script.can_be_cancelled = can_be_cancelled;
             });
-            let before = bench.emulator.now();
+            let before = fixture.emulator.now();
             let error = try_hmac(keys, &mut key).await.unwrap_err();
             assert_eq!(error, expected);
             // 120 s for a key's use, 4 s for the cancel.
-            let took = bench.emulator.now() - before;
+            let took = fixture.emulator.now() - before;
             assert!((120_000_000..130_000_000).contains(&took), "{took}");
-            bench
+            fixture
                 .emulator
                 .script(|script| script.execution = Box::new(|_| 0));
             right_hmac(keys, &mut key).await;
@@ -206,37 +206,37 @@ fn what_takes_too_long_is_cancelled() {
 
 #[test]
 fn idle_bus_while_the_chip_works() {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
-        let mut key = loaded(&bench, keys).await;
-        let before = bench.emulator.counts();
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
+        let mut key = loaded(&fixture, keys).await;
+        let before = fixture.emulator.counts();
         right_hmac(keys, &mut key).await;
-        let at_once = (bench.emulator.counts() - before).bytes;
-        bench
+        let at_once = (fixture.emulator.counts() - before).bytes;
+        fixture
             .emulator
             .script(|script| script.execution = Box::new(|_| 50_000));
-        let (before, since) = (bench.emulator.counts(), bench.emulator.now());
+        let (before, since) = (fixture.emulator.counts(), fixture.emulator.now());
         right_hmac(keys, &mut key).await;
-        let slowly = (bench.emulator.counts() - before).bytes;
+        let slowly = (fixture.emulator.counts() - before).bytes;
         // Under 20 looks at the status, of 8 bytes each, and no more than half as long again.
         assert!(slowly - at_once <= 160, "{slowly} {at_once}");
-        assert!(bench.emulator.now() - since < 75_000);
+        assert!(fixture.emulator.now() - since < 75_000);
     });
 }
 
 #[test]
 fn vanishes_or_resets_at_every_transaction() {
     let count = transactions_of_an_hmac();
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for event in [Event::Reset, Event::VanishHigh, Event::VanishLow] {
-        bench.with_keys(async |keys| {
-            let mut key = loaded(&bench, keys).await;
+        fixture.with_keys(async |keys| {
+            let mut key = loaded(&fixture, keys).await;
             for number in 1..=count {
-                let at = bench.emulator.counts().transactions + number;
-                bench
+                let at = fixture.emulator.counts().transactions + number;
+                fixture
                     .emulator
                     .script(|script| script.events = vec![(at, event)]);
-                let since = bench.emulator.now();
+                let since = fixture.emulator.now();
                 match try_hmac(keys, &mut key).await {
                     Ok(out) => assert_eq!(out, hmac(b"data"), "{event:?} {number}"),
                     Err(error) => assert!(
@@ -245,15 +245,15 @@ fn vanishes_or_resets_at_every_transaction() {
                     ),
                 }
                 assert!(
-                    bench.emulator.now() - since < 10_000_000,
+                    fixture.emulator.now() - since < 10_000_000,
                     "{event:?} {number}"
                 );
                 if event != Event::Reset {
-                    bench.emulator.event(Event::Return);
+                    fixture.emulator.event(Event::Return);
                 }
                 right_hmac(keys, &mut key).await;
             }
-            bench.forgive(|what| matches!(what, Violation::WrongLocality(0, _)));
+            fixture.forgive(|what| matches!(what, Violation::WrongLocality(0, _)));
         });
     }
 }
@@ -261,12 +261,12 @@ fn vanishes_or_resets_at_every_transaction() {
 #[test]
 fn seized_by_another_locality_at_every_transaction() {
     let count = transactions_of_an_hmac();
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
-        let mut key = loaded(&bench, keys).await;
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
+        let mut key = loaded(&fixture, keys).await;
         for number in 1..=count {
-            let at = bench.emulator.counts().transactions + number;
-            bench
+            let at = fixture.emulator.counts().transactions + number;
+            fixture
                 .emulator
                 .script(|script| script.events = vec![(at, Event::Seize(4))]);
             match try_hmac(keys, &mut key).await {
@@ -279,22 +279,22 @@ fn seized_by_another_locality_at_every_transaction() {
                     "{number}: {error:?}"
                 ),
             }
-            bench.emulator.event(Event::Relinquish(4));
+            fixture.emulator.event(Event::Relinquish(4));
             right_hmac(keys, &mut key).await;
-            assert_eq!(bench.emulator.access(0) & 0x10, 0, "beenSeized");
+            assert_eq!(fixture.emulator.access(0) & 0x10, 0, "beenSeized");
         }
         // Whoever is robbed in the middle of a transaction cannot know.
-        bench.forgive(|what| matches!(what, Violation::WrongLocality(0, _)));
+        fixture.forgive(|what| matches!(what, Violation::WrongLocality(0, _)));
     });
 }
 
 #[test]
 fn sizes_that_cannot_be() {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
-        let mut key = loaded(&bench, keys).await;
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
+        let mut key = loaded(&fixture, keys).await;
         for size in [0u32, 1, 9, 10, 11, 116, 118, 512, 513, 0x1_0000, u32::MAX] {
-            bench.emulator.script(|script| {
+            fixture.emulator.script(|script| {
                 script.response = Box::new(move |_, mut response| {
                     response[2..6].copy_from_slice(&size.to_be_bytes());
                     response
@@ -308,14 +308,14 @@ fn sizes_that_cannot_be() {
                 ),
                 "{size}: {error:?}"
             );
-            bench
+            fixture
                 .emulator
                 .script(|script| script.response = Box::new(|_, response| response));
             right_hmac(keys, &mut key).await;
         }
         // Truncated or oversized all through, size and contents.
         for len in [10usize, 11, 14, 50, 116, 118, 300] {
-            bench.emulator.script(|script| {
+            fixture.emulator.script(|script| {
                 script.response = Box::new(move |_, mut response| {
                     response.resize(len, 0);
                     response[2..6].copy_from_slice(&u32::try_from(len).unwrap().to_be_bytes());
@@ -327,23 +327,23 @@ fn sizes_that_cannot_be() {
                 matches!(error, Error::Malformed | Error::NotAuthentic),
                 "{len}: {error:?}"
             );
-            bench
+            fixture
                 .emulator
                 .script(|script| script.response = Box::new(|_, response| response));
             right_hmac(keys, &mut key).await;
         }
-        bench.forgive(|what| *what == Violation::NoData);
+        fixture.forgive(|what| *what == Violation::NoData);
     });
 }
 
 #[test]
 fn a_disturbed_size_is_read_again() {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
-        let mut key = loaded(&bench, keys).await;
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
+        let mut key = loaded(&fixture, keys).await;
         for byte in 3..=6 {
             let mut reads = 0;
-            bench.emulator.script(|script| {
+            fixture.emulator.script(|script| {
                 script.fifo = Box::new(move |_, value| {
                     reads += 1;
                     if reads == byte { value ^ 0x01 } else { value }
@@ -351,29 +351,29 @@ fn a_disturbed_size_is_read_again() {
             });
             right_hmac(keys, &mut key).await;
         }
-        bench.forgive(|what| *what == Violation::NoData);
+        fixture.forgive(|what| *what == Violation::NoData);
     });
 }
 
 #[test]
 fn asked_to_ask_again() {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
-        let mut key = loaded(&bench, keys).await;
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
+        let mut key = loaded(&fixture, keys).await;
         // TPM_RC_RETRY, _YIELDED, _TESTING, _NV_RATE: some times, then for ever.
         for code in [0x922, 0x908, 0x90a, 0x920] {
             let mut left = 6;
-            bench.emulator.script(|script| {
+            fixture.emulator.script(|script| {
                 script.refusal = Box::new(move |_| {
                     left -= 1;
                     (left >= 0).then(|| refusal(code))
                 });
             });
             right_hmac(keys, &mut key).await;
-            bench
+            fixture
                 .emulator
                 .script(|script| script.refusal = Box::new(move |_| Some(refusal(code))));
-            let (before, since) = (bench.emulator.commands().len(), bench.emulator.now());
+            let (before, since) = (fixture.emulator.commands().len(), fixture.emulator.now());
             let error = try_hmac(keys, &mut key).await.unwrap_err();
             assert!(
                 matches!(
@@ -385,9 +385,9 @@ fn asked_to_ask_again() {
                 ),
                 "{error:?}"
             );
-            assert!(bench.emulator.commands().len() - before < 30);
-            assert!(bench.emulator.now() - since < 6_000_000);
-            bench
+            assert!(fixture.emulator.commands().len() - before < 30);
+            assert!(fixture.emulator.now() - since < 6_000_000);
+            fixture
                 .emulator
                 .script(|script| script.refusal = Box::new(|_| None));
             right_hmac(keys, &mut key).await;
@@ -397,13 +397,13 @@ fn asked_to_ask_again() {
 
 #[test]
 fn asked_to_start_again_and_again() {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
-        let mut key = loaded(&bench, keys).await;
-        bench
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
+        let mut key = loaded(&fixture, keys).await;
+        fixture
             .emulator
             .script(|script| script.refusal = Box::new(|_| Some(refusal(0x100))));
-        let before = bench.emulator.commands().len();
+        let before = fixture.emulator.commands().len();
         let error = try_hmac(keys, &mut key).await.unwrap_err();
         assert!(
             matches!(
@@ -416,8 +416,8 @@ fn asked_to_start_again_and_again() {
             ),
             "{error:?}"
         );
-        assert!(bench.emulator.commands().len() - before < 20);
-        bench
+        assert!(fixture.emulator.commands().len() - before < 20);
+        fixture
             .emulator
             .script(|script| script.refusal = Box::new(|_| None));
         right_hmac(keys, &mut key).await;
@@ -426,24 +426,24 @@ fn asked_to_start_again_and_again() {
 
 #[test]
 fn an_interrupt_ends_the_wait() {
-    let bench = Bench::new();
-    bench.emulator.returns_to_the_executor(true);
-    bench
+    let fixture = Fixture::new();
+    fixture.emulator.returns_to_the_executor(true);
+    fixture
         .emulator
         .script(|script| script.execution = Box::new(|_| 1_000_000));
-    let bus = ExclusiveBus::new(bench.emulator.bus(), bench.emulator.chip_select());
-    let chip = Tis::builder(bus, bench.emulator.delay())
-        .interrupt_pin(bench.emulator.interrupt())
+    let bus = ExclusiveBus::new(fixture.emulator.bus(), fixture.emulator.chip_select());
+    let chip = Tis::builder(bus, fixture.emulator.delay())
+        .interrupt_pin(fixture.emulator.interrupt())
         .open();
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let mut tpm = Tpm::new(run(chip).unwrap(), &mut buffer, &mut contexts);
     run(tpm.start()).unwrap();
-    let (before, since) = (bench.emulator.counts(), bench.emulator.now());
+    let (before, since) = (fixture.emulator.counts(), fixture.emulator.now());
     run(tpm.random(&mut [0; 8])).unwrap();
-    let took = bench.emulator.now() - since;
-    let bytes = (bench.emulator.counts() - before).bytes;
+    let took = fixture.emulator.now() - since;
+    let bytes = (fixture.emulator.counts() - before).bytes;
     // Polling would look a little later than the chip is ready, by half of what it has waited; this knows.
     assert!((1_000_000..1_020_000).contains(&took), "{took}");
     assert!(bytes < 300, "{bytes}");
-    bench.assert_no_violations();
+    fixture.assert_no_violations();
 }

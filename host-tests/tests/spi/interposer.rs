@@ -30,13 +30,13 @@ impl<F: FnMut(&mut Wire, &[u8]) -> Option<Vec<u8>> + Send> Computes for Interpos
 fn bench_with(
     password: Option<&str>,
     answer: impl FnMut(&mut Wire, &[u8]) -> Option<Vec<u8>> + Send + 'static,
-) -> Bench {
+) -> Fixture {
     let swtpm = Swtpm::start().unwrap();
     let key = provision(&swtpm, |options| {
         options.auth = password.map(|password| Auth::new(password.as_bytes()).unwrap());
     });
     let tpm = Wire::connect(swtpm.port()).unwrap();
-    Bench {
+    Fixture {
         emulator: Emulator::new(Interposer { tpm, answer }),
         key,
         _swtpm: swtpm,
@@ -69,7 +69,7 @@ fn nobody_else_can_finish_a_sequence() {
     for password in [None, Some("secret")] {
         let tries = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&tries);
-        let bench = bench_with(password, move |tpm, command| {
+        let fixture = bench_with(password, move |tpm, command| {
             if code_of(command) == SEQUENCE_COMPLETE {
                 let body = [&command[10..14], &EMPTY_PASSWORD, &[0, 0, 0x40, 0, 0, 7]].concat();
                 let stolen = tpm
@@ -79,9 +79,9 @@ fn nobody_else_can_finish_a_sequence() {
             }
             None
         });
-        bench.with_keys(async |keys| {
+        fixture.with_keys(async |keys| {
             let auth = AuthValue::new(password.unwrap_or_default().as_bytes()).unwrap();
-            let mut key = HmacKey::new(bench.key.blobs(), auth).unwrap();
+            let mut key = HmacKey::new(fixture.key.blobs(), auth).unwrap();
             let mut out = [0; 32];
             keys.hmac(&mut key, &[&[0x42; 1000]], &mut out)
                 .await
@@ -97,7 +97,7 @@ fn nobody_else_can_finish_a_sequence() {
 #[test]
 fn no_other_sequence_is_taken_for_it() {
     let mut other = Vec::new();
-    let bench = bench_with(None, move |tpm, command| match code_of(command) {
+    let fixture = bench_with(None, move |tpm, command| match code_of(command) {
         0x15b => {
             let answer = tpm.execute(command).unwrap();
             let hash = tpm
@@ -114,8 +114,8 @@ fn no_other_sequence_is_taken_for_it() {
         }
         _ => None,
     });
-    bench.with_keys(async |keys| {
-        let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
+    fixture.with_keys(async |keys| {
+        let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
         let mut out = [0; 32];
         let error = keys.hmac(&mut key, &[&[0x42; 1000]], &mut out).await;
         assert!(matches!(error, Err(Error::Tpm { .. })), "{error:?}");
@@ -123,7 +123,7 @@ fn no_other_sequence_is_taken_for_it() {
     });
 
     let mut first: Option<Vec<u8>> = None;
-    let bench = bench_with(None, move |tpm, command| match code_of(command) {
+    let fixture = bench_with(None, move |tpm, command| match code_of(command) {
         // Kept before it is finished, and put in the place of the next one.
         SEQUENCE_COMPLETE if first.is_none() => {
             first = Some(
@@ -145,8 +145,8 @@ fn no_other_sequence_is_taken_for_it() {
         }
         _ => None,
     });
-    bench.with_keys(async |keys| {
-        let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
+    fixture.with_keys(async |keys| {
+        let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
         let mut out = [0; 32];
         keys.hmac(&mut key, &[&[1; 1000]], &mut out).await.unwrap();
         out.fill(0);
@@ -159,8 +159,8 @@ fn no_other_sequence_is_taken_for_it() {
 /// Objects that are there for ever, however often they are flushed.
 #[test]
 fn strays_without_end() {
-    let bench = Bench::new();
-    bench.emulator.script(|script| {
+    let fixture = Fixture::new();
+    fixture.emulator.script(|script| {
         script.refusal = Box::new(|command| match code_of(command) {
             0x17a => Some(frame(
                 0x8001,
@@ -171,10 +171,10 @@ fn strays_without_end() {
         });
     });
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
-    let mut tpm = Tpm::new(bench.chip(), &mut buffer, &mut contexts);
+    let mut tpm = Tpm::new(fixture.chip(), &mut buffer, &mut contexts);
     assert_eq!(run(tpm.start()), Err(Error::Malformed));
-    assert!(bench.emulator.commands().len() < 200);
-    bench
+    assert!(fixture.emulator.commands().len() < 200);
+    fixture
         .emulator
         .script(|script| script.refusal = Box::new(|_| None));
     run(tpm.start()).unwrap();
@@ -183,10 +183,10 @@ fn strays_without_end() {
 /// Sessions whose start is spoilt take no place in the chip when it is over.
 #[test]
 fn spoilt_starts_leave_nothing() {
-    let bench = Bench::new();
-    bench.with_tpm(async |tpm| {
-        let parent = tpm.parent(H2, &bench.key.parent_name).await.unwrap();
-        bench.emulator.script(|script| {
+    let fixture = Fixture::new();
+    fixture.with_tpm(async |tpm| {
+        let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
+        fixture.emulator.script(|script| {
             script.response = Box::new(|command, mut response| {
                 if code_of(command) == 0x176 && code_of(&response) == 0 {
                     // A nonce of one byte less.
@@ -203,7 +203,7 @@ fn spoilt_starts_leave_nothing() {
                 .await;
             assert_eq!(spoilt.map(|_| ()), Err(Error::Malformed));
         }
-        bench
+        fixture
             .emulator
             .script(|script| script.response = Box::new(|_, response| response));
         for _ in 0..9 {
@@ -216,15 +216,15 @@ fn spoilt_starts_leave_nothing() {
 
 #[test]
 fn a_session_in_doubt_stays_so() {
-    let bench = Bench::new();
-    bench.with_tpm(async |tpm| {
-        let parent = tpm.parent(H2, &bench.key.parent_name).await.unwrap();
+    let fixture = Fixture::new();
+    fixture.with_tpm(async |tpm| {
+        let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
         let mut session = tpm
             .start_session(&parent, SessionType::Hmac, &mut OsRng)
             .await
             .unwrap();
         let random = GetRandom { bytes_requested: 8 };
-        bench.emulator.script(|script| {
+        fixture.emulator.script(|script| {
             script.response = Box::new(|_, mut response| {
                 *response.last_mut().unwrap() ^= 1;
                 response
@@ -233,7 +233,7 @@ fn a_session_in_doubt_stays_so() {
         let mut authorization = session.encrypting();
         let first = tpm.execute(&random, &mut [&mut authorization]).await;
         assert_eq!(first, Err(Error::NotAuthentic));
-        bench
+        fixture
             .emulator
             .script(|script| script.response = Box::new(|_, response| response));
         for _ in 0..3 {
@@ -247,9 +247,9 @@ fn a_session_in_doubt_stays_so() {
 /// A session that authorizes and encrypts nothing still vouches for the answer.
 #[test]
 fn authentic_answers_to_commands_that_encrypt_nothing() {
-    let bench = Bench::new();
-    bench.with_tpm(async |tpm| {
-        let parent = tpm.parent(H2, &bench.key.parent_name).await.unwrap();
+    let fixture = Fixture::new();
+    fixture.with_tpm(async |tpm| {
+        let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
         let mut session = tpm
             .start_session(&parent, SessionType::Hmac, &mut OsRng)
             .await
@@ -273,7 +273,7 @@ fn authentic_answers_to_commands_that_encrypt_nothing() {
         tpm.execute(&extend, &mut [&mut Password::empty(), &mut authorization])
             .await
             .unwrap();
-        bench.emulator.script(|script| {
+        fixture.emulator.script(|script| {
             script.response = Box::new(|_, mut response| {
                 response[60] ^= 1;
                 response
@@ -286,9 +286,9 @@ fn authentic_answers_to_commands_that_encrypt_nothing() {
 
 #[test]
 fn the_buffer_keeps_nothing() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
-    let mut tpm = Tpm::new(bench.chip(), &mut buffer, &mut contexts);
+    let mut tpm = Tpm::new(fixture.chip(), &mut buffer, &mut contexts);
     run(tpm.random(&mut [0; 32])).unwrap();
     drop(tpm);
     assert_eq!(buffer, [0; 512]);

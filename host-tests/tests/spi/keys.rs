@@ -1,10 +1,10 @@
-//! Keys in the chip.
+//! TpmKeys in the chip.
 
 use super::*;
 use chanbind_core::{
     exporter::ExporterSecret,
     kdf::{HmacSha256, Layout, derive, derive_async},
-    token::{ClientId, OneTimeKey, Profile, Purpose},
+    otp::{ClientId, OneTimeKey, Profile, Purpose},
 };
 use chanbind_tis_emulator::Event;
 use chanbind_tpm_spi::{
@@ -17,9 +17,9 @@ use rand_core::RngCore;
 
 #[test]
 fn hmac_is_that_of_the_key() {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
-        let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
+        let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
         for len in [0, 1, 32, 64, 300, 400, 417, 418, 1024, 5000] {
             let data = vec![0x5a; len];
             let mut out = [0; 32];
@@ -31,7 +31,7 @@ fn hmac_is_that_of_the_key() {
 
 #[test]
 fn the_prf_of_core() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let profile = Profile::default();
     let client = ClientId::new("client1").unwrap();
     let channel = ExporterSecret::sha256(&[7; 32]);
@@ -43,8 +43,8 @@ fn the_prf_of_core() {
         &mut HmacSha256::new(SECRET),
     )
     .unwrap();
-    bench.with_keys(async |keys| {
-        let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
+    fixture.with_keys(async |keys| {
+        let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
         for (layout, len) in [
             (Layout::VAULT, 100),
             (Layout::sp800_108(b"label"), 64),
@@ -67,14 +67,14 @@ fn the_prf_of_core() {
 
     // Without an executor: blocking parts, blocking trait.
     let bus = ExclusiveBus::new(
-        blocking::Bus(bench.emulator.bus()),
-        bench.emulator.chip_select(),
+        blocking::Bus(fixture.emulator.bus()),
+        fixture.emulator.chip_select(),
     );
-    let chip = Tis::builder(bus, blocking::Delay(bench.emulator.delay())).open();
+    let chip = Tis::builder(bus, blocking::Delay(fixture.emulator.delay())).open();
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let tpm = Tpm::new(run(chip).unwrap(), &mut buffer, &mut contexts);
-    let mut keys = Keys::new(tpm, OsRng, H2, bench.key.parent_name);
-    let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
+    let mut keys = TpmKeys::new(tpm, OsRng, H2, fixture.key.parent_name);
+    let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
     let derived = OneTimeKey::derive(
         &profile,
         Purpose::ApiKey,
@@ -84,7 +84,7 @@ fn the_prf_of_core() {
     )
     .unwrap();
     assert_eq!(derived.as_bytes(), expected.as_bytes());
-    bench.assert_no_violations();
+    fixture.assert_no_violations();
 }
 
 /// The same key through the host's stack.
@@ -110,13 +110,13 @@ fn equals_tss_esapi() {
         tpm.close().await;
         (key, theirs)
     });
-    let bench = Bench {
+    let fixture = Fixture {
         emulator: emulator(&swtpm),
         key,
         _swtpm: swtpm,
     };
-    bench.with_keys(async |keys| {
-        let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
+    fixture.with_keys(async |keys| {
+        let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
         let mut ours = [0; 32];
         keys.hmac(&mut key, &[b"keying material"], &mut ours)
             .await
@@ -127,12 +127,12 @@ fn equals_tss_esapi() {
 
 #[test]
 fn passwords() {
-    let bench = Bench::with_password(Some("secret\0"));
-    bench.with_keys(async |keys| {
+    let fixture = Fixture::with_password(Some("secret\0"));
+    fixture.with_keys(async |keys| {
         // A TPM takes zeroes off the end.
         for password in ["secret", "secret\0", "secret\0\0"] {
             let auth = AuthValue::new(password.as_bytes()).unwrap();
-            let mut key = HmacKey::new(bench.key.blobs(), auth).unwrap();
+            let mut key = HmacKey::new(fixture.key.blobs(), auth).unwrap();
             let mut out = [0; 32];
             keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
             assert_eq!(out, hmac(b"data"));
@@ -147,17 +147,17 @@ fn passwords() {
 
 #[test]
 fn a_key_that_stays_in_the_chip() {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
         let parent = keys
             .tpm_mut()
-            .parent(H2, &bench.key.parent_name)
+            .parent(H2, &fixture.key.parent_name)
             .await
             .unwrap();
         let load = Load {
             parent: parent.entity(),
-            private: &bench.key.private,
-            public: &bench.key.public,
+            private: &fixture.key.private,
+            public: &fixture.key.public,
         };
         let loaded = keys
             .tpm_mut()
@@ -184,7 +184,7 @@ fn a_key_that_stays_in_the_chip() {
         keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
         assert_eq!(out, hmac(b"data"));
 
-        let wrong = Entity::object(persistent, bench.key.parent_name);
+        let wrong = Entity::object(persistent, fixture.key.parent_name);
         let mut wrong = HmacKey::persistent(wrong, AuthValue::empty());
         let error = keys.hmac(&mut wrong, &[b"data"], &mut out).await;
         assert!(matches!(error, Err(Error::Tpm { .. })), "{error:?}");
@@ -197,10 +197,10 @@ fn a_key_that_stays_in_the_chip() {
 
 #[test]
 fn damaged_blobs() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let Provisioned {
         private, public, ..
-    } = &bench.key;
+    } = &fixture.key;
     assert!(KeyBlobs::new(&private[1..], public).is_none());
     assert!(KeyBlobs::new(private, &public[..9]).is_none());
     assert!(KeyBlobs::new(&[], public).is_none());
@@ -212,7 +212,7 @@ fn damaged_blobs() {
         let key = HmacKey::new(blobs, AuthValue::empty());
         assert_eq!(key.map(|_| ()), Err(WrongKey::Kind), "{at}");
     }
-    bench.with_keys(async |keys| {
+    fixture.with_keys(async |keys| {
         // Every byte of the public area is known, part of the name, or refused.
         for at in 2..public.len() {
             let mut public = public.clone();
@@ -237,17 +237,17 @@ fn damaged_blobs() {
 
 #[test]
 fn nothing_is_left_behind() {
-    let bench = Bench::new();
-    let Bench {
+    let fixture = Fixture::new();
+    let Fixture {
         emulator,
         key,
         _swtpm: swtpm,
-    } = bench;
+    } = fixture;
     {
         let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
         let chip = run(open_chip(&emulator)).unwrap();
         let tpm = Tpm::new(chip, &mut buffer, &mut contexts);
-        let mut keys = Keys::new(tpm, OsRng, H2, key.parent_name);
+        let mut keys = TpmKeys::new(tpm, OsRng, H2, key.parent_name);
         // More than the chip has room for, one after the other.
         for _ in 0..5 {
             let mut loaded = HmacKey::new(key.blobs(), AuthValue::empty()).unwrap();
@@ -288,32 +288,32 @@ fn nothing_is_left_behind() {
     }
     assert_eq!(emulator.take_violations(), []);
     drop(emulator);
-    assert_eq!(swtpm.leftovers(), [""; 0]);
+    assert_eq!(swtpm.orphans(), [""; 0]);
 }
 
 #[test]
 fn survives_resets_of_the_chip() {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
-        let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
+        let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
         let mut out = [0; 32];
         for _ in 0..3 {
-            bench.emulator.event(Event::Reset);
+            fixture.emulator.event(Event::Reset);
             keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
             assert_eq!(out, hmac(b"data"));
         }
-        bench.emulator.event(Event::Reset);
+        fixture.emulator.event(Event::Reset);
         keys.random(&mut out).await.unwrap();
 
         // In the middle of a sequence, of which the chip then knows nothing.
         let long = [7; 2000];
-        let before = bench.emulator.counts();
+        let before = fixture.emulator.counts();
         keys.hmac(&mut key, &[&long], &mut out).await.unwrap();
-        let count = (bench.emulator.counts() - before).transactions;
+        let count = (fixture.emulator.counts() - before).transactions;
         let mut recovered = 0;
         for number in (1..=count).step_by(3) {
-            let at = bench.emulator.counts().transactions + number;
-            bench
+            let at = fixture.emulator.counts().transactions + number;
+            fixture
                 .emulator
                 .script(|script| script.events = vec![(at, Event::Reset)]);
             out.fill(0);
@@ -326,19 +326,19 @@ fn survives_resets_of_the_chip() {
             }
         }
         assert!(recovered > 4, "{recovered}");
-        bench.forgive(|what| matches!(what, Violation::WrongLocality(0, _)));
+        fixture.forgive(|what| matches!(what, Violation::WrongLocality(0, _)));
     });
     // Who holds sessions and objects himself is told.
-    bench.with_tpm(async |tpm| {
-        let parent = tpm.parent(H2, &bench.key.parent_name).await.unwrap();
-        bench.emulator.event(Event::Reset);
+    fixture.with_tpm(async |tpm| {
+        let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
+        fixture.emulator.event(Event::Reset);
         let error = tpm
             .start_session(&parent, SessionType::Hmac, &mut OsRng)
             .await
             .unwrap_err();
         assert_eq!(error, Error::Reset);
         assert!(!parent.is_live());
-        let parent = tpm.parent(H2, &bench.key.parent_name).await.unwrap();
+        let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
         tpm.start_session(&parent, SessionType::Hmac, &mut OsRng)
             .await
             .unwrap();
@@ -347,8 +347,8 @@ fn survives_resets_of_the_chip() {
 
 #[test]
 fn random_numbers() {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
         let (mut one, mut other) = (keys.rng().await.unwrap(), keys.rng().await.unwrap());
         let (mut first, mut second) = ([0; 64], [0; 64]);
         one.fill_bytes(&mut first);
@@ -359,7 +359,7 @@ fn random_numbers() {
         assert!(
             !long
                 .windows(4)
-                .any(|window| bench.emulator.has_seen(window))
+                .any(|window| fixture.emulator.has_seen(window))
         );
     });
 }

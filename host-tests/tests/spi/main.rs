@@ -22,7 +22,7 @@ use chanbind_tpm_spi::{
     Contexts, ParentKey, Tpm,
     blocking::run,
     command::{Name, Template},
-    key::{HmacKey, KeyBlobs, Keys},
+    key::{HmacKey, KeyBlobs, TpmKeys},
     session::AuthValue,
     tis::{BusOrPin, ExclusiveBus, Tis, TisError},
 };
@@ -41,7 +41,7 @@ type Chip = Tis<
 >;
 
 /// A swtpm, the chip in front of it, and a key that was provisioned for it.
-struct Bench {
+struct Fixture {
     emulator: Emulator,
     key: Provisioned,
     _swtpm: Swtpm,
@@ -61,7 +61,7 @@ impl Provisioned {
     }
 }
 
-impl Bench {
+impl Fixture {
     fn new() -> Self {
         Self::with_password(None)
     }
@@ -91,7 +91,7 @@ impl Bench {
         let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
         let tpm = Tpm::new(self.chip(), &mut buffer, &mut contexts);
         let result = run(async {
-            let mut keys = Keys::new(tpm, OsRng, H2, self.key.parent_name);
+            let mut keys = TpmKeys::new(tpm, OsRng, H2, self.key.parent_name);
             keys.open().await.unwrap();
             test(&mut keys).await
         });
@@ -121,7 +121,7 @@ impl Bench {
     }
 }
 
-type TestKeys<'m> = Keys<'m, Chip, OsRng>;
+type TestKeys<'m> = TpmKeys<'m, Chip, OsRng>;
 type TestTpm<'m> = Tpm<'m, Chip>;
 
 const H2: ParentKey = ParentKey::Primary(Template::H2);

@@ -5,8 +5,8 @@ use chanbind_tis_emulator::Event;
 use chanbind_tpm_spi::command::*;
 
 /// A TPM2_GetCapability, TPM2_SelfTest and TPM2_GetTestResult alone are done; all else is answered by this code.
-fn does_little(bench: &Bench, code: u16) {
-    bench.emulator.script(|script| {
+fn does_little(fixture: &Fixture, code: u16) {
+    fixture.emulator.script(|script| {
         script.refusal = Box::new(move |command| {
             let is_for_repair = matches!(command[6..10], [0, 0, 1, 0x7c | 0x43 | 0x44]);
             (!is_for_repair).then(|| refusal(code))
@@ -16,7 +16,7 @@ fn does_little(bench: &Bench, code: u16) {
 
 #[test]
 fn what_cures_reaches_the_chip() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for (code, remedy) in [
         (0x101, "reset it or cycle its power"),
         (0x12d, "the vendor's tool"),
@@ -24,9 +24,9 @@ fn what_cures_reaches_the_chip() {
         (0x153, "run SelfTest"),
     ] {
         let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
-        let mut tpm = Tpm::new(bench.chip(), &mut buffer, &mut contexts);
+        let mut tpm = Tpm::new(fixture.chip(), &mut buffer, &mut contexts);
         // A chip of which nothing is known yet, so that it would be asked what is in it before each command.
-        does_little(&bench, code);
+        does_little(&fixture, code);
         run(async {
             let error = tpm.random(&mut [0; 8]).await.unwrap_err();
             assert!(error.to_string().contains(remedy), "{error}");
@@ -40,7 +40,7 @@ fn what_cures_reaches_the_chip() {
             };
             assert_eq!(command.0, 0x2000_0001);
             // Cured, it is used.
-            bench
+            fixture
                 .emulator
                 .script(|script| script.refusal = Box::new(|_| None));
             tpm.random(&mut [0; 8]).await.unwrap();
@@ -96,10 +96,10 @@ async fn extend(tpm: &mut TestTpm<'_>) {
 /// PCRs are lost with power unless state was saved and is asked for; and a chip that has saved none starts all the same.
 #[test]
 fn startup_with_state_keeps_pcrs() {
-    let bench = Bench::new();
-    let digest = |bench: &Bench, startup: StartupType| {
+    let fixture = Fixture::new();
+    let digest = |fixture: &Fixture, startup: StartupType| {
         let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
-        let mut tpm = Tpm::new(bench.chip(), &mut buffer, &mut contexts).with_startup(startup);
+        let mut tpm = Tpm::new(fixture.chip(), &mut buffer, &mut contexts).with_startup(startup);
         run(async {
             let value = pcr_0(&mut tpm).await;
             extend(&mut tpm).await;
@@ -109,24 +109,24 @@ fn startup_with_state_keeps_pcrs() {
     };
     let zero = vec![0; 32];
     // Nothing is saved yet.
-    assert_eq!(digest(&bench, StartupType::State), zero);
-    bench.emulator.event(Event::Return);
-    let kept = digest(&bench, StartupType::State);
+    assert_eq!(digest(&fixture, StartupType::State), zero);
+    fixture.emulator.event(Event::Return);
+    let kept = digest(&fixture, StartupType::State);
     assert_ne!(kept, zero);
-    bench.emulator.event(Event::Return);
-    assert_ne!(digest(&bench, StartupType::Clear), kept);
-    bench.emulator.event(Event::Return);
-    assert_eq!(digest(&bench, StartupType::Clear), zero);
+    fixture.emulator.event(Event::Return);
+    assert_ne!(digest(&fixture, StartupType::Clear), kept);
+    fixture.emulator.event(Event::Return);
+    assert_eq!(digest(&fixture, StartupType::Clear), zero);
 }
 
 /// `open` with a reset pin clears PCRs, unless it is told not to reset.
 #[test]
 fn a_reset_at_open_is_optional() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let value = |resets: bool| {
-        let bus = ExclusiveBus::new(bench.emulator.bus(), bench.emulator.chip_select());
+        let bus = ExclusiveBus::new(fixture.emulator.bus(), fixture.emulator.chip_select());
         let mut chip =
-            Tis::builder(bus, bench.emulator.delay()).reset_pin(bench.emulator.reset_pin());
+            Tis::builder(bus, fixture.emulator.delay()).reset_pin(fixture.emulator.reset_pin());
         if !resets {
             chip = chip.without_reset_at_open();
         }
@@ -135,7 +135,7 @@ fn a_reset_at_open_is_optional() {
         let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);
         run(pcr_0(&mut tpm))
     };
-    bench.with_tpm(async |tpm| extend(tpm).await);
+    fixture.with_tpm(async |tpm| extend(tpm).await);
     assert_ne!(value(false), vec![0; 32]);
     assert_eq!(value(true), vec![0; 32]);
 }

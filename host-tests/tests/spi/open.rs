@@ -14,14 +14,15 @@ use embedded_hal_async::{delay::DelayNs, spi::SpiBus};
 
 #[test]
 fn a_failed_open_gives_everything_back() {
-    let bench = Bench::new();
-    bench.emulator.event(Event::VanishHigh);
-    let bus = ExclusiveBus::new(bench.emulator.bus(), bench.emulator.chip_select());
-    let builder = Tis::builder(bus, bench.emulator.delay()).reset_pin(bench.emulator.reset_pin());
+    let fixture = Fixture::new();
+    fixture.emulator.event(Event::VanishHigh);
+    let bus = ExclusiveBus::new(fixture.emulator.bus(), fixture.emulator.chip_select());
+    let builder =
+        Tis::builder(bus, fixture.emulator.delay()).reset_pin(fixture.emulator.reset_pin());
     let failure = run(builder.open()).err().unwrap();
     assert_eq!(failure.error, TisError::NoChip { access: 0xff });
     // The same parts find the chip later.
-    bench.emulator.event(Event::Return);
+    fixture.emulator.event(Event::Return);
     let chip = run(failure.builder.open()).unwrap();
     let Parts {
         transport, delay, ..
@@ -32,9 +33,9 @@ fn a_failed_open_gives_everything_back() {
     let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);
     run(tpm.random(&mut [0; 8])).unwrap();
     // And a chip that cannot be closed in order.
-    bench.emulator.event(Event::VanishHigh);
+    fixture.emulator.event(Event::VanishHigh);
     let failure = run(tpm.close()).err().unwrap();
-    bench.emulator.event(Event::Return);
+    fixture.emulator.event(Event::Return);
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let mut tpm = Tpm::new(failure.chip, &mut buffer, &mut contexts);
     run(tpm.random(&mut [0; 8])).unwrap();
@@ -43,19 +44,19 @@ fn a_failed_open_gives_everything_back() {
 /// A bus in a mutex is held through wait states, and other devices have it between transactions.
 #[test]
 fn a_locked_bus_is_shared_with_wait_states() {
-    let bench = Bench::new();
-    bench.emulator.script(|script| {
+    let fixture = Fixture::new();
+    fixture.emulator.script(|script| {
         script.wait_states = Box::new(|number| if number % 3 == 0 { 300 } else { 2 })
     });
-    let mutex: Mutex<NoopRawMutex, _> = Mutex::new(bench.emulator.bus());
-    let bus = LockedBus::new(&mutex, bench.emulator.chip_select());
-    let chip = run(Tis::builder(bus, bench.emulator.delay()).open()).unwrap();
+    let mutex: Mutex<NoopRawMutex, _> = Mutex::new(fixture.emulator.bus());
+    let bus = LockedBus::new(&mutex, fixture.emulator.chip_select());
+    let chip = run(Tis::builder(bus, fixture.emulator.delay()).open()).unwrap();
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let tpm = Tpm::new(chip, &mut buffer, &mut contexts);
-    let mut keys = Keys::new(tpm, OsRng, H2, bench.key.parent_name);
-    let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
+    let mut keys = TpmKeys::new(tpm, OsRng, H2, fixture.key.parent_name);
+    let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
     let mut out = [0; 32];
-    bench.emulator.returns_to_the_executor(true);
+    fixture.emulator.returns_to_the_executor(true);
     let mut others = 0;
     run(async {
         let work = keys.hmac(&mut key, &[b"data"], &mut out);
@@ -66,7 +67,7 @@ fn a_locked_bus_is_shared_with_wait_states() {
                 SpiBus::<u8>::flush(&mut *bus).await.unwrap();
                 drop(bus);
                 others += 1;
-                bench.emulator.delay().delay_us(3).await;
+                fixture.emulator.delay().delay_us(3).await;
             }
         };
         futures_util::pin_mut!(work, others);
@@ -75,10 +76,10 @@ fn a_locked_bus_is_shared_with_wait_states() {
             futures_util::future::Either::Right(_) => unreachable!(),
         }
     });
-    bench.emulator.returns_to_the_executor(false);
+    fixture.emulator.returns_to_the_executor(false);
     assert_eq!(out, hmac(b"data"));
     assert!(others > 10, "{others}");
-    bench.assert_no_violations();
+    fixture.assert_no_violations();
 }
 
 /// The low-range endorsement key on P-256 (TCG EK Credential Profile, template L-2), which tpm2-tools makes too.
@@ -118,12 +119,12 @@ fn keys_of_other_templates_are_made() {
     );
     swtpm.tool("tpm2_flushcontext", &["-t"]);
     let expected = swtpm.file("ek.pub");
-    let bench = Bench {
+    let fixture = Fixture {
         key: provision(&swtpm, |_| {}),
         emulator: emulator(&swtpm),
         _swtpm: swtpm,
     };
-    bench.with_tpm(async |tpm| {
+    fixture.with_tpm(async |tpm| {
         let create = CreatePrimary {
             hierarchy: &Entity::ENDORSEMENT,
             template: Template::new(&EK),
@@ -198,12 +199,12 @@ fn nv_areas_have_names_and_commands_three_handles() {
         "tpm2_nvwrite",
         &["-Q", "-C", "o", "-i", "data", "0x1500016"],
     );
-    let bench = Bench {
+    let fixture = Fixture {
         key: provision(&swtpm, |_| {}),
         emulator: emulator(&swtpm),
         _swtpm: swtpm,
     };
-    bench.with_tpm(async |tpm| {
+    fixture.with_tpm(async |tpm| {
         let handle = Handle(0x0150_0016);
         let read = NvReadPublic(Entity::named_by_handle(handle));
         let (area, name) = tpm.execute(&read, &mut []).await.unwrap();
@@ -213,7 +214,7 @@ fn nv_areas_have_names_and_commands_three_handles() {
         let index = Entity::object(handle, Name::new(name).unwrap());
 
         // Under an HMAC session, which vouches for the names of all three handles.
-        let parent = tpm.parent(H2, &bench.key.parent_name).await.unwrap();
+        let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
         let mut hmac = tpm
             .start_session(&parent, SessionType::Hmac, &mut OsRng)
             .await
@@ -240,8 +241,8 @@ fn nv_areas_have_names_and_commands_three_handles() {
 
 #[test]
 fn keys_with_a_policy_are_named_as_such() {
-    let bench = Bench::provisioned(|options| options.pcrs = Some("sha256:16".parse().unwrap()));
-    let key = HmacKey::new(bench.key.blobs(), AuthValue::empty());
+    let fixture = Fixture::provisioned(|options| options.pcrs = Some("sha256:16".parse().unwrap()));
+    let key = HmacKey::new(fixture.key.blobs(), AuthValue::empty());
     assert_eq!(key.map(|_| ()), Err(WrongKey::Policy));
     assert!(WrongKey::Policy.to_string().contains("Tpm::execute"));
 }
@@ -265,16 +266,16 @@ fn a_pin_that_fails_is_reported_or_done_without() {
             Err(ErrorKind::Other)
         }
     }
-    let bench = Bench::new();
-    bench
+    let fixture = Fixture::new();
+    fixture
         .emulator
         .script(|script| script.execution = Box::new(|_| 30_000));
-    let bus = || ExclusiveBus::new(bench.emulator.bus(), bench.emulator.chip_select());
-    let reset = Tis::builder(bus(), bench.emulator.delay()).reset_pin(Broken);
+    let bus = || ExclusiveBus::new(fixture.emulator.bus(), fixture.emulator.chip_select());
+    let reset = Tis::builder(bus(), fixture.emulator.delay()).reset_pin(Broken);
     let failure = run(reset.open()).err().unwrap();
     assert_eq!(failure.error, TisError::Pin(ErrorKind::Other));
 
-    let interrupt = Tis::builder(bus(), bench.emulator.delay()).interrupt_pin(Broken);
+    let interrupt = Tis::builder(bus(), fixture.emulator.delay()).interrupt_pin(Broken);
     let chip = run(interrupt.open()).unwrap();
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);

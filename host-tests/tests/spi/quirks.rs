@@ -20,11 +20,11 @@ const CREATE_PRIMARY: [u8; 4] = [0, 0, 0x01, 0x31];
 /// Infineon's need up to 2,250 ms where the specification has 200.
 #[test]
 fn very_late_status() {
-    let bench = Bench::new();
-    bench
+    let fixture = Fixture::new();
+    fixture
         .emulator
         .script(|script| script.status_valid_after = 2_250_000);
-    bench.with_tpm(async |tpm| {
+    fixture.with_tpm(async |tpm| {
         tpm.random(&mut [0; 8]).await.unwrap();
     });
 }
@@ -32,15 +32,15 @@ fn very_late_status() {
 /// A status that gets stuck after a command: it is sent again, and executed once.
 #[test]
 fn a_command_that_is_not_taken_is_sent_again() {
-    let bench = Bench::new();
-    bench.with_keys(async |keys| {
-        let mut key = HmacKey::new(bench.key.blobs(), AuthValue::empty()).unwrap();
+    let fixture = Fixture::new();
+    fixture.with_keys(async |keys| {
+        let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
         let mut out = [0; 32];
         keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
-        let before = bench.emulator.commands().len();
+        let before = fixture.emulator.commands().len();
         for lost in [1, 6, 11, 64, 65, 99] {
             let mut bytes = 0;
-            bench.emulator.script(|script| {
+            fixture.emulator.script(|script| {
                 script.takes = Box::new(move |_| {
                     bytes += 1;
                     bytes != lost
@@ -50,16 +50,16 @@ fn a_command_that_is_not_taken_is_sent_again() {
             keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
             assert_eq!(out, hmac(b"data"), "{lost}");
         }
-        assert_eq!(bench.emulator.commands().len() - before, 6);
-        bench.forgive(|what| *what == Violation::NotExpected);
+        assert_eq!(fixture.emulator.commands().len() - before, 6);
+        fixture.forgive(|what| *what == Violation::NotExpected);
     });
 }
 
 /// Slow to be ready, which is cancelled, and then slow with the command, which is not.
 #[test]
 fn a_cancel_is_for_one_command() {
-    let bench = Bench::new();
-    bench.emulator.script(|script| {
+    let fixture = Fixture::new();
+    fixture.emulator.script(|script| {
         script.ready_after = 4_500_000;
         script.execution = Box::new(|command| {
             if command[6..10] == CREATE_PRIMARY {
@@ -69,8 +69,8 @@ fn a_cancel_is_for_one_command() {
             }
         });
     });
-    bench.with_tpm(async |tpm| {
-        tpm.parent(H2, &bench.key.parent_name).await.unwrap();
+    fixture.with_tpm(async |tpm| {
+        tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
     });
 }
 
@@ -79,9 +79,9 @@ fn a_cancel_is_for_one_command() {
 fn busy_around_the_start() {
     for code in [0x922, 0x90a] {
         for busy in [2, 3] {
-            let bench = Bench::new();
+            let fixture = Fixture::new();
             let mut count = 0;
-            bench.emulator.script(|script| {
+            fixture.emulator.script(|script| {
                 script.refusal = Box::new(move |_| {
                     count += 1;
                     match count {
@@ -91,7 +91,7 @@ fn busy_around_the_start() {
                     }
                 });
             });
-            bench.with_tpm(async |_| ());
+            fixture.with_tpm(async |_| ());
         }
     }
 }
@@ -133,14 +133,14 @@ impl Transport for Flapping {
 
 #[test]
 fn a_chip_that_contradicts_itself() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let armed = Arc::new(AtomicBool::new(false));
     let transport = Flapping {
         armed: Arc::clone(&armed),
         asked: false,
         transfers: 0,
     };
-    let chip = run(Tis::builder(transport, bench.emulator.delay()).open()).unwrap();
+    let chip = run(Tis::builder(transport, fixture.emulator.delay()).open()).unwrap();
     armed.store(true, Ordering::Relaxed);
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);
@@ -179,51 +179,51 @@ impl embedded_hal_async::digital::Wait for Grounded {
 
 #[test]
 fn an_interrupt_that_never_ends() {
-    let bench = Bench::new();
-    bench
+    let fixture = Fixture::new();
+    fixture
         .emulator
         .script(|script| script.execution = Box::new(|_| 1_500_000));
-    let bus = ExclusiveBus::new(bench.emulator.bus(), bench.emulator.chip_select());
-    let chip = Tis::builder(bus, bench.emulator.delay())
+    let bus = ExclusiveBus::new(fixture.emulator.bus(), fixture.emulator.chip_select());
+    let chip = Tis::builder(bus, fixture.emulator.delay())
         .interrupt_pin(Grounded)
         .open();
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let mut tpm = Tpm::new(run(chip).unwrap(), &mut buffer, &mut contexts);
     run(tpm.start()).unwrap();
-    bench.assert_no_violations();
+    fixture.assert_no_violations();
 }
 
 /// A chip that was reset has forgotten that interrupts are wanted.
 #[test]
 fn interrupts_after_a_reset() {
-    let bench = Bench::new();
-    bench.emulator.returns_to_the_executor(true);
-    let bus = ExclusiveBus::new(bench.emulator.bus(), bench.emulator.chip_select());
-    let chip = Tis::builder(bus, bench.emulator.delay())
-        .interrupt_pin(bench.emulator.interrupt())
+    let fixture = Fixture::new();
+    fixture.emulator.returns_to_the_executor(true);
+    let bus = ExclusiveBus::new(fixture.emulator.bus(), fixture.emulator.chip_select());
+    let chip = Tis::builder(bus, fixture.emulator.delay())
+        .interrupt_pin(fixture.emulator.interrupt())
         .open();
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let mut tpm = Tpm::new(run(chip).unwrap(), &mut buffer, &mut contexts);
     run(tpm.start()).unwrap();
-    bench.emulator.event(Event::Reset);
+    fixture.emulator.event(Event::Reset);
     run(tpm.random(&mut [0; 8])).unwrap();
     run(tpm.settle()).unwrap();
-    bench
+    fixture
         .emulator
         .script(|script| script.execution = Box::new(|_| 1_000_000));
-    let since = bench.emulator.now();
+    let since = fixture.emulator.now();
     run(tpm.random(&mut [0; 8])).unwrap();
-    let took = bench.emulator.now() - since;
+    let took = fixture.emulator.now() - since;
     assert!(took < 1_020_000, "{took}");
 }
 
 /// Given up while RST# is low.
 #[test]
 fn a_reset_that_was_given_up() {
-    let bench = Bench::new();
-    bench.emulator.returns_to_the_executor(true);
-    let bus = ExclusiveBus::new(bench.emulator.bus(), bench.emulator.chip_select());
-    let chip = Tis::builder(bus, bench.emulator.delay()).reset_pin(bench.emulator.reset_pin());
+    let fixture = Fixture::new();
+    fixture.emulator.returns_to_the_executor(true);
+    let bus = ExclusiveBus::new(fixture.emulator.bus(), fixture.emulator.chip_select());
+    let chip = Tis::builder(bus, fixture.emulator.delay()).reset_pin(fixture.emulator.reset_pin());
     let mut chip = run(chip.open()).unwrap();
     {
         let mut reset = pin!(chip.reset());
@@ -275,8 +275,8 @@ impl<T: Transport> Transport for Glitch<T> {
 #[test]
 fn a_glitch_in_a_long_command() {
     for at in [300_000, 3_000_000] {
-        let bench = Bench::new();
-        bench.emulator.script(|script| {
+        let fixture = Fixture::new();
+        fixture.emulator.script(|script| {
             script.execution = Box::new(|command| {
                 if command[6..10] == CREATE_PRIMARY {
                     5_000_000
@@ -286,14 +286,14 @@ fn a_glitch_in_a_long_command() {
             });
         });
         let transport = Glitch {
-            transport: ExclusiveBus::new(bench.emulator.bus(), bench.emulator.chip_select()),
-            emulator: bench.emulator.clone(),
+            transport: ExclusiveBus::new(fixture.emulator.bus(), fixture.emulator.chip_select()),
+            emulator: fixture.emulator.clone(),
             at,
             left: 2,
         };
-        let chip = run(Tis::builder(transport, bench.emulator.delay()).open()).unwrap();
+        let chip = run(Tis::builder(transport, fixture.emulator.delay()).open()).unwrap();
         let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
         let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);
-        run(tpm.parent(H2, &bench.key.parent_name)).unwrap();
+        run(tpm.parent(H2, &fixture.key.parent_name)).unwrap();
     }
 }

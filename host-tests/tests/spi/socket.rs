@@ -29,7 +29,7 @@ fn a_board_across_a_socket() {
         let chip = Tis::builder(bus, blocking::Delay(Sleep)).open();
         let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
         let tpm = Tpm::new(run(chip).unwrap(), &mut buffer, &mut contexts);
-        let mut keys = Keys::new(tpm, OsRng, H2, key.parent_name);
+        let mut keys = TpmKeys::new(tpm, OsRng, H2, key.parent_name);
         let mut loaded = HmacKey::new(key.blobs(), AuthValue::empty()).unwrap();
         let mut out = [0; 32];
         run(keys.hmac(&mut loaded, &[b"data"], &mut out)).unwrap();

@@ -116,7 +116,7 @@ async fn a_parent_with_another_name() {
         );
     }
     other.close().await;
-    assert_eq!(there.leftovers(), [""; 0]);
+    assert_eq!(there.orphans(), [""; 0]);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use super::*;
 use chanbind_core::{
     exporter::ExporterSecret,
     kdf::{HmacSha256, Layout, derive, derive_async},
-    token::{ClientId, OneTimeKey, Profile, Purpose},
+    otp::{ClientId, OneTimeKey, Profile, Purpose},
 };
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn many_keys_and_many_tasks() {
         task.await.unwrap();
     }
     tpm.close().await;
-    assert_eq!(swtpm.leftovers(), [""; 0]);
+    assert_eq!(swtpm.orphans(), [""; 0]);
 }
 
 /// The executor's only thread goes on while the TPM works.
@@ -186,5 +186,5 @@ async fn the_last_handle_clears_up() {
     drop(key);
     // swtpm serves one client at a time, so the look has to wait for the thread.
     std::thread::sleep(std::time::Duration::from_secs(1));
-    assert_eq!(swtpm.leftovers(), [""; 0]);
+    assert_eq!(swtpm.orphans(), [""; 0]);
 }

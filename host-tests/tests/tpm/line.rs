@@ -104,7 +104,7 @@ async fn a_tpm_that_vanishes_in_the_middle_of_a_command() {
             "{command:#x}"
         );
         tpm.close().await;
-        assert_eq!(swtpm.leftovers(), [""; 0], "{command:#x}");
+        assert_eq!(swtpm.orphans(), [""; 0], "{command:#x}");
     }
 }
 

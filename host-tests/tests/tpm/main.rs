@@ -1,4 +1,4 @@
-//! Keys in a real swtpm: provisioned, loaded, used, and everything that can go wrong.
+//! TpmKeys in a real swtpm: provisioned, loaded, used, and everything that can go wrong.
 
 mod bad_input;
 mod derive;

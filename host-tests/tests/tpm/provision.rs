@@ -1,4 +1,4 @@
-//! Keys that are made here and read by tpm2-tools, and the other way round.
+//! TpmKeys that are made here and read by tpm2-tools, and the other way round.
 
 use super::*;
 use chanbind::tpm::{Hierarchy, Parent, PcrSelection, PolicyCommand, TpmError};

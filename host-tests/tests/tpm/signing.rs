@@ -317,7 +317,7 @@ async fn many_keys_and_many_tasks() {
         task.await.unwrap();
     }
     tpm.close().await;
-    assert_eq!(swtpm.leftovers(), [""; 0]);
+    assert_eq!(swtpm.orphans(), [""; 0]);
 }
 
 /// A key that nobody holds any more makes room, also one whose loading nobody waited for.
@@ -408,7 +408,7 @@ async fn a_line_that_is_watched_and_changed() {
         assert!(signs(&key).await);
     }
     tpm.close().await;
-    assert_eq!(swtpm.leftovers(), [""; 0]);
+    assert_eq!(swtpm.orphans(), [""; 0]);
 }
 
 #[tokio::test]

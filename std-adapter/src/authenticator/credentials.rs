@@ -1,4 +1,4 @@
-use super::carriage::MAX_AUTHENTICATOR_LEN;
+use super::header_fields::MAX_AUTHENTICATOR_LEN;
 use crate::tls::{self, TlsConfigError};
 use chanbind_core::{
     authenticator::{

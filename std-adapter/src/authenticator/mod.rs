@@ -4,8 +4,8 @@
 //! [`AuthenticatorLayer`](crate::gateway::AuthenticatorLayer), a client
 //! [`Connection::send_with`](crate::client::Connection::send_with).
 
-pub mod carriage;
 mod credentials;
+pub mod header_fields;
 mod identity;
 mod trust;
 

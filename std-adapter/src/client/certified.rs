@@ -2,16 +2,17 @@
 
 use super::{ClientError, Connection};
 use crate::authenticator::{
-    AnswerError, AskError, CertifiedIdentity, Credentials, Trust,
-    carriage::{self, AUTHENTICATOR_HEADER, FieldError, MAX_AUTHENTICATOR_LEN, REQUEST_HEADER},
-    decline,
+    AnswerError, AskError, CertifiedIdentity, Credentials, Trust, decline,
+    header_fields::{
+        self, AUTHENTICATOR_HEADER, FieldError, MAX_AUTHENTICATOR_LEN, REQUEST_HEADER,
+    },
 };
 use axum::http::{Request, Response, StatusCode, header};
 use bytes::Bytes;
 use chanbind_core::{
     authenticator::{
-        self as ea, AuthenticateError, ChannelError, Malformed, PendingRequest, RequestError,
-        ValidateError,
+        self as ea, AuthenticateError, ChannelError, MalformedMessage, PendingRequest,
+        RequestError, ValidateError,
     },
     x509::PathError,
 };
@@ -38,7 +39,7 @@ pub enum CertifiedError {
     Channel(ChannelError),
     /// The server's challenge holds no request.
     #[error("the server's challenge holds no authenticator request: {0}")]
-    Challenge(Malformed),
+    Challenge(MalformedMessage),
     /// The request cannot be answered.
     #[error("{0}")]
     Answer(#[from] AnswerError),
@@ -91,13 +92,16 @@ impl Connection {
         if first.status() != StatusCode::UNAUTHORIZED {
             return Ok(first);
         }
-        let Some(challenge) = carriage::challenged(first.headers()) else {
+        let Some(challenge) = header_fields::challenged(first.headers()) else {
             return Ok(first);
         };
         let challenge = ea::Request::parse(&challenge).map_err(CertifiedError::Challenge)?;
         let authenticator = self.answer(&challenge, credentials).await?;
         let headers = again.headers_mut();
-        headers.insert(header::AUTHORIZATION, carriage::credentials(&authenticator));
+        headers.insert(
+            header::AUTHORIZATION,
+            header_fields::credentials(&authenticator),
+        );
         // It is answered already.
         headers.remove(REQUEST_HEADER);
         let mut response = self.send(again).await?;
@@ -141,7 +145,7 @@ impl Connection {
         }
         let endpoint = self.endpoint().map_err(CertifiedError::Channel)?;
         let pending = trust.request(endpoint, name)?;
-        let value = carriage::field_value(pending.as_bytes());
+        let value = header_fields::field_value(pending.as_bytes());
         request.headers_mut().insert(REQUEST_HEADER, value);
         Ok(Asked {
             pending,
@@ -160,7 +164,7 @@ impl Connection {
         asked: Asked,
         response: &Response<Bytes>,
     ) -> Result<CertifiedIdentity, CertifiedError> {
-        let field = carriage::field(
+        let field = header_fields::field(
             response.headers(),
             &AUTHENTICATOR_HEADER,
             MAX_AUTHENTICATOR_LEN,

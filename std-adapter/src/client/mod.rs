@@ -1,7 +1,7 @@
 //! The end that proves: one TLS connection, HTTP on it, and the headers that say who is speaking.
 //!
 //! ```no_run
-//! use chanbind::{client::{Connection, Prover}, core::token::ClientId, proof::{Form, Settings}, tls, tpm::{KeyFile, OpenOptions, Tpm}};
+//! use chanbind::{client::{Connection, Prover}, core::otp::ClientId, proof::{Form, Settings}, tls, tpm::{KeyFile, OpenOptions, Tpm}};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let tpm = Tpm::open("device:/dev/tpmrm0", OpenOptions::default()).await?;

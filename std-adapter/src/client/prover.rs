@@ -7,7 +7,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chanbind_core::{
     exporter::{Exporter, ExporterError},
     kdf::{AsyncPrf, DeriveError},
-    token::{Claims, ClientId, Header, OneTimeKey, Purpose, TokenError, api_key, jwe, jws, nested},
+    otp::{Claims, ClientId, Header, OneTimeKey, Purpose, TokenError, api_key, jwe, jws, nested},
 };
 use std::fmt;
 use zeroize::Zeroizing;
@@ -134,7 +134,7 @@ impl Prover {
         let token = match encryption {
             None => jws::sign(signing, &header, payload, &mut out),
             Some(encryption) => {
-                let keys = nested::Keys {
+                let keys = nested::NestedKeys {
                     signing,
                     encryption,
                 };

@@ -6,7 +6,7 @@ use chanbind_core::{
     authenticator::ChannelError,
     exporter::{Exporter, ExporterError},
     kdf::DeriveError,
-    token::{ClientId, KeyingMaterial, OneTimeKey, Purpose, api_key},
+    otp::{ClientId, KeyingMaterial, OneTimeKey, Purpose, api_key},
 };
 use std::{
     collections::VecDeque,

@@ -15,7 +15,7 @@ use axum::{
         request::Parts,
     },
 };
-use chanbind_core::token::{
+use chanbind_core::otp::{
     self, Policy, Purpose, TokenError, Uniqueness,
     jws::{self, Verified},
     nested, scratch_len,
@@ -293,7 +293,7 @@ impl Shared {
                 else {
                     return Ok(None);
                 };
-                let keys = nested::Keys {
+                let keys = nested::NestedKeys {
                     signing,
                     encryption,
                 };
@@ -336,7 +336,7 @@ impl Shared {
         let now = clock::now();
         let uri = match target_uri(request) {
             Some(uri) if bind => Some(uri),
-            None if bind => return Err(TokenError::Refused(token::Refusal::Uri)),
+            None if bind => return Err(TokenError::Refused(otp::TokenRefusal::Uri)),
             _ => None,
         };
         let policy = Policy {
@@ -360,7 +360,7 @@ impl Shared {
             .subject
             .filter(|_| self.settings.default_client.is_none());
         if subject.is_some_and(|subject| subject != presented.client) {
-            return Err(TokenError::Refused(token::Refusal::Subject));
+            return Err(TokenError::Refused(otp::TokenRefusal::Subject));
         }
         if bind && client.is_known() {
             let mut seen = channel
@@ -370,7 +370,7 @@ impl Shared {
             let expiry = verified.claims.expires_at.unwrap_or(u64::MAX);
             let id = verified.claims.token_id.unwrap_or_default();
             if !seen.insert(&presented.client, id, expiry.saturating_add(LEEWAY), now) {
-                return Err(TokenError::Refused(token::Refusal::TokenId));
+                return Err(TokenError::Refused(otp::TokenRefusal::TokenId));
             }
         }
         Ok(verified.payload.into())

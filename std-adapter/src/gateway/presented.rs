@@ -2,7 +2,7 @@
 
 use crate::proof::{Form, Settings};
 use axum::http::{HeaderMap, HeaderName, header::AUTHORIZATION};
-use chanbind_core::token::{ClientId, ClientIdError, TokenError, jwe, jws, scratch_len};
+use chanbind_core::otp::{ClientId, ClientIdError, TokenError, jwe, jws, scratch_len};
 use std::{borrow::Cow, fmt};
 
 /// The longest token that is looked at, in bytes.

@@ -3,7 +3,7 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chanbind_core::{
     kdf::HmacSha256,
-    token::{ClientId, ClientIdError},
+    otp::{ClientId, ClientIdError},
 };
 use serde::Deserialize;
 use std::{

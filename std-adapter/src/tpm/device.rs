@@ -5,7 +5,7 @@ use super::{
     esys::{connect, flush_session, h2_template, name_of, start_session},
     key::KeySpec,
     lane::{CONNECT, Watch},
-    leftovers::Baseline,
+    orphans::Baseline,
     policy,
     reachable::unreachable_tpm,
     response::{Failure, classify, describe},

@@ -35,7 +35,7 @@ mod key;
 #[cfg(feature = "tpm")]
 mod lane;
 #[cfg(feature = "tpm")]
-mod leftovers;
+mod orphans;
 #[cfg(feature = "tpm")]
 mod perform;
 #[cfg(feature = "tpm")]

@@ -6,7 +6,7 @@ use chanbind_board_qemu_mps2::exit;
 use chanbind_core::{
     exporter::ExporterSecret,
     kdf::{Prf, PrfInput},
-    token::{ClientId, OneTimeKey, Profile, Purpose, api_key},
+    otp::{ClientId, OneTimeKey, Profile, Purpose, api_key},
 };
 use core::{convert::Infallible, hint::black_box};
 use cortex_m_rt::entry;

@@ -168,7 +168,7 @@ pub(super) fn write_word(word: [u8; 4]) {
     ETHERNET.write(register::TX_DATA, u32::from_le_bytes(word));
 }
 
-/// Whether the cable is plugged in, as it were.
+/// Whether the spi_link is plugged in, as it were.
 pub(super) fn is_link_up() -> Result<bool, Error> {
     phy_read(PHY_STATUS).map(|status| status & LINK_UP != 0)
 }

@@ -13,7 +13,7 @@ pub struct Template {
 
 impl Template {
     /// Creates a template from a whole TPMT_PUBLIC, without the two bytes of size: for keys of other kinds, such as the endorsement key and
-    /// attestation keys of the TCG's EK Credential Profile and TPM 2.0 Keys for Device Identity and Attestation.
+    /// attestation keys of the TCG's EK Credential Profile and TPM 2.0 TpmKeys for Device Identity and Attestation.
     #[must_use]
     pub const fn new(public_area: &'static [u8]) -> Self {
         Self {

@@ -47,7 +47,7 @@ impl<'k> Loaded<'k, '_> {
     }
 }
 
-/// A key that [`super::Keys`] can load: [`HmacKey`] or [`SigningKey`].
+/// A key that [`super::TpmKeys`] can load: [`HmacKey`] or [`SigningKey`].
 #[allow(private_interfaces, reason = "sealed")]
 pub trait Key<'k, 'm>: sealed::Sealed {
     #[doc(hidden)]

@@ -1,6 +1,6 @@
-//! Keys in the chip, used under one encrypted session that looks after itself.
+//! TpmKeys in the chip, used under one encrypted session that looks after itself.
 //!
-//! [`Keys`] is what a firmware holds: it opens the pinned parent, loads keys from their blobs, and starts a session and loads
+//! [`TpmKeys`] is what a firmware holds: it opens the pinned parent, loads keys from their blobs, and starts a session and loads
 //! again after a reset of the chip, an error or a future that was dropped.
 
 mod blobs;
@@ -30,8 +30,8 @@ use rand_core::{CryptoRng, RngCore};
 
 /// A TPM with a pinned parent key and a session that is salted with it, for the use of keys under that parent.
 ///
-/// Keys that are used at the same time must fit the chip beside a parent or a sequence: two, where it has room for three.
-pub struct Keys<'m, C, R> {
+/// TpmKeys that are used at the same time must fit the chip beside a parent or a sequence: two, where it has room for three.
+pub struct TpmKeys<'m, C, R> {
     tpm: Tpm<'m, C>,
     rng: R,
     parent_key: ParentKey,
@@ -49,8 +49,8 @@ enum SessionState<'m> {
     Started(Session<'m>),
 }
 
-impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
-    /// Of a chip whose parent key has the name `pinned`. Nothing is asked of the chip yet: [`Keys::open`] does, or the first use.
+impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
+    /// Of a chip whose parent key has the name `pinned`. Nothing is asked of the chip yet: [`TpmKeys::open`] does, or the first use.
     ///
     /// `rng` salts the sessions: who can guess its numbers reads the bus. Where a microcontroller's own generator is weak, gather
     /// from several sources; the chip's own numbers alone will not do, for they cross the bus before there is a session.
@@ -76,7 +76,7 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
     /// Loads a key now; else it is loaded when it is used.
     ///
     /// # Errors
-    /// Those of [`Keys::open`] and of TPM2_Load
+    /// Those of [`TpmKeys::open`] and of TPM2_Load
     pub async fn load<'k>(
         &mut self,
         key: &mut (impl Key<'k, 'm> + ?Sized),
@@ -159,12 +159,12 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
         done
     }
 
-    /// A generator for `rand_core`, seeded with 32 bytes of [`Keys::random`].
+    /// A generator for `rand_core`, seeded with 32 bytes of [`TpmKeys::random`].
     ///
     /// # Errors
     /// [`Error`]
     pub async fn rng(&mut self) -> Result<TpmRng, Error<C::Error>> {
-        let mut seed = chanbind_core::crypto::Wiped::<32>::default();
+        let mut seed = chanbind_core::crypto::SecretBytes::<32>::default();
         self.random(&mut *seed).await?;
         Ok(TpmRng::new(&seed))
     }

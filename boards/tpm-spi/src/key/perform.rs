@@ -2,7 +2,7 @@
 //! next is decided between commands, so that there is one place where the chip is waited for.
 
 use super::{
-    Keys, SessionState,
+    SessionState, TpmKeys,
     job::{Authority, Job},
     loaded::Loaded,
 };
@@ -26,7 +26,7 @@ enum Stage {
     Done,
 }
 
-impl<'m, C: Chip, R: CryptoRng + RngCore> Keys<'m, C, R> {
+impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
     /// Opens the parent, loads the key, does the job: as much of that as is given, and what it needs.
     pub(super) async fn perform(
         &mut self,

@@ -1,11 +1,11 @@
-use super::{HmacKey, Keys};
+use super::{HmacKey, TpmKeys};
 use crate::{
     blocking::{self, BlockingChip},
     chip::Chip,
     error::Error,
 };
 use chanbind_core::{
-    crypto::Wiped,
+    crypto::SecretBytes,
     kdf::{AsyncPrf, Prf, PrfInput},
 };
 use rand_core::{CryptoRng, RngCore};
@@ -13,7 +13,7 @@ use rand_core::{CryptoRng, RngCore};
 /// An HMAC key in the chip, as the PRF that `chanbind_core` derives keys by: [`AsyncPrf`] for every chip, [`Prf`] for blocking
 /// ones.
 pub struct HmacPrf<'a, 'k, 'm, C, R> {
-    pub(super) keys: &'a mut Keys<'m, C, R>,
+    pub(super) keys: &'a mut TpmKeys<'m, C, R>,
     pub(super) key: &'a mut HmacKey<'k, 'm>,
 }
 
@@ -25,7 +25,7 @@ impl<C: Chip, R: CryptoRng + RngCore> AsyncPrf for HmacPrf<'_, '_, '_, C, R> {
     }
 
     async fn compute(&mut self, input: &PrfInput<'_>, out: &mut [u8]) -> Result<(), Self::Error> {
-        let mut hmac = Wiped::<32>::default();
+        let mut hmac = SecretBytes::<32>::default();
         self.keys.hmac(self.key, &input.parts(), &mut hmac).await?;
         for (to, from) in out.iter_mut().zip(hmac.iter()) {
             *to = *from;

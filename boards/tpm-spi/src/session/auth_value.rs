@@ -1,9 +1,9 @@
-use chanbind_core::crypto::Wiped;
+use chanbind_core::crypto::SecretBytes;
 use core::fmt;
 
-/// An authValue: the password of an entity, at most [`AuthValue::MAX_LEN`] bytes. Wiped when dropped.
+/// An authValue: the password of an entity, at most [`AuthValue::MAX_LEN`] bytes. SecretBytes when dropped.
 pub struct AuthValue {
-    bytes: Wiped<{ Self::MAX_LEN }>,
+    bytes: SecretBytes<{ Self::MAX_LEN }>,
     len: usize,
 }
 
@@ -15,7 +15,7 @@ impl AuthValue {
     #[must_use]
     pub const fn empty() -> Self {
         Self {
-            bytes: Wiped::new([0; Self::MAX_LEN]),
+            bytes: SecretBytes::new([0; Self::MAX_LEN]),
             len: 0,
         }
     }

@@ -5,7 +5,7 @@ use aes::{
     cipher::{BlockEncrypt, KeyInit},
 };
 use chanbind_core::{
-    crypto::{HmacSha256State, Wiped, equal, kdfa, sha256_of_parts, wipe},
+    crypto::{HmacSha256State, SecretBytes, equal, kdfa, sha256_of_parts, wipe},
     wire::Writer,
 };
 
@@ -146,7 +146,7 @@ impl<'a, 'm> SessionAuthorization<'a, 'm> {
             }
             _ => &[],
         };
-        let mut key = Wiped::<{ 32 + AuthValue::MAX_LEN }>::default();
+        let mut key = SecretBytes::<{ 32 + AuthValue::MAX_LEN }>::default();
         // There is room: what is behind it in the key would be zeroes in any case.
         let mut out = Writer::new(&mut *key);
         let _ = out.put(&*self.session.key);

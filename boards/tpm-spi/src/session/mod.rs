@@ -19,7 +19,7 @@ use crate::{
     command::{Entity, Handle, SessionType},
     contexts::Slot,
 };
-use chanbind_core::crypto::{HmacSha256State, Wiped, kdfa};
+use chanbind_core::crypto::{HmacSha256State, SecretBytes, kdfa};
 use core::fmt;
 
 /// A salted session with AES-128-CFB parameter encryption in both directions; [`crate::Tpm::start_session`] makes it. It
@@ -27,7 +27,7 @@ use core::fmt;
 /// command.
 pub struct Session<'m> {
     slot: Slot<'m>,
-    key: Wiped<32>,
+    key: SecretBytes<32>,
     nonce_tpm: [u8; 32],
     nonce_caller: [u8; 32],
     /// How many commands it has authorized.
@@ -109,7 +109,7 @@ impl<'m> Session<'m> {
     }
 
     /// The password of the sequence that was started last: nobody else can compute it.
-    fn sequence_password(&self) -> Wiped<32> {
+    fn sequence_password(&self) -> SecretBytes<32> {
         let key = HmacSha256State::new(&*self.key);
         kdfa(&key, b"SEQUENCE", &self.sequences.to_be_bytes(), &[], 256)
     }

@@ -1,7 +1,7 @@
 //! The salt of a session, agreed on by ECDH with a key in the chip (TPM 2.0 Part 1 sections 19.6.8 and C.6.1).
 
 use crate::command::{EccPoint, Entity, SessionType, StartAuthSession};
-use chanbind_core::crypto::{Wiped, kdfe};
+use chanbind_core::crypto::{SecretBytes, kdfe};
 use p256::{
     EncodedPoint, PublicKey,
     ecdh::EphemeralSecret,
@@ -10,7 +10,7 @@ use p256::{
 use rand_core::{CryptoRng, RngCore};
 
 pub(crate) struct Salt {
-    value: Wiped<32>,
+    value: SecretBytes<32>,
     ephemeral: EccPoint,
     nonce_caller: [u8; 32],
 }

@@ -1,5 +1,5 @@
 use super::{TransportError, machine::Fault};
-use chanbind_core::words;
+use chanbind_core::error_messages;
 use core::fmt;
 use embedded_hal::digital::ErrorKind;
 
@@ -76,7 +76,7 @@ impl<E> TisError<E> {
     }
 }
 
-words! { TisError<E> where E: fmt::Debug {
+error_messages! { TisError<E> where E: fmt::Debug {
     Self::Transport(error) => "{}", error;
     Self::Pin(_) => "the reset pin failed: check its configuration";
     Self::NoChip { access } => "no TPM answers (access register {:02x}): check power, wiring, chip select and reset", access;

@@ -2,7 +2,7 @@
 //! whose chip select another driver controls.
 
 use super::register::READY;
-use chanbind_core::words;
+use chanbind_core::error_messages;
 use core::fmt;
 use embedded_hal::digital::OutputPin;
 use embedded_hal_async::{
@@ -60,7 +60,7 @@ pub enum TransportError<E> {
     OutOfStep,
 }
 
-words! { TransportError<E> where E: fmt::Debug {
+error_messages! { TransportError<E> where E: fmt::Debug {
     Self::Bus(error) => "the SPI bus failed: {:?}", error;
     Self::WaitStates => "the TPM held a transaction off for too long: check its power and wiring, or raise the transport's wait limit";
     Self::WaitStateInserted => "the TPM inserted a wait state, which an SpiDevice cannot wait for: use ExclusiveBus or LockedBus, or a lower clock";

@@ -7,7 +7,7 @@ use chanbind_tpm_spi::{
     Contexts, ParentKey, Tpm,
     blocking::run,
     command::{Name, Template},
-    key::{HmacKey, KeyBlobs, Keys},
+    key::{HmacKey, KeyBlobs, TpmKeys},
     session::AuthValue,
     tis::{ExclusiveBus, Tis},
 };
@@ -26,7 +26,7 @@ async fn hmac(given: Given<'_>) -> Option<u32> {
     let mut contexts = Contexts::new();
     let tpm = Tpm::new(chip, given.buffer, &mut contexts);
     let pinned = Name::new(given.name).ok()?;
-    let mut keys = Keys::new(tpm, Rng, ParentKey::Primary(Template::H2), pinned);
+    let mut keys = TpmKeys::new(tpm, Rng, ParentKey::Primary(Template::H2), pinned);
     let blobs = KeyBlobs::new(given.private, given.public)?;
     let mut key = HmacKey::new(blobs, AuthValue::empty()).ok()?;
     let mut out = [0; 32];
@@ -38,7 +38,7 @@ type Chip = Tis<ExclusiveBus<Spi, Pin>, Timer>;
 
 /// What the use of a key takes by reference.
 struct Use {
-    keys: &'static mut Keys<'static, Chip, Rng>,
+    keys: &'static mut TpmKeys<'static, Chip, Rng>,
     key: &'static mut HmacKey<'static, 'static>,
     out: &'static mut [u8; 32],
 }
@@ -53,7 +53,7 @@ async fn use_key(using: Use) -> bool {
 #[unsafe(no_mangle)]
 #[used]
 static SIZE_OF_STATE: usize = size_of::<Contexts>()
-    + size_of::<Keys<'static, Chip, Rng>>()
+    + size_of::<TpmKeys<'static, Chip, Rng>>()
     + size_of::<HmacKey<'static, 'static>>()
     + size_of_future(use_key as fn(Use) -> _);
 

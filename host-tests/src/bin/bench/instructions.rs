@@ -90,7 +90,7 @@ const PARTS: [(&str, &[&str]); 8] = [
             "hkdf",
             "block_buffer",
             "digest",
-            "tap::hash",
+            "transcript::hash",
         ],
     ),
     ("certificates (webpki)", &["webpki", "x509"]),
@@ -111,7 +111,7 @@ pub(crate) async fn handshake() -> Outcome<Vec<Figure>> {
     // Traced, it is slow.
     let toml = device
         .toml(Kind::QemuMps2, gateway.port)
-        .replace("patience_ms = 4000", "patience_ms = 100000");
+        .replace("step_timeout_ms = 4000", "step_timeout_ms = 100000");
     let image = chanbind_host_tests::board::Image::built(Kind::QemuMps2)
         .and_then(|image| image.configured(&toml, &gateway.pki.ca))?;
     let phases = [

@@ -13,7 +13,7 @@ use chanbind::{
     core::{
         exporter::ExporterSecret,
         kdf::HmacSha256,
-        token::{ClientId, KeyingMaterial, OneTimeKey, Profile, Purpose, api_key},
+        otp::{ClientId, KeyingMaterial, OneTimeKey, Profile, Purpose, api_key},
     },
     gateway::{ClientKey, ProofLayer, Registry},
     proof::{Form, Settings},

@@ -7,7 +7,7 @@ use chanbind_tis_emulator::{Counts, Emulator};
 use chanbind_tpm_spi::{
     Contexts, ParentKey, Tpm,
     command::{Entity, Hmac, Load, Name, SessionType, Template},
-    key::{HmacKey, KeyBlobs, Keys},
+    key::{HmacKey, KeyBlobs, TpmKeys},
     session::{AuthValue, Password},
     tis::{ExclusiveBus, Tis},
 };
@@ -88,7 +88,7 @@ pub(crate) async fn figures() -> Outcome<Vec<Figure>> {
     let before = emulator.counts();
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let tpm = Tpm::new(open().await?, &mut buffer, &mut contexts);
-    let mut keys = Keys::new(tpm, OsRng, H2, name);
+    let mut keys = TpmKeys::new(tpm, OsRng, H2, name);
     let blobs = KeyBlobs::new(&file.private, &file.public).ok_or("blobs")?;
     let mut key = HmacKey::new(blobs, AuthValue::empty())?;
     let mut out = [0; 32];

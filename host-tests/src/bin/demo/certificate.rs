@@ -1,11 +1,9 @@
 //! A device with a certificate, whose key is in its TPM, answers the gateway that asks for it; a thief has the answer.
 
-use crate::{
-    CLIENT, Gateway, Outcome, firmware, open_tpm, operate, start_swtpm, tell, tell_answer,
-};
+use crate::{CLIENT, Gateway, Outcome, firmware, open_tpm, operate, say, start_swtpm, tell_answer};
 use axum::http::{Request, header};
 use chanbind::{
-    authenticator::{Credentials, carriage},
+    authenticator::{Credentials, header_fields},
     client::Connection,
     core::authenticator::{Client, Endpoint, Request as AuthenticatorRequest},
     tpm::KeyFile,
@@ -16,7 +14,7 @@ use std::{path::Path, sync::Mutex};
 /// What the gateway's log says of a device that has proved itself.
 const ACCEPTED: &[&str] = &["no authenticator", "authenticator accepted"];
 
-pub(crate) async fn story(device: &str, folder: &Path) -> Outcome<()> {
+pub(crate) async fn scenario(device: &str, folder: &Path) -> Outcome<()> {
     println!(
         "\nchanbind: a certificate for one TLS channel, by an Exported Authenticator (RFC 9261)\n"
     );
@@ -55,12 +53,12 @@ fn provision(folder: &Path, swtpm: &Swtpm) -> Outcome<String> {
         "--device-config",
         "device-key.toml",
     ];
-    tell(
+    say(
         "operator",
         format_args!("$ chanbind {}", arguments.join(" ")),
     );
     let (_, pin) = operate(folder, swtpm, &arguments)?;
-    tell(
+    say(
         "operator",
         "an ECDSA key was made inside the TPM, which it never leaves; client1.crt is its certificate, by the authority of the devices",
     );
@@ -72,7 +70,7 @@ async fn by_the_host(folder: &Path, swtpm: &Swtpm, pin: &str, gateway: &Gateway)
     let file = KeyFile::from_pem(&std::fs::read_to_string(folder.join("client1.pem"))?)?;
     let key = tpm.load_signing_key(file, None).await?;
     let credentials = Credentials::tpm(&std::fs::read(folder.join("client1.crt"))?, key)?;
-    tell(
+    say(
         "device",
         "loaded its key into the TPM; the parent has the pinned name",
     );
@@ -81,7 +79,7 @@ async fn by_the_host(folder: &Path, swtpm: &Swtpm, pin: &str, gateway: &Gateway)
     let endpoint = Mutex::new(Endpoint::<Client>::new(first.channel())?);
     let parsed = AuthenticatorRequest::parse(&request)?;
     let authenticator = credentials.answer(&endpoint, &parsed).await?;
-    tell(
+    say(
         "tpm",
         "TPM2_Sign over the connection's own values, the gateway's request and the certificate",
     );
@@ -92,13 +90,13 @@ async fn by_the_host(folder: &Path, swtpm: &Swtpm, pin: &str, gateway: &Gateway)
     println!();
     let mut second = gateway.connect("thief", "B").await?;
     ask(gateway, &mut second, "thief", "B").await?;
-    tell("thief", "has the device's authenticator from A");
+    say("thief", "has the device's authenticator from A");
     let refused = present(gateway, &mut second, "thief", "B", &authenticator).await?;
     gateway.log(&["the authenticator answers another request"])?;
     tell_answer("thief", "B", &refused);
 
     println!();
-    tell(
+    say(
         "device",
         "-> gateway on A: GET /get, and nothing else: the proof is good for its connection",
     );
@@ -125,13 +123,13 @@ async fn ask(
     who: &str,
     name: &str,
 ) -> Outcome<Vec<u8>> {
-    tell(who, format_args!("-> gateway on {name}: GET /get"));
+    say(who, format_args!("-> gateway on {name}: GET /get"));
     let response = connection
         .send(Connection::get(&gateway.url().parse()?)?)
         .await?;
-    let request = carriage::challenged(response.headers()).ok_or("no challenge")?;
+    let request = header_fields::challenged(response.headers()).ok_or("no challenge")?;
     gateway.log(&["no authenticator"])?;
-    tell(
+    say(
         "gateway",
         format_args!(
             "-> {who} on {name}: {}, with an authenticator request of {} bytes",
@@ -150,9 +148,9 @@ async fn present(
     authenticator: &[u8],
 ) -> Outcome<axum::http::Response<bytes::Bytes>> {
     let mut request: Request<()> = Connection::get(&gateway.url().parse()?)?;
-    let value = carriage::credentials(authenticator);
+    let value = header_fields::credentials(authenticator);
     request.headers_mut().insert(header::AUTHORIZATION, value);
-    tell(
+    say(
         who,
         format_args!(
             "-> gateway on {name}: GET /get, with an authenticator of {} bytes",

@@ -1,6 +1,6 @@
-//! The device as firmware: a flash image on an emulated board, with its TPM on SPI and its network on a cable.
+//! The device as firmware: a flash image on an emulated board, with its TPM on SPI and its network on a spi_link.
 
-use crate::{CLIENT, Gateway, Outcome, tell};
+use crate::{CLIENT, Gateway, Outcome, say};
 use chanbind_host_tests::{
     board::{Board, HOST, Image, Kind},
     swtpm::Swtpm,
@@ -30,7 +30,7 @@ pub(crate) fn run(
         Some(_) => format!("{}-authenticator", kind.name()),
         None => kind.name().to_owned(),
     };
-    tell(
+    say(
         "operator",
         format_args!("$ cargo x configure {name}.elf --config chanbind.toml --out device.elf"),
     );
@@ -45,7 +45,7 @@ pub(crate) fn run(
         Kind::QemuMps2 => "QEMU, a Cortex-M4F with LAN9118 Ethernet",
         Kind::Rp2040W5500 => "rp2040js, a Cortex-M0+ with a W5500",
     };
-    tell(
+    say(
         "operator",
         format_args!(
             "the flash image of {} starts in {how}; its TPM is a chip on SPI, emulated in front of the swtpm",
@@ -61,14 +61,14 @@ pub(crate) fn run(
         if line.contains("admitted by what the TPM made") {
             break line;
         }
-        tell("device", &line);
+        say("device", &line);
         if line.starts_with("ERROR") {
             return Err("the device failed".into());
         }
     };
     gateway.log(&[&["connection accepted"], by].concat())?;
     let counts = tpm.counts();
-    tell(
+    say(
         "spi bus",
         format_args!(
             "{} bytes in {} transactions, what is secret encrypted: {}",
@@ -81,9 +81,9 @@ pub(crate) fn run(
     if !violations.is_empty() {
         return Err(format!("the chip complains of the driver: {violations:?}").into());
     }
-    tell("device", admitted);
+    say("device", admitted);
     while let Some(line) = board.line(Duration::from_millis(500)) {
-        tell("device", line);
+        say("device", line);
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The main job on real parts, as a story: a device with a TPM is admitted, a thief with its token is not.
+//! The main job on real parts, as a scenario: a device with a TPM is admitted, a thief with its token is not.
 #![allow(clippy::print_stdout, reason = "it talks to people")]
 
 mod certificate;
@@ -10,7 +10,7 @@ use chanbind::{
     client::Connection,
     core::{
         kdf::AsyncPrf,
-        token::{ClientId, OneTimeKey, Profile, Purpose, api_key},
+        otp::{ClientId, OneTimeKey, Profile, Purpose, api_key},
     },
     proof::{Settings, fingerprint},
     tls,
@@ -34,7 +34,7 @@ const CLIENT: &str = "client1";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match story().await {
+    match scenario().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("demo: {error}");
@@ -43,14 +43,14 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn story() -> Outcome<()> {
+async fn scenario() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let device = arguments.first().map_or("host", String::as_str);
     let folder = tempfile::Builder::new()
         .prefix("chanbind-demo-")
         .tempdir()?;
     if arguments.get(1).map(String::as_str) == Some("authenticator") {
-        return certificate::story(device, folder.path()).await;
+        return certificate::scenario(device, folder.path()).await;
     }
     println!("\nchanbind: a one-time password for one TLS channel");
     println!("secrets appear as fingerprints, the first 8 digits of their SHA-256\n");
@@ -72,7 +72,7 @@ async fn story() -> Outcome<()> {
         _ => {
             let tpm = open_tpm(&swtpm, &pin).await?;
             let mut key = tpm.load(file, None).await?;
-            tell(
+            say(
                 "device",
                 "loaded its key into the TPM; the parent has the pinned name",
             );
@@ -86,7 +86,7 @@ async fn story() -> Outcome<()> {
 
 fn start_swtpm() -> Outcome<Swtpm> {
     let swtpm = Swtpm::start()?;
-    tell(
+    say(
         "tpm",
         format_args!(
             "swtpm runs on 127.0.0.1:{}, its state in a temporary folder",
@@ -112,7 +112,7 @@ async fn admitted_and_stolen<K: AsyncPrf<Error: Error + Send + Sync + 'static>>(
     let (settings, client) = (Settings::default(), ClientId::new(CLIENT)?);
     let profile = Profile::default();
     let material = profile.keying_material(first.channel(), Purpose::ApiKey, client)?;
-    tell(
+    say(
         "device",
         format_args!(
             "exported keying material of A: ekm={}",
@@ -120,7 +120,7 @@ async fn admitted_and_stolen<K: AsyncPrf<Error: Error + Send + Sync + 'static>>(
         ),
     );
     let one_time = OneTimeKey::derive_async(&profile, &material, key).await?;
-    tell(
+    say(
         "tpm",
         format_args!(
             "TPM2_HMAC over it, in a salted session with encrypted parameters: key={}",
@@ -150,7 +150,7 @@ async fn admitted_and_stolen<K: AsyncPrf<Error: Error + Send + Sync + 'static>>(
     println!();
     let mut second = gateway.connect("thief", "B").await?;
     let material = profile.keying_material(second.channel(), Purpose::ApiKey, client)?;
-    tell(
+    say(
         "thief",
         format_args!(
             "has the device's request from A; B exports ekm={}",
@@ -187,13 +187,13 @@ fn provision(folder: &Path, swtpm: &Swtpm) -> Outcome<String> {
         "--device-config",
         "device-key.toml",
     ];
-    tell(
+    say(
         "operator",
         format_args!("$ chanbind {} > registry.toml", arguments.join(" ")),
     );
     let (registry, pin) = operate(folder, swtpm, &arguments)?;
     std::fs::write(folder.join("registry.toml"), registry)?;
-    tell(
+    say(
         "operator",
         "a random HMAC key is wrapped in client1.pem for this TPM alone, and known to the gateway",
     );
@@ -242,7 +242,7 @@ impl Gateway {
             "127.0.0.1:0",
         ];
         let arguments = [&["gateway"], whom, &rest].concat();
-        tell(
+        say(
             "operator",
             format_args!("$ chanbind {}", arguments.join(" ")),
         );
@@ -278,7 +278,7 @@ impl Gateway {
         gateway.port = port
             .ok_or_else(|| format!("the gateway said {line:?}"))?
             .parse()?;
-        tell("gateway", line.trim_end());
+        say("gateway", line.trim_end());
         Ok(gateway)
     }
 
@@ -289,7 +289,7 @@ impl Gateway {
     async fn connect(&self, who: &str, name: &str) -> Outcome<Connection> {
         let config = tls::client_config(tls::roots_from_pem(self.ca.as_bytes())?)?;
         let connection = Connection::open("localhost", self.port, config).await?;
-        tell(
+        say(
             who,
             format_args!(
                 "opened TLS connection {name} to the gateway: {}",
@@ -299,7 +299,7 @@ impl Gateway {
         Ok(connection)
     }
 
-    /// Shows the lines of the gateway's log that tell of `expected`.
+    /// Shows the lines of the gateway's log that say of `expected`.
     fn log(&self, expected: &[&str]) -> Outcome<()> {
         for what in expected {
             loop {
@@ -308,7 +308,7 @@ impl Gateway {
                     .recv_timeout(Duration::from_secs(20))
                     .map_err(|_| format!("the gateway's log does not say {what:?}"))?;
                 if let Some(at) = line.find(what) {
-                    tell("gateway", line.get(at..).unwrap_or_default());
+                    say("gateway", line.get(at..).unwrap_or_default());
                     break;
                 }
             }
@@ -325,7 +325,7 @@ impl Drop for Gateway {
 }
 
 fn send(who: &str, connection: &str, settings: &Settings) {
-    tell(
+    say(
         who,
         format_args!(
             "-> gateway on {connection}: GET /get, {}: {CLIENT}, {}: (the key in base64)",
@@ -336,7 +336,7 @@ fn send(who: &str, connection: &str, settings: &Settings) {
 
 fn tell_answer(to: &str, connection: &str, response: &axum::http::Response<impl AsRef<[u8]>>) {
     let body = String::from_utf8_lossy(response.body().as_ref());
-    tell(
+    say(
         "gateway",
         format_args!(
             "-> {to} on {connection}: {}, {:?}",
@@ -346,6 +346,6 @@ fn tell_answer(to: &str, connection: &str, response: &axum::http::Response<impl 
     );
 }
 
-fn tell(who: &str, what: impl Display) {
+fn say(who: &str, what: impl Display) {
     println!("{who:>9} | {what}");
 }

@@ -1,13 +1,13 @@
 //! The device as a firmware is one: driver and session of its own, to a chip on SPI, which is emulated in front of the swtpm.
 
-use crate::{Gateway, Outcome, admitted_and_stolen, tell};
+use crate::{Gateway, Outcome, admitted_and_stolen, say};
 use chanbind::tpm::{KeyFile, TpmName};
 use chanbind_host_tests::swtpm::Swtpm;
 use chanbind_tis_emulator::Emulator;
 use chanbind_tpm_spi::{
     Contexts, ParentKey, Tpm,
     command::{Name, Template},
-    key::{HmacKey, KeyBlobs, Keys},
+    key::{HmacKey, KeyBlobs, TpmKeys},
     session::AuthValue,
     tis::{ExclusiveBus, Tis},
 };
@@ -26,7 +26,7 @@ pub(crate) async fn with_key(
         .open()
         .await
         .map_err(|failure| failure.error)?;
-    tell(
+    say(
         "device",
         format_args!(
             "found a TPM on its SPI bus, DID_VID {:08x}: an emulated chip in front of the swtpm",
@@ -37,11 +37,11 @@ pub(crate) async fn with_key(
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let tpm = Tpm::new(chip, &mut buffer, &mut contexts);
     let parent = ParentKey::Primary(Template::H2);
-    let mut keys = Keys::new(tpm, OsRng, parent, Name::new(pin.as_bytes())?);
+    let mut keys = TpmKeys::new(tpm, OsRng, parent, Name::new(pin.as_bytes())?);
     let blobs = KeyBlobs::new(&file.private, &file.public).ok_or("the key file is damaged")?;
     let mut key = HmacKey::new(blobs, AuthValue::empty())?;
     keys.load(&mut key).await?;
-    tell(
+    say(
         "device",
         "loaded its key into the TPM; the parent has the pinned name",
     );
@@ -51,7 +51,7 @@ pub(crate) async fn with_key(
 
     println!();
     let counts = emulator.counts();
-    tell(
+    say(
         "spi bus",
         format_args!(
             "{} bytes in {} transactions passed in all",
@@ -61,7 +61,7 @@ pub(crate) async fn with_key(
     if secrets.iter().any(|secret| emulator.has_seen(secret)) {
         return Err("the bus has seen keying material or key".into());
     }
-    tell("spi bus", "neither keying material nor key was among them");
+    say("spi bus", "neither keying material nor key was among them");
     let violations = emulator.take_violations();
     if !violations.is_empty() {
         return Err(format!("the chip complains of the driver: {violations:?}").into());

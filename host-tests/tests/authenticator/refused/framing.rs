@@ -6,7 +6,7 @@ use super::{
     *,
 };
 
-fn malformed(malformed: Malformed) -> Result<(), ValidateError> {
+fn malformed(malformed: MalformedMessage) -> Result<(), ValidateError> {
     Err(ValidateError::Malformed(malformed))
 }
 
@@ -15,17 +15,23 @@ fn stray_bytes_at_every_level() {
     let pki = Pki::new();
     let request = request();
     for (place, expected) in [
-        (Place::EntryExtensions, malformed(Malformed::Length)),
-        (Place::Entries, malformed(Malformed::Length)),
-        (Place::Certificate, malformed(Malformed::TrailingBytes)),
+        (Place::EntryExtensions, malformed(MalformedMessage::Length)),
+        (Place::Entries, malformed(MalformedMessage::Length)),
+        (
+            Place::Certificate,
+            malformed(MalformedMessage::TrailingBytes),
+        ),
         (Place::Der, Err(PathError::Certificate.into())),
         (Place::Signature, Err(ValidateError::CertificateVerify)),
         (
             Place::CertificateVerify,
-            malformed(Malformed::TrailingBytes),
+            malformed(MalformedMessage::TrailingBytes),
         ),
-        (Place::Finished, malformed(Malformed::Length)),
-        (Place::Authenticator, malformed(Malformed::TrailingBytes)),
+        (Place::Finished, malformed(MalformedMessage::Length)),
+        (
+            Place::Authenticator,
+            malformed(MalformedMessage::TrailingBytes),
+        ),
     ] {
         for stray in [&[0][..], &[0xff], &[0; 2]] {
             let mut maker = maker(&pki, &request);
@@ -40,8 +46,11 @@ fn stray_bytes_in_an_empty_one() {
     let pki = Pki::new();
     let request = request();
     for (place, expected) in [
-        (Place::Finished, malformed(Malformed::Length)),
-        (Place::Authenticator, malformed(Malformed::TrailingBytes)),
+        (Place::Finished, malformed(MalformedMessage::Length)),
+        (
+            Place::Authenticator,
+            malformed(MalformedMessage::TrailingBytes),
+        ),
     ] {
         let mut maker = maker(&pki, &request);
         maker.stray = Some((place, &[0]));
@@ -68,8 +77,8 @@ fn other_messages_than_certificate_certificate_verify_finished() {
     let pki = Pki::new();
     let request = request();
     let [certificate, verify, finished, empty] = messages(&pki, &request);
-    let trailing = ValidateError::Malformed(Malformed::TrailingBytes);
-    let length = ValidateError::Malformed(Malformed::Length);
+    let trailing = ValidateError::Malformed(MalformedMessage::TrailingBytes);
+    let length = ValidateError::Malformed(MalformedMessage::Length);
     let cases: [(&[&[u8]], ValidateError); 13] = [
         (&[&certificate], length),
         (&[&certificate, &verify], length),
@@ -123,13 +132,13 @@ fn no_certificate_and_a_certificate_verify() {
     maker.entries.clear();
     assert_eq!(
         verdict(&pki, &maker.make()),
-        malformed(Malformed::NoCertificate)
+        malformed(MalformedMessage::NoCertificate)
     );
     let certificate = maker.certificate();
     let spelt_out = [&*certificate, &maker.empty()].concat();
     assert_eq!(
         verdict(&pki, &spelt_out),
-        malformed(Malformed::NoCertificate)
+        malformed(MalformedMessage::NoCertificate)
     );
 }
 
@@ -144,7 +153,7 @@ fn an_empty_certificate_in_the_list() {
         maker.entries.insert(at, Default::default());
         assert_eq!(
             verdict(&pki, &maker.make()),
-            malformed(Malformed::NoCertificate),
+            malformed(MalformedMessage::NoCertificate),
             "{at}"
         );
     }
@@ -161,7 +170,9 @@ fn an_extension_twice_in_an_entry() {
         (once.clone(), Ok(())),
         (
             [&*once, &once].concat(),
-            malformed(Malformed::DuplicateExtension(ExtensionType::STATUS_REQUEST)),
+            malformed(MalformedMessage::DuplicateExtension(
+                ExtensionType::STATUS_REQUEST,
+            )),
         ),
     ] {
         for at in 0..2 {
@@ -189,8 +200,8 @@ fn more_than_32_extensions_in_an_entry() {
             32,
             Err(ValidateError::UnsolicitedExtension(ExtensionType(0x1000))),
         ),
-        (33, malformed(Malformed::TooManyExtensions)),
-        (1000, malformed(Malformed::TooManyExtensions)),
+        (33, malformed(MalformedMessage::TooManyExtensions)),
+        (1000, malformed(MalformedMessage::TooManyExtensions)),
     ] {
         let mut maker = maker(&pki, &request);
         for kind in 0..count {

@@ -14,7 +14,7 @@ mod transcripts;
 
 use super::*;
 use chanbind_core::{
-    authenticator::{AuthenticateError, Malformed, OidFilter, RequestError, Unsuitable},
+    authenticator::{AuthenticateError, MalformedMessage, OidFilter, RequestError, Unsuitable},
     binding::Side,
     x509::PathError,
 };
@@ -172,7 +172,7 @@ fn every_truncation() {
     for whole in [genuine, empty] {
         for len in 0..whole.len() {
             let error = verdict(&pki, &whole[..len]).unwrap_err();
-            let expected = ValidateError::Malformed(Malformed::Length);
+            let expected = ValidateError::Malformed(MalformedMessage::Length);
             assert_eq!(error, expected, "{len}");
         }
     }
@@ -184,7 +184,7 @@ fn a_byte_more() {
     let request = request();
     let genuine = answer(&mut Connection::new(1).client, &request, &pki.client);
     let empty = decline(&mut Connection::new(1).client, &request);
-    let expected = Err(ValidateError::Malformed(Malformed::TrailingBytes));
+    let expected = Err(ValidateError::Malformed(MalformedMessage::TrailingBytes));
     for whole in [genuine, empty] {
         for byte in [0, maker::FINISHED] {
             assert_eq!(verdict(&pki, &[&*whole, &[byte]].concat()), expected);
@@ -199,7 +199,7 @@ fn what_is_no_authenticator() {
     let pki = Pki::new();
     let request = request();
     let refused = |bytes: &[u8]| verdict(&pki, bytes).unwrap_err();
-    let length = ValidateError::Malformed(Malformed::Length);
+    let length = ValidateError::Malformed(MalformedMessage::Length);
     assert_eq!(refused(&[]), length);
     assert_eq!(refused(&[0; 4096]), wrong_message(maker::CERTIFICATE, 0));
     assert_eq!(refused(&request), wrong_message(maker::CERTIFICATE, 13));
@@ -208,5 +208,5 @@ fn what_is_no_authenticator() {
 }
 
 fn wrong_message(expected: u8, actual: u8) -> ValidateError {
-    ValidateError::Malformed(Malformed::Message { expected, actual })
+    ValidateError::Malformed(MalformedMessage::Message { expected, actual })
 }

@@ -19,7 +19,7 @@ fn schemes() -> Vec<u8> {
     extension(13, &[0, 2, 4, 3])
 }
 
-fn malformed(bytes: &[u8]) -> Malformed {
+fn malformed(bytes: &[u8]) -> MalformedMessage {
     Request::parse(bytes).unwrap_err()
 }
 
@@ -29,11 +29,11 @@ fn every_truncation_and_a_byte_more() {
     Request::parse(&request).unwrap();
     for len in 0..request.len() {
         let refused = malformed(&request[..len]);
-        assert_eq!(refused, Malformed::Length, "{len}");
+        assert_eq!(refused, MalformedMessage::Length, "{len}");
     }
     for more in [&[0][..], &request] {
         let refused = malformed(&[&request, more].concat());
-        assert_eq!(refused, Malformed::TrailingBytes);
+        assert_eq!(refused, MalformedMessage::TrailingBytes);
     }
 }
 
@@ -46,7 +46,7 @@ fn other_messages() {
         let expected = match kind {
             SERVER => Ok(Side::Server),
             CLIENT => Ok(Side::Client),
-            actual => Err(Malformed::Message {
+            actual => Err(MalformedMessage::Message {
                 expected: SERVER,
                 actual,
             }),
@@ -60,12 +60,12 @@ fn other_messages() {
 fn stray_bytes_at_every_level() {
     let body = [sized(1, CONTEXT), sized(2, &schemes())].concat();
     let in_body = message(SERVER, &[&*body, &[0]].concat());
-    assert_eq!(malformed(&in_body), Malformed::TrailingBytes);
+    assert_eq!(malformed(&in_body), MalformedMessage::TrailingBytes);
     let in_extensions = raw(SERVER, &[&*schemes(), &[0]].concat());
-    assert_eq!(malformed(&in_extensions), Malformed::Length);
+    assert_eq!(malformed(&in_extensions), MalformedMessage::Length);
     let no_extensions = message(SERVER, &sized(1, CONTEXT));
-    assert_eq!(malformed(&no_extensions), Malformed::Length);
-    assert_eq!(malformed(&message(SERVER, &[])), Malformed::Length);
+    assert_eq!(malformed(&no_extensions), MalformedMessage::Length);
+    assert_eq!(malformed(&message(SERVER, &[])), MalformedMessage::Length);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn without_signature_algorithms() {
         extension(0xfe00, b"unknown"),
     ] {
         let refused = malformed(&raw(SERVER, &extensions));
-        assert_eq!(refused, Malformed::NoSignatureAlgorithms);
+        assert_eq!(refused, MalformedMessage::NoSignatureAlgorithms);
     }
     let nothing = RequestParameters::new(CONTEXT, &[]);
     let refused = Connection::new(1).server.request(&nothing, [0; 64]);
@@ -149,7 +149,7 @@ fn malformed_extensions() {
             extensions.extend(schemes());
         }
         let refused = malformed(&raw(sender, &extensions));
-        let expected = Malformed::Extension(ExtensionType(kind));
+        let expected = MalformedMessage::Extension(ExtensionType(kind));
         assert_eq!(refused, expected, "{data:02x?}");
     }
 }
@@ -163,7 +163,7 @@ fn server_name_in_a_servers_request() {
     assert_eq!(parsed, Ok(Side::Client));
     for data in [&*name, &[]] {
         let refused = malformed(&raw(SERVER, &[extension(0, data), schemes()].concat()));
-        let expected = Malformed::Extension(ExtensionType::SERVER_NAME);
+        let expected = MalformedMessage::Extension(ExtensionType::SERVER_NAME);
         assert_eq!(refused, expected);
     }
 
@@ -198,12 +198,12 @@ fn an_extension_twice() {
             [&*once, &schemes(), &once].concat(),
         ] {
             let refused = malformed(&raw(SERVER, &extensions));
-            assert_eq!(refused, Malformed::DuplicateExtension(kind));
+            assert_eq!(refused, MalformedMessage::DuplicateExtension(kind));
         }
     }
     let refused = malformed(&raw(SERVER, &[schemes(), schemes()].concat()));
     let kind = ExtensionType::SIGNATURE_ALGORITHMS;
-    assert_eq!(refused, Malformed::DuplicateExtension(kind));
+    assert_eq!(refused, MalformedMessage::DuplicateExtension(kind));
 }
 
 #[test]
@@ -218,8 +218,8 @@ fn more_than_32_extensions() {
     let read = all(32);
     let read = Request::parse(&read).unwrap();
     assert_eq!(read.extensions().count(), MAX_EXTENSIONS);
-    assert_eq!(malformed(&all(33)), Malformed::TooManyExtensions);
-    assert_eq!(malformed(&all(9000)), Malformed::TooManyExtensions);
+    assert_eq!(malformed(&all(33)), MalformedMessage::TooManyExtensions);
+    assert_eq!(malformed(&all(9000)), MalformedMessage::TooManyExtensions);
 }
 
 /// Nothing that is malformed is made, and nothing is used up by trying.
@@ -366,7 +366,7 @@ fn every_bit_flipped() {
         };
         read += 1;
         assert_eq!(request.as_bytes(), changed);
-        let _ = request.suits(&chain);
+        let _ = request.is_satisfied_by(&chain);
         assert!(request.signature_algorithms().count() > 0);
         assert!(request.signature_algorithms_cert().count() > 0);
         let names = request.certificate_authorities().map(Iterator::count);

@@ -19,7 +19,7 @@ fn suits_all(parameters: &RequestParameters<'_>, certificates: &[&[u8]]) -> Resu
     let request = ask(&mut client, parameters).as_bytes().to_vec();
     let request = Request::parse(&request).unwrap();
     let chain = CertificateChain::new(certificates, P256);
-    let suits = request.suits(&chain);
+    let suits = request.is_satisfied_by(&chain);
     let mut server = Connection::new(1).server;
     let mut out = [0; 4096];
     let made = (server.authenticate(&request, &chain, &mut out)).map(|_| ());

@@ -237,7 +237,7 @@ fn a_finished_that_leaves_out_certificate_verify() {
     assert_eq!(verdict(&pki, &made), Err(ValidateError::Finished));
     let cut = maker::message(maker::FINISHED, &whole[whole.len() - 32..whole.len() - 16]);
     let made = [without, &cut].concat();
-    let length = ValidateError::Malformed(Malformed::Length);
+    let length = ValidateError::Malformed(MalformedMessage::Length);
     assert_eq!(verdict(&pki, &made), Err(length));
 }
 
@@ -289,7 +289,7 @@ fn an_empty_one_where_nothing_was_requested() {
     let pki = Pki::new();
     let made = Maker::new(Side::Server, &[], CONTEXT, &pki.server).empty();
     let said = judge_spontaneous(&mut Connection::new(1).client, &made, &pki.authority);
-    let expected = ValidateError::Malformed(Malformed::NoCertificate);
+    let expected = ValidateError::Malformed(MalformedMessage::NoCertificate);
     assert_eq!(said.unwrap_err(), expected);
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn authenticators() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let authority = Authority::new("devices").unwrap();
     let device = authority.issue(|params| {
         for_device(params, "urn:device:1");
@@ -13,7 +13,7 @@ async fn authenticators() {
             .push(SanType::IpAddress([10, 0, 0, 1].into()));
     });
     let device = device.unwrap();
-    desk.write("device.pem", device.pem());
+    workspace.write("device.pem", device.pem());
     let expired = authority.issue(|params| {
         params.not_after = rcgen::date_time_ymd(2021, 1, 1);
     });
@@ -23,7 +23,7 @@ async fn authenticators() {
     let authenticator = ends.answer(&request, &[&device, &expired]);
 
     // The pin is what OpenSSL computes.
-    desk.openssl(&[
+    workspace.openssl(&[
         "x509",
         "-in",
         "device.pem",
@@ -32,11 +32,11 @@ async fn authenticators() {
         "-out",
         "spki.pem",
     ]);
-    desk.openssl(&[
+    workspace.openssl(&[
         "pkey", "-pubin", "-in", "spki.pem", "-outform", "der", "-out", "spki.der",
     ]);
-    let pin = hex::encode(sha256(&std::fs::read(desk.path("spki.der")).unwrap()));
-    let shown = desk.explain("authenticator", &authenticator);
+    let pin = hex::encode(sha256(&std::fs::read(workspace.path("spki.der")).unwrap()));
+    let shown = workspace.explain("authenticator", &authenticator);
     contains_all(
         &shown,
         &[
@@ -70,7 +70,7 @@ async fn authenticators() {
         .unwrap()
         .to_vec();
     contains_all(
-        &desk.explain("authenticator", &empty),
+        &workspace.explain("authenticator", &empty),
         &[
             "empty authenticator: who sent it declines; not verified here\n",
             "  finished     48 bytes: of a connection with SHA-384\n",
@@ -82,7 +82,7 @@ async fn authenticators() {
 /// Those that another implementation made.
 #[test]
 fn recorded_authenticators() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors/rfc9261-cocos.json");
     let vectors: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let mut count = 0;
@@ -91,7 +91,7 @@ fn recorded_authenticators() {
         for vector in session["authenticators"].as_array().unwrap() {
             let bytes = |name: &str| vector[name].as_str().map(|text| hex::decode(text).unwrap());
             let context = format!("  context      {} (", vector["context"].as_str().unwrap());
-            let shown = desk.explain("authenticator", &bytes("authenticator").unwrap());
+            let shown = workspace.explain("authenticator", &bytes("authenticator").unwrap());
             contains_all(&shown, &[&format!("of a connection with {hash}\n")]);
             if let Some(certificate) = bytes("certificate") {
                 let pin = chanbind_core::x509::spki_sha256(&certificate).unwrap();
@@ -100,7 +100,7 @@ fn recorded_authenticators() {
                 assert!(shown.starts_with("empty authenticator"), "{shown}");
             }
             if let Some(request) = bytes("request") {
-                contains_all(&desk.explain("request", &request), &[&context]);
+                contains_all(&workspace.explain("request", &request), &[&context]);
             }
             count += 1;
         }
@@ -111,7 +111,7 @@ fn recorded_authenticators() {
 /// What is in a certificate is its sender's, and a terminal obeys some of it.
 #[tokio::test]
 async fn names_that_are_not_harmless() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let authority = Authority::new("devices").unwrap();
     let device = authority.issue(|params| {
         for_device(params, "urn:x:\u{7}\r\n  signature    fine");
@@ -124,7 +124,7 @@ async fn names_that_are_not_harmless() {
     let device = device.unwrap();
     // More certificates than there may be.
     let authenticator = ends.answer(&request, &[&device; 10]);
-    let shown = desk.explain("authenticator", &authenticator);
+    let shown = workspace.explain("authenticator", &authenticator);
     contains_all(
         &shown,
         &[

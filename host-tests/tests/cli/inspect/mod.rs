@@ -8,7 +8,7 @@ use base64::{
     Engine,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
-use chanbind::authenticator::carriage::{self, AUTHENTICATOR_HEADER, REQUEST_HEADER};
+use chanbind::authenticator::header_fields::{self, AUTHENTICATOR_HEADER, REQUEST_HEADER};
 use chanbind_core::{
     authenticator::{
         CertificateChain, Client, Endpoint, Extension, ExtensionType, OidFilter, Request,
@@ -76,7 +76,7 @@ impl Ends {
     }
 }
 
-impl Desk {
+impl Workspace {
     /// Runs `chanbind inspect WHAT -` on bytes.
     fn inspect(&self, what: &str, input: &[u8]) -> Output {
         let mut child = self
@@ -113,14 +113,14 @@ fn contains_all(shown: &str, parts: &[&str]) {
 /// As people have them at hand.
 #[tokio::test]
 async fn every_form_says_the_same() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let device = Authority::new("devices").unwrap().issue(|_| {}).unwrap();
     let ends = Ends::sha256();
     let request = ends.request(&RequestParameters::new(&[1; 16], &SCHEMES));
     let authenticator = ends.answer(&request, &[&device]);
-    let credentials = carriage::credentials(&authenticator);
+    let credentials = header_fields::credentials(&authenticator);
     let credentials = credentials.to_str().unwrap();
-    let challenge = carriage::challenge(&request);
+    let challenge = header_fields::challenge(&request);
     let challenge = challenge.to_str().unwrap();
     let both = format!(
         "HTTP/1.1 401 Unauthorized\r\ndate: Tue, 24 Nov 2026 19:26:17 GMT\r\nwww-authenticate: Basic realm=\"a, b\", {challenge}\r\n{AUTHENTICATOR_HEADER}: {}\r\n\r\nprove who you are\n",
@@ -128,7 +128,7 @@ async fn every_form_says_the_same() {
     );
     let encoded = BASE64_URL_SAFE_NO_PAD.encode(&authenticator);
     let (first, second) = encoded.split_at(64);
-    let shown = desk.explain("authenticator", &authenticator);
+    let shown = workspace.explain("authenticator", &authenticator);
     for form in [
         encoded.clone(),
         format!("{first}\n{second}\n"),
@@ -142,12 +142,12 @@ async fn every_form_says_the_same() {
         ),
     ] {
         assert_eq!(
-            desk.explain("authenticator", form.as_bytes()),
+            workspace.explain("authenticator", form.as_bytes()),
             shown,
             "{form}"
         );
     }
-    let requested = desk.explain("request", &request);
+    let requested = workspace.explain("request", &request);
     let encoded = BASE64_URL_SAFE_NO_PAD.encode(&request);
     for form in [
         encoded.clone(),
@@ -158,7 +158,7 @@ async fn every_form_says_the_same() {
         format!("{REQUEST_HEADER}: {encoded}"),
     ] {
         assert_eq!(
-            desk.explain("request", form.as_bytes()),
+            workspace.explain("request", form.as_bytes()),
             requested,
             "{form}"
         );
@@ -169,7 +169,7 @@ async fn every_form_says_the_same() {
         BASE64_STANDARD.encode(&request).trim_end_matches('=')
     );
     contains_all(
-        &desk.explain("request", padded.as_bytes()),
+        &workspace.explain("request", padded.as_bytes()),
         &[
             requested.trim_end(),
             "  text         not base64url without padding",
@@ -178,11 +178,11 @@ async fn every_form_says_the_same() {
 
     // One taken for the other.
     contains_all(
-        &desk.refuse("authenticator", &request),
+        &workspace.refuse("authenticator", &request),
         &["this is a request", "`chanbind inspect request`"],
     );
     contains_all(
-        &desk.refuse(
+        &workspace.refuse(
             "request",
             format!("Authorization: {credentials}").as_bytes(),
         ),
@@ -195,7 +195,7 @@ async fn every_form_says_the_same() {
 
 #[tokio::test]
 async fn garbage_is_a_clear_error() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     for what in ["authenticator", "request"] {
         for (input, says) in [
             (&b""[..], "nothing in it"),
@@ -211,7 +211,7 @@ async fn garbage_is_a_clear_error() {
             ),
             ("Authorization: \u{fc}".as_bytes(), "give a"),
         ] {
-            let error = desk.refuse(what, input);
+            let error = workspace.refuse(what, input);
             assert!(
                 error.starts_with("chanbind: -: ") && error.contains(says),
                 "{what} {input:?}: {error}"
@@ -219,7 +219,7 @@ async fn garbage_is_a_clear_error() {
             assert_eq!(error.lines().count(), 1, "{error}");
         }
     }
-    let (_, error) = desk.fail(&["inspect", "request", "missing"]);
+    let (_, error) = workspace.fail(&["inspect", "request", "missing"]);
     assert!(error.contains("missing: No such file"), "{error}");
 
     // Whatever is done to a good one, there is an answer.
@@ -237,7 +237,7 @@ async fn garbage_is_a_clear_error() {
                 1 => changed[at] ^ 1,
                 _ => changed[at].wrapping_add(0x20),
             };
-            let output = desk.inspect(what, &changed);
+            let output = workspace.inspect(what, &changed);
             let code = output.status.code();
             assert!(
                 matches!(code, Some(0 | 1)),
@@ -246,18 +246,21 @@ async fn garbage_is_a_clear_error() {
             );
         }
         for len in [2, 4, 5, good.len() / 2, good.len() - 1] {
-            contains_all(&desk.refuse(what, &good[..len]), &["a length does not fit"]);
+            contains_all(
+                &workspace.refuse(what, &good[..len]),
+                &["a length does not fit"],
+            );
         }
     }
 }
 
 #[test]
 fn keys_are_told_apart() {
-    let desk = Desk::new();
-    desk.authority("devices", "/CN=devices", P256);
-    desk.provision("hmac", &[]);
-    desk.issue("signing", "devices", &[]);
-    let (shown, _) = desk.succeed(&["inspect", "key", "hmac.pem"]);
+    let workspace = Workspace::new();
+    workspace.authority("devices", "/CN=devices", P256);
+    workspace.provision("hmac", &[]);
+    workspace.issue("signing", "devices", &[]);
+    let (shown, _) = workspace.succeed(&["inspect", "key", "hmac.pem"]);
     contains_all(
         &shown,
         &[
@@ -265,8 +268,8 @@ fn keys_are_told_apart() {
             "chanbind connect --client-id",
         ],
     );
-    let (shown, _) = desk.succeed(&["inspect", "key", "signing.pem"]);
-    desk.openssl(&[
+    let (shown, _) = workspace.succeed(&["inspect", "key", "signing.pem"]);
+    workspace.openssl(&[
         "x509",
         "-in",
         "signing.crt",
@@ -275,10 +278,10 @@ fn keys_are_told_apart() {
         "-out",
         "spki.pem",
     ]);
-    desk.openssl(&[
+    workspace.openssl(&[
         "pkey", "-pubin", "-in", "spki.pem", "-outform", "der", "-out", "spki.der",
     ]);
-    let pin = hex::encode(sha256(&std::fs::read(desk.path("spki.der")).unwrap()));
+    let pin = hex::encode(sha256(&std::fs::read(workspace.path("spki.der")).unwrap()));
     contains_all(
         &shown,
         &[

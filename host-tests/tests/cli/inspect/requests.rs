@@ -4,9 +4,9 @@ use super::*;
 
 #[test]
 fn a_servers_request() {
-    let desk = Desk::new();
-    desk.authority("odd", "/C=DE/O=A, \"B\" \\+ C;/OU= x /CN=#odd", P256);
-    let roots = chanbind::tls::roots_from_pem(desk.read("odd.pem").as_bytes()).unwrap();
+    let workspace = Workspace::new();
+    workspace.authority("odd", "/C=DE/O=A, \"B\" \\+ C;/OU= x /CN=#odd", P256);
+    let roots = chanbind::tls::roots_from_pem(workspace.read("odd.pem").as_bytes()).unwrap();
     let odd = roots.subjects().remove(0);
     let filters = [
         OidFilter {
@@ -40,9 +40,9 @@ fn a_servers_request() {
     parameters.oid_filters = &filters;
     parameters.other = &other;
     let request = Ends::sha256().request(&parameters);
-    let shown = desk.explain("request", &request);
+    let shown = workspace.explain("request", &request);
     // OpenSSL writes the name as RFC 2253 and RFC 4514 have it.
-    let subject = desk.openssl(&[
+    let subject = workspace.openssl(&[
         "x509", "-in", "odd.pem", "-noout", "-subject", "-nameopt", "RFC2253",
     ]);
     let subject = subject.trim().strip_prefix("subject=").unwrap().to_owned();
@@ -68,7 +68,7 @@ fn a_servers_request() {
 
 #[test]
 fn a_clients_request() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     let ends = Ends::sha256();
     let mut parameters = RequestParameters::new(&[], &SCHEMES);
     parameters.server_name = Some("second.example");
@@ -77,7 +77,7 @@ fn a_clients_request() {
     let made = (ends.client.lock().unwrap()).request(&parameters, vec![0; 1024]);
     let request = made.unwrap().as_bytes().to_vec();
     contains_all(
-        &desk.explain("request", &request),
+        &workspace.explain("request", &request),
         &[
             "request of a client to a server (ClientCertificateRequest)",
             "  context      empty\n",
@@ -96,7 +96,7 @@ fn a_clients_request() {
     parameters.other = &other;
     let request = Ends::sha256().request(&parameters);
     contains_all(
-        &desk.explain("request", &request),
+        &workspace.explain("request", &request),
         &[
             "  extension    0xfafa, 1100 bytes\n",
             "bytes: too long, a peer takes at most 1024\n",

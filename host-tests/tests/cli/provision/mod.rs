@@ -4,7 +4,7 @@ mod refused;
 
 use super::*;
 
-impl Desk {
+impl Workspace {
     /// Provisions `NAME.pem` with a certificate `NAME.crt` of an authority here.
     pub(crate) fn issue(&self, name: &str, authority: &str, more: &[&str]) -> String {
         let (ca, ca_key) = (format!("{authority}.pem"), format!("{authority}.key"));
@@ -46,8 +46,8 @@ fn provision<'a>(client: &'a str, out: &'a str) -> Vec<&'a str> {
 
 #[test]
 fn certificates_are_what_openssl_takes() {
-    let desk = Desk::new();
-    desk.authority("devices", "/C=DE/O=Works/CN=devices", P256);
+    let workspace = Workspace::new();
+    workspace.authority("devices", "/C=DE/O=Works/CN=devices", P256);
     let names = [
         "--uri",
         "urn:example:1",
@@ -56,7 +56,7 @@ fn certificates_are_what_openssl_takes() {
         "--days",
         "2",
     ];
-    let said = desk.issue("client1", "devices", &names);
+    let said = workspace.issue("client1", "devices", &names);
     for part in [
         "wrote client1.pem, a key that was made in this TPM and never leaves it\n",
         "wrote client1.crt, its certificate for 2 days\n",
@@ -65,7 +65,7 @@ fn certificates_are_what_openssl_takes() {
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    desk.openssl(&[
+    workspace.openssl(&[
         "verify",
         "-x509_strict",
         "-purpose",
@@ -74,7 +74,7 @@ fn certificates_are_what_openssl_takes() {
         "devices.pem",
         "client1.crt",
     ]);
-    let shown = desk.openssl(&["x509", "-in", "client1.crt", "-noout", "-text"]);
+    let shown = workspace.openssl(&["x509", "-in", "client1.crt", "-noout", "-text"]);
     for part in [
         "Subject: CN = client1\n",
         "Issuer: C = DE, O = Works, CN = devices\n",
@@ -88,7 +88,7 @@ fn certificates_are_what_openssl_takes() {
     }
     // The authority's key identifier is its own.
     let identifier = |name, extension| {
-        let shown = desk.openssl(&["x509", "-in", name, "-noout", "-ext", extension]);
+        let shown = workspace.openssl(&["x509", "-in", name, "-noout", "-ext", extension]);
         shown.lines().nth(1).unwrap().trim().to_owned()
     };
     assert_eq!(
@@ -99,33 +99,33 @@ fn certificates_are_what_openssl_takes() {
     let check = |seconds: &str| {
         let arguments = ["x509", "-in", "client1.crt", "-noout", "-checkend", seconds];
         let mut command = Command::new("openssl");
-        let run = command.args(arguments).current_dir(desk.folder.path());
+        let run = command.args(arguments).current_dir(workspace.folder.path());
         run.output().unwrap().status.success()
     };
     assert!(check("172700") && !check("172900"));
 
     // Another one has another serial number.
-    desk.issue("client2", "devices", &[]);
-    let serial = |name| desk.openssl(&["x509", "-in", name, "-noout", "-serial"]);
+    workspace.issue("client2", "devices", &[]);
+    let serial = |name| workspace.openssl(&["x509", "-in", name, "-noout", "-serial"]);
     assert_ne!(serial("client1.crt"), serial("client2.crt"));
 }
 
 #[test]
 fn authorities_of_other_kinds() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     for (name, algorithm) in [
         ("p384", "ec -pkeyopt ec_paramgen_curve:P-384"),
         ("rsa", "rsa:2048"),
         ("ed25519", "ed25519"),
     ] {
-        desk.authority(name, &format!("/CN={name}"), algorithm);
+        workspace.authority(name, &format!("/CN={name}"), algorithm);
         let client = format!("of-{name}");
-        desk.issue(&client, name, &[]);
+        workspace.issue(&client, name, &[]);
         let (ca, certificate) = (format!("{name}.pem"), format!("{client}.crt"));
-        desk.openssl(&["verify", "-CAfile", &ca, &certificate]);
+        workspace.openssl(&["verify", "-CAfile", &ca, &certificate]);
     }
     // An intermediate one's certificates are verified by way of it.
-    desk.openssl(&[
+    workspace.openssl(&[
         "req",
         "-x509",
         "-nodes",
@@ -142,8 +142,8 @@ fn authorities_of_other_kinds() {
         "-out",
         "between.pem",
     ]);
-    desk.issue("below", "between", &[]);
-    desk.openssl(&[
+    workspace.issue("below", "between", &[]);
+    workspace.openssl(&[
         "verify",
         "-CAfile",
         "rsa.pem",
@@ -155,24 +155,24 @@ fn authorities_of_other_kinds() {
 
 #[test]
 fn requests_are_for_authorities_elsewhere() {
-    let desk = Desk::new();
-    desk.authority("devices", "/CN=devices", P256);
+    let workspace = Workspace::new();
+    workspace.authority("devices", "/CN=devices", P256);
     let names = ["--uri", "urn:example:1", "--dns", "one.example"];
     let more = ["--csr", "client1.csr", "--device-config", "device.toml"];
     let arguments = [&provision("client1", "client1.pem")[..], &more, &names].concat();
-    let (out, said) = desk.succeed(&arguments);
+    let (out, said) = workspace.succeed(&arguments);
     assert_eq!(out, "");
     assert!(
         said.contains("have an authority sign the request"),
         "{said}"
     );
-    let toml = desk.read("device.toml");
+    let toml = workspace.read("device.toml");
     assert!(
         toml.starts_with("proof = \"authenticator\"\n# certificates = [\"...\"]  # put here")
             && toml.contains("\"client1.csr\"\n\n[key]\n"),
         "{toml}"
     );
-    let shown = desk.openssl(&["req", "-in", "client1.csr", "-noout", "-verify", "-text"]);
+    let shown = workspace.openssl(&["req", "-in", "client1.csr", "-noout", "-verify", "-text"]);
     for part in [
         "verify OK",
         "Subject: CN = client1\n",
@@ -182,7 +182,7 @@ fn requests_are_for_authorities_elsewhere() {
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
-    desk.openssl(&[
+    workspace.openssl(&[
         "x509",
         "-req",
         "-in",
@@ -198,8 +198,8 @@ fn requests_are_for_authorities_elsewhere() {
         "-out",
         "client1.crt",
     ]);
-    let gateway = desk.certified_gateway("devices.pem", &[]);
-    let (out, _) = desk.succeed(&[
+    let gateway = workspace.certified_gateway("devices.pem", &[]);
+    let (out, _) = workspace.succeed(&[
         "connect",
         &gateway.url(),
         "--ca",
@@ -216,17 +216,21 @@ fn requests_are_for_authorities_elsewhere() {
 /// The table for firmware is what its configuration takes.
 #[test]
 fn firmware_takes_what_is_written_for_it() {
-    let desk = Desk::new();
-    desk.authority("devices", "/CN=devices", P256);
-    desk.issue("client1", "devices", &["--device-config", "key.toml"]);
+    let workspace = Workspace::new();
+    workspace.authority("devices", "/CN=devices", P256);
+    workspace.issue("client1", "devices", &["--device-config", "key.toml"]);
     let head = "host = \"gateway.example\"\nport = 8443\nclient_id = \"client1\"\nauthorities = [\"ca.pem\"]\ntime = \"build\"\n";
-    desk.write("chanbind.toml", head.to_owned() + &desk.read("key.toml"));
-    let config = chanbind_device_config::build::from_file(&desk.path("chanbind.toml")).unwrap();
+    workspace.write(
+        "chanbind.toml",
+        head.to_owned() + &workspace.read("key.toml"),
+    );
+    let config =
+        chanbind_device_config::build::from_file(&workspace.path("chanbind.toml")).unwrap();
     let config = chanbind_device_config::Config::parse(&config).unwrap();
-    let file = chanbind::tpm::KeyFile::from_pem(&desk.read("client1.pem")).unwrap();
+    let file = chanbind::tpm::KeyFile::from_pem(&workspace.read("client1.pem")).unwrap();
     assert_eq!(config.key.public, file.public);
     assert_eq!(config.proof, chanbind_device_config::Proof::Authenticator);
-    desk.openssl(&[
+    workspace.openssl(&[
         "x509",
         "-in",
         "client1.crt",
@@ -235,23 +239,23 @@ fn firmware_takes_what_is_written_for_it() {
         "-out",
         "client1.der",
     ]);
-    let der = std::fs::read(desk.path("client1.der")).unwrap();
+    let der = std::fs::read(workspace.path("client1.der")).unwrap();
     assert_eq!(config.certificates(), [der]);
 }
 
 #[test]
 fn passwords_and_registers() {
-    let desk = Desk::new();
-    desk.authority("devices", "/CN=devices", P256);
-    desk.write("password", "secret\n");
+    let workspace = Workspace::new();
+    workspace.authority("devices", "/CN=devices", P256);
+    workspace.write("password", "secret\n");
     let locks = ["--password-file", "password", "--pcrs", "sha256:0,16"];
-    desk.issue(
+    workspace.issue(
         "client1",
         "devices",
         &[&["--csr", "client1.csr"], &locks[..]].concat(),
     );
-    desk.openssl(&["req", "-in", "client1.csr", "-noout", "-verify"]);
-    let gateway = desk.certified_gateway("devices.pem", &[]);
+    workspace.openssl(&["req", "-in", "client1.csr", "-noout", "-verify"]);
+    let gateway = workspace.certified_gateway("devices.pem", &[]);
     let url = gateway.url();
     let connect = [
         "connect",
@@ -265,12 +269,12 @@ fn passwords_and_registers() {
         "client1.pem",
     ];
     let with_password = [&connect[..], &["--password-file", "password"]].concat();
-    desk.succeed(&with_password);
-    let (_, error) = desk.fail(&connect);
+    workspace.succeed(&with_password);
+    let (_, error) = workspace.fail(&connect);
     assert!(error.contains("password is wrong or missing"), "{error}");
     let value = format!("16:sha256={}", "22".repeat(32));
-    desk.swtpm.tool("tpm2_pcrextend", &[&value]);
-    let (_, error) = desk.fail(&with_password);
+    workspace.swtpm.tool("tpm2_pcrextend", &[&value]);
+    let (_, error) = workspace.fail(&with_password);
     assert!(
         error.contains("another value than when the key was provisioned"),
         "{error}"

@@ -4,9 +4,9 @@ use super::*;
 
 #[test]
 fn nothing_is_overwritten() {
-    let desk = Desk::new();
-    desk.authority("devices", "/CN=devices", P256);
-    let before = desk.files();
+    let workspace = Workspace::new();
+    workspace.authority("devices", "/CN=devices", P256);
+    let before = workspace.files();
     let all = [
         "--csr",
         "a.csr",
@@ -20,31 +20,31 @@ fn nothing_is_overwritten() {
         "a.toml",
     ];
     for there in ["a.pem", "a.csr", "a.crt", "a.toml"] {
-        desk.write(there, "precious");
-        let (code, error) = desk.fail(&[&provision("a", "a.pem")[..], &all].concat());
+        workspace.write(there, "precious");
+        let (code, error) = workspace.fail(&[&provision("a", "a.pem")[..], &all].concat());
         assert_eq!(code, 1);
         assert!(
             error.contains(&format!("{there} exists: it was left as it is")),
             "{error}"
         );
-        assert_eq!(desk.read(there), "precious");
-        std::fs::remove_file(desk.path(there)).unwrap();
-        assert_eq!(desk.files(), before);
+        assert_eq!(workspace.read(there), "precious");
+        std::fs::remove_file(workspace.path(there)).unwrap();
+        assert_eq!(workspace.files(), before);
     }
     let twice = [&provision("a", "a.pem")[..], &["--csr", "a.pem"]].concat();
-    let (_, error) = desk.fail(&twice);
+    let (_, error) = workspace.fail(&twice);
     assert!(error.contains("a.pem: named twice"), "{error}");
-    assert_eq!(desk.files(), before);
+    assert_eq!(workspace.files(), before);
 }
 
 /// Whatever fails, at the first file or the last: nothing stays.
 #[test]
 fn what_is_half_done_is_taken_back() {
-    let desk = Desk::new();
-    desk.authority("devices", "/CN=devices", P256);
-    desk.authority("other", "/CN=devices", P256);
-    desk.authority("twice", "/OU=one/OU=two/CN=twice", P256);
-    let before = desk.files();
+    let workspace = Workspace::new();
+    workspace.authority("devices", "/CN=devices", P256);
+    workspace.authority("other", "/CN=devices", P256);
+    workspace.authority("twice", "/OU=one/OU=two/CN=twice", P256);
+    let before = workspace.files();
     for (arguments, says) in [
         (
             &["--csr", "no/such/folder.csr"][..],
@@ -137,10 +137,10 @@ fn what_is_half_done_is_taken_back() {
             "leave out --parent and --pcrs",
         ),
     ] {
-        let (code, error) = desk.fail(&[&provision("a", "a.pem")[..], arguments].concat());
+        let (code, error) = workspace.fail(&[&provision("a", "a.pem")[..], arguments].concat());
         assert_eq!(code, 1);
         assert!(error.contains(says), "{arguments:?}: {error}");
-        assert_eq!(desk.files(), before, "{arguments:?}");
+        assert_eq!(workspace.files(), before, "{arguments:?}");
     }
     // And of an HMAC key, when its registry entry cannot be printed.
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
@@ -153,14 +153,14 @@ fn what_is_half_done_is_taken_back() {
         "--device-config",
         "a.toml",
     ];
-    let output = desk.command(&arguments).stdout(full.unwrap()).output();
+    let output = workspace.command(&arguments).stdout(full.unwrap()).output();
     assert_eq!(output.unwrap().status.code(), Some(1));
-    assert_eq!(desk.files(), before);
+    assert_eq!(workspace.files(), before);
 }
 
 #[test]
 fn wrong_usage() {
-    let desk = Desk::new();
+    let workspace = Workspace::new();
     for (arguments, says) in [
         (
             &["--authenticator"][..],
@@ -205,12 +205,12 @@ fn wrong_usage() {
         ),
     ] {
         let provision = ["provision", "--client-id", "a", "--out", "b"];
-        let (code, error) = desk.fail(&[&provision[..], arguments].concat());
+        let (code, error) = workspace.fail(&[&provision[..], arguments].concat());
         assert_eq!(code, 2);
         assert!(error.contains(says), "{arguments:?}: {error}");
     }
     let long = "x".repeat(65);
-    let (code, error) = desk.fail(&[&provision(&long, "b")[..], &["--csr", "x"]].concat());
+    let (code, error) = workspace.fail(&[&provision(&long, "b")[..], &["--csr", "x"]].concat());
     assert_eq!(code, 1);
     assert!(
         error.contains("at most 64; put what is longer into --uri"),

@@ -88,7 +88,7 @@ async fn a_key_in_a_tpm_proves_a_client() {
         let printed = visit(program, &gateway, &files, &arguments).await.unwrap();
         assert_eq!(printed, [format!("200 ok tpm {}", suite.0)]);
     }
-    assert_eq!(tpm.swtpm.leftovers(), [""; 0]);
+    assert_eq!(tpm.swtpm.orphans(), [""; 0]);
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Exported Authenticators (RFC 9261) against the Go program's, which was written from the RFC and `docs/HTTP-AUTHENTICATORS.md`.
 
-mod carriage;
 mod go_client;
 mod go_server;
+mod header_fields;
 mod parsing;
 mod vectors;
 
@@ -161,7 +161,7 @@ impl TpmKey {
     /// Leaves it to others, in good order.
     async fn close(&self) {
         self.tpm.close().await;
-        assert_eq!(self.swtpm.leftovers(), [""; 0]);
+        assert_eq!(self.swtpm.orphans(), [""; 0]);
     }
 }
 

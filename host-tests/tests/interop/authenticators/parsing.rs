@@ -1,7 +1,7 @@
 //! Requests and authenticators that cross: each program reads the other's, and takes the same bytes for none.
 
 use super::{Ca, Gateway, Identity, KINDS, SECOND, SUITES, connect, get_request, vectors::vectors};
-use chanbind::authenticator::carriage::{self, MAX_REQUEST_LEN, REQUEST_HEADER};
+use chanbind::authenticator::header_fields::{self, MAX_REQUEST_LEN, REQUEST_HEADER};
 use chanbind_core::{
     authenticator::{
         Authenticator, Client, Endpoint, Extension, ExtensionType, OidFilter, Request,
@@ -226,11 +226,11 @@ async fn requests_as_they_travel() {
             let _asked = connection
                 .ask(&mut request, name, &devices.trust())
                 .unwrap();
-            let field = carriage::field(request.headers(), &REQUEST_HEADER, MAX_REQUEST_LEN);
+            let field = header_fields::field(request.headers(), &REQUEST_HEADER, MAX_REQUEST_LEN);
             lines.push(request_line(Side::Client, &field.unwrap().unwrap()));
         }
         let response = connection.send(get_request(gateway.port)).await.unwrap();
-        let challenge = carriage::challenged(response.headers()).unwrap();
+        let challenge = header_fields::challenged(response.headers()).unwrap();
         lines.push(request_line(Side::Server, &challenge));
         let theirs = theirs(program, &lines);
         for (line, theirs) in lines.iter().zip(&theirs) {

@@ -18,7 +18,7 @@ pub(crate) fn named(path: &Path, error: impl fmt::Display) -> Failure {
 /// The most that is read of a file, but for registries, which have no limit: larger ones are not what they are taken for.
 const MAX_LEN: u64 = 16 * 1024 * 1024;
 
-/// Reads a file, or standard input for `-`. Wiped when dropped, as it may be a secret.
+/// Reads a file, or standard input for `-`. SecretBytes when dropped, as it may be a secret.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     read_at_most(path, MAX_LEN)
 }

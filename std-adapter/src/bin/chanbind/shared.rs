@@ -4,7 +4,7 @@ use crate::files::Password;
 use chanbind::{
     core::{
         kdf::Layout,
-        token::{ContextRule, Profile},
+        otp::{ContextRule, Profile},
     },
     proof::{Form, Settings},
     tpm::{Hierarchy, OpenOptions, Parent, Tpm, TpmName},

@@ -1,9 +1,8 @@
 use super::{AuthenticatorPolicy, OnConnection};
 use crate::{
     authenticator::{
-        AnswerError, AskError, CertifiedIdentity, Credentials, Trust,
-        carriage::{self, AUTHENTICATOR_HEADER, FieldError, MAX_REQUEST_LEN, REQUEST_HEADER},
-        decline,
+        AnswerError, AskError, CertifiedIdentity, Credentials, Trust, decline,
+        header_fields::{self, AUTHENTICATOR_HEADER, FieldError, MAX_REQUEST_LEN, REQUEST_HEADER},
     },
     gateway::{Channel, channel::WeakChannel, next_layer},
 };
@@ -14,7 +13,7 @@ use axum::{
 };
 use chanbind_core::{
     authenticator::{
-        self as ea, AuthenticateError, ChannelError, Malformed, RequestError, ValidateError,
+        self as ea, AuthenticateError, ChannelError, MalformedMessage, RequestError, ValidateError,
     },
     binding::Side,
 };
@@ -193,7 +192,8 @@ impl Shared {
         {
             return Ok(Some(identity));
         }
-        let Some(presented) = carriage::presented(headers).map_err(Refusal::Credentials)? else {
+        let Some(presented) = header_fields::presented(headers).map_err(Refusal::Credentials)?
+        else {
             return Err(challenge(None));
         };
         match here.present(&presented) {
@@ -235,7 +235,7 @@ impl Shared {
         channel: &Channel,
         headers: &HeaderMap,
     ) -> Result<Option<HeaderValue>, Refusal> {
-        let field = carriage::field(headers, &REQUEST_HEADER, MAX_REQUEST_LEN);
+        let field = header_fields::field(headers, &REQUEST_HEADER, MAX_REQUEST_LEN);
         let Some(bytes) = field.map_err(Refusal::RequestField)? else {
             return Ok(None);
         };
@@ -246,7 +246,7 @@ impl Shared {
         let here = channel.authenticators().map_err(Refusal::Channel)?;
         for identity in &self.identities {
             match identity.answer(here.endpoint(), &request).await {
-                Ok(authenticator) => return Ok(Some(carriage::field_value(&authenticator))),
+                Ok(authenticator) => return Ok(Some(header_fields::field_value(&authenticator))),
                 Err(AnswerError::Authenticate(AuthenticateError::Unsuitable(reason))) => {
                     tracing::debug!(%reason, "an identity does not suit");
                 }
@@ -260,7 +260,7 @@ impl Shared {
             }
         }
         let declined = decline(here.endpoint(), &request).map_err(Refusal::Answer)?;
-        Ok(Some(carriage::field_value(&declined)))
+        Ok(Some(header_fields::field_value(&declined)))
     }
 
     fn channels(&self) -> MutexGuard<'_, Vec<WeakChannel>> {
@@ -310,11 +310,11 @@ enum Refusal {
     #[error("Authorization: {0}")]
     Credentials(FieldError),
     #[error("Authorization: no authenticator: {0}")]
-    Malformed(Malformed),
+    Malformed(MalformedMessage),
     #[error("{REQUEST_HEADER}: {0}")]
     RequestField(FieldError),
     #[error("{REQUEST_HEADER}: no request: {0}")]
-    Request(Malformed),
+    Request(MalformedMessage),
     #[error("{REQUEST_HEADER}: {0}")]
     Answer(AuthenticateError),
     #[error("the client declines: it sent the empty authenticator")]
@@ -362,7 +362,7 @@ fn answer(refusal: &Refusal, version: Version) -> Response<Body> {
     let mut response = Response::new(Body::from(reason));
     *response.status_mut() = status;
     if let Refusal::Challenge { request, .. } = refusal {
-        let challenge = carriage::challenge(request);
+        let challenge = header_fields::challenge(request);
         (response.headers_mut()).insert(header::WWW_AUTHENTICATE, challenge);
     }
     // HTTP/2 has no such field.

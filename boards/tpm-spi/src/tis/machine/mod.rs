@@ -1,7 +1,7 @@
 //! What happens on the bus, as a state machine without I/O: it says what is to be done, its caller does it and asks again. Time
 //! is counted by the pauses that it asks for.
 
-mod judge;
+mod poll;
 mod transfer;
 
 use super::{
@@ -226,7 +226,7 @@ impl<'b> Machine<'b> {
             missed: 0,
             failures: 0,
             repeats: false,
-            look_limit: judge::TIMEOUT_A,
+            look_limit: poll::TIMEOUT_A,
             ready_again: READY_AGAIN,
         }
     }
@@ -382,7 +382,7 @@ impl<'b> Machine<'b> {
                 if !self.makes_sense() {
                     return Ok(self.read(Register::Access, State::Suspect(awaited)));
                 }
-                if let Some(next) = self.judge(awaited)? {
+                if let Some(next) = self.check_status(awaited)? {
                     self.state = next;
                 } else {
                     return self.wait(awaited);

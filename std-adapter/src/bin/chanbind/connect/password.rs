@@ -5,7 +5,7 @@ use crate::{
     files::{Password, key_file},
     shared::Failure,
 };
-use chanbind::{client::Prover, core::token::ClientId, tpm::TpmError};
+use chanbind::{client::Prover, core::otp::ClientId, tpm::TpmError};
 
 pub(super) async fn run(arguments: &Arguments, mut task: Task) -> Result<Answered, Failure> {
     let client = arguments.client_id.as_deref().unwrap_or_default();

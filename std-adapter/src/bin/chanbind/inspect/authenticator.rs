@@ -1,13 +1,13 @@
 //! Exported Authenticators.
 
 use super::{
-    carried::{Kind, read_kind},
     certificate::certificate,
+    container::{Kind, read_kind},
     line,
 };
 use crate::{files::named, shared::Failure};
 use chanbind::{
-    authenticator::carriage::MAX_AUTHENTICATOR_LEN,
+    authenticator::header_fields::MAX_AUTHENTICATOR_LEN,
     core::{
         authenticator::{Authenticator, Certified},
         x509::MAX_CANDIDATES,
@@ -16,8 +16,8 @@ use chanbind::{
 use std::{fmt::Write, path::Path};
 
 pub(super) fn authenticator(out: &mut String, path: &Path) -> Result<(), Failure> {
-    let carried = read_kind(path, Kind::Authenticator)?;
-    let bytes = &carried.bytes;
+    let container = read_kind(path, Kind::Authenticator)?;
+    let bytes = &container.bytes;
     let parsed = Authenticator::parse(bytes)
         .map_err(|error| named(path, format!("no authenticator: {error}")))?;
     match parsed {
@@ -35,7 +35,7 @@ pub(super) fn authenticator(out: &mut String, path: &Path) -> Result<(), Failure
         }
     }
     line(out, "size", size(bytes.len(), MAX_AUTHENTICATOR_LEN));
-    if let Some(remark) = carried.remark {
+    if let Some(remark) = container.remark {
         line(out, "text", remark);
     }
     Ok(())

@@ -1,12 +1,12 @@
 //! What files, tokens and header fields say, for people.
 
 mod authenticator;
-mod carried;
 mod certificate;
+mod container;
 mod key;
 mod name;
+mod otp;
 mod request;
-mod token;
 
 pub(crate) use name::visible;
 
@@ -75,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut out = String::new();
     match &arguments.what {
         What::Key { file } => key::key(&mut out, file)?,
-        What::Token { file } => token::token(&mut out, file)?,
+        What::Token { file } => otp::token(&mut out, file)?,
         What::Binding { certificate } => binding(&mut out, certificate)?,
         What::Authenticator { file } => authenticator::authenticator(&mut out, file)?,
         What::Request { file } => request::request(&mut out, file)?,

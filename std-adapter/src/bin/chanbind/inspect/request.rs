@@ -2,13 +2,13 @@
 
 use super::{
     authenticator::{context, size},
-    carried::{Kind, read_kind},
+    container::{Kind, read_kind},
     line,
     name::{distinguished_name, object_identifier, visible},
 };
 use crate::{files::named, shared::Failure};
 use chanbind::{
-    authenticator::carriage::MAX_REQUEST_LEN,
+    authenticator::header_fields::MAX_REQUEST_LEN,
     core::{
         authenticator::{ExtensionType, OidFilter, Request},
         binding::Side,
@@ -22,8 +22,8 @@ use x509_parser::{
 };
 
 pub(super) fn request(out: &mut String, path: &Path) -> Result<(), Failure> {
-    let carried = read_kind(path, Kind::Request)?;
-    let request = Request::parse(&carried.bytes)
+    let container = read_kind(path, Kind::Request)?;
+    let request = Request::parse(&container.bytes)
         .map_err(|error| named(path, format!("no request: {error}")))?;
     writeln!(
         out,
@@ -67,8 +67,8 @@ pub(super) fn request(out: &mut String, path: &Path) -> Result<(), Failure> {
             );
         }
     }
-    line(out, "size", size(carried.bytes.len(), MAX_REQUEST_LEN));
-    if let Some(remark) = carried.remark {
+    line(out, "size", size(container.bytes.len(), MAX_REQUEST_LEN));
+    if let Some(remark) = container.remark {
         line(out, "text", remark);
     }
     Ok(())

@@ -8,7 +8,7 @@ use crate::{
 use chanbind::{
     core::{
         crypto::{ecdsa::MAX_DER_LEN, sha256},
-        token::ClientId,
+        otp::ClientId,
         x509::{Anchors, PathRules, Time, Usage},
     },
     tls,

@@ -5,7 +5,7 @@ use crate::{
     files::{NewFiles, Password, read, say},
     shared::Failure,
 };
-use chanbind::{core::token::ClientId, gateway::Registry, tpm::TpmError};
+use chanbind::{core::otp::ClientId, gateway::Registry, tpm::TpmError};
 use std::process::ExitCode;
 use zeroize::Zeroizing;
 

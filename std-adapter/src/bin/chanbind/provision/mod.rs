@@ -11,7 +11,7 @@ use crate::{
 };
 pub(crate) use certificate::PublicPoint;
 use chanbind::{
-    core::token::ClientId,
+    core::otp::ClientId,
     tpm::{KeyFile, KeyOptions, Parent, PcrSelection, TpmName},
 };
 use clap::{ArgGroup, Args};

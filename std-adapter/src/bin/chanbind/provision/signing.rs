@@ -9,7 +9,7 @@ use crate::{
     files::{NewFiles, Password},
     shared::Failure,
 };
-use chanbind::core::token::ClientId;
+use chanbind::core::otp::ClientId;
 use clap::{ArgGroup, Args};
 use rcgen::SanType;
 use std::{

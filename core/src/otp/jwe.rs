@@ -1,0 +1,119 @@
+//! Bytes under `dir` and `A256GCM`, in the compact serialization (RFC 7516 section 7.1): `header..iv.ciphertext.tag`.
+
+use super::{
+    Header, MalformedToken, OneTimeKey, TokenError,
+    base64::{decode, decoded_len},
+    header::{self, Form},
+    json::Arena,
+    jws::{append, append_encoded, parts, text},
+};
+use aes_gcm::{AeadInPlace, Aes256Gcm, KeyInit, Nonce, Tag};
+
+/// The length of a nonce in bytes (RFC 7518 section 5.3).
+pub const NONCE_LEN: usize = 12;
+
+const TAG_LEN: usize = 16;
+
+/// What a decrypted token holds; it lives in the caller's scratch buffer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Decrypted<'a> {
+    /// Its header.
+    pub header: Header<'a>,
+    /// What was encrypted.
+    pub plaintext: &'a mut [u8],
+}
+
+/// Encrypts `plaintext`, in place, and writes the token into the front of `out`.
+///
+/// `nonce` must never come twice under one key: take it from a random number generator (at most 2^32 tokens a key) or from a
+/// counter. The token has 42 bytes for nonce, tag and dots, and four thirds of header and plaintext.
+///
+/// # Errors
+/// [`TokenError::BufferTooSmall`]; `plaintext` may then be encrypted already.
+pub fn encrypt<'o>(
+    key: &OneTimeKey,
+    nonce: &[u8; NONCE_LEN],
+    header: &Header<'_>,
+    plaintext: &mut [u8],
+    out: &'o mut [u8],
+) -> Result<&'o str, TokenError> {
+    encrypt_as(Form::Jwe, key, nonce, header, plaintext, out)
+}
+
+/// Decrypts `token`; `scratch` needs [`super::scratch_len`] bytes.
+///
+/// # Errors
+/// [`TokenError::Malformed`], [`TokenError::Rejected`] if it was not made with this key, [`TokenError::Refused`] for its
+/// header, [`TokenError::BufferTooSmall`].
+pub fn decrypt<'a>(
+    key: &OneTimeKey,
+    token: &str,
+    scratch: &'a mut [u8],
+) -> Result<Decrypted<'a>, TokenError> {
+    decrypt_in(Form::Jwe, key, token, &mut Arena::new(scratch))
+}
+
+/// Reads the header of a JWE without verifying anything: `kid` to find the key by, and nothing to be believed.
+///
+/// # Errors
+/// As [`decrypt`], for what can be seen of the header alone.
+pub fn peek_header<'a>(token: &str, scratch: &'a mut [u8]) -> Result<Header<'a>, TokenError> {
+    let [part, _, _, _, _] = parts(token)?;
+    header::parse(Form::Jwe, part, &mut Arena::new(scratch))
+}
+
+pub(super) fn encrypt_as<'o>(
+    form: Form,
+    key: &OneTimeKey,
+    nonce: &[u8; NONCE_LEN],
+    header: &Header<'_>,
+    plaintext: &mut [u8],
+    out: &'o mut [u8],
+) -> Result<&'o str, TokenError> {
+    let mut len = header::encode(form, header, out)?;
+    let tag = cipher(key)
+        .encrypt_in_place_detached(
+            Nonce::from_slice(nonce),
+            out.get(..len).unwrap_or_default(),
+            plaintext,
+        )
+        .map_err(|_| TokenError::BufferTooSmall)?;
+    len = append(out, len, b"..")?;
+    len = append_encoded(out, len, nonce)?;
+    len = append(out, len, b".")?;
+    len = append_encoded(out, len, plaintext)?;
+    len = append(out, len, b".")?;
+    len = append_encoded(out, len, &tag)?;
+    text(out, len)
+}
+
+pub(super) fn decrypt_in<'a>(
+    form: Form,
+    key: &OneTimeKey,
+    token: &str,
+    arena: &mut Arena<'a>,
+) -> Result<Decrypted<'a>, TokenError> {
+    const WRONG: TokenError = TokenError::Malformed(MalformedToken::Structure);
+    let [protected, encrypted_key, nonce, ciphertext, tag] = parts(token)?;
+    let header = header::parse(form, protected, arena)?;
+    let nonce = decode(nonce, arena.take(decoded_len(nonce))?)?;
+    let tag = decode(tag, arena.take(decoded_len(tag))?)?;
+    // With "dir" the encrypted key is empty (RFC 7518 section 4.5).
+    if !encrypted_key.is_empty() || nonce.len() != NONCE_LEN || tag.len() != TAG_LEN {
+        return Err(WRONG);
+    }
+    let plaintext = decode(ciphertext, arena.take(decoded_len(ciphertext))?)?;
+    cipher(key)
+        .decrypt_in_place_detached(
+            Nonce::from_slice(nonce),
+            protected.as_bytes(),
+            plaintext,
+            Tag::from_slice(tag),
+        )
+        .map_err(|_| TokenError::Rejected)?;
+    Ok(Decrypted { header, plaintext })
+}
+
+fn cipher(key: &OneTimeKey) -> Aes256Gcm {
+    Aes256Gcm::new(key.as_bytes().into())
+}

@@ -1,0 +1,120 @@
+use super::{ClientId, Profile, Purpose};
+use crate::{
+    crypto::SecretBytes,
+    exporter::{Exporter, ExporterError},
+    kdf::{AsyncPrf, DeriveError, Prf, derive, derive_async},
+};
+use core::fmt;
+
+/// 32 bytes that exist on both ends of one connection and nowhere else. SecretBytes when dropped.
+#[derive(Default)]
+pub struct KeyingMaterial(SecretBytes<32>);
+
+impl KeyingMaterial {
+    /// The 32 bytes: a secret.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    pub(super) fn as_mut(&mut self) -> &mut [u8; 32] {
+        &mut self.0
+    }
+}
+
+impl fmt::Debug for KeyingMaterial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyingMaterial(hidden)")
+    }
+}
+
+/// The key that one client has on one channel for one purpose: 32 bytes, wiped when dropped.
+pub struct OneTimeKey(SecretBytes<32>);
+
+impl OneTimeKey {
+    /// The length of the key, in bytes.
+    pub const LEN: usize = 32;
+
+    /// Exports keying material from `channel` and derives the key from it by a PRF that answers at once.
+    ///
+    /// # Errors
+    /// [`OneTimeKeyError`]
+    pub fn derive<P: Prf>(
+        profile: &Profile<'_>,
+        purpose: Purpose,
+        client: ClientId<'_>,
+        channel: &impl Exporter,
+        prf: &mut P,
+    ) -> Result<Self, OneTimeKeyError<P::Error>> {
+        let material = profile
+            .keying_material(channel, purpose, client)
+            .map_err(OneTimeKeyError::Exporter)?;
+        let mut key = Self(SecretBytes::default());
+        derive(
+            &profile.layout,
+            material.as_bytes(),
+            prf,
+            key.0.as_mut_slice(),
+        )
+        .map_err(OneTimeKeyError::Derive)?;
+        Ok(key)
+    }
+
+    /// Derives the key from keying material by a PRF that has to be waited for. The channel is not held meanwhile.
+    ///
+    /// # Errors
+    /// [`DeriveError`]
+    pub async fn derive_async<P: AsyncPrf>(
+        profile: &Profile<'_>,
+        material: &KeyingMaterial,
+        prf: &mut P,
+    ) -> Result<Self, DeriveError<P::Error>> {
+        let mut key = Self(SecretBytes::default());
+        derive_async(
+            &profile.layout,
+            material.as_bytes(),
+            prf,
+            key.0.as_mut_slice(),
+        )
+        .await?;
+        Ok(key)
+    }
+
+    /// A key that was derived elsewhere.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        Self(SecretBytes::new(bytes))
+    }
+
+    /// The 32 bytes: a secret.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for OneTimeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OneTimeKey(hidden)")
+    }
+}
+
+/// Why there is no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OneTimeKeyError<E> {
+    /// The channel exported nothing.
+    Exporter(ExporterError),
+    /// The derivation or its PRF failed.
+    Derive(DeriveError<E>),
+}
+
+impl<E: fmt::Display> fmt::Display for OneTimeKeyError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exporter(error) => fmt::Display::fmt(error, f),
+            Self::Derive(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> core::error::Error for OneTimeKeyError<E> {}

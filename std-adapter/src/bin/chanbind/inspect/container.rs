@@ -1,0 +1,160 @@
+//! Authenticators and their requests, as people have them at hand: bytes, base64url, or the header fields of
+//! `docs/HTTP-AUTHENTICATORS.md`.
+
+use crate::{
+    files::{named, read},
+    shared::Failure,
+};
+use base64::{
+    Engine,
+    alphabet::{STANDARD, URL_SAFE},
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+    prelude::BASE64_URL_SAFE_NO_PAD,
+};
+use chanbind::{
+    authenticator::header_fields::{AUTHENTICATOR_HEADER, REQUEST_HEADER},
+    core::authenticator::http::{challenge, credentials},
+};
+use std::path::Path;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Authenticator,
+    Request,
+}
+
+pub(super) struct Container {
+    pub(super) bytes: Vec<u8>,
+    /// What a peer would not like about its text.
+    pub(super) remark: Option<&'static str>,
+}
+
+/// Reads what is in a file, if it is of a kind.
+pub(super) fn read_kind(path: &Path, kind: Kind) -> Result<Container, Failure> {
+    let bytes = read(path)?;
+    let container = match text(&bytes) {
+        None => Container {
+            bytes: bytes.to_vec(),
+            remark: None,
+        },
+        Some(text) => decode(&find(text, kind).ok_or_else(|| named(path, kind.advice()))?)
+            .ok_or_else(|| named(path, format!("no base64url; {}", kind.advice())))?,
+    };
+    match (container.bytes.first(), kind) {
+        (None, _) => Err(named(path, format!("nothing in it; {}", kind.advice()))),
+        (Some(13 | 17), Kind::Authenticator) => Err(named(
+            path,
+            "this is a request for an authenticator: `chanbind inspect request` explains it",
+        )),
+        (Some(11 | 20), Kind::Request) => Err(named(
+            path,
+            "this is an authenticator: `chanbind inspect authenticator` explains it",
+        )),
+        _ => Ok(container),
+    }
+}
+
+impl Kind {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Authenticator => {
+                "give an authenticator: its bytes, base64url, or a line like `Authorization: Exported-Authenticator CwAB...`"
+            }
+            Self::Request => {
+                "give a request: its bytes, base64url, or a line like `WWW-Authenticate: Exported-Authenticator request=\"DQAA...\"`"
+            }
+        }
+    }
+}
+
+/// Handshake messages have bytes that no text has: the first of a length.
+fn text(bytes: &[u8]) -> Option<&str> {
+    str::from_utf8(bytes).ok().filter(|text| {
+        text.chars()
+            .all(|c| !c.is_control() || matches!(c, '\t' | '\r' | '\n'))
+    })
+}
+
+/// The base64url in a text: of a header field, if it has one, or all of it.
+fn find(text: &str, kind: Kind) -> Option<String> {
+    let fields: Vec<_> = text.lines().filter_map(Field::parse).collect();
+    // One of the other kind is found too, to be told apart.
+    let wanted = fields.iter().find(|field| field.kind() == Some(kind));
+    if let Some(field) = wanted.or_else(|| fields.iter().find(|field| field.kind().is_some())) {
+        return field.value().map(str::to_owned);
+    }
+    let text = text.trim();
+    let value = challenge(text).or_else(|| credentials(text));
+    let value = value.unwrap_or(text);
+    let packed: String = value.split_ascii_whitespace().collect();
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte);
+    packed.bytes().all(is_base64).then_some(packed)
+}
+
+struct Field<'t> {
+    name: &'t str,
+    value: &'t str,
+}
+
+impl<'t> Field<'t> {
+    /// `Name: value`, also as curl -v shows it.
+    fn parse(line: &'t str) -> Option<Self> {
+        let line = line.trim();
+        let line = line.strip_prefix(['<', '>']).unwrap_or(line);
+        let (name, value) = line.split_once(':')?;
+        Some(Self {
+            name: name.trim(),
+            value: value.trim(),
+        })
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    fn kind(&self) -> Option<Kind> {
+        if self.is(AUTHENTICATOR_HEADER.as_str()) || self.credentials().is_some() {
+            Some(Kind::Authenticator)
+        } else if self.is(REQUEST_HEADER.as_str()) || self.challenge().is_some() {
+            Some(Kind::Request)
+        } else {
+            None
+        }
+    }
+
+    fn value(&self) -> Option<&'t str> {
+        let of_scheme = self.credentials().or_else(|| self.challenge());
+        of_scheme.or(Some(self.value))
+    }
+
+    fn credentials(&self) -> Option<&'t str> {
+        (self.is("authorization"))
+            .then(|| credentials(self.value))
+            .flatten()
+    }
+
+    fn challenge(&self) -> Option<&'t str> {
+        (self.is("www-authenticate"))
+            .then(|| challenge(self.value))
+            .flatten()
+    }
+}
+
+fn decode(text: &str) -> Option<Container> {
+    const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    if let Ok(bytes) = BASE64_URL_SAFE_NO_PAD.decode(text) {
+        return Some(Container {
+            bytes,
+            remark: None,
+        });
+    }
+    let mut others = [URL_SAFE, STANDARD].into_iter();
+    let bytes =
+        others.find_map(|alphabet| GeneralPurpose::new(&alphabet, LENIENT).decode(text).ok())?;
+    Some(Container {
+        bytes,
+        remark: Some("not base64url without padding: a peer would not take it"),
+    })
+}
