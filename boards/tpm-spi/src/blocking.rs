@@ -1,5 +1,7 @@
-//! The same driver for buses that block: [`Bus`] or [`Device`] and [`Delay`] around what `embedded-hal` gives, and [`run`] around
-//! each call. Nothing then ever waits for an executor, so none is needed.
+//! Adapters that make the driver usable with blocking buses, without an executor.
+//!
+//! Wrap the drivers of `embedded-hal` in [`Bus`] or [`Device`] and [`Delay`], and each call in [`run`]. The futures are then
+//! ready when they are first polled.
 //!
 //! ```
 //! use chanbind_tpm_spi::{Contexts, Tpm, blocking, tis::{ExclusiveBus, Tis}};
@@ -35,8 +37,8 @@ use embedded_hal::{
     spi::{ErrorType, Operation, SpiBus, SpiDevice},
 };
 
-/// Runs a future to its end on the calling thread. What this crate makes of the blocking parts here never waits; another future
-/// would be asked again and again.
+/// Runs a future to completion on the calling thread. Futures of this crate over the adapters of this module are ready at the
+/// first poll; any other future is polled in a busy loop.
 pub fn run<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
@@ -48,17 +50,17 @@ pub fn run<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// A chip whose futures are ready when they are first asked: one behind the parts of this module.
+/// A chip whose futures are ready when they are first polled: one that uses the adapters of this module.
 pub trait BlockingChip: Chip {}
 
-/// A transport whose futures are ready when they are first asked.
+/// A transport whose futures are ready when they are first polled.
 pub trait BlockingTransport: Transport {}
 
 impl<B: SpiBus, P: OutputPin> BlockingTransport for ExclusiveBus<Bus<B>, P> {}
 impl<D: SpiDevice> BlockingTransport for SharedBus<Device<D>> {}
 impl<T: BlockingTransport, D: DelayNs, R: ResetPin> BlockingChip for Tis<T, Delay<D>, R, NoPin> {}
 
-/// A blocking bus.
+/// A blocking SPI bus, adapted to `embedded-hal-async`.
 #[derive(Debug)]
 pub struct Bus<B>(pub B);
 
@@ -88,7 +90,7 @@ impl<B: SpiBus> embedded_hal_async::spi::SpiBus for Bus<B> {
     }
 }
 
-/// A device of a blocking bus.
+/// A device on a blocking SPI bus, adapted to `embedded-hal-async`.
 #[derive(Debug)]
 pub struct Device<D>(pub D);
 
@@ -102,7 +104,7 @@ impl<D: SpiDevice> embedded_hal_async::spi::SpiDevice for Device<D> {
     }
 }
 
-/// A blocking delay.
+/// A blocking delay, adapted to `embedded-hal-async`.
 #[derive(Debug)]
 pub struct Delay<D>(pub D);
 

@@ -1,19 +1,21 @@
 use core::fmt;
 
-/// A TPM that takes a command and gives a response: [`crate::tis::Tis`], or a stand-in of a test.
+/// A TPM that exchanges a command for a response: [`crate::tis::Tis`], or a substitute in a test.
 #[allow(
     async_fn_in_trait,
-    reason = "as in embedded-hal-async: the executor of a firmware needs no Send"
+    reason = "as in embedded-hal-async: executors of firmware do not need `Send` futures"
 )]
 pub trait Chip {
     /// The error of the transport.
     type Error: fmt::Debug;
 
-    /// Sends the command that is the first `command_len` bytes of `buffer`, and puts the response in its place; gives the
-    /// response's length. The chip is given `limit_ms` milliseconds to answer, then cancelled.
+    /// Sends the first `command_len` bytes of `buffer` as a command, stores the response at the front of `buffer`, and returns the
+    /// length of the response in bytes. If the chip does not respond within `limit_ms` milliseconds, the command is cancelled.
+    ///
+    /// The future may be dropped; the next exchange then ends the command that the chip still runs.
     ///
     /// # Errors
-    /// As the way to the chip says. The future may be dropped; what the chip then does is ended by the next exchange.
+    /// The error of the transport.
     async fn exchange(
         &mut self,
         buffer: &mut [u8],
@@ -21,13 +23,13 @@ pub trait Chip {
         limit_ms: u32,
     ) -> Result<usize, Self::Error>;
 
-    /// Waits, for a chip that asked to be asked again.
+    /// Waits for this many milliseconds, before a command that the chip asked to send again.
     async fn pause(&mut self, millis: u32);
 
-    /// Resets the chip, as by its RST# pin, where that is possible; else does nothing.
+    /// Resets the chip, for example by its RST# pin. Does nothing where a reset is not possible.
     ///
     /// # Errors
-    /// Those of the transport.
+    /// The error of the transport.
     async fn reset(&mut self) -> Result<(), Self::Error> {
         Ok(())
     }

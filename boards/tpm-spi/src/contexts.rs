@@ -4,23 +4,25 @@ use core::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// What a [`crate::Tpm`] has in the chip: sessions and loaded objects, at most [`Contexts::CAPACITY`]. The caller's memory, so
-/// that keys and sessions can be dropped anywhere; what was dropped is flushed before the next command.
+/// The list of sessions and loaded objects that a [`crate::Tpm`] holds in the chip, at most [`Contexts::CAPACITY`].
+///
+/// The caller owns the list, so that keys and sessions can be dropped anywhere. Dropped ones are flushed before the next command.
 pub struct Contexts {
-    /// The handle in each place; 0 for none.
+    /// The handle in each place; 0 marks a free place.
     places: [AtomicU32; Self::CAPACITY],
-    /// Counts resets of the chip: what is older is gone.
+    /// Number of resets of the chip. Contexts of an earlier epoch no longer exist in the chip.
     epoch: AtomicU32,
 }
 
-/// Set in the handle of what was dropped and not yet flushed; transient objects and sessions have it clear.
+/// Flag in the handle of a context that was dropped and is not flushed yet. Handles of transient objects and sessions have it
+/// clear.
 const DROPPED: u32 = 0x4000_0000;
 
 impl Contexts {
-    /// Chips have room for 3 to 7 objects, and as many sessions.
+    /// Maximum number of contexts in the list. Chips have room for 3 to 7 objects, and as many sessions.
     pub const CAPACITY: usize = 8;
 
-    /// Nothing in the chip.
+    /// Creates an empty list.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -33,14 +35,14 @@ impl Contexts {
         self.find(0).is_some()
     }
 
-    /// Remembers what the chip has made.
+    /// Adds a context that the chip has created.
     pub(crate) fn add(&self, handle: Handle) {
         if let Some(place) = self.find(0) {
             place.store(handle.0, Ordering::Relaxed);
         }
     }
 
-    /// What is remembered, from now on flushed when the slot is dropped.
+    /// Returns a slot for a context in the list. Dropping the slot marks the context to be flushed.
     pub(crate) fn adopt(&self, handle: Handle) -> Slot<'_> {
         Slot {
             contexts: self,
@@ -57,13 +59,13 @@ impl Contexts {
         }
     }
 
-    /// Whether it is on the list, perhaps to be flushed.
-    pub(crate) fn knows(&self, handle: Handle) -> bool {
+    /// Returns true if the context is in the list, also if it is marked to be flushed.
+    pub(crate) fn contains(&self, handle: Handle) -> bool {
         self.find(handle.0).is_some() || self.find(handle.0 | DROPPED).is_some()
     }
 
-    /// Something that was dropped and not yet flushed.
-    pub(crate) fn dropped(&self) -> Option<Handle> {
+    /// Returns the handle of a context that was dropped and is not flushed yet.
+    pub(crate) fn next_dropped(&self) -> Option<Handle> {
         self.places
             .iter()
             .map(|place| place.load(Ordering::Relaxed))
@@ -71,8 +73,8 @@ impl Contexts {
             .map(|handle| Handle(handle & !DROPPED))
     }
 
-    /// The chip was reset: nothing is in it any more.
-    pub(crate) fn forget_all(&self) {
+    /// Clears the list after a reset of the chip, which has removed all contexts.
+    pub(crate) fn remove_all(&self) {
         let epoch = self.epoch.load(Ordering::Relaxed);
         self.epoch.store(epoch.wrapping_add(1), Ordering::Relaxed);
         for place in &self.places {
@@ -108,7 +110,7 @@ impl fmt::Debug for Contexts {
     }
 }
 
-/// One session or object in the chip; dropped, it is marked to be flushed.
+/// A session or object in the chip. Dropping the slot marks it to be flushed.
 pub(crate) struct Slot<'m> {
     contexts: &'m Contexts,
     handle: Handle,
@@ -120,7 +122,7 @@ impl Slot<'_> {
         self.handle
     }
 
-    /// Whether the chip still has it, as far as is known.
+    /// Returns true if no reset of the chip is known to have removed the context.
     pub(crate) fn is_live(&self) -> bool {
         self.epoch == self.contexts.epoch.load(Ordering::Relaxed)
     }
@@ -128,7 +130,7 @@ impl Slot<'_> {
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        // After a reset, the same handle may be somebody else's.
+        // After a reset, the chip may have given the same handle to another context.
         if self.is_live()
             && let Some(place) = self.contexts.find(self.handle.0)
         {

@@ -9,44 +9,47 @@ use core::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error<E> {
-    /// The exchange with the chip failed. The next command begins by making the chip ready.
+    /// The exchange with the chip failed. The next command first makes the chip ready again.
     Chip(E),
-    /// The TPM rejected the command. Not authenticated: an attacker on the bus could have made this answer.
+    /// The TPM rejected the command. The response code is not authenticated: an attacker on the bus can forge it.
     Tpm {
-        /// Which command.
+        /// The rejected command.
         command: CommandCode,
-        /// Why.
+        /// The response code of the TPM.
         code: ResponseCode,
     },
-    /// The chip was reset: sessions and loaded keys are gone. It has been started again.
+    /// The chip was reset and has been started again. Its sessions and loaded keys are lost.
     Reset,
-    /// The response is not authentic: its session's HMAC is wrong or missing, by an attacker or by noise on the bus.
-    /// Nothing of the response was used; the session cannot be used any more.
+    /// The session's HMAC in the response is wrong or missing, because of an attacker or of noise on the bus.
+    /// No part of the response was used, and the session is no longer usable.
     NotAuthentic,
-    /// The response is not what the specification says.
+    /// The response violates the specification.
     Malformed,
-    /// The parent key's name is not the pinned one: another TPM, a cleared one, or an attacker on the bus with a key of their own.
+    /// The name of the parent key is not the pinned one: the TPM is another one or was cleared, or an attacker on the bus
+    /// substituted a key of their own.
     ParentName,
-    /// The parent is not an ECC P-256 key with nameAlg SHA-256, which is what sessions can be salted with.
+    /// The parent is not a storage key on ECC P-256 with nameAlg SHA-256 and AES-128-CFB, or its point is not on the curve.
+    /// Sessions can be salted with such a key only.
     Parent,
-    /// The key under that handle is not the one that was asked for: another name, or another kind.
+    /// The key under the given handle has another name than the requested key, or is of another kind.
     KeyKind,
     /// The key can be used in a policy session only, which [`crate::key::TpmKeys`] does not start.
     KeyPolicy,
-    /// The command is longer than the caller's buffer: 512 bytes do for every command with data of its usual length.
+    /// The command does not fit the caller's buffer. A buffer of 512 bytes suffices for every command with data of its usual
+    /// length.
     TooLong,
-    /// The command needs this many authorizations, and was given others.
+    /// The command was given too few authorizations, or more than 3.
     Authorizations {
-        /// How many entities of it need one; at most 3 in all can be given.
+        /// Number of authorizations that the command needs.
         needed: usize,
     },
-    /// The session was used for a command that failed or was given up: start another.
+    /// The session was used for a command that failed or whose future was dropped, or the chip was reset. Start another session.
     SessionInDoubt,
-    /// More sessions and keys than [`crate::Contexts::CAPACITY`]: drop some.
+    /// The chip already holds [`crate::Contexts::CAPACITY`] sessions and keys. Drop some of them.
     TooManyContexts,
 }
 
-/// What is wrong with a frame, whatever the chip.
+/// An error in a frame, independent of the transport.
 pub(crate) enum FrameError {
     TooLong,
     Authorizations { needed: usize },
@@ -83,19 +86,19 @@ error_messages! { Error<E> where E: fmt::Display {
     Self::Chip(error) => "{}", error;
     Self::Tpm { command, code } => "the TPM rejected {}: {}", command.name(), Explained(*code);
     Self::Reset => "the TPM was reset: load keys and start sessions again";
-    Self::NotAuthentic => "the TPM's response is not authentic and was not used: try again; if it stays so, suspect noise or an attacker on the bus";
-    Self::Malformed => "the TPM's response is malformed: suspect the bus";
-    Self::ParentName => "the TPM's parent key is not the pinned one: is it the TPM that was provisioned, and not cleared since?";
-    Self::Parent => "the parent is not an ECC P-256 key with SHA-256: use template H-2 or the ECC storage root key";
-    Self::KeyKind => "the key under that handle has another name, or is of another kind: was it made for this?";
-    Self::KeyPolicy => "the key can be used in a policy session only: run its commands by Tpm::execute, or use a key without a policy";
-    Self::TooLong => "the command does not fit the buffer: give it 512 bytes";
-    Self::Authorizations { needed } => "the command needs {} authorizations, in the order of its handles, and takes 3 in all", needed;
-    Self::SessionInDoubt => "the session was used for a command that failed or was given up: start another";
-    Self::TooManyContexts => "too many sessions and keys are in the TPM: drop some";
+    Self::NotAuthentic => "the TPM's response is not authentic and was not used: try again; if the error persists, suspect noise or an attacker on the bus";
+    Self::Malformed => "the TPM's response is malformed: check the bus";
+    Self::ParentName => "the TPM's parent key is not the pinned one: check that the TPM is the provisioned one and was not cleared since";
+    Self::Parent => "the parent is not an ECC P-256 storage key with SHA-256: use template H-2 or the ECC storage root key";
+    Self::KeyKind => "the key under the given handle has another name or is of another kind: check the handle and the recorded name";
+    Self::KeyPolicy => "the key can be used in a policy session only: run its commands with Tpm::execute, or use a key without a policy";
+    Self::TooLong => "the command does not fit the buffer: provide a buffer of 512 bytes";
+    Self::Authorizations { needed } => "the command needs {} authorizations, in the order of its handles, and accepts at most 3", needed;
+    Self::SessionInDoubt => "the session was used for a command that failed or was cancelled, or the TPM was reset: start another session";
+    Self::TooManyContexts => "the TPM holds too many sessions and keys: drop some of them";
 }}
 
-/// A response code with what to do about it; in a log of a device its parts alone.
+/// A response code followed by its remedy. The defmt format contains the code only.
 struct Explained(ResponseCode);
 
 impl fmt::Display for Explained {
@@ -111,7 +114,7 @@ impl fmt::Display for Explained {
 #[cfg(feature = "defmt")]
 impl defmt::Format for Explained {
     fn format(&self, f: defmt::Formatter<'_>) {
-        // Derived implementations must not be called directly.
+        // `Format` must not be called directly on a type that derives it.
         defmt::write!(f, "{}", self.0);
     }
 }

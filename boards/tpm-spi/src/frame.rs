@@ -1,4 +1,4 @@
-//! Commands and responses as they cross the bus (TPM 2.0 Part 1 chapter 18): header, handles, authorizations, parameters.
+//! The wire format of commands and responses (TPM 2.0 Part 1 chapter 18): header, handles, authorizations, parameters.
 
 use crate::{
     command::{Command, CommandCode, Entities, Handle},
@@ -12,13 +12,13 @@ use core::ops::Range;
 const NO_SESSIONS: u16 = 0x8001;
 /// TPM_ST_SESSIONS
 const SESSIONS: u16 = 0x8002;
-/// Tag, size, code.
+/// Length of a header in bytes: tag, size, code.
 pub(crate) const HEADER_LEN: usize = 10;
 
-/// Who authorizes a command: passwords and sessions, in the order of the handles, then sessions that only encrypt.
+/// The authorizations of a command: passwords and sessions in the order of its handles, then sessions that only encrypt.
 pub(crate) type Authorizations<'a, 'b> = &'a mut [&'b mut dyn Authorize];
 
-/// A [`Command`] without its response's type, so that all commands share one piece of code.
+/// A [`Command`] without its response type, so that all commands share the same code.
 pub(crate) trait Marshal {
     fn shape(&self) -> &'static Shape;
     fn entities(&self) -> Entities<'_>;
@@ -26,7 +26,7 @@ pub(crate) trait Marshal {
     fn flushes(&self) -> Option<Handle>;
 }
 
-/// What all commands of a kind have in common.
+/// The properties that all commands of one type have in common.
 pub(crate) struct Shape {
     pub(crate) code: CommandCode,
     pub(crate) limit_ms: u32,
@@ -35,7 +35,7 @@ pub(crate) struct Shape {
     pub(crate) encrypts: Encrypts,
 }
 
-/// What a session could encrypt.
+/// The parameters that a session may encrypt: the first one of the command, and the first one of the response.
 #[derive(Clone, Copy)]
 pub(crate) struct Encrypts {
     pub(crate) command: bool,
@@ -43,7 +43,7 @@ pub(crate) struct Encrypts {
 }
 
 impl Shape {
-    /// That of a command.
+    /// Returns the shape of a command type.
     pub(crate) fn of<C: Command>() -> &'static Self {
         const {
             &Self {
@@ -78,10 +78,10 @@ impl<C: Command> Marshal for C {
     }
 }
 
-/// TPMs take three.
+/// Maximum number of authorizations that a TPM accepts in one command.
 const MAX_SESSIONS: usize = 3;
 
-/// Marshals a command to the front of `buffer`; gives its length.
+/// Marshals a command to the front of `buffer` and returns its length in bytes.
 pub(crate) fn encode(
     buffer: &mut [u8],
     command: &dyn Marshal,
@@ -130,12 +130,12 @@ pub(crate) fn encode(
         .ok_or(FrameError::TooLong)?;
     if shape.encrypts.command {
         let first = first_sized(parameters).ok_or(FrameError::Malformed)?;
-        // At most one of them has taken the encryption on.
+        // At most one of the authorizations encrypts.
         for authorization in authorizations.iter_mut() {
             authorization.encrypt(first);
         }
     }
-    // What cpHash is of (Part 1 section 18.7).
+    // The input of cpHash (Part 1 section 18.7).
     let code = shape.code.0.to_be_bytes();
     let name = |at: usize| match entities.get(at) {
         Some(Some(entity)) => entity.name().as_bytes(),
@@ -150,7 +150,8 @@ pub(crate) fn encode(
     Ok(len)
 }
 
-/// The header of a response, whose size must be its length: its response code, 0 for success.
+/// Returns the response code from the header of a response: 0 for success. Fails if the size in the header is not the length of
+/// the response.
 pub(crate) fn response_code(response: &[u8]) -> Result<u32, Truncated> {
     let mut header = Reader::new(response);
     header.u16()?;
@@ -161,8 +162,9 @@ pub(crate) fn response_code(response: &[u8]) -> Result<u32, Truncated> {
     header.u32()
 }
 
-/// Opens a response with code 0: every authorization is held against it before anything of it is believed, and the first
-/// parameter is decrypted. Gives the handle, and where the parameters are.
+/// Opens a response with code 0 and returns its handle and the range of its parameters.
+///
+/// Verifies the response with every authorization before any part of it is used, then decrypts the first parameter.
 pub(crate) fn open(
     response: &mut [u8],
     shape: &Shape,
@@ -185,13 +187,13 @@ pub(crate) fn open(
         return Ok((handle, start..end));
     }
     if tag != SESSIONS {
-        // Whoever sits on the bus may have taken the sessions off.
+        // An attacker on the bus may have removed the sessions from the response.
         return Err(FrameError::NotAuthentic);
     }
     let len = usize::try_from(reader.u32()?).map_err(|_| Truncated)?;
     let start = end.saturating_sub(reader.rest().len());
     let parameters = reader.take(len)?;
-    // What rpHash is of (Part 1 section 18.8); the response code is 0.
+    // The input of rpHash (Part 1 section 18.8); the response code is 0.
     let code = shape.code.0.to_be_bytes();
     let rp = [&[0; 4], code.as_slice(), parameters];
     for authorization in authorizations.iter_mut() {
@@ -219,7 +221,7 @@ pub(crate) fn open(
     Ok((handle, parameters))
 }
 
-/// The contents of the TPM2B that the parameters begin with.
+/// Returns the contents of the TPM2B at the front of the parameters.
 fn first_sized(parameters: &mut [u8]) -> Option<&mut [u8]> {
     parameters
         .split_first_chunk_mut()

@@ -1,18 +1,20 @@
-//! A discrete TPM 2.0 on SPI, for firmware: Infineon SLB9670 and SLB9672, ST ST33, Nuvoton NPCT7xx and others that speak the
-//! TCG's FIFO interface. No operating system, no allocator, no `unsafe`; async on `embedded-hal-async`, and [`blocking`].
+//! A driver for discrete TPM 2.0 chips on SPI, for firmware: Infineon SLB9670 and SLB9672, ST ST33, Nuvoton NPCT7xx and others
+//! that implement the TCG's FIFO interface. It needs no operating system and no allocator, and contains no `unsafe` code. It is
+//! async on `embedded-hal-async`; [`blocking`] adapts it to blocking buses.
 //!
-//! - [`tis`]: the wire, commands and responses through the chip's FIFO;
-//! - [`command`]: TPM commands, marshalled into one buffer of the caller's, 512 bytes;
-//! - [`session`]: passwords, and salted sessions that encrypt and authenticate what crosses the bus;
-//! - [`Tpm`]: runs commands, keeps account of what is in the chip, and cleans up;
-//! - [`key`]: HMAC and ECDSA keys that never leave the chip, as firmware uses them.
+//! - [`tis`]: the transport, which moves commands and responses through the chip's FIFO;
+//! - [`command`]: TPM commands, marshalled into one buffer that the caller provides, usually of 512 bytes;
+//! - [`session`]: passwords, and salted sessions that encrypt and authenticate the traffic on the bus;
+//! - [`Tpm`]: runs commands, tracks the sessions and objects in the chip, and flushes those that are no longer needed;
+//! - [`key`]: HMAC and ECDSA keys that never leave the chip, for use by firmware.
 //!
-//! The bus between microcontroller and TPM is not trusted: who reads it learns no keying material and no derived key, and who
-//! changes what passes gets an error. What that rests on is the parent key's name, pinned when the device was provisioned. Whoever
-//! can send to the TPM can also use a key that has no password, on data of their own: give keys one, from the
-//! microcontroller's protected flash, where the bus is within an attacker's reach. It never crosses the bus.
+//! The bus between microcontroller and TPM is not trusted: with sessions, an attacker who reads it learns no keying material and
+//! no derived key, and modified traffic results in an error. This relies on the name of the parent key, which is pinned when the
+//! device is provisioned. An attacker who can send commands to the TPM can also use a key without a password, on data of their
+//! choice: where the bus is within an attacker's reach, give the keys a password that is stored in the microcontroller's
+//! protected flash. With a session, the password never crosses the bus.
 //!
-//! # One chip on one bus, from EKM to a one-time key
+//! # Example: derive a one-time key from exported keying material, with one chip on one bus
 //!
 //! ```
 //! use chanbind_core::otp::{KeyingMaterial, OneTimeKey, Profile};
@@ -27,7 +29,7 @@
 //! use embedded_hal_async::{delay::DelayNs, spi::SpiBus};
 //! use rand_core::{CryptoRng, RngCore};
 //!
-//! /// What `chanbind provision` gave: two blobs for this chip alone, and the name of the key that wraps them.
+//! /// The output of `chanbind provision`: two blobs that only this chip can load, and the name of the key that wraps them.
 //! struct Identity {
 //!     private: &'static [u8],
 //!     public: &'static [u8],
@@ -42,7 +44,7 @@
 //!     delay: impl DelayNs,
 //!     rng: impl CryptoRng + RngCore,
 //!     identity: &Identity,
-//!     material: &KeyingMaterial,      // of the TLS connection
+//!     material: &KeyingMaterial,      // exported from the TLS connection
 //! ) -> Option<OneTimeKey> {
 //!     let bus = ExclusiveBus::new(spi, chip_select);
 //!     let chip = Tis::builder(bus, delay).reset_pin(reset).open().await.ok()?;

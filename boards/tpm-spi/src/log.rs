@@ -1,4 +1,4 @@
-//! Log messages by defmt, where that is wanted. Nothing secret is ever logged: codes, lengths, handles.
+//! Log messages through defmt, if the feature `defmt` is enabled. Log codes, lengths and handles only, and no secrets.
 
 macro_rules! log {
     ($level:ident, $format:literal $(, $value:expr)* $(,)?) => {{

@@ -10,17 +10,17 @@ use crate::{
 use chanbind_core::wire::{Full, Reader, Writer};
 use core::fmt;
 
-/// Which storage key is the parent of a device's keys.
+/// Selects the storage key that is the parent of a device's keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ParentKey {
-    /// The owner's primary key of this template, made anew when it is needed. The owner must have no password.
+    /// The owner's primary key of this template, created whenever it is needed. The owner hierarchy must have no password.
     Primary(Template),
-    /// A key that stays in the chip, 0x81000000 to 0x81ffffff, without a password.
+    /// A persistent key without a password, with a handle from 0x81000000 to 0x81ffffff.
     Persistent(Handle),
 }
 
-/// A storage key on P-256 with the pinned name; [`crate::Tpm::parent`] gives it.
+/// A storage key on P-256 that has the pinned name. [`crate::Tpm::parent`] creates it.
 pub struct Parent<'m> {
     entity: Entity,
     point: EccPoint,
@@ -28,7 +28,7 @@ pub struct Parent<'m> {
 }
 
 impl ParentKey {
-    /// What is read where it is persistent; a key of this name, it is hoped.
+    /// Returns the entity that [`ParentKey::command`] reads if the key is persistent, with the name that the key should have.
     pub(crate) fn entity(self, pinned: &Name) -> Entity {
         let handle = match self {
             Self::Primary(_) => Handle::NULL,
@@ -37,7 +37,7 @@ impl ParentKey {
         Entity::object(handle, *pinned)
     }
 
-    /// The command whose response begins with its public area; `entity` is [`ParentKey::entity`].
+    /// Returns the command whose response begins with the public area of the key. `entity` is the result of [`ParentKey::entity`].
     pub(crate) fn command(self, entity: &Entity) -> ParentCommand<'_> {
         match self {
             Self::Primary(template) => ParentCommand::Create(CreatePrimary {
@@ -49,7 +49,7 @@ impl ParentKey {
     }
 }
 
-/// The command by which a parent is opened.
+/// The command that opens a parent.
 pub(crate) enum ParentCommand<'a> {
     Create(CreatePrimary<'static>),
     Read(ReadPublic<'a>),
@@ -83,11 +83,11 @@ impl Marshal for ParentCommand<'_> {
 }
 
 impl<'m> Parent<'m> {
-    /// Of the response to [`ParentKey::command`], which begins with the public area; what else it says is not needed.
+    /// Creates a parent from the response to [`ParentKey::command`]. Reads the public area only, with which the response begins.
     pub(crate) fn accept<E>(
         key: ParentKey,
         handle: Handle,
-        answer: &mut Reader<'_>,
+        response: &mut Reader<'_>,
         contexts: &'m Contexts,
         pinned: &Name,
     ) -> Result<Self, Error<E>> {
@@ -95,9 +95,9 @@ impl<'m> Parent<'m> {
             ParentKey::Primary(_) => (handle, Some(contexts.adopt(handle))),
             ParentKey::Persistent(handle) => (handle, None),
         };
-        let area = answer.sized16().map_err(|_| Error::Malformed)?;
+        let area = response.sized16().map_err(|_| Error::Malformed)?;
         let (name, point) = Self::parse(area).ok_or(Error::Parent)?;
-        // The name is no secret.
+        // The name is public, so the comparison need not be constant-time.
         if name != *pinned {
             return Err(Error::ParentName);
         }
@@ -108,25 +108,25 @@ impl<'m> Parent<'m> {
         })
     }
 
-    /// It as the parent of commands.
+    /// Returns the key as an entity of commands.
     #[must_use]
     pub fn entity(&self) -> &Entity {
         &self.entity
     }
 
-    /// Its public key.
+    /// Returns the public key.
     #[must_use]
     pub fn point(&self) -> &EccPoint {
         &self.point
     }
 
-    /// Whether the chip still has it, as far as is known.
+    /// Returns true if the chip still holds the key, as far as is known. A reset of the chip removes a primary key.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.slot.as_ref().is_none_or(Slot::is_live)
     }
 
-    /// Name and point of a TPMT_PUBLIC that is a storage key on P-256.
+    /// Returns the name and the point of a TPMT_PUBLIC if it describes a storage key on P-256.
     fn parse(public_area: &[u8]) -> Option<(Name, EccPoint)> {
         let mut reader = Reader::new(public_area);
         let algorithms = (reader.u16().ok()?, reader.u16().ok()?);
@@ -151,8 +151,8 @@ impl fmt::Debug for Parent<'_> {
     }
 }
 
-/// TPMA_OBJECT: restricted and decrypt.
+/// TPMA_OBJECT: the attributes restricted and decrypt.
 const RESTRICTED_DECRYPT: u32 = 0x0003_0000;
 
-/// TPM_ALG_AES, 128 bits, TPM_ALG_CFB.
+/// TPMT_SYM_DEF_OBJECT: TPM_ALG_AES, 128 bits, TPM_ALG_CFB.
 const AES_128_CFB: [u8; 6] = [0x00, 0x06, 0x00, 0x80, 0x00, 0x43];

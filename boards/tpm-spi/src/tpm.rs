@@ -16,24 +16,26 @@ use chanbind_core::{crypto::wipe, wire::Reader};
 use core::{fmt, ops::Range};
 use rand_core::{CryptoRng, RngCore};
 
-/// A TPM and the memory that its commands need: one buffer for command and response, and the list of what is in the chip.
+/// A TPM and the memory that its commands need: one buffer for command and response, and the list of contexts in the chip.
 ///
-/// It takes the chip to be its own. What others left in it, or an earlier run of the firmware, is flushed.
+/// Requires exclusive use of the chip: sessions and transient objects that other software or an earlier run of the firmware left
+/// in the chip are flushed.
 pub struct Tpm<'m, C> {
     chip: C,
     buffer: Buffer<'m>,
     contexts: &'m Contexts,
-    /// A command went out and its response has not been seen.
+    /// True while a command was sent and its response has not been received.
     in_flight: bool,
-    /// What is to be looked for in the chip that nobody here knows of.
+    /// The progress of the search for stray contexts: those that are in the chip but not in the list.
     sweep: Sweep,
-    /// What it has found, and how many before it.
+    /// The stray context that the search has found and that is to be flushed next.
     stray: Option<Handle>,
+    /// Number of stray contexts that the search has found.
     strays: u8,
     startup: StartupType,
 }
 
-/// How far the search for strays has come.
+/// The progress of the search for stray contexts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sweep {
     Objects,
@@ -42,11 +44,12 @@ enum Sweep {
 }
 
 impl<'m, C: Chip> Tpm<'m, C> {
-    /// Every command of this crate, and its response, fits a buffer of this many bytes; an RSA key that is made or read in a session
-    /// needs 100 more, and long data as much as it has, but for [`crate::key::TpmKeys::hmac`], which takes it piece by piece.
+    /// Buffer length in bytes that suffices for every command of this crate and its response. An RSA key that is created or read
+    /// in a session needs 100 bytes more, and long data needs its own length, except in [`crate::key::TpmKeys::hmac`], which
+    /// splits it.
     pub const BUFFER_LEN: usize = 512;
 
-    /// The chip, with a buffer of [`Tpm::BUFFER_LEN`] bytes as a rule. [`Tpm::start`] comes next.
+    /// Creates a TPM from a chip and a buffer, usually of [`Tpm::BUFFER_LEN`] bytes. Performs no I/O; call [`Tpm::start`] next.
     pub fn new(chip: C, buffer: &'m mut [u8], contexts: &'m mut Contexts) -> Self {
         Self {
             chip,
@@ -60,32 +63,39 @@ impl<'m, C: Chip> Tpm<'m, C> {
         }
     }
 
-    /// Sets how the chip is started and shut down: [`StartupType::Clear`] unless set. With [`StartupType::State`], PCRs and other state
-    /// that the last shutdown saved are kept over a loss of power; a chip that has saved none is started clear.
+    /// Sets the type of startup and shutdown; the default is [`StartupType::Clear`]. With [`StartupType::State`], PCRs and other
+    /// state that the last shutdown saved survive a loss of power; a chip without saved state is started with
+    /// [`StartupType::Clear`].
     #[must_use]
     pub fn with_startup(mut self, startup: StartupType) -> Self {
         self.startup = startup;
         self
     }
 
-    /// Has the chip start, if it has not yet (TPM2_Startup), and flushes what is in it.
+    /// Starts the chip (TPM2_Startup) if it is not started yet, and flushes the contexts in it.
     ///
     /// # Errors
-    /// [`Error::Chip`], [`Error::Tpm`]
+    /// [`Error::Chip`] if an exchange fails, [`Error::Tpm`] if the chip rejects a command, [`Error::Malformed`] if a response is
+    /// invalid or the chip does not flush its contexts.
     pub async fn start(&mut self) -> Result<(), Error<C::Error>> {
-        // The question what is in the chip starts one that was reset.
+        // The command that reads the list of contexts also makes `submit` start a chip that was reset.
         self.settle().await
     }
 
-    /// Runs one command, authorized by `authorizations`: passwords and sessions in the order of the command's handles, then, if
-    /// wanted, a session that only encrypts. The response is in the TPM's buffer until the next command.
+    /// Runs one command, authorized by `authorizations`: passwords and sessions in the order of the command's handles, optionally
+    /// followed by a session that only encrypts. The response borrows the TPM's buffer.
     ///
-    /// What the command makes in the chip is the caller's to flush, by [`FlushContext`]; it is flushed with all else when the chip
-    /// is closed and opened again. A chip that is busy (TPM_RC_RETRY, _YIELDED, _NV_RATE) or testing itself (TPM_RC_TESTING) is
-    /// asked again for up to 5 seconds.
+    /// The caller must flush objects and sessions that the command creates in the chip, with [`FlushContext`]; otherwise they
+    /// stay until the chip is closed and opened again. While the chip is busy (TPM_RC_RETRY, _YIELDED, _NV_RATE) or runs a
+    /// self-test (TPM_RC_TESTING), the command is sent again for up to 5 seconds. The future may be dropped at any point.
     ///
     /// # Errors
-    /// [`Error`]; the future may be dropped at any point.
+    /// - [`Error::Chip`] if the exchange fails;
+    /// - [`Error::Tpm`] if the TPM rejects the command;
+    /// - [`Error::Reset`] if the chip was reset and the command names an entity;
+    /// - [`Error::NotAuthentic`] or [`Error::Malformed`] if the response is invalid;
+    /// - [`Error::TooLong`], [`Error::Authorizations`], [`Error::SessionInDoubt`] or [`Error::TooManyContexts`] if the command
+    ///   cannot be sent.
     pub async fn execute<'s, K: Command>(
         &'s mut self,
         command: &K,
@@ -98,7 +108,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
             Ok(response) if parameters.is_empty() => Ok(response),
             _ => {
                 if K::RESPONSE_HANDLE {
-                    // What it made is not what was asked for: to be flushed.
+                    // The response is invalid: flush the context that the command has created.
                     drop(contexts.adopt(handle));
                 }
                 Err(Error::Malformed)
@@ -106,11 +116,11 @@ impl<'m, C: Chip> Tpm<'m, C> {
         }
     }
 
-    /// Fills `out` from the chip's random number generator; unencrypted, so not for secrets where the bus may be listened to:
-    /// [`crate::key::TpmKeys::random`] is.
+    /// Fills `out` from the chip's random number generator. The bytes cross the bus unencrypted: for secrets, use
+    /// [`crate::key::TpmKeys::random`] where an attacker may read the bus.
     ///
     /// # Errors
-    /// [`Error`]
+    /// Those of [`Tpm::execute`]; part of `out` may then be filled.
     pub async fn random(&mut self, out: &mut [u8]) -> Result<(), Error<C::Error>> {
         let mut job = RandomJob::new(out);
         while !job.is_done() {
@@ -121,14 +131,15 @@ impl<'m, C: Chip> Tpm<'m, C> {
         Ok(())
     }
 
-    /// Gets a storage key ready to be a parent, and to salt sessions with.
+    /// Opens a storage key, as a parent of keys and to salt sessions.
     ///
-    /// The name is computed of the public area that the chip gave, and compared with `pinned`, the one that was written down
-    /// when the device was provisioned; without it, whoever sits on the bus can put a key of their own in its place, and read and
-    /// forge everything.
+    /// Computes the name of the key from the public area that the chip returns, and compares it with `pinned`, the name that was
+    /// recorded when the device was provisioned. Without this check, an attacker on the bus could substitute a key of their own,
+    /// and read and forge all traffic.
     ///
     /// # Errors
-    /// [`Error::ParentName`], [`Error::Parent`], and those of the command
+    /// [`Error::ParentName`] if the name is not the pinned one, [`Error::Parent`] if the key is not a storage key on P-256, and
+    /// those of [`Tpm::execute`].
     pub async fn parent(
         &mut self,
         key: ParentKey,
@@ -142,14 +153,15 @@ impl<'m, C: Chip> Tpm<'m, C> {
             .get_mut(..command.shape().authorizations)
             .unwrap_or_default();
         let contexts = self.contexts;
-        let (handle, mut answer) = self.submit(Some(&command), authorizations).await?;
-        Parent::accept(key, handle, &mut answer, contexts, pinned)
+        let (handle, mut response) = self.submit(Some(&command), authorizations).await?;
+        Parent::accept(key, handle, &mut response, contexts, pinned)
     }
 
-    /// Starts a session that is salted with `parent`. The random numbers must be good: who can guess them reads the bus.
+    /// Starts a session that is salted with `parent`. The output of `rng` must be unpredictable: an attacker who can guess it can
+    /// read the bus.
     ///
     /// # Errors
-    /// [`Error::Parent`] if its public key is not on the curve, and those of the command
+    /// [`Error::Parent`] if the parent's public key is not on the curve, and those of [`Tpm::execute`].
     pub async fn start_session(
         &mut self,
         parent: &Parent<'m>,
@@ -163,19 +175,20 @@ impl<'m, C: Chip> Tpm<'m, C> {
         Ok(Session::new(slot, session_type, &salt, response.nonce_tpm))
     }
 
-    /// Flushes what has been dropped, and what is unaccounted for. Every command does so first; call it to do it now.
+    /// Flushes contexts that were dropped and stray contexts. Commands do so first, except those that also work on a chip in
+    /// failure mode, such as TPM2_SelfTest; call this function to do it now.
     ///
     /// # Errors
-    /// [`Error`]
+    /// Those of [`Tpm::start`].
     pub async fn settle(&mut self) -> Result<(), Error<C::Error>> {
         self.submit(None, &mut []).await.map(|_| ())
     }
 
-    /// Flushes what has been dropped, has the chip shut down in order (TPM2_Shutdown), and gives it back. After that its power may go:
-    /// without a shutdown, that counts as a failed authorization where a key that is protected against dictionary attacks was used.
+    /// Flushes dropped contexts, shuts the chip down (TPM2_Shutdown) and returns it. Its power may be removed afterwards; without
+    /// a shutdown, a loss of power counts as a failed authorization if a key with dictionary attack protection was used.
     ///
     /// # Errors
-    /// [`CloseFailure`], which has the chip too
+    /// [`CloseFailure`], which also contains the chip, if flushing or TPM2_Shutdown fails.
     pub async fn close(mut self) -> Result<C, CloseFailure<C>> {
         let shutdown = Shutdown(self.startup);
         let settled = self.settle().await;
@@ -192,12 +205,12 @@ impl<'m, C: Chip> Tpm<'m, C> {
         }
     }
 
-    /// Gives the chip back as it is.
+    /// Returns the chip, without flushing it or shutting it down.
     pub fn release(self) -> C {
         self.chip
     }
 
-    /// The way to the chip.
+    /// Returns a mutable reference to the chip.
     pub fn chip_mut(&mut self) -> &mut C {
         &mut self.chip
     }
@@ -206,12 +219,12 @@ impl<'m, C: Chip> Tpm<'m, C> {
         self.contexts
     }
 
-    /// What the last response has there.
+    /// Returns a range of the last response.
     fn bytes(&self, range: Range<usize>) -> &[u8] {
         self.buffer.0.get(range).unwrap_or_default()
     }
 
-    /// Wipes what the last command and response have left in the buffer; so does dropping it.
+    /// Wipes the buffer, which still holds the last command and response. Dropping the TPM wipes it, too.
     pub fn wipe(&mut self) {
         wipe(self.buffer.0);
     }
@@ -220,7 +233,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
         self.buffer.0.len()
     }
 
-    /// Does the chores, then the command, if there is one. One piece of code for all commands: it is what firmware links.
+    /// Runs pending chores, then the command, if any. All commands share this function, so that firmware links it once.
     pub(crate) async fn submit(
         &mut self,
         command: Option<&dyn Marshal>,
@@ -236,21 +249,21 @@ impl<'m, C: Chip> Tpm<'m, C> {
             } else {
                 self.next_chore()
             };
-            let mut nobody: [&mut dyn Authorize; 0] = [];
+            let mut no_authorizations: [&mut dyn Authorize; 0] = [];
             let (command, authorizations): (&dyn Marshal, Authorizations<'_, '_>) =
                 match (&chore, command) {
-                    (Some(Chore::Look(look)), _) => (look, &mut nobody),
-                    (Some(Chore::Flush(flush)), _) => (flush, &mut nobody),
+                    (Some(Chore::FindStrays(find)), _) => (find, &mut no_authorizations),
+                    (Some(Chore::Flush(flush)), _) => (flush, &mut no_authorizations),
                     (None, Some(command)) => (command, &mut *authorizations),
                     (None, None) => return Ok((Handle::NULL, Reader::new(&[]))),
                 };
             let mut task = Task::default();
             let len = loop {
-                // Marshalled for every try, for the response to the last one stands in its place.
+                // Marshal the command for every attempt: the response to the previous attempt has overwritten it.
                 let len = match self.prepare(command, authorizations, &task) {
                     Ok(len) => len,
                     Err(error) => {
-                        refused(authorizations);
+                        mark_refused(authorizations);
                         break Err(error);
                     }
                 };
@@ -260,8 +273,8 @@ impl<'m, C: Chip> Tpm<'m, C> {
                 let survives_reset = matches!(command.entities(), [None, ..]);
                 match self.check_status(exchanged, &mut task, shape.code, survives_reset) {
                     Ok(Verdict::Done(len)) => break Ok(len),
-                    Ok(Verdict::AskAgain(pause)) => {
-                        refused(authorizations);
+                    Ok(Verdict::Retry(pause)) => {
+                        mark_refused(authorizations);
                         self.chip.pause(pause).await;
                     }
                     Err(error) => break Err(error),
@@ -271,7 +284,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
                 Ok(len) => self.accept(command, authorizations, len),
                 Err(error) => {
                     if matches!(error, Error::Tpm { .. }) {
-                        refused(authorizations);
+                        mark_refused(authorizations);
                     }
                     Err(error)
                 }
@@ -293,13 +306,13 @@ impl<'m, C: Chip> Tpm<'m, C> {
             Sweep::Done => {
                 return self
                     .contexts
-                    .dropped()
+                    .next_dropped()
                     .map(|handle| Chore::Flush(FlushContext { handle }));
             }
         };
         Some(match self.stray {
             Some(handle) => Chore::Flush(FlushContext { handle }),
-            None => Chore::Look(GetCapability {
+            None => Chore::FindStrays(GetCapability {
                 capability: Capability::HANDLES,
                 property: kind,
                 count: 16,
@@ -313,18 +326,18 @@ impl<'m, C: Chip> Tpm<'m, C> {
         done: Result<(Handle, Range<usize>), Error<C::Error>>,
     ) -> Result<(), Error<C::Error>> {
         match (chore, done) {
-            (Chore::Look(look), Ok((handle, parameters))) => {
+            (Chore::FindStrays(find), Ok((handle, parameters))) => {
                 let mut parameters = Reader::new(self.bytes(parameters));
-                let answer = look
+                let response = find
                     .response(handle, &mut parameters)
                     .map_err(|_| Error::Malformed)?;
                 let contexts = self.contexts;
-                let stray = answer.handles().find(|&handle| {
-                    (handle.is_transient() || handle.is_session()) && !contexts.knows(handle)
+                let stray = response.handles().find(|&handle| {
+                    (handle.is_transient() || handle.is_session()) && !contexts.contains(handle)
                 });
                 self.stray = stray;
                 if stray.is_some() {
-                    // A chip has room for few: this one does not flush, or somebody makes answers up.
+                    // A chip has room for few contexts: this one does not flush them, or its responses are forged.
                     self.strays = self.strays.saturating_add(1);
                     if self.strays > MAX_STRAYS {
                         self.strays = 0;
@@ -342,7 +355,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
             }
             (
                 Chore::Flush(flush),
-                // What is gone already is as good as flushed.
+                // The context need not be flushed if the chip no longer holds it.
                 Ok(_)
                 | Err(Error::Reset)
                 | Err(Error::Tpm {
@@ -358,7 +371,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
         }
     }
 
-    /// Puts the command into the buffer, or the one that starts the chip before it; gives its length.
+    /// Marshals the command into the buffer, or TPM2_Startup if the chip must be started first. Returns the length in bytes.
     fn prepare(
         &mut self,
         command: &dyn Marshal,
@@ -380,7 +393,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
         Ok(frame::encode(self.buffer.0, command, authorizations)?)
     }
 
-    /// What is to be done about a response, or for want of one.
+    /// Decides the next step after an exchange, by its response code or its error.
     #[inline(never)]
     fn check_status(
         &mut self,
@@ -396,30 +409,30 @@ impl<'m, C: Chip> Tpm<'m, C> {
             return Err(Error::Malformed);
         }
         self.in_flight = false;
-        if ASK_AGAIN.contains(&code) && task.waited < LONGEST_WAIT {
-            // Half of what has been waited already.
+        if RETRY_CODES.contains(&code) && task.waited < LONGEST_WAIT {
+            // Half of the total waiting time so far.
             let pause = (task.waited >> 1).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
             task.waited = task.waited.saturating_add(pause);
-            return Ok(Verdict::AskAgain(pause));
+            return Ok(Verdict::Retry(pause));
         }
         match (code, core::mem::take(&mut task.is_starting)) {
             (0, false) => Ok(Verdict::Done(len)),
-            // That it had been started already is as good.
-            (0 | INITIALIZE, true) if survives_reset => Ok(Verdict::AskAgain(0)),
+            // TPM2_Startup returns TPM_RC_INITIALIZE if the chip was started already.
+            (0 | INITIALIZE, true) if survives_reset => Ok(Verdict::Retry(0)),
             (0 | INITIALIZE, true) => Err(Error::Reset),
             (NO_STATE, true) if !task.has_no_state => {
                 task.is_starting = true;
                 task.has_no_state = true;
-                Ok(Verdict::AskAgain(0))
+                Ok(Verdict::Retry(0))
             }
             (INITIALIZE, false) if !task.was_started && command != CommandCode::STARTUP => {
-                log!(info, "the TPM was reset: it is started");
-                self.contexts.forget_all();
-                // Unless it was somebody on the bus who said so.
+                log!(info, "the TPM was reset: starting it");
+                self.contexts.remove_all();
+                // The response code may be forged; the contexts are then still in the chip.
                 self.sweep = Sweep::Objects;
                 task.was_started = true;
                 task.is_starting = true;
-                Ok(Verdict::AskAgain(0))
+                Ok(Verdict::Retry(0))
             }
             (code, was_starting) => {
                 let command = if was_starting {
@@ -427,14 +440,19 @@ impl<'m, C: Chip> Tpm<'m, C> {
                 } else {
                     command
                 };
-                log!(debug, "{=str} refused: {=u32:x}", command.name(), code);
+                log!(
+                    debug,
+                    "{=str} was rejected with response code {=u32:x}",
+                    command.name(),
+                    code
+                );
                 let code = ResponseCode::new(code);
                 Err(Error::Tpm { command, code })
             }
         }
     }
 
-    /// Believes a response, if it is to be believed.
+    /// Verifies a successful response and updates the list of contexts by it.
     fn accept(
         &mut self,
         command: &dyn Marshal,
@@ -443,7 +461,7 @@ impl<'m, C: Chip> Tpm<'m, C> {
     ) -> Result<(Handle, Range<usize>), Error<C::Error>> {
         let response = self.buffer.0.get_mut(..len).unwrap_or_default();
         let shape = command.shape();
-        // Until then, what it made is unaccounted for.
+        // If the response is invalid, the context that the command created is a stray one.
         let sweep = core::mem::replace(&mut self.sweep, Sweep::Objects);
         let (handle, parameters) = frame::open(response, shape, authorizations)?;
         self.sweep = sweep;
@@ -457,16 +475,16 @@ impl<'m, C: Chip> Tpm<'m, C> {
     }
 }
 
-/// The command was not sent, or not obeyed.
-fn refused(authorizations: Authorizations<'_, '_>) {
+/// Records in the authorizations that the command was not sent, or was rejected.
+fn mark_refused(authorizations: Authorizations<'_, '_>) {
     for authorization in authorizations {
         authorization.refused();
     }
 }
 
-/// A chip that could not be closed in order.
+/// The error of [`Tpm::close`], with the chip.
 pub struct CloseFailure<C: Chip> {
-    /// The reason.
+    /// The error of the command that failed.
     pub error: Error<C::Error>,
     /// The chip.
     pub chip: C,
@@ -486,7 +504,7 @@ impl<C: Chip<Error: fmt::Display>> fmt::Display for CloseFailure<C> {
 
 impl<C: Chip<Error: fmt::Display>> core::error::Error for CloseFailure<C> {}
 
-/// The caller's buffer, with what commands and responses have left in it; wiped when dropped.
+/// The caller's buffer, which holds the last command and response. Wiped when dropped.
 struct Buffer<'m>(&'m mut [u8]);
 
 impl Drop for Buffer<'_> {
@@ -495,28 +513,29 @@ impl Drop for Buffer<'_> {
     }
 }
 
-/// What is to be done before the next command.
+/// A command that must run before the caller's command.
 enum Chore {
-    Look(GetCapability),
+    FindStrays(GetCapability),
     Flush(FlushContext),
 }
 
-/// A command on its way.
+/// The state of a command between its attempts.
 #[derive(Default)]
 struct Task {
-    /// The chip is being started before it; once is enough.
+    /// True if the next command to send is TPM2_Startup.
     is_starting: bool,
+    /// True if the chip was started for this command. It is started only once.
     was_started: bool,
-    /// The last shutdown has saved no state to start with.
+    /// True if the chip has no saved state to start with.
     has_no_state: bool,
-    /// Milliseconds of all pauses.
+    /// Total time of all pauses, in milliseconds.
     waited: u32,
 }
 
 enum Verdict {
     Done(usize),
-    /// After so many milliseconds.
-    AskAgain(u32),
+    /// The command must be sent again, after this many milliseconds.
+    Retry(u32),
 }
 
 /// TPM_RC_INITIALIZE
@@ -524,19 +543,19 @@ const INITIALIZE: u32 = 0x100;
 /// TPM_RC_VALUE, parameter 1
 const NO_STATE: u32 = 0x1c4;
 /// TPM_RC_RETRY, TPM_RC_YIELDED, TPM_RC_NV_RATE and TPM_RC_TESTING (Part 2 section 6.6.3).
-const ASK_AGAIN: [u32; 4] = [0x922, 0x908, 0x920, 0x90a];
+const RETRY_CODES: [u32; 4] = [0x922, 0x908, 0x920, 0x90a];
 
-/// TPM2_Startup, TPM_SU_CLEAR
+/// The command TPM2_Startup(TPM_SU_CLEAR).
 const STARTUP: [u8; 12] = [0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, 0];
 
-/// More than any chip has room for.
+/// Number of stray contexts after which the search fails; more than any chip has room for.
 const MAX_STRAYS: u8 = 64;
 
-/// The first handles of their kinds.
+/// The first handles of transient objects and of loaded sessions.
 const TRANSIENT: u32 = 0x8000_0000;
 const LOADED_SESSIONS: u32 = 0x0200_0000;
 
-/// Milliseconds between two tries, and of all pauses together.
+/// Limits of the pause between two attempts, and of the total time of all pauses, in milliseconds.
 const SHORTEST_PAUSE: u32 = 5;
 const LONGEST_PAUSE: u32 = 500;
 const LONGEST_WAIT: u32 = 5_000;
