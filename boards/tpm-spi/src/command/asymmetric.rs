@@ -1,7 +1,7 @@
 use super::{AlgorithmId, Command, CommandCode, Entities, Entity, Handle, one, types::coordinate};
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};
 
-/// A point of P-256, big-endian coordinates.
+/// A point on P-256, with big-endian coordinates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EccPoint {
     /// The x coordinate.
@@ -24,12 +24,12 @@ impl EccPoint {
     }
 }
 
-/// TPM2_ECDH_ZGen (Part 3 section 14.5): the point that a key in the chip shares with a public one.
+/// TPM2_ECDH_ZGen (Part 3 section 14.5): computes the point that a key in the chip shares with a public key.
 #[derive(Debug)]
 pub struct EcdhZGen<'a> {
     /// An unrestricted decryption key on P-256, whose authorization is needed.
     pub key: &'a Entity,
-    /// The public key of the other side.
+    /// The public key of the peer.
     pub point: EccPoint,
 }
 
@@ -58,24 +58,24 @@ impl Command for EcdhZGen<'_> {
     }
 }
 
-/// TPMS_ECC_POINT on P-256.
+/// Length in bytes of a TPMS_ECC_POINT on P-256.
 pub(super) const POINT_LEN: u16 = 68;
 
-/// TPM2_Sign (Part 3 section 20.2), ECDSA on P-256 over a SHA-256 digest, with a key that is not restricted.
+/// TPM2_Sign (Part 3 section 20.2): signs a SHA-256 digest with ECDSA on P-256. The key must not be restricted.
 #[derive(Debug)]
 pub struct Sign<'a> {
     /// The key, whose authorization is needed.
     pub key: &'a Entity,
-    /// SHA-256 of what is to be signed.
+    /// The SHA-256 digest of the message.
     pub digest: &'a [u8; 32],
 }
 
-/// An ECDSA signature on P-256, big-endian.
+/// An ECDSA signature on P-256, with big-endian values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signature {
-    /// The first half.
+    /// The value r.
     pub r: [u8; 32],
-    /// The second half.
+    /// The value s.
     pub s: [u8; 32],
 }
 
@@ -109,7 +109,7 @@ impl Command for Sign<'_> {
     fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {
         out.sized16(self.digest)?;
         ecdsa_sha256(out)?;
-        // validation: TPM_ST_HASHCHECK, no hierarchy, no digest, for a key that signs what it is given.
+        // validation: TPM_ST_HASHCHECK, no hierarchy, no digest. An unrestricted key signs any digest.
         out.put(&[0x80, 0x24, 0x40, 0x00, 0x00, 0x07, 0x00, 0x00])
     }
 

@@ -4,23 +4,23 @@ use super::{
 };
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};
 
-/// TPM2_Quote (Part 3 section 18.4): signs the values of PCRs, ECDSA on P-256 with SHA-256.
+/// TPM2_Quote (Part 3 section 18.4): signs the values of PCRs with ECDSA on P-256 and SHA-256.
 #[derive(Debug)]
 pub struct Quote<'a> {
     /// The key, whose authorization is needed.
     pub key: &'a Entity,
-    /// What the verifier has asked to be signed with it, at most 32 bytes.
+    /// Data from the verifier, which the signature covers: at most 32 bytes.
     pub qualifying_data: &'a [u8],
-    /// Which PCRs.
+    /// The PCRs to sign.
     pub pcrs: PcrSelection,
 }
 
-/// What [`Quote`] gives.
+/// The response to [`Quote`].
 #[derive(Debug)]
 pub struct QuoteResponse<'r> {
-    /// TPMS_ATTEST: what is signed.
+    /// The signed TPMS_ATTEST.
     pub quoted: &'r [u8],
-    /// The signature over it.
+    /// The signature of `quoted`.
     pub signature: Signature,
 }
 

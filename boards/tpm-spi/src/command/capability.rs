@@ -1,51 +1,51 @@
 use super::{Command, CommandCode, Entities, Handle, NONE};
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};
 
-/// TPM_CAP: of what.
+/// The kind of a capability, TPM_CAP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Capability(pub u32);
 
 impl Capability {
-    /// TPM_CAP_ALGS
+    /// TPM_CAP_ALGS: supported algorithms.
     pub const ALGORITHMS: Self = Self(0);
-    /// TPM_CAP_HANDLES: from the handle given; one of its kind follow.
+    /// TPM_CAP_HANDLES: handles in use, of the same type as the given handle and from it on.
     pub const HANDLES: Self = Self(1);
-    /// TPM_CAP_COMMANDS
+    /// TPM_CAP_COMMANDS: supported commands.
     pub const COMMANDS: Self = Self(2);
-    /// TPM_CAP_PCRS
+    /// TPM_CAP_PCRS: allocated PCRs.
     pub const PCRS: Self = Self(5);
-    /// TPM_CAP_TPM_PROPERTIES
+    /// TPM_CAP_TPM_PROPERTIES: properties of the TPM.
     pub const TPM_PROPERTIES: Self = Self(6);
 }
 
-/// TPM2_GetCapability (Part 3 section 30.2)
+/// TPM2_GetCapability (Part 3 section 30.2): reads capabilities of the chip.
 #[derive(Debug)]
 pub struct GetCapability {
-    /// Of what.
+    /// The kind of capability.
     pub capability: Capability,
-    /// From which on.
+    /// The first value to return.
     pub property: u32,
-    /// How many at most.
+    /// The maximum number of values to return.
     pub count: u32,
 }
 
-/// What [`GetCapability`] gives.
+/// The response to [`GetCapability`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct CapabilityResponse<'r> {
-    /// Whether there is more.
+    /// True if the chip has more values.
     pub more: bool,
-    /// Of what.
+    /// The kind of capability.
     pub capability: Capability,
-    /// The marshalled values behind their number.
+    /// The marshalled values, without their number.
     pub data: &'r [u8],
     /// The number of values.
     pub count: u32,
 }
 
 impl<'r> CapabilityResponse<'r> {
-    /// The values of [`Capability::HANDLES`].
+    /// Returns the values of [`Capability::HANDLES`]; no values for another kind of capability.
     pub fn handles(&self) -> impl Iterator<Item = Handle> + use<'r> {
         let (chunks, _) = self.data.as_chunks::<4>();
         let wanted = self.capability == Capability::HANDLES;
@@ -55,7 +55,7 @@ impl<'r> CapabilityResponse<'r> {
             .map(|bytes| Handle(u32::from_be_bytes(*bytes)))
     }
 
-    /// The properties and values of [`Capability::TPM_PROPERTIES`].
+    /// Returns the properties and values of [`Capability::TPM_PROPERTIES`]; none for another kind of capability.
     pub fn properties(&self) -> impl Iterator<Item = (u32, u32)> + use<'r> {
         let (chunks, _) = self.data.as_chunks::<8>();
         let wanted = self.capability == Capability::TPM_PROPERTIES;

@@ -5,11 +5,11 @@ pub struct CommandCode(pub u32);
 
 macro_rules! codes {
     ($($name:ident = $value:literal, $text:literal, $limit:expr;)*) => {
-        #[allow(missing_docs, reason = "the names are the specification's")]
+        #[allow(missing_docs, reason = "the names are those of the specification")]
         impl CommandCode {
             $(pub const $name: Self = Self($value);)*
 
-            /// The specification's name; `TPM2_?` for a code that this crate has no command for.
+            /// Returns the name in the specification; `TPM2_?` for a code that this crate has no command for.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -18,8 +18,8 @@ macro_rules! codes {
                 }
             }
 
-            /// How long a chip may work on it, in milliseconds, before it is cancelled: the durations short 20, medium 750 and
-            /// long 2000 of the PTP where chips are known to keep them, and more where they are known not to.
+            /// Returns the time in milliseconds after which the command is cancelled. It is at least the duration of the PTP
+            /// (short 20, medium 750, long 2000), and longer for commands for which chips are known to exceed their duration.
             #[must_use]
             pub const fn limit_ms(self) -> u32 {
                 match self {
@@ -32,8 +32,11 @@ macro_rules! codes {
 }
 
 impl CommandCode {
-    /// Returns whether a chip in failure mode, during a firmware upgrade, or before its self-test does it (Part 1 sections 10.4 and 12.2): nothing is
-    /// tidied up before it then, for that would fail, and the cure would not be reached. So it is for commands of the vendor's own.
+    /// Returns true if a chip executes the command in failure mode, during a firmware upgrade, or before its self-test (Part 1
+    /// sections 10.4 and 12.2). Vendor-specific commands count as such.
+    ///
+    /// No contexts are flushed before such a command: flushing would fail, and the command that repairs the chip would not be
+    /// sent.
     pub(crate) fn is_for_repair(self) -> bool {
         const VENDOR: u32 = 0x2000_0000;
         self.0 & VENDOR != 0
@@ -50,11 +53,11 @@ impl CommandCode {
 
 const MEDIUM: u32 = 750;
 const LONG: u32 = 2_000;
-/// Self-tests, and commands that may have to wait for one.
+/// Limit for self-tests, which other commands may have to wait for.
 const TEST: u32 = 3_000;
-/// Commands that use a private key, or write to non-volatile memory.
+/// Limit for commands that use a private key or write to non-volatile memory.
 const DEFAULT: u32 = 120_000;
-/// Some chips need that for an RSA key.
+/// Limit for the creation of keys; some chips need this long for an RSA key.
 const CREATE: u32 = 300_000;
 
 codes! {

@@ -1,23 +1,23 @@
 use super::{Command, CommandCode, Entities, Entity, Handle, Template, one};
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};
 
-/// TPM2_CreatePrimary (Part 3 section 24.1): makes a primary key of a template, without a password.
+/// TPM2_CreatePrimary (Part 3 section 24.1): creates a primary key from a template, without a password.
 #[derive(Debug)]
 pub struct CreatePrimary<'a> {
     /// The hierarchy, whose authorization is needed.
     pub hierarchy: &'a Entity,
-    /// What key.
+    /// The template of the key.
     pub template: Template,
 }
 
-/// What [`CreatePrimary`] gives.
+/// The response to [`CreatePrimary`].
 #[derive(Debug)]
 pub struct CreatePrimaryResponse<'r> {
-    /// The key's handle, transient.
+    /// The transient handle of the key.
     pub handle: Handle,
     /// TPMT_PUBLIC, without the two bytes of size.
     pub public_area: &'r [u8],
-    /// The name that the chip says it has.
+    /// The name of the key, as the chip reports it.
     pub name: &'r [u8],
 }
 
@@ -60,14 +60,14 @@ impl Command for CreatePrimary<'_> {
     }
 }
 
-/// TPM2_EvictControl (Part 3 section 28.5): makes a transient object persistent, or a persistent one go.
+/// TPM2_EvictControl (Part 3 section 28.5): makes a transient object persistent, or removes a persistent object.
 #[derive(Debug)]
 pub struct EvictControl<'a> {
     /// The owner or the platform, whose authorization is needed.
     pub hierarchy: &'a Entity,
-    /// What is to stay, or go.
+    /// The object to make persistent or to remove.
     pub object: &'a Entity,
-    /// Under which handle, 0x81000000 to 0x817fffff for the owner.
+    /// The persistent handle: from 0x81000000 to 0x817fffff for the owner.
     pub persistent: Handle,
 }
 
@@ -89,7 +89,7 @@ impl Command for EvictControl<'_> {
     }
 }
 
-/// TPM2_DictionaryAttackLockReset (Part 3 section 25.2): forgets failed authorizations.
+/// TPM2_DictionaryAttackLockReset (Part 3 section 25.2): resets the counter of failed authorizations.
 #[derive(Debug)]
 pub struct DictionaryAttackLockReset;
 

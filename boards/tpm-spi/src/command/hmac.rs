@@ -1,12 +1,12 @@
 use super::{AlgorithmId, Command, CommandCode, Entities, Entity, Handle, one};
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};
 
-/// TPM2_HMAC (Part 3 section 15.5), with SHA-256.
+/// TPM2_HMAC (Part 3 section 15.5): computes an HMAC with SHA-256.
 #[derive(Debug)]
 pub struct Hmac<'a> {
     /// The key, whose authorization is needed.
     pub key: &'a Entity,
-    /// At most TPM2_MAX_BUFFER bytes in all, 1024 as a rule; in parts, to be read one behind the other.
+    /// The data, in parts that are concatenated: at most TPM2_MAX_BUFFER bytes in total, usually 1024.
     pub data: &'a [&'a [u8]],
 }
 
@@ -36,13 +36,13 @@ impl Command for Hmac<'_> {
     }
 }
 
-/// TPM2_HMAC_Start (Part 3 section 17.2): begins an HMAC over more data than one command takes, with SHA-256.
+/// TPM2_HMAC_Start (Part 3 section 17.2): starts a sequence, for an HMAC with SHA-256 over more data than fits one command.
 #[derive(Debug)]
 pub struct HmacStart<'a> {
     /// The key, whose authorization is needed.
     pub key: &'a Entity,
-    /// The authorization of the sequence, at most 32 bytes. A sequence has no name, so without a secret one whoever sits on the
-    /// bus can put another in its place, or finish it themselves and read the result.
+    /// The password of the sequence, at most 32 bytes. A sequence has no name: unless the password is secret, an attacker on the
+    /// bus can substitute another sequence, or complete this one and read the result.
     pub auth: &'a [u8],
 }
 
@@ -51,7 +51,7 @@ impl Command for HmacStart<'_> {
     const AUTHORIZATIONS: usize = 1;
     const RESPONSE_HANDLE: bool = true;
     const ENCRYPTS_COMMAND: bool = true;
-    /// The sequence's handle, transient.
+    /// The transient handle of the sequence.
     type Response<'r> = Handle;
 
     fn entities(&self) -> Entities<'_> {
@@ -68,12 +68,12 @@ impl Command for HmacStart<'_> {
     }
 }
 
-/// TPM2_SequenceUpdate (Part 3 section 17.4)
+/// TPM2_SequenceUpdate (Part 3 section 17.4): adds data to a sequence.
 #[derive(Debug)]
 pub struct SequenceUpdate<'a> {
     /// The sequence, whose authorization is needed.
     pub sequence: &'a Entity,
-    /// At most TPM2_MAX_BUFFER bytes, 1024 as a rule.
+    /// The data: at most TPM2_MAX_BUFFER bytes, usually 1024.
     pub data: &'a [u8],
 }
 
@@ -96,12 +96,13 @@ impl Command for SequenceUpdate<'_> {
     }
 }
 
-/// TPM2_SequenceComplete (Part 3 section 17.5): the last data, and the HMAC of all. The chip then forgets the sequence.
+/// TPM2_SequenceComplete (Part 3 section 17.5): adds the last data to a sequence and returns the HMAC. The chip then removes the
+/// sequence.
 #[derive(Debug)]
 pub struct SequenceComplete<'a> {
     /// The sequence, whose authorization is needed.
     pub sequence: &'a Entity,
-    /// At most TPM2_MAX_BUFFER bytes, 1024 as a rule.
+    /// The data: at most TPM2_MAX_BUFFER bytes, usually 1024.
     pub data: &'a [u8],
 }
 
@@ -132,7 +133,7 @@ impl Command for SequenceComplete<'_> {
         parameters: &mut Reader<'r>,
     ) -> Result<Self::Response<'r>, Truncated> {
         let result = parameters.sized16()?;
-        // A ticket for hashes; of an HMAC it is empty: tag, hierarchy, digest.
+        // A ticket for hashes, which is empty for an HMAC: tag, hierarchy, digest.
         parameters.take(6)?;
         parameters.sized16()?;
         Ok(result)

@@ -1,10 +1,11 @@
 use super::{AlgorithmId, Command, CommandCode, Entities, Entity, Handle, one};
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};
 
-/// TPM2_Import (Part 3 section 13.3): rewraps, to a parent here, a key that was wrapped for it elsewhere.
+/// TPM2_Import (Part 3 section 13.3): converts a key that was wrapped elsewhere for a parent in this chip, so that it can be
+/// loaded.
 ///
-/// The key comes under an outer wrapper only (Part 1 section 23.3), which parameter encryption could not replace: it would cover
-/// the first parameter, which is another one.
+/// The key must have an outer wrapper only (Part 1 section 23.3). Parameter encryption does not replace this wrapper: it covers
+/// the first parameter, encryptionKey, and not the key.
 #[derive(Debug)]
 pub struct Import<'a> {
     /// The new parent, whose authorization is needed.

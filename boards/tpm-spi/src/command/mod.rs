@@ -1,5 +1,5 @@
-//! The commands of TPM 2.0 Part 3 that a device needs, each a value that is marshalled into the caller's buffer, and its
-//! response, read from the same buffer. [`crate::Tpm::execute`] runs them.
+//! The commands of TPM 2.0 Part 3 that a device needs, and their responses. Run them with [`crate::Tpm::execute`], which marshals
+//! the command into the caller's buffer and reads the response from the same buffer.
 //!
 //! ```
 //! use chanbind_tpm_spi::command::{Command, GetRandom};
@@ -47,26 +47,26 @@ pub use types::{AlgorithmId, Entity, Handle, Name, UnsupportedName};
 
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};
 
-/// A command and how to read its response (TPM 2.0 Part 3).
+/// A command and the format of its response (TPM 2.0 Part 3).
 pub trait Command {
-    /// TPM_CC
+    /// The command code, TPM_CC.
     const CODE: CommandCode;
-    /// How many of the handles, from the first, need an authorization.
+    /// Number of handles, counted from the first, that need an authorization.
     const AUTHORIZATIONS: usize;
-    /// Whether the response begins with a handle.
+    /// True if the response begins with a handle.
     const RESPONSE_HANDLE: bool = false;
-    /// Whether the first parameter of the command is a TPM2B, which a session can encrypt.
+    /// True if the first parameter of the command is a TPM2B, which a session can encrypt.
     const ENCRYPTS_COMMAND: bool = false;
-    /// Whether the first parameter of the response is a TPM2B, which a session can encrypt.
+    /// True if the first parameter of the response is a TPM2B, which a session can encrypt.
     const ENCRYPTS_RESPONSE: bool = false;
 
-    /// What the response holds.
+    /// The contents of the response.
     type Response<'r>;
 
-    /// The entities that the handles stand for, in order.
+    /// Returns the entities that the handles of the command denote, in order.
     fn entities(&self) -> Entities<'_>;
 
-    /// What is no longer in the chip after it.
+    /// Returns the handle that the command removes from the chip, if any.
     fn flushes(&self) -> Option<Handle> {
         None
     }
@@ -74,13 +74,13 @@ pub trait Command {
     /// Appends the parameters.
     ///
     /// # Errors
-    /// [`Full`]
+    /// [`Full`] if the buffer has no room for the parameters.
     fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full>;
 
-    /// Reads a response's handle and parameters; those are to be read to their end.
+    /// Reads a response from its handle and parameters. Must read the parameters to their end.
     ///
     /// # Errors
-    /// [`Truncated`], also for values that cannot be.
+    /// [`Truncated`] if the parameters end early or have an invalid value.
     fn response<'r>(
         &self,
         handle: Handle,
@@ -88,7 +88,7 @@ pub trait Command {
     ) -> Result<Self::Response<'r>, Truncated>;
 }
 
-/// The entities of a command, at most three (TPM2_PolicyNV and TPM2_NV_Certify have as many).
+/// The entities of a command: at most three, as TPM2_PolicyNV and TPM2_NV_Certify have.
 pub type Entities<'e> = [Option<&'e Entity>; 3];
 
 const NONE: Entities<'static> = [None; 3];

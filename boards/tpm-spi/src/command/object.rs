@@ -12,12 +12,12 @@ pub struct Load<'a> {
     pub public: &'a [u8],
 }
 
-/// What [`Load`] gives.
+/// The response to [`Load`].
 #[derive(Debug)]
 pub struct LoadResponse<'r> {
-    /// The key's handle, transient.
+    /// The transient handle of the key.
     pub handle: Handle,
-    /// The name that the chip says it has.
+    /// The name of the key, as the chip reports it.
     pub name: &'r [u8],
 }
 
@@ -50,21 +50,21 @@ impl Command for Load<'_> {
     }
 }
 
-/// TPM2_ReadPublic (Part 3 section 12.4)
+/// TPM2_ReadPublic (Part 3 section 12.4): reads the public area of an object.
 #[derive(Debug)]
 pub struct ReadPublic<'a> {
-    /// Of what. Its name need not be known: [`Entity::named_by_handle`] will do where no session is used.
+    /// The object. Without a session its name is not needed: use [`Entity::named_by_handle`].
     pub object: &'a Entity,
 }
 
-/// What [`ReadPublic`] gives.
+/// The response to [`ReadPublic`].
 #[derive(Debug)]
 pub struct ReadPublicResponse<'r> {
     /// TPMT_PUBLIC, without the two bytes of size.
     pub public_area: &'r [u8],
-    /// The name that the chip says it has.
+    /// The name of the object, as the chip reports it.
     pub name: &'r [u8],
-    /// The name by which its parent vouches for it.
+    /// The qualified name, which also covers the names of the object's ancestors.
     pub qualified_name: &'r [u8],
 }
 
@@ -95,10 +95,10 @@ impl Command for ReadPublic<'_> {
     }
 }
 
-/// TPM2_FlushContext (Part 3 section 28.4): takes a transient object or a session out of the chip.
+/// TPM2_FlushContext (Part 3 section 28.4): removes a transient object or a session from the chip.
 #[derive(Debug)]
 pub struct FlushContext {
-    /// What.
+    /// The handle of the object or session.
     pub handle: Handle,
 }
 

@@ -1,7 +1,7 @@
 use super::{AlgorithmId, Command, CommandCode, Entities, Entity, Handle, NONE, one};
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};
 
-/// PCRs 0 to 23 of the SHA-256 bank: TPML_PCR_SELECTION with one bank.
+/// A selection of PCRs 0 to 23 of the SHA-256 bank: a TPML_PCR_SELECTION with one bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PcrSelection {
@@ -9,7 +9,7 @@ pub struct PcrSelection {
 }
 
 impl PcrSelection {
-    /// The PCRs with these numbers; those over 23 do not exist and are left out.
+    /// Selects the PCRs with these numbers. Numbers above 23 are ignored.
     #[must_use]
     pub fn sha256(numbers: &[u8]) -> Self {
         let mut bits = [0; 3];
@@ -21,7 +21,7 @@ impl PcrSelection {
         Self { bits }
     }
 
-    /// Whether the PCR with this number is selected.
+    /// Returns true if the PCR with this number is selected.
     #[must_use]
     pub fn contains(&self, number: u8) -> bool {
         self.bits
@@ -47,25 +47,25 @@ impl PcrSelection {
     }
 }
 
-/// TPM2_PCR_Read (Part 3 section 22.4)
+/// TPM2_PCR_Read (Part 3 section 22.4): reads the values of PCRs.
 #[derive(Debug)]
 pub struct PcrRead {
-    /// Which; a chip gives at most eight at a time, and says which it gave.
+    /// The PCRs to read. A chip returns at most eight values in one response, together with the selection of these PCRs.
     pub pcrs: PcrSelection,
 }
 
-/// What [`PcrRead`] gives.
+/// The response to [`PcrRead`].
 #[derive(Debug)]
 pub struct PcrReadResponse<'r> {
-    /// Counts the changes of PCRs.
+    /// The number of changes to PCRs.
     pub update_counter: u32,
-    /// Which values these are.
+    /// The PCRs whose values the response contains.
     pub pcrs: PcrSelection,
-    /// The values, by rising number.
+    /// The values, in ascending order of the PCR numbers.
     pub values: PcrValues<'r>,
 }
 
-/// SHA-256 values of PCRs, one after the other.
+/// An iterator over the SHA-256 values of PCRs.
 #[derive(Debug, Clone)]
 pub struct PcrValues<'r> {
     rest: Reader<'r>,
@@ -103,7 +103,7 @@ impl Command for PcrRead {
         let values = PcrValues {
             rest: Reader::new(parameters.rest()),
         };
-        // Read once here, so that the iterator gives what was announced.
+        // Read the values here, so that the iterator returns as many values as the response announces.
         for _ in 0..count {
             parameters.sized16()?;
         }
@@ -115,12 +115,12 @@ impl Command for PcrRead {
     }
 }
 
-/// TPM2_PCR_Extend (Part 3 section 22.2), the SHA-256 bank.
+/// TPM2_PCR_Extend (Part 3 section 22.2): extends a PCR of the SHA-256 bank.
 #[derive(Debug)]
 pub struct PcrExtend<'a> {
-    /// Which ([`Entity::pcr`]); its authorization is needed, an empty password as a rule.
+    /// The PCR ([`Entity::pcr`]), whose authorization is needed: usually an empty password.
     pub pcr: &'a Entity,
-    /// What it is extended with.
+    /// The digest to extend the PCR with.
     pub digest: &'a [u8; 32],
 }
 

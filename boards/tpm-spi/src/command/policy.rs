@@ -1,14 +1,14 @@
 use super::{Command, CommandCode, Entities, Entity, Handle, PcrSelection, one};
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};
 
-/// TPM2_PolicyPCR (Part 3 section 23.7): the PCRs must have these values, now and until the session is used.
+/// TPM2_PolicyPCR (Part 3 section 23.7): requires that the PCRs have these values, now and until the session is used.
 #[derive(Debug)]
 pub struct PolicyPcr<'a> {
     /// The policy session.
     pub session: &'a Entity,
-    /// SHA-256 of the values one behind the other; empty to take them as they are.
+    /// The SHA-256 digest of the concatenated values; empty to require the current values.
     pub digest: &'a [u8],
-    /// Which.
+    /// The PCRs.
     pub pcrs: PcrSelection,
 }
 
@@ -32,7 +32,7 @@ impl Command for PolicyPcr<'_> {
     }
 }
 
-/// TPM2_PolicyAuthValue (Part 3 section 23.17): who uses the session proves, by its HMAC, to know the object's password.
+/// TPM2_PolicyAuthValue (Part 3 section 23.17): requires that the HMAC of the session proves knowledge of the object's password.
 #[derive(Debug)]
 pub struct PolicyAuthValue<'a> {
     /// The policy session.
@@ -57,10 +57,11 @@ impl Command for PolicyAuthValue<'_> {
     }
 }
 
-/// TPM2_PolicySecret (Part 3 section 23.4): another entity's password must be known. Without expiry and without a ticket.
+/// TPM2_PolicySecret (Part 3 section 23.4): requires knowledge of another entity's password. Sets no expiry and requests no
+/// ticket.
 #[derive(Debug)]
 pub struct PolicySecret<'a> {
-    /// Whose authorization is needed.
+    /// The entity whose authorization is needed.
     pub entity: &'a Entity,
     /// The policy session.
     pub session: &'a Entity,
@@ -78,12 +79,12 @@ impl Command for PolicySecret<'_> {
     }
 
     fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {
-        // nonceTPM, cpHashA and policyRef: none. expiration: 0.
+        // nonceTPM, cpHashA and policyRef: empty. expiration: 0.
         out.put(&[0; 10])
     }
 
     fn response<'r>(&self, _: Handle, parameters: &mut Reader<'r>) -> Result<(), Truncated> {
-        // timeout, and a ticket: tag, hierarchy, digest.
+        // timeout, then a ticket: tag, hierarchy, digest.
         parameters.sized16()?;
         parameters.take(6)?;
         parameters.sized16()?;

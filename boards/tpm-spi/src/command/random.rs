@@ -1,10 +1,10 @@
 use super::{Command, CommandCode, Entities, Handle, NONE};
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};
 
-/// TPM2_GetRandom (Part 3 section 16.1)
+/// TPM2_GetRandom (Part 3 section 16.1): returns bytes from the chip's random number generator.
 #[derive(Debug)]
 pub struct GetRandom {
-    /// How many bytes; a chip may give fewer, at most 32 to 64 at a time.
+    /// The number of bytes. A chip may return fewer; chips return at most 32 to 64 bytes at a time.
     pub bytes_requested: u16,
 }
 

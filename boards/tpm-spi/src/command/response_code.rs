@@ -1,4 +1,4 @@
-//! TPM_RC (TPM 2.0 Part 2 section 6.6).
+//! Response codes, TPM_RC (TPM 2.0 Part 2 section 6.6).
 
 use core::fmt;
 
@@ -7,24 +7,24 @@ use core::fmt;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ResponseCode {
-    /// Format one: something is wrong with a handle, a session or a parameter.
+    /// A format-one code: a handle, a session or a parameter is invalid.
     FormatOne {
-        /// What is wrong.
+        /// The error.
         code: FormatOneCode,
-        /// With which.
+        /// The handle, session or parameter that is invalid.
         at: Position,
     },
-    /// Format zero, an error.
+    /// A format-zero error.
     Error(ErrorCode),
-    /// Format zero, a warning: the command was not done, but the same may be done later.
+    /// A format-zero warning: the command was not executed, but the same command may succeed later.
     Warning(WarningCode),
-    /// Format zero, the maker's own meaning: see the chip's data sheet.
+    /// A format-zero code that the vendor defines: see the chip's data sheet.
     Vendor(u32),
-    /// A code that the specification does not have.
+    /// A code that the specification does not define.
     Unknown(u32),
 }
 
-/// Which of its kind a format-one code is about, from 1 on; 0 says that the TPM does not tell.
+/// The handle, session or parameter that a format-one code refers to, counted from 1; 0 if the TPM does not identify it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Position {
@@ -37,7 +37,7 @@ pub enum Position {
 }
 
 impl ResponseCode {
-    /// The meaning of a code that is not TPM_RC_SUCCESS.
+    /// Decodes a response code other than TPM_RC_SUCCESS.
     #[must_use]
     pub fn new(code: u32) -> Self {
         let [_, _, high, low] = code.to_be_bytes();
@@ -61,8 +61,8 @@ impl ResponseCode {
         }
     }
 
-    /// Whether this is what a chip says whose handles and sessions are gone.
-    pub(crate) fn tells_of_reset(self) -> bool {
+    /// Returns true if a chip responds with this code when it has lost its handles and sessions.
+    pub(crate) fn indicates_reset(self) -> bool {
         self == Self::Error(ErrorCode::INITIALIZE)
             || matches!(
                 self,
@@ -79,13 +79,13 @@ impl ResponseCode {
 }
 
 impl ResponseCode {
-    /// Returns whether nothing but a reset, or a loss of power, brings the chip back: failure mode, and a reboot that it asks for.
+    /// Returns true if the chip works again only after a reset or a power cycle: it is in failure mode, or requests a reboot.
     #[must_use]
     pub fn needs_reset(self) -> bool {
         matches!(self, Self::Error(ErrorCode::FAILURE | ErrorCode::REBOOT))
     }
 
-    /// Returns what to do about it, where that does not depend on the command.
+    /// Returns a remedy, where one is known that does not depend on the command.
     #[must_use]
     pub fn remedy(self) -> Option<&'static str> {
         Some(match self {
@@ -98,23 +98,23 @@ impl ResponseCode {
             Self::FormatOne {
                 code: FormatOneCode::INTEGRITY,
                 ..
-            } => "the blob is damaged, or was made for another TPM: provision again",
+            } => "the blob is damaged, or was created for another TPM: provision again",
             Self::FormatOne {
                 code: FormatOneCode::POLICY_FAIL,
                 ..
-            } => "what its policy asks for does not hold",
+            } => "a condition of the key's policy is not met",
             Self::Error(ErrorCode::FAILURE) => {
                 "the TPM is in failure mode: reset it or cycle its power; GetTestResult has the vendor's reason"
             }
             Self::Error(ErrorCode::UPGRADE) => {
                 "a firmware upgrade of the TPM is not complete: finish it with the vendor's tool"
             }
-            Self::Error(ErrorCode::REBOOT) => "the TPM must be reset before it goes on",
-            Self::Error(ErrorCode::NEEDS_TEST) => "the TPM wants a self-test first: run SelfTest",
+            Self::Error(ErrorCode::REBOOT) => "the TPM requires a reset: reset it",
+            Self::Error(ErrorCode::NEEDS_TEST) => "the TPM requires a self-test: run SelfTest",
             Self::Error(ErrorCode::AUTH_UNAVAILABLE) => {
                 "the key can be used in a policy session only: run the command with one"
             }
-            Self::Warning(WarningCode::CANCELED) => "it took too long and was cancelled: try again",
+            Self::Warning(WarningCode::CANCELED) => "the command took too long and was cancelled: try again",
             Self::Warning(WarningCode::LOCKOUT) => {
                 "wrong passwords, or power cuts after the use of a key that is protected against dictionary attacks, were counted: wait, or reset the counter (DictionaryAttackLockReset); provision keys without that protection"
             }
@@ -140,16 +140,16 @@ impl fmt::Display for ResponseCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FormatOne { code, at } => {
-                let (what, number) = match at {
+                let (kind, number) = match at {
                     Position::Handle(number) => ("handle", number),
                     Position::Session(number) => ("session", number),
                     Position::Parameter(number) => ("parameter", number),
                 };
-                write!(f, "{}, {what} {number}", code.name())
+                write!(f, "{}, {kind} {number}", code.name())
             }
             Self::Error(code) => f.write_str(code.name()),
             Self::Warning(code) => f.write_str(code.name()),
-            Self::Vendor(code) => write!(f, "the maker's response code {code:#05x}"),
+            Self::Vendor(code) => write!(f, "vendor-specific response code {code:#05x}"),
             Self::Unknown(code) => write!(f, "unknown response code {code:#05x}"),
         }
     }
@@ -162,11 +162,11 @@ macro_rules! codes {
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         pub struct $kind(pub u8);
 
-        #[allow(missing_docs, reason = "the names are the specification's")]
+        #[allow(missing_docs, reason = "the names are those of the specification")]
         impl $kind {
             $(pub const $name: Self = Self($value);)*
 
-            /// The specification's name; `TPM_RC_?` for a number that it does not have.
+            /// Returns the name in the specification; `TPM_RC_?` for a number that it does not define.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
@@ -179,7 +179,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// RC_FMT1
+    /// The error number of a format-one response code, RC_FMT1.
     FormatOneCode {
         ASYMMETRIC = 0x01;
         ATTRIBUTES = 0x02;
@@ -218,7 +218,7 @@ codes! {
 }
 
 codes! {
-    /// RC_VER1
+    /// The error number of a format-zero response code, RC_VER1.
     ErrorCode {
         INITIALIZE = 0x00;
         FAILURE = 0x01;
@@ -258,7 +258,7 @@ codes! {
 }
 
 codes! {
-    /// RC_WARN
+    /// The warning number of a format-zero response code, RC_WARN.
     WarningCode {
         CONTEXT_GAP = 0x01;
         OBJECT_MEMORY = 0x02;

@@ -3,30 +3,31 @@ use super::{
 };
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};
 
-/// TPM_SE
+/// The type of a session, TPM_SE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SessionType {
-    /// Authorizes by the entity's password, which it does not send.
+    /// An HMAC session: proves knowledge of the entity's password without sending it.
     Hmac,
-    /// Authorizes by the entity's policy.
+    /// A policy session: satisfies the entity's policy.
     Policy,
 }
 
-/// TPM2_StartAuthSession (Part 3 section 11.1), salted, not bound, SHA-256, AES-128-CFB. [`crate::session::Session`] makes it.
+/// TPM2_StartAuthSession (Part 3 section 11.1): starts a salted, unbound session with SHA-256 and AES-128-CFB.
+/// [`crate::Tpm::start_session`] runs it.
 #[derive(Debug)]
 pub struct StartAuthSession<'a> {
     /// The key that the salt is encrypted to.
     pub tpm_key: &'a Entity,
-    /// Fresh, 32 bytes.
+    /// A fresh nonce.
     pub nonce_caller: &'a [u8; 32],
-    /// The ephemeral public key by which the salt is agreed on.
+    /// The ephemeral public key from which the chip derives the salt.
     pub salt: &'a EccPoint,
-    /// What kind of session.
+    /// The type of the session.
     pub session_type: SessionType,
 }
 
-/// What [`StartAuthSession`] gives.
+/// The response to [`StartAuthSession`].
 #[derive(Debug)]
 pub struct StartAuthSessionResponse {
     /// The session's handle.
@@ -42,7 +43,7 @@ impl Command for StartAuthSession<'_> {
     type Response<'r> = StartAuthSessionResponse;
 
     fn entities(&self) -> Entities<'_> {
-        // bind: none.
+        // bind: no entity.
         [Some(self.tpm_key), Some(&Entity::NULL), None]
     }
 

@@ -1,13 +1,13 @@
 use super::{Command, CommandCode, Entities, Handle, NONE};
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};
 
-/// TPM_SU: what is kept over a restart.
+/// The type of a startup or shutdown, TPM_SU: selects the state that survives a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StartupType {
-    /// TPM_SU_CLEAR: nothing.
+    /// TPM_SU_CLEAR: no state survives.
     Clear,
-    /// TPM_SU_STATE: what the last shutdown saved.
+    /// TPM_SU_STATE: the state that the last shutdown saved survives.
     State,
 }
 
@@ -24,27 +24,27 @@ impl StartupType {
 #[derive(Debug)]
 pub struct Startup(pub StartupType);
 
-/// TPM2_Shutdown (Part 3 section 9.4): the last command before power goes.
+/// TPM2_Shutdown (Part 3 section 9.4): the last command before a loss of power.
 #[derive(Debug)]
 pub struct Shutdown(pub StartupType);
 
-/// TPM2_SelfTest (Part 3 section 10.2)
+/// TPM2_SelfTest (Part 3 section 10.2): runs a self-test.
 #[derive(Debug)]
 pub struct SelfTest {
-    /// Whether everything is tested, or only what has not been yet.
+    /// True to test all functions, false to test only those that are not tested yet.
     pub full_test: bool,
 }
 
-/// TPM2_GetTestResult (Part 3 section 10.4)
+/// TPM2_GetTestResult (Part 3 section 10.4): returns the result of the self-test.
 #[derive(Debug)]
 pub struct GetTestResult;
 
-/// What [`GetTestResult`] gives.
+/// The response to [`GetTestResult`].
 #[derive(Debug)]
 pub struct TestResult<'r> {
-    /// Of the maker's own form.
+    /// Details of the result, in a format that the vendor defines.
     pub data: &'r [u8],
-    /// The response code of the tests: 0 for passed, else for [`super::ResponseCode::new`].
+    /// The response code of the test: 0 if it passed; decode other codes with [`super::ResponseCode::new`].
     pub code: u32,
 }
 

@@ -1,19 +1,20 @@
-//! Templates of primary keys: a chip makes the same key from the same template every time, until it is cleared.
+//! Templates of primary keys. A chip creates the same key from the same template every time, until it is cleared.
 
 use chanbind_core::wire::{Full, Writer};
 
-/// A TPM2B_PUBLIC from which TPM2_CreatePrimary makes a key.
+/// A TPM2B_PUBLIC from which TPM2_CreatePrimary creates a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Template {
     area: &'static [u8],
-    /// `unique`, where it is not part of the area: numbers of zeroes, each behind its length.
+    /// The field `unique`, if it is not part of `area`: for each of its TPM2Bs, the number of zeroes that it contains.
     unique: &'static [u16],
 }
 
 impl Template {
-    /// Creates a template from a whole TPMT_PUBLIC, without the two bytes of size: for keys of other kinds, such as the endorsement key and
-    /// attestation keys of the TCG's EK Credential Profile and TPM 2.0 TpmKeys for Device Identity and Attestation.
+    /// Creates a template from a whole TPMT_PUBLIC, without the two bytes of size. Use it for keys of other kinds, such as the
+    /// endorsement key of the TCG's EK Credential Profile and the attestation keys of its "TPM 2.0 Keys for Device Identity and
+    /// Attestation".
     #[must_use]
     pub const fn new(public_area: &'static [u8]) -> Self {
         Self {
@@ -22,18 +23,19 @@ impl Template {
         }
     }
 
-    /// H-2 of the TCG's EK Credential Profile with an empty `unique`, ECC P-256: the parent of key files of `chanbind provision`,
-    /// OpenSSL's provider and tpm2-tools.
+    /// Template H-2 of the TCG's EK Credential Profile with an empty `unique`, ECC P-256: the parent in key files of
+    /// `chanbind provision`, OpenSSL's provider and tpm2-tools.
     pub const H2: Self = Self {
         area: &ECC_P256,
         unique: &[0, 0],
     };
-    /// The storage root key of the TCG's TPM 2.0 Provisioning Guidance, ECC P-256: as H-2, `unique` 32 zeroes twice.
+    /// The storage root key of the TCG's TPM 2.0 Provisioning Guidance, ECC P-256: H-2 with a `unique` of twice 32 zeroes.
     pub const SRK_ECC_P256: Self = Self {
         area: &ECC_P256,
         unique: &[32, 32],
     };
-    /// The same, RSA-2048. Sessions cannot be salted with it here, and a chip may take minutes for it.
+    /// The storage root key of the TCG's TPM 2.0 Provisioning Guidance, RSA-2048. This crate cannot salt sessions with it, and a
+    /// chip may take minutes to create it.
     pub const SRK_RSA_2048: Self = Self {
         area: &RSA_2048,
         unique: &[256],
@@ -54,8 +56,8 @@ impl Template {
     }
 }
 
-/// ECC, SHA-256, fixedTPM | fixedParent | sensitiveDataOrigin | userWithAuth | noDA | restricted | decrypt, no policy, AES-128-CFB,
-/// no scheme, P-256, no KDF.
+/// ECC, SHA-256, fixedTPM | fixedParent | sensitiveDataOrigin | userWithAuth | noDA | restricted | decrypt, no policy,
+/// AES-128-CFB, no scheme, P-256, no KDF.
 const ECC_P256: [u8; 22] = [
     0x00, 0x23, 0x00, 0x0b, 0x00, 0x03, 0x04, 0x72, 0x00, 0x00, 0x00, 0x06, 0x00, 0x80, 0x00, 0x43,
     0x00, 0x10, 0x00, 0x03, 0x00, 0x10,

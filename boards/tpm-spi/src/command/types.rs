@@ -4,7 +4,7 @@ use chanbind_core::{
 };
 use core::fmt;
 
-/// TPM_HANDLE
+/// The handle of an entity, TPM_HANDLE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Handle(pub u32);
@@ -16,36 +16,36 @@ impl Handle {
     pub const NULL: Self = Self(0x4000_0007);
     /// TPM_RS_PW: a password instead of a session.
     pub const PASSWORD: Self = Self(0x4000_0009);
-    /// TPM_RH_LOCKOUT: who may reset the dictionary attack counter.
+    /// TPM_RH_LOCKOUT: the entity whose authorization resets the dictionary attack counter.
     pub const LOCKOUT: Self = Self(0x4000_000a);
     /// TPM_RH_ENDORSEMENT: the privacy hierarchy.
     pub const ENDORSEMENT: Self = Self(0x4000_000b);
     /// TPM_RH_PLATFORM: the platform's hierarchy.
     pub const PLATFORM: Self = Self(0x4000_000c);
 
-    /// Whether the handle is of an object that a reset takes away.
+    /// Returns true for a transient object, which a reset of the chip removes.
     #[must_use]
     pub const fn is_transient(self) -> bool {
         self.0 >> 24 == 0x80
     }
 
-    /// Whether the handle is of a session: of HMAC or of a policy.
+    /// Returns true for a session: an HMAC session or a policy session.
     #[must_use]
     pub const fn is_session(self) -> bool {
         matches!(self.0 >> 24, 0x02 | 0x03)
     }
 
-    /// Whether the handle is of an object that the chip keeps.
+    /// Returns true for a persistent object, which the chip keeps over a reset.
     #[must_use]
     pub const fn is_persistent(self) -> bool {
         self.0 >> 24 == 0x81
     }
 }
 
-/// The name of an entity (TPM 2.0 Part 1 chapter 16): the handle itself, or the hash algorithm and hash of its public area. At
-/// most 34 bytes here, those of SHA-256.
+/// The name of an entity (TPM 2.0 Part 1 chapter 16): the handle itself, or the hash algorithm and the hash of its public area.
+/// This crate supports names of at most 34 bytes, the length of a SHA-256 name.
 ///
-/// It is what to pin: nobody can make another key with the same name.
+/// A name identifies the key to pin: it is infeasible to create another key with the same name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Name {
     bytes: [u8; Self::MAX_LEN],
@@ -53,19 +53,19 @@ pub struct Name {
 }
 
 impl Name {
-    /// The length of a name by SHA-256.
+    /// Maximum length of a name in bytes: the length of a SHA-256 name.
     pub const MAX_LEN: usize = 34;
 
-    /// That of a sequence, which has none.
+    /// The empty name, which sequences have.
     pub(crate) const EMPTY: Self = Self {
         bytes: [0; Self::MAX_LEN],
         len: 0,
     };
 
-    /// A name from its bytes: `000b` and 32 bytes for SHA-256, as `chanbind provision` prints it.
+    /// Creates a name from its bytes: for SHA-256, `000b` and 32 bytes, as `chanbind provision` prints it.
     ///
     /// # Errors
-    /// [`UnsupportedName`] for more than [`Name::MAX_LEN`] bytes.
+    /// [`UnsupportedName`] if `name` is longer than [`Name::MAX_LEN`] bytes.
     pub fn new(name: &[u8]) -> Result<Self, UnsupportedName> {
         let mut bytes = [0; Self::MAX_LEN];
         bytes
@@ -94,7 +94,7 @@ impl Name {
         Self::of_area(public_area, 4)
     }
 
-    /// nameAlg, which stands at `at`, and the hash of the area by it (Part 1 chapter 16).
+    /// Computes a name: nameAlg, which is at offset `at`, and the hash of the area by this algorithm (Part 1 chapter 16).
     fn of_area(public_area: &[u8], at: usize) -> Result<Self, UnsupportedName> {
         let sha256_id = AlgorithmId::SHA256.0.to_be_bytes();
         let algorithm = public_area.get(at..).unwrap_or_default();
@@ -108,7 +108,7 @@ impl Name {
         Self::new(&name)
     }
 
-    /// Its bytes.
+    /// Returns the bytes of the name.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
@@ -133,20 +133,20 @@ impl fmt::Debug for Name {
     }
 }
 
-/// The name is longer than 34 bytes, or of an algorithm that this crate has no hash for.
+/// The error for a name that is longer than 34 bytes, or that uses another hash algorithm than SHA-256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UnsupportedName;
 
 impl fmt::Display for UnsupportedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name is not one of SHA-256: use keys and parents with nameAlg SHA-256")
+        f.write_str("the name is not a SHA-256 name: use keys and parents with nameAlg SHA-256")
     }
 }
 
 impl core::error::Error for UnsupportedName {}
 
-/// Something that a command is about: its handle, and the name that authorizations vouch for.
+/// An entity that a command refers to: its handle, and its name, which authorizations cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entity {
     handle: Handle,
@@ -156,16 +156,16 @@ pub struct Entity {
 impl Entity {
     /// The storage hierarchy.
     pub const OWNER: Self = Self::named_by_handle(Handle::OWNER);
-    /// No entity.
+    /// The null entity, which stands for no entity.
     pub const NULL: Self = Self::named_by_handle(Handle::NULL);
-    /// Who may reset the dictionary attack counter.
+    /// The entity whose authorization resets the dictionary attack counter.
     pub const LOCKOUT: Self = Self::named_by_handle(Handle::LOCKOUT);
     /// The privacy hierarchy.
     pub const ENDORSEMENT: Self = Self::named_by_handle(Handle::ENDORSEMENT);
     /// The platform's hierarchy.
     pub const PLATFORM: Self = Self::named_by_handle(Handle::PLATFORM);
 
-    /// A hierarchy, a PCR or a session, whose names are their handles.
+    /// Creates the entity of a hierarchy, a PCR or a session, whose names are their handles.
     #[must_use]
     pub const fn named_by_handle(handle: Handle) -> Self {
         Self {
@@ -174,38 +174,38 @@ impl Entity {
         }
     }
 
-    /// An object by its handle and name.
+    /// Creates the entity of an object from its handle and name.
     #[must_use]
     pub const fn object(handle: Handle, name: Name) -> Self {
         Self { handle, name }
     }
 
-    /// A PCR by its number.
+    /// Creates the entity of a PCR from its number.
     #[must_use]
     pub const fn pcr(number: u8) -> Self {
         let [a, b, c, _] = [0u8; 4];
         Self::named_by_handle(Handle(u32::from_be_bytes([a, b, c, number])))
     }
 
-    /// Its handle.
+    /// Returns the handle.
     #[must_use]
     pub const fn handle(&self) -> Handle {
         self.handle
     }
 
-    /// Its name.
+    /// Returns the name.
     #[must_use]
     pub const fn name(&self) -> &Name {
         &self.name
     }
 }
 
-/// TPM_ALG_ID
+/// The identifier of an algorithm, TPM_ALG_ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AlgorithmId(pub u16);
 
-#[allow(missing_docs, reason = "the names are the specification's")]
+#[allow(missing_docs, reason = "the names are those of the specification")]
 impl AlgorithmId {
     pub const HMAC: Self = Self(0x0005);
     pub const AES: Self = Self(0x0006);
@@ -219,10 +219,10 @@ impl AlgorithmId {
     pub const CFB: Self = Self(0x0043);
 }
 
-/// TPM_ECC_NIST_P256
+/// The curve identifier TPM_ECC_NIST_P256.
 pub(crate) const ECC_NIST_P256: u16 = 0x0003;
 
-/// A coordinate as TPMs give it: perhaps without leading zeroes.
+/// Reads a coordinate of at most 32 bytes. A TPM may omit leading zeroes; they are added.
 pub(crate) fn coordinate(reader: &mut Reader<'_>) -> Result<[u8; 32], Truncated> {
     let bytes = reader.sized16()?;
     let mut full = [0; 32];

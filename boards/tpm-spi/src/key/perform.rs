@@ -130,7 +130,7 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
             self.session = SessionState::None;
             let is_lost = match &error {
                 Error::Reset | Error::SessionInDoubt => true,
-                Error::Tpm { code, .. } => code.tells_of_reset(),
+                Error::Tpm { code, .. } => code.indicates_reset(),
                 _ => false,
             };
             if !is_lost || tries == 0 {
