@@ -114,7 +114,9 @@ impl ResponseCode {
             Self::Error(ErrorCode::AUTH_UNAVAILABLE) => {
                 "the key can be used in a policy session only: run the command with one"
             }
-            Self::Warning(WarningCode::CANCELED) => "the command took too long and was cancelled: try again",
+            Self::Warning(WarningCode::CANCELED) => {
+                "the command took too long and was cancelled: try again"
+            }
             Self::Warning(WarningCode::LOCKOUT) => {
                 "wrong passwords, or power cuts after the use of a key that is protected against dictionary attacks, were counted: wait, or reset the counter (DictionaryAttackLockReset); provision keys without that protection"
             }

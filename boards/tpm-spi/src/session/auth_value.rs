@@ -1,17 +1,17 @@
 use chanbind_core::crypto::SecretBytes;
 use core::fmt;
 
-/// An authValue: the password of an entity, at most [`AuthValue::MAX_LEN`] bytes. SecretBytes when dropped.
+/// An authValue: the password of an entity, at most [`AuthValue::MAX_LEN`] bytes. Wiped when dropped.
 pub struct AuthValue {
     bytes: SecretBytes<{ Self::MAX_LEN }>,
     len: usize,
 }
 
 impl AuthValue {
-    /// The longest that TPMs take for an entity whose nameAlg is SHA-256.
+    /// Maximum length in bytes that TPMs accept for an entity whose nameAlg is SHA-256.
     pub const MAX_LEN: usize = 32;
 
-    /// No password.
+    /// Creates an empty password.
     #[must_use]
     pub const fn empty() -> Self {
         Self {
@@ -20,10 +20,10 @@ impl AuthValue {
         }
     }
 
-    /// A password from its bytes. A TPM takes zeroes off its end (Part 1 section 19.6.4.3), and so does this.
+    /// Creates a password from its bytes. Removes trailing zeroes, as TPMs do (Part 1 section 19.6.4.3).
     ///
     /// # Errors
-    /// [`AuthValueTooLong`]
+    /// [`AuthValueTooLong`] if more than [`AuthValue::MAX_LEN`] bytes are left.
     pub fn new(password: &[u8]) -> Result<Self, AuthValueTooLong> {
         let mut value = Self::empty();
         value.len = password
@@ -50,7 +50,7 @@ impl fmt::Debug for AuthValue {
     }
 }
 
-/// The password is longer than [`AuthValue::MAX_LEN`] bytes.
+/// The error for a password that is longer than [`AuthValue::MAX_LEN`] bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AuthValueTooLong;
@@ -59,7 +59,7 @@ impl fmt::Display for AuthValueTooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "a TPM takes passwords of at most {} bytes",
+            "the password is too long: a TPM accepts at most {} bytes",
             AuthValue::MAX_LEN
         )
     }

@@ -9,7 +9,7 @@ use chanbind_core::{
     wire::Writer,
 };
 
-/// TPMA_SESSION
+/// The attributes of a session, TPMA_SESSION.
 mod attributes {
     pub(super) const CONTINUE_SESSION: u8 = 0x01;
     pub(super) const DECRYPT: u8 = 0x20;
@@ -17,46 +17,50 @@ mod attributes {
     pub(super) const AUDIT: u8 = 0x80;
 }
 
-/// Something that authorizes a command: [`Password`] or [`SessionAuthorization`]. Nobody else can be one.
-#[allow(private_interfaces, reason = "sealed: its methods speak of frames")]
+/// An authorization of a command: [`Password`] or [`SessionAuthorization`]. The trait is sealed.
+#[allow(private_interfaces, reason = "sealed: its methods use private types")]
 pub trait Authorize: sealed::Sealed {
-    /// The length of its area in a command.
+    /// Returns the length of the authorization's area in a command, in bytes.
     #[doc(hidden)]
     fn area_len(&self) -> usize;
 
-    /// Writes its area, with zeroes for the HMAC at its end. Takes on the encryption that nobody has yet.
+    /// Writes the area, with zeroes for the HMAC at its end. A session takes on the encryption that is left in `encrypts`, and
+    /// removes it there.
     #[doc(hidden)]
     fn begin(&mut self, out: &mut Writer<'_>, encrypts: &mut Encrypts) -> Result<(), FrameError>;
 
-    /// Encrypts the contents of the command's first parameter, if that is its part.
+    /// Encrypts the contents of the command's first parameter, if this authorization has taken that on.
     #[doc(hidden)]
     fn encrypt(&mut self, _: &mut [u8]) {}
 
-    /// Puts the HMAC of the command at the end of `frame`, which is that of its area; `cp` is what cpHash is of.
+    /// Writes the HMAC of the command to the end of `frame`, which ends with the area; `cp` is the input of cpHash.
     #[doc(hidden)]
     fn seal(&mut self, _cp: &[&[u8]], _frame: &mut [u8]) {}
 
-    /// Holds the response against its area of it; `rp` is what rpHash is of.
+    /// Verifies the response by the authorization's area in it; `rp` is the input of rpHash.
     #[doc(hidden)]
     fn verify(&mut self, rp: &[&[u8]], area: &ResponseArea<'_>) -> Result<(), NotAuthentic>;
 
-    /// Decrypts the contents of the response's first parameter, if that is its part.
+    /// Decrypts the contents of the response's first parameter, if this authorization has taken that on.
     #[doc(hidden)]
     fn decrypt(&mut self, _: &mut [u8]) {}
 
-    /// The command was not sent, or the chip refused it: nothing has moved on.
+    /// Records that the command was not sent or that the chip rejected it: the chip's nonce is unchanged.
     #[doc(hidden)]
     fn refused(&mut self) {}
 }
 
 mod sealed {
-    #[allow(unnameable_types, reason = "that is the purpose")]
+    #[allow(
+        unnameable_types,
+        reason = "prevents implementations outside this crate"
+    )]
     pub trait Sealed {}
     impl Sealed for super::Password<'_> {}
     impl Sealed for super::SessionAuthorization<'_, '_> {}
 }
 
-/// TPMS_AUTH_RESPONSE
+/// The area of an authorization in a response, TPMS_AUTH_RESPONSE.
 pub(crate) struct ResponseArea<'r> {
     pub(crate) nonce: &'r [u8],
     pub(crate) attributes: u8,
@@ -65,12 +69,12 @@ pub(crate) struct ResponseArea<'r> {
 
 pub(crate) struct NotAuthentic;
 
-/// A password, which crosses the bus as it is.
+/// An authorization by a password, which crosses the bus in the clear.
 #[derive(Debug)]
 pub struct Password<'a>(pub &'a AuthValue);
 
 impl Password<'static> {
-    /// No password.
+    /// Creates an authorization by an empty password.
     #[must_use]
     pub const fn empty() -> Self {
         static EMPTY: AuthValue = AuthValue::empty();
@@ -85,13 +89,13 @@ impl Authorize for Password<'_> {
     }
 
     fn begin(&mut self, out: &mut Writer<'_>, _: &mut Encrypts) -> Result<(), FrameError> {
-        // No nonce, no attributes.
+        // TPM_RS_PW, an empty nonce, no attributes.
         out.put(&[0x40, 0x00, 0x00, 0x09, 0, 0, 0])?;
         Ok(out.sized16(self.0.as_bytes())?)
     }
 
     fn verify(&mut self, _: &[&[u8]], area: &ResponseArea<'_>) -> Result<(), NotAuthentic> {
-        // Nothing here is authentic; but this is what a TPM answers.
+        // A response to a password is not authenticated; only its format can be checked.
         if area.nonce.is_empty() && area.hmac.is_empty() {
             Ok(())
         } else {
@@ -100,26 +104,26 @@ impl Authorize for Password<'_> {
     }
 }
 
-/// Where the password of the entity that is used comes from.
+/// The source of the password of the entity that a command uses.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum AuthSource<'a> {
-    /// No entity is used.
+    /// The session does not authorize the use of an entity.
     None,
+    /// The session authorizes the use of an entity with this password.
     Entity(&'a AuthValue),
-    /// The same, and the first parameter is to become the password of a sequence.
+    /// As `Entity`; the first parameter of the command is replaced with the password of a new sequence.
     StartsSequence(&'a AuthValue),
-    /// The sequence that the session started last.
+    /// The session authorizes the use of the sequence that it started last.
     Sequence,
 }
 
-/// A [`Session`] in the service of one command.
+/// A [`Session`] as an authorization of one command.
 #[derive(Debug)]
 pub struct SessionAuthorization<'a, 'm> {
     session: &'a mut Session<'m>,
-    /// The password of the entity that it authorizes, if it does.
     auth_source: AuthSource<'a>,
     attributes: u8,
-    /// Whether this has put the session in doubt.
+    /// True if this authorization has put the session in doubt.
     begun: bool,
 }
 
@@ -133,7 +137,8 @@ impl<'a, 'm> SessionAuthorization<'a, 'm> {
         }
     }
 
-    /// sessionKey || authValue, or without (Part 1 sections 19.6.4 and 21.3): a policy proves the password only if it says so.
+    /// Returns the key sessionKey || authValue, or sessionKey alone (Part 1 sections 19.6.4 and 21.3): a policy session proves
+    /// knowledge of the password only if its policy requires it.
     fn key(&self, with_auth_value: bool) -> HmacSha256State {
         let sequence;
         let auth_value = match self.auth_source {
@@ -147,7 +152,7 @@ impl<'a, 'm> SessionAuthorization<'a, 'm> {
             _ => &[],
         };
         let mut key = SecretBytes::<{ 32 + AuthValue::MAX_LEN }>::default();
-        // There is room: what is behind it in the key would be zeroes in any case.
+        // Both always fit. The zeroes behind them do not change the HMAC, which pads its key with zeroes.
         let mut out = Writer::new(&mut *key);
         let _ = out.put(&*self.session.key);
         let _ = out.put(auth_value);
@@ -173,11 +178,12 @@ impl<'a, 'm> SessionAuthorization<'a, 'm> {
         ])
     }
 
-    /// AES-128-CFB of Part 1 section 21.3: each block is added to the encryption of the cipher text before it.
+    /// Encrypts or decrypts `data` in place with AES-128-CFB (Part 1 section 21.3): each block is combined by XOR with the
+    /// encryption of the previous ciphertext block.
     fn cfb(&self, newer: &[u8; 32], older: &[u8; 32], data: &mut [u8], decrypts: bool) {
         let key = kdfa(&self.key(true), b"CFB", newer, older, 256);
         let (Some(key), Some(iv)) = (key.first_chunk::<16>(), key.last_chunk::<16>()) else {
-            // Never, for 32 is twice 16; nothing is sent in the clear in any case.
+            // Unreachable, because the key has 32 bytes. In any case, nothing is sent in the clear.
             return data.fill(0);
         };
         let cipher = Aes128::new(key.into());
@@ -185,9 +191,9 @@ impl<'a, 'm> SessionAuthorization<'a, 'm> {
         for chunk in data.chunks_mut(16) {
             cipher.encrypt_block(&mut feedback);
             for (byte, key) in chunk.iter_mut().zip(&mut feedback) {
-                let cipher_text = if decrypts { *byte } else { *byte ^ *key };
+                let ciphertext = if decrypts { *byte } else { *byte ^ *key };
                 *byte ^= *key;
-                *key = cipher_text;
+                *key = ciphertext;
             }
         }
         wipe(&mut feedback);
@@ -215,7 +221,7 @@ impl Authorize for SessionAuthorization<'_, '_> {
         if core::mem::take(&mut encrypts.response) {
             purpose |= attributes::ENCRYPT;
         }
-        // A session must be there for something; to authenticate alone is to audit.
+        // A session must have a purpose. One that only authenticates the response is an audit session.
         if purpose == 0 && matches!(self.auth_source, AuthSource::None) {
             purpose = attributes::AUDIT;
         }

@@ -1,8 +1,8 @@
-//! Who may use an entity, and what the bus may see (TPM 2.0 Part 1 chapters 19 and 21).
+//! Authorization of the use of entities, and encryption of parameters on the bus (TPM 2.0 Part 1 chapters 19 and 21).
 //!
-//! A [`Session`] is salted with a public key whose name was pinned: who sits on the bus can neither read the first parameter of
-//! a command or response, nor make a response that is accepted, nor repeat one. A [`Password`] crosses the bus as it is, and
-//! what it authorizes is neither encrypted nor authenticated.
+//! A [`Session`] is salted with a public key whose name is pinned: an attacker on the bus cannot read the first parameter of a
+//! command or response, forge a response, or replay one. A [`Password`] crosses the bus in the clear, and the command that it
+//! authorizes is neither encrypted nor authenticated.
 
 mod auth_value;
 mod authorize;
@@ -22,22 +22,23 @@ use crate::{
 use chanbind_core::crypto::{HmacSha256State, SecretBytes, kdfa};
 use core::fmt;
 
-/// A salted session with AES-128-CFB parameter encryption in both directions; [`crate::Tpm::start_session`] makes it. It
-/// serves any number of commands, one at a time, until one of them fails; dropped, the chip's side is flushed before the next
-/// command.
+/// A salted session with AES-128-CFB parameter encryption in both directions. [`crate::Tpm::start_session`] creates it.
+///
+/// A session authorizes any number of commands, one at a time, until one of them fails. When it is dropped, the chip's side is
+/// flushed before the next command.
 pub struct Session<'m> {
     slot: Slot<'m>,
     key: SecretBytes<32>,
     nonce_tpm: [u8; 32],
     nonce_caller: [u8; 32],
-    /// How many commands it has authorized.
+    /// Number of nonces generated so far.
     count: u64,
-    /// How many sequences it has started; the last one is the one in use.
+    /// Number of sequences started so far; the last one is in use.
     sequences: u32,
     session_type: SessionType,
-    /// A policy session that needs the entity's password, too: TPM2_PolicyAuthValue was called.
+    /// True if a policy session must also prove knowledge of the entity's password, after TPM2_PolicyAuthValue.
     needs_auth_value: bool,
-    /// A command went out whose response has not been verified: the nonces of the two ends may differ.
+    /// True if a command was marshalled and its response has not been verified: the nonces of driver and chip may differ.
     in_doubt: bool,
 }
 
@@ -62,25 +63,26 @@ impl<'m> Session<'m> {
         }
     }
 
-    /// Its handle.
+    /// Returns the handle.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.slot.handle()
     }
 
-    /// It as the entity of policy commands.
+    /// Returns the session as the entity of policy commands.
     #[must_use]
     pub fn entity(&self) -> Entity {
         Entity::named_by_handle(self.handle())
     }
 
-    /// Whether it can be used: not after a command that failed or was given up, and not after a reset of the chip.
+    /// Returns true if the session can be used. It cannot be used after a command that failed or whose future was dropped, nor
+    /// after a reset of the chip.
     #[must_use]
     pub fn is_usable(&self) -> bool {
         !self.in_doubt && self.slot.is_live()
     }
 
-    /// To authorize the use of an entity that has this password, and to encrypt.
+    /// Authorizes the use of an entity that has this password, and encrypts the parameters.
     pub fn authorizing<'a>(
         &'a mut self,
         auth_value: &'a AuthValue,
@@ -88,13 +90,14 @@ impl<'m> Session<'m> {
         SessionAuthorization::new(self, AuthSource::Entity(auth_value))
     }
 
-    /// To encrypt a command that needs no authorization, or that another one authorizes, and to authenticate its response.
+    /// Encrypts the parameters and authenticates the response of a command that needs no authorization, or that another
+    /// authorization authorizes.
     pub fn encrypting(&mut self) -> SessionAuthorization<'_, 'm> {
         SessionAuthorization::new(self, AuthSource::None)
     }
 
-    /// To start a sequence by the use of an entity that has this password. Nobody but this session can then use the sequence:
-    /// its password, the first parameter of the command, is put in here.
+    /// Authorizes the start of a sequence by the use of an entity that has this password. Replaces the first parameter of the
+    /// command with a password of the sequence that only this session can compute.
     pub(crate) fn starting_sequence<'a>(
         &'a mut self,
         auth_value: &'a AuthValue,
@@ -103,23 +106,23 @@ impl<'m> Session<'m> {
         SessionAuthorization::new(self, AuthSource::StartsSequence(auth_value))
     }
 
-    /// To use the sequence that was started last.
+    /// Authorizes the use of the sequence that was started last.
     pub(crate) fn using_sequence(&mut self) -> SessionAuthorization<'_, 'm> {
         SessionAuthorization::new(self, AuthSource::Sequence)
     }
 
-    /// The password of the sequence that was started last: nobody else can compute it.
+    /// Computes the password of the sequence that was started last, from the secret key of the session.
     fn sequence_password(&self) -> SecretBytes<32> {
         let key = HmacSha256State::new(&*self.key);
         kdfa(&key, b"SEQUENCE", &self.sequences.to_be_bytes(), &[], 256)
     }
 
-    /// After TPM2_PolicyAuthValue: the password of the entity becomes part of what this session proves.
+    /// Makes a policy session prove knowledge of the entity's password. Call it after TPM2_PolicyAuthValue.
     pub fn include_auth_value(&mut self) {
         self.needs_auth_value = true;
     }
 
-    /// A nonce that nobody else can foresee and that never comes again: of the session's key and a counter.
+    /// Generates the next nonce from the session's key and a counter: unpredictable for an attacker, and never repeated.
     fn next_nonce(&mut self) {
         self.count = self.count.wrapping_add(1);
         let key = HmacSha256State::new(&*self.key);

@@ -1,4 +1,4 @@
-//! The salt of a session, agreed on by ECDH with a key in the chip (TPM 2.0 Part 1 sections 19.6.8 and C.6.1).
+//! The salt of a session, from an ECDH exchange with a key in the chip (TPM 2.0 Part 1 sections 19.6.8 and C.6.1).
 
 use crate::command::{EccPoint, Entity, SessionType, StartAuthSession};
 use chanbind_core::crypto::{SecretBytes, kdfe};
@@ -16,7 +16,7 @@ pub(crate) struct Salt {
 }
 
 impl Salt {
-    /// For the key at `point`; `None` if that is not on P-256.
+    /// Generates a salt for the public key `point`. Returns `None` if the point is not on P-256.
     #[inline(never)]
     pub(crate) fn new(point: &EccPoint, rng: &mut (impl CryptoRng + RngCore)) -> Option<Self> {
         let encoded =
@@ -38,7 +38,7 @@ impl Salt {
         })
     }
 
-    /// The command that starts a session with it.
+    /// Returns the command that starts a session with this salt.
     pub(crate) fn command<'s>(
         &'s self,
         tpm_key: &'s Entity,
