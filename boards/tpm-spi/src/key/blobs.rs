@@ -2,8 +2,8 @@ use super::WrongKey;
 use crate::command::{AlgorithmId, ECC_NIST_P256, EccPoint, Name};
 use chanbind_core::wire::Reader;
 
-/// A key that a TPM has wrapped: two blobs, neither of them a secret: `private` and `public` of
-/// the key file that `chanbind provision` writes (`chanbind::tpm::KeyFile`).
+/// A key that a TPM has wrapped. It consists of two blobs, neither of which is secret: `private` and `public` of the key file that
+/// `chanbind provision` writes (`chanbind::tpm::KeyFile`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyBlobs<'k> {
     private: &'k [u8],
@@ -11,7 +11,8 @@ pub struct KeyBlobs<'k> {
 }
 
 impl<'k> KeyBlobs<'k> {
-    /// TPM2B_PRIVATE and TPM2B_PUBLIC, each with its two bytes of size; `None` if a size is not that of its blob.
+    /// Creates a key from its TPM2B_PRIVATE and TPM2B_PUBLIC, each with its two bytes of size. Returns `None` if a size does not
+    /// match the length of its blob.
     #[must_use]
     pub fn new(private: &'k [u8], public: &'k [u8]) -> Option<Self> {
         for blob in [private, public] {
@@ -32,13 +33,13 @@ impl<'k> KeyBlobs<'k> {
         self.public
     }
 
-    /// TPMT_PUBLIC
+    /// Returns the TPMT_PUBLIC, without the two bytes of size.
     pub(super) fn public_area(&self) -> &'k [u8] {
         self.public.get(2..).unwrap_or_default()
     }
 }
 
-/// The kinds of key that are used here.
+/// The kinds of key that [`super::TpmKeys`] can use.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     Hmac,
@@ -46,7 +47,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Checks that a public area is of this kind and can be used with a password. Returns its name, and its point if it has one.
+    /// Checks that a public area is of this kind and that the key can be used with a password. Returns the name and the point of
+    /// the key; the point of an HMAC key is zero.
     pub(super) fn check(self, public_area: &[u8]) -> Result<(Name, EccPoint), WrongKey> {
         let (attributes, name, point) = self.parse(public_area).ok_or(WrongKey::Kind)?;
         if attributes & USER_WITH_AUTH == 0 {
@@ -98,7 +100,7 @@ impl Kind {
     }
 }
 
-/// This scheme with SHA-256, or none, which leaves the choice to the command.
+/// Reads a scheme. It must be `wanted` with SHA-256, or the null scheme, with which the command selects the scheme.
 fn check_scheme(reader: &mut Reader<'_>, wanted: AlgorithmId) -> Option<()> {
     let scheme = reader.u16().ok()?;
     let is_right = scheme == AlgorithmId::NULL.0
@@ -106,7 +108,7 @@ fn check_scheme(reader: &mut Reader<'_>, wanted: AlgorithmId) -> Option<()> {
     is_right.then_some(())
 }
 
-/// TPMA_OBJECT
+/// Attributes of an object, TPMA_OBJECT.
 const USER_WITH_AUTH: u32 = 0x0000_0040;
 const RESTRICTED: u32 = 0x0001_0000;
 const SIGN: u32 = 0x0004_0000;

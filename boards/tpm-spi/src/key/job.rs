@@ -1,4 +1,4 @@
-//! What keys, and the chip's generator, are used for: commands, and what becomes of their responses.
+//! The operations of [`super::TpmKeys`] in the chip: their commands, and the processing of the responses.
 
 use crate::{
     command::{
@@ -10,55 +10,55 @@ use crate::{
 };
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};
 
-/// A piece of work of one command or several, in an encrypted session; as [`Marshal`] it is the command that comes next.
+/// An operation of one or more commands in an encrypted session. Its [`Marshal`] implementation is the next command.
 pub(super) trait Job<'m>: Marshal {
-    /// The key is loaded, and this is it.
+    /// Sets the key, which is loaded.
     fn set_key(&mut self, _: Entity) {}
 
-    /// What the next command is authorized for.
+    /// Returns the authorization that the next command needs.
     fn authority(&self) -> Authority {
         Authority::Key
     }
 
-    /// Whether the chip has to hold more for it than the key.
+    /// Returns true if the chip must hold another object beside the key.
     fn needs_room(&self) -> bool {
         false
     }
 
-    /// Takes the response to the command; whether the job is done.
-    fn take(
+    /// Processes the response to the command. Returns true if the job is done.
+    fn process(
         &mut self,
         handle: Handle,
-        answer: &mut Reader<'_>,
+        response: &mut Reader<'_>,
         contexts: &'m Contexts,
     ) -> Result<bool, Truncated>;
 
-    /// The chip has lost everything.
-    fn begin_again(&mut self) {}
+    /// Restarts the job after a reset of the chip.
+    fn restart(&mut self) {}
 }
 
-/// What a command of a job is authorized for.
+/// The authorization that a command of a job needs.
 pub(super) enum Authority {
-    /// The use of the key.
+    /// To use the key.
     Key,
-    /// The same, to start a sequence.
+    /// To use the key to start a sequence.
     KeyForSequence,
-    /// The use of the sequence.
+    /// To use the sequence.
     Sequence,
-    /// Nothing needs it.
+    /// No authorization.
     Nothing,
 }
 
-/// An HMAC over any amount of data: in one command, or in a sequence of them.
+/// An HMAC over data of any length, computed by one command or by a sequence of commands.
 pub(super) struct HmacJob<'d, 'm> {
-    /// What the next command is used on: the key, or the sequence.
+    /// The entity that the next command uses: the key, or the sequence.
     entity: Entity,
     data: &'d [&'d [u8]],
     out: &'d mut [u8; 32],
-    /// The most that one command takes.
+    /// Maximum number of data bytes in one command.
     room: usize,
     sequence: Option<Slot<'m>>,
-    /// How much of the data the sequence has.
+    /// Number of data bytes that the sequence has received.
     taken: usize,
 }
 
@@ -97,7 +97,7 @@ impl<'d> HmacJob<'d, '_> {
         }
     }
 
-    /// What the sequence has not got yet, as much of one part as fits.
+    /// Returns the next data for the sequence: the rest of one part, as far as it fits one command.
     fn chunk(&self) -> &'d [u8] {
         let mut skip = self.taken;
         for part in self.data {
@@ -137,8 +137,8 @@ impl Marshal for HmacJob<'_, '_> {
             HmacStep::Start => Command::parameters(
                 &HmacStart {
                     key: entity,
-                    // The session puts a password in its place, without which the sequence could be used by whoever sits on
-                    // the bus: it has no name that the session could vouch for.
+                    // The session replaces it with a secret password. Without one, an attacker on the bus could use the sequence:
+                    // a sequence has no name that the session's HMAC could cover.
                     auth: &[0; 32],
                 },
                 out,
@@ -184,10 +184,10 @@ impl<'m> Job<'m> for HmacJob<'_, 'm> {
         !matches!(self.step(), HmacStep::Once)
     }
 
-    fn take(
+    fn process(
         &mut self,
         handle: Handle,
-        answer: &mut Reader<'_>,
+        response: &mut Reader<'_>,
         contexts: &'m Contexts,
     ) -> Result<bool, Truncated> {
         match self.step() {
@@ -198,20 +198,20 @@ impl<'m> Job<'m> for HmacJob<'_, 'm> {
             }
             HmacStep::Update => self.taken = self.taken.saturating_add(self.chunk().len()),
             HmacStep::Once | HmacStep::Complete => {
-                *self.out = answer.sized16()?.try_into().map_err(|_| Truncated)?;
+                *self.out = response.sized16()?.try_into().map_err(|_| Truncated)?;
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    fn begin_again(&mut self) {
+    fn restart(&mut self) {
         self.sequence = None;
         self.taken = 0;
     }
 }
 
-/// A signature.
+/// A signature of a SHA-256 digest, computed by one command.
 pub(super) struct SignJob<'d> {
     key: Entity,
     digest: &'d [u8; 32],
@@ -258,18 +258,18 @@ impl<'m> Job<'m> for SignJob<'_> {
         self.key = key;
     }
 
-    fn take(
+    fn process(
         &mut self,
         handle: Handle,
-        answer: &mut Reader<'_>,
+        response: &mut Reader<'_>,
         _: &'m Contexts,
     ) -> Result<bool, Truncated> {
-        *self.out = self.command().response(handle, answer)?;
+        *self.out = self.command().response(handle, response)?;
         Ok(true)
     }
 }
 
-/// Random numbers.
+/// Random bytes from the chip's generator, read by one or more commands.
 pub(crate) struct RandomJob<'d> {
     out: &'d mut [u8],
 }
@@ -289,7 +289,7 @@ impl<'d> RandomJob<'d> {
         }
     }
 
-    /// Takes some bytes; none of them, or too many, are an error.
+    /// Stores the bytes of one response. Fails if there are no bytes, or more than are needed.
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), Truncated> {
         let out = core::mem::take(&mut self.out);
         let (now, later) = out
@@ -325,17 +325,17 @@ impl<'m> Job<'m> for RandomJob<'_> {
         Authority::Nothing
     }
 
-    fn take(
+    fn process(
         &mut self,
         handle: Handle,
-        answer: &mut Reader<'_>,
+        response: &mut Reader<'_>,
         _: &'m Contexts,
     ) -> Result<bool, Truncated> {
-        let bytes = self.command().response(handle, answer)?;
+        let bytes = self.command().response(handle, response)?;
         self.put(bytes)?;
         Ok(self.is_done())
     }
 }
 
-/// Chips give 32 to 64 bytes at a time.
+/// Maximum number of bytes in one command. Chips return 32 to 64 bytes at a time.
 const RANDOM_AT_ONCE: usize = 32;

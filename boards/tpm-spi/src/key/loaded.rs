@@ -6,12 +6,13 @@ use crate::{
 };
 use core::fmt;
 
-/// Where a key comes from.
+/// The source of a key.
 enum Source<'k> {
     Blobs(KeyBlobs<'k>),
     Persistent(Handle),
 }
 
+/// A key with its password and, while it is loaded, its slot in the chip.
 pub(crate) struct Loaded<'k, 'm> {
     source: Source<'k>,
     name: Name,
@@ -38,7 +39,7 @@ impl<'k> Loaded<'k, '_> {
         Entity::object(handle, self.name)
     }
 
-    /// What is to be loaded before it can be used.
+    /// Returns the blobs if the key must be loaded before it can be used.
     pub(super) fn to_load(&self) -> Option<KeyBlobs<'k>> {
         match self.source {
             Source::Blobs(blobs) if !self.slot.as_ref().is_some_and(Slot::is_live) => Some(blobs),
@@ -55,56 +56,59 @@ pub trait Key<'k, 'm>: sealed::Sealed {
 }
 
 mod sealed {
-    #[allow(unnameable_types, reason = "that is the purpose")]
+    #[allow(
+        unnameable_types,
+        reason = "prevents implementations outside this crate"
+    )]
     pub trait Sealed {}
     impl Sealed for super::HmacKey<'_, '_> {}
     impl Sealed for super::SigningKey<'_, '_> {}
 }
 
-/// The reason why a key cannot be used as asked.
+/// The reason why a key cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum WrongKey {
-    /// The blobs are not those of a key of this kind with nameAlg SHA-256, or they are damaged.
+    /// The blobs are damaged, or the key is of another kind than requested or has another nameAlg than SHA-256.
     Kind,
-    /// The key's attributes lack userWithAuth: the chip lets it be used in a policy session only.
+    /// The key's attributes lack userWithAuth: the chip allows its use in a policy session only.
     Policy,
 }
 
 impl fmt::Display for WrongKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Kind => "the blobs are not of a key of the kind asked for, or damaged: provision it again",
-            Self::Policy => "the key can be used in a policy session only: run its commands by Tpm::execute, or provision it without a policy",
+            Self::Kind => "the blobs are damaged or belong to a key of another kind: provision the key again",
+            Self::Policy => "the key can be used in a policy session only: run its commands with Tpm::execute, or provision it without a policy",
         })
     }
 }
 
 impl core::error::Error for WrongKey {}
 
-/// An HMAC-SHA256 key in the chip, loaded when it is used. Dropped, it is flushed before the next command.
+/// An HMAC-SHA256 key in the chip. It is loaded when it is first used. When it is dropped, it is flushed before the next command.
 pub struct HmacKey<'k, 'm>(pub(super) Loaded<'k, 'm>);
 
 impl<'k> HmacKey<'k, '_> {
-    /// Of its blobs, with its password.
+    /// Creates a key from its blobs and its password.
     ///
     /// # Errors
-    /// [`WrongKey`]
+    /// [`WrongKey`] if the blobs are not those of an unrestricted HMAC key with SHA-256 that can be used with a password.
     pub fn new(blobs: KeyBlobs<'k>, auth_value: AuthValue) -> Result<Self, WrongKey> {
         let (name, _) = Kind::Hmac.check(blobs.public_area())?;
         Ok(Self(Loaded::new(Source::Blobs(blobs), name, auth_value)))
     }
 
-    /// One that stays in the chip, under its handle and with the name that was written down when it was made. If it is another,
-    /// the chip refuses its use.
+    /// Creates a persistent key from its handle and the name that was recorded when it was created. If the key under the handle
+    /// has another name, the chip rejects its use.
     #[must_use]
     pub fn persistent(object: Entity, auth_value: AuthValue) -> Self {
         let source = Source::Persistent(object.handle());
         Self(Loaded::new(source, *object.name(), auth_value))
     }
 
-    /// Its name.
+    /// Returns the name of the key.
     #[must_use]
     pub fn name(&self) -> &Name {
         &self.0.name
@@ -124,14 +128,16 @@ impl fmt::Debug for HmacKey<'_, '_> {
     }
 }
 
-/// An ECDSA key on P-256 in the chip, loaded when it is used. Dropped, it is flushed before the next command.
+/// An ECDSA key on P-256 in the chip. It is loaded when it is first used. When it is dropped, it is flushed before the next
+/// command.
 pub struct SigningKey<'k, 'm>(pub(super) Loaded<'k, 'm>, EccPoint);
 
 impl<'k> SigningKey<'k, '_> {
-    /// Of its blobs, with its password.
+    /// Creates a key from its blobs and its password.
     ///
     /// # Errors
-    /// [`WrongKey`]
+    /// [`WrongKey`] if the blobs are not those of an unrestricted ECDSA key on P-256 with SHA-256 that can be used with a
+    /// password.
     pub fn new(blobs: KeyBlobs<'k>, auth_value: AuthValue) -> Result<Self, WrongKey> {
         let (name, point) = Kind::Signing.check(blobs.public_area())?;
         Ok(Self(
@@ -145,13 +151,13 @@ impl<'k> SigningKey<'k, '_> {
         Self(Loaded::new(source, *object.name(), auth_value), point)
     }
 
-    /// Its name.
+    /// Returns the name of the key.
     #[must_use]
     pub fn name(&self) -> &Name {
         &self.0.name
     }
 
-    /// Its public key.
+    /// Returns the public key.
     #[must_use]
     pub fn public_key(&self) -> &EccPoint {
         &self.1

@@ -1,7 +1,7 @@
-//! TpmKeys in the chip, used under one encrypted session that looks after itself.
+//! Keys in the chip, used under one encrypted session that [`TpmKeys`] starts and restarts.
 //!
-//! [`TpmKeys`] is what a firmware holds: it opens the pinned parent, loads keys from their blobs, and starts a session and loads
-//! again after a reset of the chip, an error or a future that was dropped.
+//! [`TpmKeys`] opens the pinned parent, starts a session and loads keys from their blobs. It restores the session and the keys
+//! after a reset of the chip, an error, or a dropped future.
 
 mod blobs;
 mod job;
@@ -30,30 +30,32 @@ use rand_core::{CryptoRng, RngCore};
 
 /// A TPM with a pinned parent key and a session that is salted with it, for the use of keys under that parent.
 ///
-/// TpmKeys that are used at the same time must fit the chip beside a parent or a sequence: two, where it has room for three.
+/// Keys that are loaded at the same time must fit into the chip beside a parent or a sequence: a chip with room for three objects
+/// can hold two keys.
 pub struct TpmKeys<'m, C, R> {
     tpm: Tpm<'m, C>,
     rng: R,
     parent_key: ParentKey,
-    /// What the parent is to be.
+    /// The entity that the parent must be.
     pinned: Entity,
     parent: Option<Parent<'m>>,
     session: SessionState<'m>,
 }
 
-/// The session, as far as it has come.
+/// The state of the session.
 enum SessionState<'m> {
     None,
-    /// It is asked for with this salt.
+    /// TPM2_StartAuthSession was marshalled with this salt.
     Starting(Salt),
     Started(Session<'m>),
 }
 
 impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
-    /// Of a chip whose parent key has the name `pinned`. Nothing is asked of the chip yet: [`TpmKeys::open`] does, or the first use.
+    /// Creates the keys of a chip whose parent key has the name `pinned`. Performs no I/O: call [`TpmKeys::open`], or use a key.
     ///
-    /// `rng` salts the sessions: who can guess its numbers reads the bus. Where a microcontroller's own generator is weak, gather
-    /// from several sources; the chip's own numbers alone will not do, for they cross the bus before there is a session.
+    /// `rng` salts the sessions: an attacker who can guess its output can read the bus. If the microcontroller's generator is
+    /// weak, combine several sources. Random numbers from the TPM alone do not suffice, because they cross the bus before there
+    /// is a session.
     pub fn new(tpm: Tpm<'m, C>, rng: R, parent_key: ParentKey, pinned: Name) -> Self {
         Self {
             tpm,
@@ -65,18 +67,19 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
         }
     }
 
-    /// Starts the chip, and holds the name of its parent key against the pinned one.
+    /// Starts the chip and compares the name of its parent key with the pinned name.
     ///
     /// # Errors
-    /// [`Error::ParentName`], [`Error::Parent`], [`Error::Chip`], [`Error::Tpm`]
+    /// [`Error::ParentName`] if the name is not the pinned one, [`Error::Parent`] if the key is not a storage key on P-256,
+    /// [`Error::Chip`] if an exchange fails, [`Error::Tpm`] if the TPM rejects a command.
     pub async fn open(&mut self) -> Result<(), Error<C::Error>> {
         self.perform(None, None).await
     }
 
-    /// Loads a key now; else it is loaded when it is used.
+    /// Loads a key now. Otherwise it is loaded when it is first used.
     ///
     /// # Errors
-    /// Those of [`TpmKeys::open`] and of TPM2_Load
+    /// Those of [`TpmKeys::open`], and [`Error::Tpm`] if the TPM rejects TPM2_Load.
     pub async fn load<'k>(
         &mut self,
         key: &mut (impl Key<'k, 'm> + ?Sized),
@@ -84,11 +87,12 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
         self.perform(Some(key.loaded()), None).await
     }
 
-    /// Reads the public key of an ECDSA key on P-256 that stays in the chip, under its handle and with the name that was written
-    /// down when it was made.
+    /// Creates a persistent ECDSA key on P-256 from its handle and the name that was recorded when it was created. Reads its
+    /// public key from the chip.
     ///
     /// # Errors
-    /// [`Error::KeyKind`] if it has another name or is of another kind, [`Error::KeyPolicy`], and those of TPM2_ReadPublic
+    /// [`Error::KeyKind`] if the key under the handle has another name or is of another kind, [`Error::KeyPolicy`] if it can be
+    /// used in a policy session only, and those of [`Tpm::execute`].
     pub async fn persistent_signing(
         &mut self,
         object: Entity,
@@ -105,11 +109,11 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
         }
     }
 
-    /// HMAC-SHA256 over the parts of `data`, one behind the other, of any length; the key does not leave the chip, and neither
-    /// data nor result can be read on the bus.
+    /// Computes HMAC-SHA256 over the concatenated parts of `data`, which may have any length. The key does not leave the chip,
+    /// and data and result are encrypted on the bus.
     ///
     /// # Errors
-    /// [`Error`]; `out` is then unchanged
+    /// Those of [`TpmKeys::load`], and of [`Tpm::execute`] for the HMAC commands; `out` is then unchanged.
     pub async fn hmac(
         &mut self,
         key: &mut HmacKey<'_, 'm>,
@@ -127,10 +131,11 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
         done
     }
 
-    /// ECDSA over a SHA-256 digest; the key does not leave the chip. The signature is checked by nobody here: it is public.
+    /// Signs a SHA-256 digest with ECDSA. The key does not leave the chip. The signature is public; this function does not verify
+    /// it.
     ///
     /// # Errors
-    /// [`Error`]
+    /// Those of [`TpmKeys::load`], and of [`Tpm::execute`] for TPM2_Sign.
     pub async fn sign(
         &mut self,
         key: &mut SigningKey<'_, 'm>,
@@ -145,10 +150,10 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
         Ok(signature)
     }
 
-    /// Random numbers of the chip's generator, that cannot be read on the bus.
+    /// Fills `out` with bytes from the chip's generator, encrypted on the bus.
     ///
     /// # Errors
-    /// [`Error`]; part of `out` may then be filled
+    /// Those of [`TpmKeys::open`], and of [`Tpm::execute`] for TPM2_GetRandom; part of `out` may then be filled.
     pub async fn random(&mut self, out: &mut [u8]) -> Result<(), Error<C::Error>> {
         if out.is_empty() {
             return Ok(());
@@ -159,30 +164,30 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
         done
     }
 
-    /// A generator for `rand_core`, seeded with 32 bytes of [`TpmKeys::random`].
+    /// Creates a `rand_core` generator that is seeded with 32 bytes from [`TpmKeys::random`].
     ///
     /// # Errors
-    /// [`Error`]
+    /// Those of [`TpmKeys::random`].
     pub async fn rng(&mut self) -> Result<TpmRng, Error<C::Error>> {
         let mut seed = chanbind_core::crypto::SecretBytes::<32>::default();
         self.random(&mut *seed).await?;
         Ok(TpmRng::new(&seed))
     }
 
-    /// The key as core's PRF.
+    /// Returns the key as a PRF of `chanbind_core`.
     pub fn prf<'a, 'k>(&'a mut self, key: &'a mut HmacKey<'k, 'm>) -> HmacPrf<'a, 'k, 'm, C, R> {
         HmacPrf { keys: self, key }
     }
 
-    /// The TPM itself, for other commands.
+    /// Returns the TPM, for other commands.
     pub fn tpm_mut(&mut self) -> &mut Tpm<'m, C> {
         &mut self.tpm
     }
 
-    /// Flushes parent and session, and every key that has been dropped, shuts the chip down, and gives it back.
+    /// Flushes the parent, the session and all dropped keys, shuts the chip down and returns it.
     ///
     /// # Errors
-    /// As [`Tpm::close`].
+    /// Those of [`Tpm::close`].
     pub async fn close(self) -> Result<C, CloseFailure<C>> {
         let Self {
             tpm,
@@ -195,8 +200,8 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
     }
 }
 
-/// What TPM2_HMAC and TPM2_SequenceUpdate have around their data, with one session.
+/// Length in bytes of TPM2_HMAC and TPM2_SequenceUpdate with one session, without their data.
 const HMAC_OVERHEAD: usize = 10 + 4 + 4 + 73 + 2 + 2;
 
-/// TPM_PT_INPUT_BUFFER, of every chip that is known.
+/// Maximum number of data bytes in one command: TPM_PT_INPUT_BUFFER, which is the same for all known chips.
 const MAX_BUFFER: usize = 1024;

@@ -1,5 +1,6 @@
-//! How a job gets done: what it needs is made first, one command after the other, and after a reset all of it again. What comes
-//! next is decided between commands, so that there is one place where the chip is waited for.
+//! The execution of jobs. The parent, the key and the session that a job needs are created first, one command after the other,
+//! and again after a reset of the chip. The next command is selected in a loop, so that the future waits for the chip at a single
+//! place.
 
 use super::{
     SessionState, TpmKeys,
@@ -16,7 +17,7 @@ use crate::{
 };
 use rand_core::{CryptoRng, RngCore};
 
-/// What the next command is for.
+/// The purpose of the next command.
 #[derive(Clone, Copy)]
 enum Stage {
     Parent,
@@ -27,19 +28,20 @@ enum Stage {
 }
 
 impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
-    /// Opens the parent, loads the key, does the job: as much of that as is given, and what it needs.
+    /// Loads the key and runs the job, as far as they are given, after opening the parent and starting a session as needed. Opens
+    /// the parent alone if neither is given.
     pub(super) async fn perform(
         &mut self,
         mut key: Option<&mut Loaded<'_, 'm>>,
         mut job: Option<&mut (dyn Job<'m> + '_)>,
     ) -> Result<(), Error<C::Error>> {
-        let mut tries = TRIES;
+        let mut restarts_left = MAX_RESTARTS;
         loop {
             let stage = self.stage(key.as_deref(), job.as_deref());
             let mut password = Password::empty();
             let mut by_session = None;
             let (open, load, start);
-            // What a stage works with is there, by the choice of stages.
+            // The other combinations are unreachable: `stage` selects a stage only if its prerequisites exist.
             let command: &dyn Marshal = match (stage, &self.parent, &key, &mut job) {
                 (Stage::Parent, ..) => {
                     open = self.parent_key.command(&self.pinned);
@@ -47,7 +49,8 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
                 }
                 (Stage::Key, Some(parent), Some(key), _) => {
                     let blobs = key.to_load().ok_or(Error::KeyKind)?;
-                    // Neither blob is a secret, and a key under another name than the one computed here could not be used.
+                    // Neither blob is secret, so no session is needed. A key with another name than the computed one cannot be
+                    // used.
                     load = Load {
                         parent: parent.entity(),
                         private: blobs.private(),
@@ -94,14 +97,14 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
             let authorizations = authorization.get_mut(..needed).unwrap_or_default();
             let contexts = self.tpm.contexts();
             let error = match self.tpm.submit(Some(command), authorizations).await {
-                Ok((handle, mut answer)) => {
+                Ok((handle, mut response)) => {
                     let malformed = |_| Error::Malformed;
                     match (stage, &mut key, &mut job, &self.session) {
                         (Stage::Parent, ..) => {
                             self.parent = Some(Parent::accept(
                                 self.parent_key,
                                 handle,
-                                &mut answer,
+                                &mut response,
                                 contexts,
                                 self.pinned.name(),
                             )?);
@@ -109,13 +112,13 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
                         (Stage::Key, Some(key), ..) => key.slot = Some(contexts.adopt(handle)),
                         (Stage::Session, .., SessionState::Starting(salt)) => {
                             let slot = contexts.adopt(handle);
-                            let nonce = answer.sized16().map_err(malformed)?;
+                            let nonce = response.sized16().map_err(malformed)?;
                             let nonce = nonce.try_into().map_err(|_| Error::Malformed)?;
                             let started = Session::new(slot, SessionType::Hmac, salt, nonce);
                             self.session = SessionState::Started(started);
                         }
                         (Stage::Job, _, Some(job), _) => {
-                            let done = job.take(handle, &mut answer, contexts);
+                            let done = job.process(handle, &mut response, contexts);
                             if done.map_err(malformed)? {
                                 return Ok(());
                             }
@@ -126,23 +129,23 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
                 }
                 Err(error) => error,
             };
-            // A refusal is not authenticated: what follows it starts from a session that is in no doubt.
+            // An error response is not authenticated: continue with a new session.
             self.session = SessionState::None;
             let is_lost = match &error {
                 Error::Reset | Error::SessionInDoubt => true,
                 Error::Tpm { code, .. } => code.indicates_reset(),
                 _ => false,
             };
-            if !is_lost || tries == 0 {
+            if !is_lost || restarts_left == 0 {
                 return Err(error);
             }
-            tries = tries.saturating_sub(1);
+            restarts_left = restarts_left.saturating_sub(1);
             self.parent = None;
             if let Some(key) = &mut key {
                 key.slot = None;
             }
             if let Some(job) = &mut job {
-                job.begin_again();
+                job.restart();
             }
         }
     }
@@ -176,5 +179,5 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
     }
 }
 
-/// How often what a reset has taken is made again: chips that reset again and again are not to be chased.
-const TRIES: u8 = 2;
+/// Maximum number of restarts of a job after resets, so that a chip that keeps resetting does not cause an endless loop.
+const MAX_RESTARTS: u8 = 2;

@@ -10,8 +10,8 @@ use chanbind_core::{
 };
 use rand_core::{CryptoRng, RngCore};
 
-/// An HMAC key in the chip, as the PRF that `chanbind_core` derives keys by: [`AsyncPrf`] for every chip, [`Prf`] for blocking
-/// ones.
+/// An HMAC key in the chip as a PRF, with which `chanbind_core` derives keys: [`AsyncPrf`] for every chip, [`Prf`] for blocking
+/// chips.
 pub struct HmacPrf<'a, 'k, 'm, C, R> {
     pub(super) keys: &'a mut TpmKeys<'m, C, R>,
     pub(super) key: &'a mut HmacKey<'k, 'm>,

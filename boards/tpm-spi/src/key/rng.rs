@@ -1,8 +1,10 @@
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, Error, RngCore, SeedableRng};
 
-/// Random numbers by ChaCha20, seeded from the TPM's generator through an encrypted session: for everything that asks for a
-/// `rand_core` 0.6 source, which cannot wait for a chip nor be told that it failed. Take another one from time to time.
+/// A ChaCha20 generator that is seeded from the TPM's generator through an encrypted session.
+///
+/// It serves code that needs a `rand_core` 0.6 generator, whose interface can neither wait for a chip nor report its failure.
+/// Create a new one from time to time.
 pub struct TpmRng(ChaCha20Rng);
 
 impl TpmRng {
