@@ -2,17 +2,17 @@ use super::{InterruptPin, Locality, NoPin, Parts, ResetPin, Settings, Tis, TisEr
 use core::fmt;
 use embedded_hal_async::delay::DelayNs;
 
-/// The parts of a [`Tis`] and what is known of them, before the chip has been found.
+/// Builds a [`Tis`] from its parts and settings. [`TisBuilder::open`] searches for the chip.
 pub struct TisBuilder<T, D, R = NoPin, I = NoPin> {
     pub(super) tis: Tis<T, D, R, I>,
     vendors: &'static [u16],
 }
 
-/// A chip that could not be opened, with everything that was given for it.
+/// The error of [`TisBuilder::open`], with the builder.
 pub struct OpenFailure<T: Transport, D, R, I> {
-    /// The reason.
+    /// The reason why the chip could not be opened.
     pub error: TisError<T::Error>,
-    /// The builder as it was: to open again, or to release its parts.
+    /// The builder: open it again, or release its parts.
     pub builder: TisBuilder<T, D, R, I>,
 }
 
@@ -34,11 +34,11 @@ impl<T: Transport, D, R, I> core::error::Error for OpenFailure<T, D, R, I> {}
 /// Microchip, Nationz, Google (Cr50, Ti50) and SealSQ.
 pub const KNOWN_VENDORS: &[u16] = &[0x15d1, 0x104a, 0x1050, 0x1114, 0x1b4e, GOOGLE, 0x2406];
 
-/// The vendor whose chips sleep, and lose the transaction that wakes them.
+/// The vendor whose chips sleep and lose the transaction that wakes them.
 pub(super) const GOOGLE: u16 = 0x1ae0;
 
 impl<T: Transport, D: DelayNs> Tis<T, D> {
-    /// Creates a builder for a chip without reset and interrupt pins, at locality 0. [`TisBuilder::open`] finds the chip.
+    /// Creates a builder for a chip without reset and interrupt pins, at locality 0. Performs no I/O.
     pub fn builder(transport: T, delay: D) -> TisBuilder<T, D> {
         TisBuilder {
             tis: Tis {
@@ -57,10 +57,11 @@ impl<T: Transport, D: DelayNs> Tis<T, D> {
 }
 
 impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> TisBuilder<T, D, R, I> {
-    /// Adds the pin at RST#. The chip is reset when it is opened, so that nothing of an earlier run is left in it; before that it is told to
-    /// shut down (TPM2_Shutdown), so that the reset does not count as a failed authorization.
+    /// Adds the pin at RST#. The chip is then reset when it is opened, so that no state of an earlier run is left in it. Before
+    /// the reset it is shut down (TPM2_Shutdown), so that the reset does not count as a failed authorization.
     ///
-    /// A reset clears the PCRs: where software before this firmware measured into them, add [`TisBuilder::without_reset_at_open`].
+    /// A reset clears the PCRs: if software before this firmware has measured into them, also call
+    /// [`TisBuilder::without_reset_at_open`].
     pub fn reset_pin<P: ResetPin>(self, pin: P) -> TisBuilder<T, D, P, I> {
         self.with_parts(|parts| Parts {
             transport: parts.transport,
@@ -70,7 +71,8 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> TisBuilder<T, D, R,
         })
     }
 
-    /// Adds the pin at PIRQ#, which is low when a response is there: it is waited for, instead of polling the chip.
+    /// Adds the pin at PIRQ#, which is low when a response is available. The driver then waits for the pin instead of polling the
+    /// chip.
     pub fn interrupt_pin<P: InterruptPin>(self, pin: P) -> TisBuilder<T, D, R, P> {
         self.with_parts(|parts| Parts {
             transport: parts.transport,
@@ -94,47 +96,47 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> TisBuilder<T, D, R,
         }
     }
 
-    /// Keeps the chip, and its PCRs, as they are when it is opened; the reset pin is then used by [`Tis::reset`] alone.
+    /// Keeps the state of the chip, including its PCRs, when it is opened. The reset pin is then used by [`Tis::reset`] only.
     #[must_use]
     pub fn without_reset_at_open(mut self) -> Self {
         self.tis.settings.resets_at_open = false;
         self
     }
 
-    /// Sets another locality than 0, where chip and platform allow it.
+    /// Sets the locality; the default is 0. Chip and platform must allow other localities.
     #[must_use]
     pub fn locality(mut self, locality: Locality) -> Self {
         self.tis.settings.locality = locality;
         self
     }
 
-    /// Sets the vendors that are accepted instead of [`KNOWN_VENDORS`], by the lower half of DID_VID.
+    /// Sets the accepted vendors, as the lower halves of DID_VID; the default is [`KNOWN_VENDORS`].
     #[must_use]
     pub fn vendors(mut self, vendors: &'static [u16]) -> Self {
         self.vendors = vendors;
         self
     }
 
-    /// Sets the time between two transactions, in microseconds: 5 unless set.
+    /// Sets the minimum time between two transactions, in microseconds; the default is 5.
     #[must_use]
     pub fn idle_us(mut self, micros: u32) -> Self {
         self.tis.settings.idle_us = micros;
         self
     }
 
-    /// Wakes the chip before each command by a transaction that may be lost, and gives it so many microseconds. Without, chips of Google get
-    /// 5,000, and others are not woken.
+    /// Sets the time for waking the chip before each command, in microseconds: after a transaction that may be lost, the driver
+    /// waits for this time. The default is 5,000 for chips of Google and 0, which disables waking, for others.
     #[must_use]
     pub fn wake_us(mut self, micros: u32) -> Self {
         self.tis.settings.wake_us = Some(micros);
         self
     }
 
-    /// Resets the chip if there is a pin for that, waits for it, reads its vendor, and requests the locality.
+    /// Resets the chip if it has a reset pin, waits until it responds, checks its vendor, and requests the locality.
     ///
     /// # Errors
-    /// [`OpenFailure`] with [`TisError::NoChip`], [`TisError::WrongVendor`], [`TisError::NotTpm2`], [`TisError::LocalityTaken`], or an error
-    /// of the bus; it has the builder too, so that no part is lost.
+    /// [`OpenFailure`] with [`TisError::NoChip`], [`TisError::WrongVendor`], [`TisError::NotTpm2`], [`TisError::LocalityTaken`],
+    /// or an error of the bus or the reset pin. It also contains the builder.
     pub async fn open(mut self) -> Result<Tis<T, D, R, I>, OpenFailure<T, D, R, I>> {
         match self
             .tis
@@ -149,8 +151,8 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> TisBuilder<T, D, R,
         }
     }
 
-    /// As [`TisBuilder::open`], again and again until the chip is there. `failed` receives each reason and returns how many milliseconds to
-    /// wait.
+    /// Repeats [`TisBuilder::open`] until it succeeds. `failed` receives each error and returns the time to wait before the next
+    /// attempt, in milliseconds.
     pub async fn open_when_there(
         mut self,
         mut failed: impl FnMut(TisError<T::Error>) -> u32,
@@ -163,7 +165,7 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> TisBuilder<T, D, R,
         self.tis
     }
 
-    /// Gives back what the builder was made of.
+    /// Returns the parts of the builder.
     pub fn release(self) -> Parts<T, D, R, I> {
         self.tis.parts
     }

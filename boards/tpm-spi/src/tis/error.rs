@@ -3,21 +3,21 @@ use chanbind_core::error_messages;
 use core::fmt;
 use embedded_hal::digital::ErrorKind;
 
-/// The state that was waited for when the time was over.
+/// The state of the chip that an exchange waited for when it timed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Awaited {
-    /// The chip to be ready for a command: time-out B, and once more after a cancel.
+    /// The chip is ready for a command. Limit: time-out B, and once more after a cancel.
     Ready,
-    /// Room for more of the command: time-out A, and twice more from its beginning.
+    /// The chip has room for more of the command. Limit: time-out A; the command is then sent again up to twice.
     Room,
-    /// The chip to have the whole command: time-out C, and twice more from its beginning.
+    /// The chip has received the whole command. Limit: time-out C; the command is then sent again up to twice.
     CommandTaken,
-    /// The response to a command, by the command's duration; then, after a cancel, time-out B.
+    /// The chip has a response. Limit: the duration of the command; after a cancel, time-out B.
     Response,
-    /// More of the response: time-out C.
+    /// The chip has more of the response. Limit: time-out C.
     Rest,
-    /// The chip to know that its response has been read: time-out C.
+    /// The chip has registered that its response was read. Limit: time-out C.
     ResponseTaken,
 }
 
@@ -25,39 +25,40 @@ pub enum Awaited {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TisError<E> {
-    /// A transaction failed, and again when it was repeated.
+    /// A transaction failed, and failed again when it was repeated.
     Transport(TransportError<E>),
     /// The reset pin failed.
     Pin(ErrorKind),
-    /// No chip answers.
+    /// No chip responds.
     NoChip {
-        /// The access register as it was read: ff on a bus that is pulled up, 00 on one that is pulled down.
+        /// The value read from the access register: ff on a bus that is pulled up, 00 on one that is pulled down.
         access: u8,
     },
-    /// The chip that answers is not a TPM of an expected vendor. [`super::TisBuilder::vendors`] takes others.
+    /// The chip is not a TPM of an expected vendor. [`super::TisBuilder::vendors`] sets the expected vendors.
     WrongVendor {
-        /// DID_VID as it was read.
+        /// The value read from DID_VID.
         actual: u32,
     },
-    /// The chip is a TPM 1.2.
+    /// The chip is not a TPM 2.0, but a TPM 1.2.
     NotTpm2 {
         /// The upper byte of the status register.
         status: u8,
     },
-    /// The chip did not get there in time. The next command begins by making it ready.
+    /// The chip did not reach a state in time. The next command first makes the chip ready again.
     Timeout(Awaited),
-    /// Another locality has the chip and does not give it up.
+    /// Another locality is active and does not relinquish the chip.
     LocalityTaken,
-    /// Another locality has seized the chip, or it was reset, in the middle of a command. The next command asks for it again.
+    /// Another locality seized the chip, or the chip was reset, during a command. The next command requests the locality again.
     LocalityLost,
-    /// The chip no longer answers.
+    /// The chip no longer responds.
     Gone,
-    /// The response's size cannot be: shorter than a header, longer than the buffer, or not what the chip has.
+    /// The size of the response is invalid: it is shorter than a header, longer than the buffer, or differs from the number of
+    /// bytes that the chip sends.
     ResponseSize {
-        /// Bytes that the response announced.
+        /// The size in the header of the response, in bytes.
         actual: usize,
     },
-    /// The command is longer than the buffer, or the buffer shorter than a response's header of 10 bytes.
+    /// The command is longer than the buffer, or the buffer is shorter than the header of a response, which has 10 bytes.
     CommandLength,
 }
 
@@ -80,14 +81,14 @@ error_messages! { TisError<E> where E: fmt::Debug {
     Self::Transport(error) => "{}", error;
     Self::Pin(_) => "the reset pin failed: check its configuration";
     Self::NoChip { access } => "no TPM answers (access register {:02x}): check power, wiring, chip select and reset", access;
-    Self::WrongVendor { actual } => "no TPM of a known vendor answers (DID_VID {:08x}): check chip select, SPI mode 0 and clock, or name the vendor", actual;
-    Self::NotTpm2 { status } => "the chip is not a TPM 2.0 (upper status byte {:02x}): ask its vendor for a firmware that is", status;
-    Self::Timeout(awaited) => "the TPM took too long (awaited: {:?}): try again, then reset it; suspect the bus if it stays so", awaited;
-    Self::LocalityTaken => "another locality has the TPM and does not give it up: have its owner relinquish it, or reset the TPM";
-    Self::LocalityLost => "the TPM was seized by another locality, or reset, during a command: repeat it";
+    Self::WrongVendor { actual } => "the chip is not a TPM of an accepted vendor (DID_VID {:08x}): check chip select, SPI mode 0 and clock, or add its vendor", actual;
+    Self::NotTpm2 { status } => "the chip is not a TPM 2.0 (upper status byte {:02x}): ask its vendor for TPM 2.0 firmware", status;
+    Self::Timeout(awaited) => "the TPM took too long (awaited: {:?}): try again, then reset it; if the error persists, check the bus", awaited;
+    Self::LocalityTaken => "another locality uses the TPM: make its owner relinquish it, or reset the TPM";
+    Self::LocalityLost => "another locality seized the TPM, or the TPM was reset, during a command: repeat the command";
     Self::Gone => "the TPM no longer answers: check its power and reset";
-    Self::ResponseSize { actual } => "the TPM's response cannot have {} bytes: give a larger buffer if it can, else suspect the bus", actual;
-    Self::CommandLength => "the buffer is too short for the command: 512 bytes do for every one";
+    Self::ResponseSize { actual } => "the TPM announced a response of {} bytes: use a larger buffer if the size is plausible, otherwise check the bus", actual;
+    Self::CommandLength => "the buffer is too short for the command: use a buffer of 512 bytes";
 }}
 
 impl<E: fmt::Debug> core::error::Error for TisError<E> {}

@@ -1,8 +1,8 @@
 //! The FIFO interface of a TPM on SPI: TCG PC Client Platform TPM Profile (PTP), chapter 6.
 //!
-//! [`Tis`] moves whole commands and responses. One state machine without I/O decides what happens on the bus; async and blocking callers
-//! share it. A transaction that fails is repeated where that is safe: registers are read and written again, a command is sent again from
-//! its first byte as long as it has not been executed, and a response is asked for again.
+//! [`Tis`] exchanges whole commands and responses. A state machine without I/O selects the transactions; async and blocking
+//! callers share it. A transaction that fails is repeated where that is safe: registers are read and written again, a command is
+//! sent again from its first byte if it has not been executed, and a response is requested again.
 
 mod builder;
 mod error;
@@ -28,20 +28,20 @@ use core::{
     task::Poll,
 };
 use embedded_hal_async::delay::DelayNs;
-use machine::{Action, Failed, Machine, Pins};
+use machine::{Action, Machine, Pins, TransferFailure};
 use register::{Register, access, header};
 
 /// A TPM chip on SPI, at one of its localities.
 ///
-/// `T` is the transport ([`ExclusiveBus`], [`LockedBus`](self), [`SharedBus`]), `D` a delay, `R` the pin at its RST#, `I` the pin at its
-/// PIRQ#.
+/// `T` is the transport ([`ExclusiveBus`], [`LockedBus`](self), [`SharedBus`]), `D` a delay, `R` the pin at its RST#, `I` the pin
+/// at its PIRQ#.
 pub struct Tis<T, D, R = NoPin, I = NoPin> {
     parts: Parts<T, D, R, I>,
     settings: Settings,
     did_vid: u32,
 }
 
-/// The parts of a [`Tis`]; [`Tis::release`] and [`TisBuilder::release`] give them back.
+/// The parts of a [`Tis`]. [`Tis::release`] and [`TisBuilder::release`] return them.
 #[derive(Debug)]
 pub struct Parts<T, D, R = NoPin, I = NoPin> {
     /// The transport.
@@ -54,9 +54,9 @@ pub struct Parts<T, D, R = NoPin, I = NoPin> {
     pub interrupt: I,
 }
 
-/// A locality of the TPM (PTP section 6.2), by which platforms tell their software apart.
+/// A locality of the TPM (PTP section 6.2). Platforms use localities to distinguish their software components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[allow(missing_docs, reason = "numbers")]
+#[allow(missing_docs, reason = "the names are the numbers of the localities")]
 pub enum Locality {
     #[default]
     Zero,
@@ -97,13 +97,13 @@ impl Default for Settings {
     }
 }
 
-/// TPM2_Shutdown, TPM_SU_CLEAR
+/// The command TPM2_Shutdown(TPM_SU_CLEAR).
 const SHUTDOWN: [u8; 12] = [0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x45, 0, 0];
-/// Microseconds that it may take.
+/// Time limit of TPM2_Shutdown, in microseconds.
 const SHUTDOWN_LIMIT: u32 = 2_000_000;
-/// Microseconds before a transaction is repeated.
+/// Pause before a transaction is repeated, in microseconds.
 const BEFORE_REPEAT: u32 = 1_000;
-/// Microseconds in which a chip of Google wakes.
+/// Time in which a chip of Google wakes, in microseconds.
 const GOOGLE_WAKES: u32 = 5_000;
 
 impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Tis<T, D, R, I> {
@@ -113,20 +113,20 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Tis<T, D, R, I> {
         self.did_vid
     }
 
-    /// Shuts the chip down in order, drives RST# low if there is a pin for it, and finds the chip again. Sessions, transient objects and PCRs
-    /// are then lost.
+    /// Shuts the chip down and resets it by RST# if it has a reset pin, then searches for the chip again. A reset removes
+    /// sessions and transient objects, and clears the PCRs.
     ///
     /// # Errors
-    /// [`TisError`], as [`TisBuilder::open`].
+    /// The [`TisError`]s of [`TisBuilder::open`].
     pub async fn reset(&mut self) -> Result<(), TisError<T::Error>> {
         let vendor = self.vendor();
         self.find(&[vendor], true).await
     }
 
-    /// Gives the locality back, for others of the platform; the next command requests it again.
+    /// Relinquishes the locality, so that other software of the platform can use the chip. The next command requests it again.
     ///
     /// # Errors
-    /// Those of the bus.
+    /// [`TisError::Transport`] if the transaction fails.
     pub async fn relinquish_locality(&mut self) -> Result<(), TisError<T::Error>> {
         let header = self.header(false, Register::Access, 1);
         let data = Data::Write(&[access::ACTIVE_LOCALITY]);
@@ -138,7 +138,7 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Tis<T, D, R, I> {
         done.map_err(TisError::Transport)
     }
 
-    /// Gives the parts back. The chip keeps what is in it: [`crate::Tpm::close`] flushes that first.
+    /// Returns the parts. Sessions and objects stay in the chip; [`crate::Tpm::close`] flushes them first.
     pub fn release(self) -> Parts<T, D, R, I> {
         self.parts
     }
@@ -156,15 +156,15 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Tis<T, D, R, I> {
         let mut pins = Self::PINS;
         pins.reset &= resets;
         if pins.reset {
-            // A chip that still runs is told to shut down: a reset without that counts as a failed authorization if one that is protected
-            // against dictionary attacks was used (TPM 2.0 Part 1 section 19.8.6).
+            // Shut down a chip that is still running: a reset without a shutdown counts as a failed authorization if a key with
+            // dictionary attack protection was used (TPM 2.0 Part 1 section 19.8.6).
             self.parts.reset.set(false).map_err(TisError::Pin)?;
             let mut probe = Machine::probe(vendors, Self::PINS);
             if self.drive(&mut probe).await.is_ok() {
                 let mut buffer = SHUTDOWN;
                 let len = buffer.len();
                 let mut shutdown = Machine::exchange(&mut buffer, len, SHUTDOWN_LIMIT, Self::PINS);
-                // One that has not been started, or has failed, answers with an error, and can be reset as well.
+                // A chip that is not started, or is in failure mode, responds with an error. It can be reset all the same.
                 let _ = self.drive(&mut shutdown).await;
             }
         }
@@ -175,7 +175,7 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Tis<T, D, R, I> {
         Ok(())
     }
 
-    /// Does what the machine says.
+    /// Executes the actions of the state machine until it is done.
     async fn drive(&mut self, machine: &mut Machine<'_>) -> Result<(), TisError<T::Error>> {
         loop {
             match machine.step() {
@@ -189,15 +189,17 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Tis<T, D, R, I> {
                     let Parts {
                         transport, delay, ..
                     } = &mut self.parts;
-                    // Before each, for what came before may have been given up.
+                    // Wait before each transaction, because the future of the previous one may have been dropped.
                     delay.delay_us(self.settings.idle_us).await;
                     match transport.transfer(delay, header, data).await {
                         Ok(()) => machine.transferred(),
                         Err(error) => {
                             let failed = match &error {
-                                TransportError::WaitStates => Failed::WaitStates,
-                                TransportError::WaitStateInserted => Failed::WaitStateInserted,
-                                _ => Failed::Other,
+                                TransportError::WaitStates => TransferFailure::WaitStates,
+                                TransportError::WaitStateInserted => {
+                                    TransferFailure::WaitStateInserted
+                                }
+                                _ => TransferFailure::Other,
                             };
                             if !machine.transfer_failed(failed) {
                                 return Err(TisError::Transport(error));
@@ -214,7 +216,10 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Tis<T, D, R, I> {
                             None => {}
                             Some(is_low) => {
                                 if is_low.is_err() {
-                                    log!(warn, "the TPM's interrupt pin failed: polling");
+                                    log!(
+                                        warn,
+                                        "the TPM's interrupt pin failed: polling the TPM instead"
+                                    );
                                 }
                                 machine.interrupted();
                             }
@@ -222,14 +227,14 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Tis<T, D, R, I> {
                     }
                 }
                 Ok(Action::Reset(low)) => self.parts.reset.set(low).map_err(TisError::Pin)?,
-                Ok(Action::Again) => {}
+                Ok(Action::Continue) => {}
                 Ok(Action::Done) => return Ok(()),
                 Err(fault) => return Err(TisError::new(fault, machine.did_vid())),
             }
         }
     }
 
-    /// Has a chip that sleeps lose a transaction that does not matter.
+    /// Wakes a chip that may sleep, by a transaction that it may lose.
     async fn wake(&mut self) {
         let is_google = self.vendor() == GOOGLE;
         let default = if is_google { GOOGLE_WAKES } else { 0 };
@@ -266,7 +271,7 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Chip for Tis<T, D, 
             return Err(TisError::CommandLength);
         }
         if R::IS_THERE {
-            // A reset that was given up may have left it low.
+            // A reset whose future was dropped may have left RST# low.
             self.parts.reset.set(false).map_err(TisError::Pin)?;
         }
         self.wake().await;
@@ -285,7 +290,7 @@ impl<T: Transport, D: DelayNs, R: ResetPin, I: InterruptPin> Chip for Tis<T, D, 
     }
 }
 
-/// Runs until one of the two is done; returns the output of `other` if it is that one.
+/// Runs both futures until one of them is done. Returns the output of `other` if it is done first, `None` otherwise.
 async fn first<O>(one: impl Future<Output = ()>, other: impl Future<Output = O>) -> Option<O> {
     let (mut one, mut other) = (pin!(one), pin!(other));
     poll_fn(|context| {

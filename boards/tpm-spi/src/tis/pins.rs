@@ -6,26 +6,26 @@ pub trait ResetPin {
     /// True if the board connects it.
     const IS_THERE: bool;
 
-    /// Drives it low, or high.
+    /// Drives the pin low or high.
     ///
     /// # Errors
-    /// That of the pin.
+    /// The error of the pin.
     fn set(&mut self, low: bool) -> Result<(), ErrorKind>;
 }
 
 /// The pin at PIRQ#, or [`NoPin`].
 #[allow(
     async_fn_in_trait,
-    reason = "as in embedded-hal-async: the executor of a firmware needs no Send"
+    reason = "as in embedded-hal-async: executors of firmware do not need `Send` futures"
 )]
 pub trait InterruptPin {
     /// True if the board connects it.
     const IS_THERE: bool;
 
-    /// Waits for it to be low.
+    /// Waits until the pin is low.
     ///
     /// # Errors
-    /// That of the pin; the chip is then polled instead.
+    /// The error of the pin. The driver then polls the chip instead.
     async fn low(&mut self) -> Result<(), ErrorKind>;
 }
 

@@ -1,6 +1,6 @@
-//! Registers of the FIFO interface (TCG PC Client Platform TPM Profile, section 6.5), at their places within a locality's page.
+//! Registers of the FIFO interface (TCG PC Client Platform TPM Profile, section 6.5), by their addresses within a locality's page.
 
-/// A register and its address within the page of a locality.
+/// A register of a locality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) enum Register {
@@ -8,7 +8,7 @@ pub(crate) enum Register {
     IntEnable,
     IntStatus,
     Status,
-    /// The upper byte of [`Register::Status`], where `commandCancel` is.
+    /// The upper byte of [`Register::Status`], which contains `commandCancel`.
     StatusUpper,
     DataFifo,
     DidVid,
@@ -28,19 +28,19 @@ impl Register {
     }
 }
 
-/// TPM_ACCESS
+/// Bits of TPM_ACCESS.
 pub(crate) mod access {
-    /// The other bits mean something: `tpmRegValidSts`.
+    /// `tpmRegValidSts`: the other bits are valid.
     pub(crate) const VALID: u8 = 0x80;
     pub(crate) const ACTIVE_LOCALITY: u8 = 0x20;
     pub(crate) const BEEN_SEIZED: u8 = 0x10;
     pub(crate) const REQUEST_USE: u8 = 0x02;
-    /// What counts when a locality has been asked for, and what it must be.
+    /// The bits to check after a request for a locality, and their value once it is granted.
     pub(crate) const GRANTED_MASK: u8 = VALID | ACTIVE_LOCALITY | REQUEST_USE;
     pub(crate) const GRANTED: u8 = VALID | ACTIVE_LOCALITY;
 }
 
-/// TPM_STS, its lowest byte
+/// Bits of the lowest byte of TPM_STS.
 pub(crate) mod status {
     pub(crate) const VALID: u8 = 0x80;
     pub(crate) const COMMAND_READY: u8 = 0x40;
@@ -48,26 +48,26 @@ pub(crate) mod status {
     pub(crate) const DATA_AVAILABLE: u8 = 0x10;
     pub(crate) const EXPECT: u8 = 0x08;
     pub(crate) const RESPONSE_RETRY: u8 = 0x02;
-    /// Bits that can only be written, or are reserved: a chip that is there reads them as 0.
+    /// Bits that are write-only or reserved: a chip reads them as 0.
     pub(crate) const ZERO: u8 = 0x23;
 }
 
-/// TPM_STS, its highest byte
+/// Bits of the highest byte of TPM_STS.
 pub(crate) mod status_upper {
     pub(crate) const COMMAND_CANCEL: u8 = 0x01;
     pub(crate) const FAMILY_MASK: u8 = 0x0c;
     pub(crate) const FAMILY_TPM_2: u8 = 0x04;
 }
 
-/// TPM_INT_ENABLE: interrupts on, active low, when data are available.
+/// The value of TPM_INT_ENABLE that enables an active-low interrupt when data is available.
 pub(crate) const INT_ENABLE: [u8; 4] = 0x8000_0009u32.to_le_bytes();
-/// All of TPM_INT_STATUS that can be set; written, it is cleared.
+/// All bits of TPM_INT_STATUS. Writing a bit clears it.
 pub(crate) const INT_CLEAR: u8 = 0x87;
 
-/// The most data bytes of one transaction.
+/// Maximum number of data bytes in one transaction.
 pub(crate) const MAX_TRANSFER: usize = 64;
 
-/// The four bytes that begin a transaction over `len` bytes, 1 to 64.
+/// Returns the four header bytes of a transaction with `len` data bytes, 1 to 64.
 pub(crate) fn header(read: bool, locality: u8, register: Register, len: usize) -> [u8; 4] {
     let direction = if read { 0x80 } else { 0 };
     let len = u8::try_from(len.saturating_sub(1)).unwrap_or(0x3f) & 0x3f;
@@ -75,7 +75,8 @@ pub(crate) fn header(read: bool, locality: u8, register: Register, len: usize) -
     [direction | len, 0xd4, high, low]
 }
 
-/// The wait state bit of the byte that comes back with the last byte of a header, and of each byte after that.
+/// The wait state bit, in the byte that the chip sends with the last header byte, and in each byte after it: set if the chip is
+/// ready.
 pub(crate) const READY: u8 = 0x01;
 
 #[cfg(test)]
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_those_of_the_specification() {
+    fn encodes_headers_as_specified() {
         assert_eq!(
             header(true, 0, Register::DidVid, 4),
             [0x83, 0xd4, 0x0f, 0x00]

@@ -1,5 +1,5 @@
-//! Transactions with a chip on SPI (PTP section 6.4.6): on a bus of its own, on a bus that is locked for each transaction, and on a bus
-//! whose chip select another driver controls.
+//! Transactions with a chip on SPI (PTP section 6.4.6): on an exclusive bus, on a bus that is locked for each transaction, and on
+//! a bus whose chip select another driver controls.
 
 use super::register::READY;
 use chanbind_core::error_messages;
@@ -10,25 +10,25 @@ use embedded_hal_async::{
     spi::{Operation, SpiBus, SpiDevice},
 };
 
-/// The time for which a chip may hold off one transaction by wait states, in milliseconds, unless the transport says otherwise.
+/// The default time for which a chip may delay one transaction by wait states, in milliseconds.
 pub const DEFAULT_WAIT_LIMIT_MS: u32 = 750;
 
 /// One transaction with a TPM on SPI: four header bytes, wait states, 1 to 64 data bytes.
 ///
-/// SPI mode 0, most significant bit first, at most the chip's clock (10 MHz suits every chip). Blocking buses are adapted by
-/// [`crate::blocking`].
+/// The bus must use SPI mode 0, the most significant bit first, and at most the chip's maximum clock rate; every chip supports 10
+/// MHz. [`crate::blocking`] adapts blocking buses.
 #[allow(
     async_fn_in_trait,
-    reason = "as in embedded-hal-async: the executor of a firmware needs no Send"
+    reason = "as in embedded-hal-async: executors of firmware do not need `Send` futures"
 )]
 pub trait Transport {
     /// The error of the bus.
     type Error: fmt::Debug;
 
-    /// Sends the header, and reads or writes the data. `delay` measures the time of wait states.
+    /// Sends the header, waits for the chip, and reads or writes the data. `delay` measures the time of wait states.
     ///
     /// # Errors
-    /// [`TransportError`]
+    /// [`TransportError`] if the bus or a pin fails, or the chip inserts more wait states than the transport accepts.
     async fn transfer(
         &mut self,
         delay: &mut impl DelayNs,
@@ -52,22 +52,23 @@ pub enum Data<'a> {
 pub enum TransportError<E> {
     /// The bus or a pin failed.
     Bus(E),
-    /// The chip held the transaction off for longer than the transport's limit.
+    /// The chip inserted wait states for longer than the transport's limit.
     WaitStates,
-    /// The chip held the transaction off, which [`SharedBus`] cannot wait for. A bus that is pulled down with no chip on it looks the same.
+    /// The chip inserted a wait state, which [`SharedBus`] does not support. A bus that is pulled down and has no chip looks the
+    /// same.
     WaitStateInserted,
-    /// The bytes during wait states were not those of a chip that waits: host and chip disagree about where the data begin.
+    /// The bytes during the wait states were not those of a waiting chip: host and chip disagree about where the data begins.
     OutOfStep,
 }
 
 error_messages! { TransportError<E> where E: fmt::Debug {
     Self::Bus(error) => "the SPI bus failed: {:?}", error;
-    Self::WaitStates => "the TPM held a transaction off for too long: check its power and wiring, or raise the transport's wait limit";
-    Self::WaitStateInserted => "the TPM inserted a wait state, which an SpiDevice cannot wait for: use ExclusiveBus or LockedBus, or a lower clock";
+    Self::WaitStates => "the TPM inserted wait states for too long: check its power and wiring, or raise the transport's wait limit";
+    Self::WaitStateInserted => "the TPM inserted a wait state, which an SpiDevice does not support: use ExclusiveBus or LockedBus, or a lower clock";
     Self::OutOfStep => "the TPM and the bus are out of step: check clock rate, wiring and noise";
 }}
 
-/// A bus that the TPM has to itself, and its chip select. Works with every chip.
+/// A bus with the TPM as its only device, and the TPM's chip select. Supports every chip.
 pub struct ExclusiveBus<B, P> {
     bus: B,
     chip_select: P,
@@ -75,7 +76,7 @@ pub struct ExclusiveBus<B, P> {
 }
 
 impl<B: SpiBus, P: OutputPin> ExclusiveBus<B, P> {
-    /// Creates a transport from the bus and the pin at the chip's CS#, which is low during a transaction.
+    /// Creates a transport from the bus and the pin at the chip's CS#. The transport drives the pin low during a transaction.
     pub fn new(bus: B, chip_select: P) -> Self {
         Self {
             bus,
@@ -84,14 +85,15 @@ impl<B: SpiBus, P: OutputPin> ExclusiveBus<B, P> {
         }
     }
 
-    /// Sets the time for which the chip may hold off one transaction, in milliseconds; [`DEFAULT_WAIT_LIMIT_MS`] otherwise.
+    /// Sets the time for which the chip may delay one transaction by wait states, in milliseconds; the default is
+    /// [`DEFAULT_WAIT_LIMIT_MS`].
     #[must_use]
     pub fn wait_limit_ms(mut self, millis: u32) -> Self {
         self.waits.limit_us = millis.saturating_mul(1000);
         self
     }
 
-    /// Gives bus and chip select back.
+    /// Returns the bus and the chip select.
     pub fn release(self) -> (B, P) {
         (self.bus, self.chip_select)
     }
@@ -123,10 +125,10 @@ pub enum BusOrPin<S, P> {
     ChipSelect(P),
 }
 
-/// A bus that other devices use too, behind an async mutex, and the TPM's chip select.
+/// A bus that the TPM shares with other devices, behind an async mutex, and the TPM's chip select.
 ///
-/// The bus is locked for one transaction with its wait states, which makes it right for every chip. The other devices must lock it the
-/// same way and leave it in SPI mode 0 at a clock that suits the TPM.
+/// The bus is locked for one transaction including its wait states, so that every chip is supported. The other devices must lock
+/// the bus the same way and leave it in SPI mode 0, at a clock rate that the TPM supports.
 #[cfg(feature = "embassy-sync")]
 pub struct LockedBus<'b, M: embassy_sync::blocking_mutex::raw::RawMutex, B, P> {
     bus: &'b embassy_sync::mutex::Mutex<M, B>,
@@ -138,7 +140,7 @@ pub struct LockedBus<'b, M: embassy_sync::blocking_mutex::raw::RawMutex, B, P> {
 impl<'b, M: embassy_sync::blocking_mutex::raw::RawMutex, B: SpiBus, P: OutputPin>
     LockedBus<'b, M, B, P>
 {
-    /// Creates a transport from the mutex with the bus and the pin at the chip's CS#.
+    /// Creates a transport from the mutex that guards the bus, and the pin at the chip's CS#.
     pub fn new(bus: &'b embassy_sync::mutex::Mutex<M, B>, chip_select: P) -> Self {
         Self {
             bus,
@@ -147,15 +149,15 @@ impl<'b, M: embassy_sync::blocking_mutex::raw::RawMutex, B: SpiBus, P: OutputPin
         }
     }
 
-    /// Sets the time for which the chip may hold off one transaction, and with it the bus, in milliseconds;
-    /// [`DEFAULT_WAIT_LIMIT_MS`] otherwise.
+    /// Sets the time for which the chip may delay one transaction by wait states, and so occupy the bus, in milliseconds; the
+    /// default is [`DEFAULT_WAIT_LIMIT_MS`].
     #[must_use]
     pub fn wait_limit_ms(mut self, millis: u32) -> Self {
         self.waits.limit_us = millis.saturating_mul(1000);
         self
     }
 
-    /// Gives the chip select back.
+    /// Returns the chip select.
     pub fn release(self) -> P {
         self.chip_select
     }
@@ -181,18 +183,18 @@ impl<M: embassy_sync::blocking_mutex::raw::RawMutex, B: SpiBus, P: OutputPin> Tr
     }
 }
 
-/// A device of a bus whose chip select another driver controls, for chips that insert no wait states at the clock in use.
+/// A device on a bus whose chip select another driver controls, for chips that insert no wait states at the clock rate in use.
 pub struct SharedBus<D> {
     device: D,
 }
 
 impl<D: SpiDevice> SharedBus<D> {
-    /// Creates a transport from the TPM as a device of the bus.
+    /// Creates a transport from the TPM's device on the bus.
     pub fn new(device: D) -> Self {
         Self { device }
     }
 
-    /// Gives the device back.
+    /// Returns the device.
     pub fn release(self) -> D {
         self.device
     }
@@ -223,21 +225,22 @@ impl<D: SpiDevice> Transport for SharedBus<D> {
     }
 }
 
-/// How wait states are waited for, and what is known of those of the chip.
+/// Waits for wait states to end, and detects transactions that are out of step.
 struct WaitStates {
     limit_us: u32,
-    /// How many transactions were out of step. A chip that is so in a row just has other bytes than 00 in its wait states.
-    doubts: u8,
-    /// Transactions without wait states since the last doubt.
-    calm: u8,
+    /// Number of transactions that were out of step. If several in a row are, the chip merely sends other bytes than 00 as wait
+    /// states.
+    out_of_step: u8,
+    /// Number of transactions without wait states since the last one that was out of step.
+    without_waits: u8,
 }
 
 impl Default for WaitStates {
     fn default() -> Self {
         Self {
             limit_us: DEFAULT_WAIT_LIMIT_MS.saturating_mul(1000),
-            doubts: 0,
-            calm: 0,
+            out_of_step: 0,
+            without_waits: 0,
         }
     }
 }
@@ -251,14 +254,14 @@ impl WaitStates {
         mut header: [u8; 4],
         data: Data<'_>,
     ) -> Result<(), TransportError<BusOrPin<B::Error, P::Error>>> {
-        // A transfer that was given up may still be sending: that goes out before the chip is selected.
+        // A dropped transfer may still be sending: complete it before the chip is selected.
         bus.flush().await.map_err(spi)?;
         chip_select.set_low().map_err(pin)?;
         let selected = Selected(chip_select);
         bus.transfer_in_place(&mut header).await.map_err(spi)?;
         let [.., mut byte] = header;
         if byte & READY != 0 {
-            self.calm();
+            self.record_without_waits();
         } else {
             let (mut polls, mut waited, mut in_step) = (0u16, 0u32, true);
             while byte & READY == 0 {
@@ -276,8 +279,8 @@ impl WaitStates {
                 bus.transfer_in_place(&mut next).await.map_err(spi)?;
                 [byte] = next;
             }
-            // A ready bit that was missed: what was taken for wait states was data.
-            if !self.is_believed(in_step && byte == READY) {
+            // Out of step, the ready bit may have been missed: the bytes read as wait states were then data.
+            if !self.accepts_wait_states(in_step && byte == READY) {
                 return Err(TransportError::OutOfStep);
             }
         }
@@ -287,38 +290,40 @@ impl WaitStates {
         }
         .map_err(spi)?;
         bus.flush().await.map_err(spi)?;
-        // Dropped after this, it sets the pin high once more, which does no harm.
+        // Dropping `selected` sets the pin high once more, which is harmless.
         selected.0.set_high().map_err(pin)
     }
 
-    fn calm(&mut self) {
-        self.calm = self.calm.saturating_add(1);
-        if self.calm >= CALM {
-            self.doubts = 0;
+    /// Records a transaction without wait states.
+    fn record_without_waits(&mut self) {
+        self.without_waits = self.without_waits.saturating_add(1);
+        if self.without_waits >= RESET_AFTER {
+            self.out_of_step = 0;
         }
     }
 
-    fn is_believed(&mut self, in_step: bool) -> bool {
+    /// Records a transaction with wait states. Returns false if it must be treated as out of step.
+    fn accepts_wait_states(&mut self, in_step: bool) -> bool {
         if in_step {
-            self.doubts = 0;
-        } else if self.doubts < MAX_DOUBTS {
-            self.doubts = self.doubts.saturating_add(1);
-            self.calm = 0;
+            self.out_of_step = 0;
+        } else if self.out_of_step < MAX_OUT_OF_STEP {
+            self.out_of_step = self.out_of_step.saturating_add(1);
+            self.without_waits = 0;
             return false;
         }
         true
     }
 }
 
-/// Wait states that are polled without a pause: 80 us at 10 MHz, more than most chips ever insert.
+/// Number of wait states that are polled without a pause: 80 us at 10 MHz, more than most chips insert.
 const POLLS_WITHOUT_PAUSE: u16 = 100;
-/// Pauses between further polls, in microseconds: an eighth of what has been waited.
+/// Limits of the pause between further polls, in microseconds. The pause is an eighth of the time waited so far.
 const SHORTEST_PAUSE: u32 = 20;
 const LONGEST_PAUSE: u32 = 1_000;
-/// Transactions that may be out of step, with fewer than [`CALM`] between them that have no wait states, before that is taken for the
-/// chip's way.
-const MAX_DOUBTS: u8 = 2;
-const CALM: u8 = 6;
+/// Number of transactions that fail as out of step before the bytes are accepted as wait states of the chip. The count restarts
+/// after [`RESET_AFTER`] transactions without wait states.
+const MAX_OUT_OF_STEP: u8 = 2;
+const RESET_AFTER: u8 = 6;
 
 fn spi<S, P>(error: S) -> TransportError<BusOrPin<S, P>> {
     TransportError::Bus(BusOrPin::Spi(error))
@@ -328,7 +333,7 @@ fn pin<S, P>(error: P) -> TransportError<BusOrPin<S, P>> {
     TransportError::Bus(BusOrPin::ChipSelect(error))
 }
 
-/// A selected chip; deselected on errors too, and when the future that holds this is dropped.
+/// A selected chip. Dropping it deselects the chip, also after an error or when the future is dropped.
 struct Selected<'p, P: OutputPin>(&'p mut P);
 
 impl<P: OutputPin> Drop for Selected<'_, P> {

@@ -1,5 +1,5 @@
-//! What happens on the bus, as a state machine without I/O: it says what is to be done, its caller does it and asks again. Time
-//! is counted by the pauses that it asks for.
+//! The state machine of the FIFO interface. It performs no I/O: it returns the next action, the caller executes it and calls
+//! [`Machine::step`] again. The machine measures time by the pauses that it requests.
 
 mod poll;
 mod transfer;
@@ -9,35 +9,36 @@ use super::{
     register::{INT_CLEAR, Register, access, status, status_upper},
 };
 
-/// What the caller does next; [`Machine`] has the details.
+/// The next action of the caller. [`Machine`] holds its details.
 #[derive(Clone, Copy)]
 pub(super) enum Action {
-    /// A transaction: [`Machine::transfer`].
+    /// Execute the transaction of [`Machine::transfer`].
     Transfer,
-    /// So many microseconds: [`Machine::pause`].
+    /// Wait for the time of [`Machine::pause`].
     Pause,
-    /// The same, but an interrupt may end it early.
+    /// Wait for the time of [`Machine::pause`], or until an interrupt.
     PauseOrInterrupt,
-    /// Pull the reset pin low, or let it go.
+    /// Drive RST# low (true) or high (false).
     Reset(bool),
-    /// Nothing: ask again.
-    Again,
+    /// Take the next step.
+    Continue,
     Done,
 }
 
-/// Where the data bytes of a transaction are.
+/// The memory of the data bytes of a transaction.
 #[derive(Clone, Copy)]
 enum Place {
-    /// In the machine's own bytes, from the first on.
+    /// The first bytes of [`Machine::register`].
     ReadRegister,
-    /// The last of them.
+    /// The last byte of [`Machine::register`].
     WriteRegister,
+    /// The constant [`INT_ENABLE`](super::register::INT_ENABLE).
     EnableInterrupts,
     ReadBuffer,
     WriteBuffer,
 }
 
-/// Why the chip cannot be spoken with.
+/// The reason why an exchange with the chip failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     NoChip(u8),
@@ -50,30 +51,30 @@ pub(super) enum Fault {
     ResponseSize(usize),
 }
 
-/// How long RST# is high before a pulse, low, and high again before the chip is spoken to, in microseconds. The times of Infineon's
-/// SLB9670, whose security functions are triggered by shorter ones, and longer than those of other chips.
+/// Times for which RST# is high before a reset pulse, low, and high again before the first transaction, in microseconds. They are
+/// the times of Infineon's SLB9670, in which shorter times trigger security functions, and are longer than those of other chips.
 const BEFORE_RESET: u32 = 60_000;
 const RESET_PULSE: u32 = 2_000;
 const AFTER_RESET: u32 = 60_000;
-/// How long a chip that may be running is looked for before it is reset.
+/// Limit of the search for a running chip before it is reset, in microseconds.
 const PROBE_LIMIT: u32 = 50_000;
 
-/// Tag, size and response code.
+/// Length of the header of a response in bytes: tag, size and response code.
 const HEADER_LEN: usize = 10;
-/// How often in a row a chip may not be seen before it counts as gone.
-const MAX_MISSED: u16 = 16;
-/// How often a locality is requested before one command.
+/// Maximum number of consecutive invalid reads of the access register before the chip counts as gone.
+const MAX_INVALID_READS: u16 = 16;
+/// Maximum number of requests for the locality in one command.
 const MAX_REQUESTS: u8 = 3;
-/// How often a transaction that fails is repeated.
+/// Maximum number of repetitions of a transaction that fails.
 const MAX_REPEATS: u8 = 4;
-/// After how long commandReady is written again, in microseconds; then after ten times that, and so on.
+/// Time after which commandReady is written again, in microseconds. It grows tenfold with each repetition.
 const READY_AGAIN: u32 = 1_000;
-/// The time that a transaction held off by wait states counts for while the chip is searched for, in microseconds.
-const HELD_OFF: u32 = 375_000;
+/// Time by which the search for the chip advances if wait states delay a transaction for too long, in microseconds.
+const DELAYED_TRANSACTION: u32 = 375_000;
 
-/// How a transaction failed.
+/// The kind of failure of a transaction.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failed {
+pub(super) enum TransferFailure {
     WaitStates,
     WaitStateInserted,
     Other,
@@ -88,111 +89,115 @@ pub(super) struct Pins {
 
 pub(super) struct Machine<'b> {
     buffer: &'b mut [u8],
-    /// The makers that are accepted.
+    /// The accepted vendors.
     vendors: &'b [u16],
     state: State,
-    /// Whether the chip is being found, and not spoken with.
-    opens: bool,
+    /// True while the chip is opened, false during an exchange.
+    is_opening: bool,
     pins: Pins,
-    /// How far the command is written, then how far the response is read.
+    /// Position in the buffer up to which the command is written, then up to which the response is read.
     at: usize,
-    /// Where the command ends, then where the response ends, as far as is known.
+    /// The end of the command, then the end of the response as far as it is known.
     end: usize,
+    /// Number of bytes that may still pass the FIFO.
     burst: usize,
+    /// The register that was read last; its last byte is the value to write.
     register: [u8; 4],
     did_vid: u32,
-    /// The transaction that is due.
+    /// The register of the next transaction, the memory and the number of its data bytes.
     target: Register,
     place: Place,
     len: usize,
-    /// The pause that is due, and all of them together.
+    /// The length of the next pause in microseconds.
     micros: u32,
+    /// The total of the pauses in the current wait, in microseconds.
     waited: u32,
-    /// For the response, in microseconds.
+    /// Time limit of the response, in microseconds.
     limit: u32,
     retries: u8,
-    /// How often the locality was asked for.
+    /// Number of requests for the locality.
     requests: u8,
     cancelled: bool,
-    /// Whether an interrupt may end a pause.
-    listens: bool,
-    /// How often in a row the chip was not to be seen.
-    missed: u16,
-    /// How often in a row a transaction has failed.
+    /// True if an interrupt may end a pause.
+    uses_interrupt: bool,
+    /// Number of consecutive invalid reads of the access register.
+    invalid_reads: u16,
+    /// Number of consecutive failures of transactions.
     failures: u8,
-    /// The transaction is to be repeated.
+    /// True if the last transaction must be repeated.
     repeats: bool,
-    /// How long the chip is looked for.
-    look_limit: u32,
-    /// When commandReady is written again.
+    /// Time limit of the search for the chip, in microseconds.
+    search_limit: u32,
+    /// Waiting time after which commandReady is written again, in microseconds.
     ready_again: u32,
 }
 
 #[derive(Clone, Copy)]
 enum State {
     BeforeReset,
-    PullReset,
+    AssertReset,
     HoldReset,
-    LetGo,
+    ReleaseReset,
     AfterReset,
-    LookForChip,
-    JudgeChip,
+    SearchChip,
+    CheckChip,
     ReadVendor,
-    JudgeVendor,
+    CheckVendor,
     ReadFamily,
-    JudgeFamily,
-    AskLocality,
-    JudgeLocality,
-    JudgeGrant,
+    CheckFamily,
+    ReadLocality,
+    CheckLocality,
+    CheckGrant,
     PollGrant,
-    /// The command is to be sent once more, from its first byte.
+    /// Send the command again, from its first byte.
     Resend,
-    /// What the chip does is to be ended.
+    /// End the command that the chip runs.
     Abort,
-    /// Ready for a command, or to be made so.
+    /// Read the status, to make the chip ready for a command if it is not ready.
     Begin,
-    JudgeBegin,
+    CheckReady,
     Poll(Awaited),
-    Judge(Awaited),
-    /// The status made no sense; the access register tells why.
-    Suspect(Awaited),
+    CheckStatus(Awaited),
+    /// The status was invalid: check the access register for the reason.
+    CheckAccess(Awaited),
     Write,
     ClearInterrupt,
     Go,
     Cancel(Awaited),
     Read,
-    HaveRead,
+    AfterRead,
     Retry,
     Finish,
     Finished,
 }
 
 impl<'b> Machine<'b> {
-    /// Finds a chip, of one of these makers.
+    /// Creates a machine that finds a chip of one of these vendors, after a reset if there is a reset pin.
     pub(super) fn open(vendors: &'b [u16], pins: Pins) -> Self {
         let state = if pins.reset {
             State::BeforeReset
         } else {
-            State::LookForChip
+            State::SearchChip
         };
         Self {
-            opens: true,
+            is_opening: true,
             vendors,
             ..Self::new(&mut [], state, pins)
         }
     }
 
-    /// Finds a chip that may be running already, without a reset.
+    /// Creates a machine that finds a chip that may be running already, without a reset.
     pub(super) fn probe(vendors: &'b [u16], pins: Pins) -> Self {
         let reset = false;
         Self {
-            look_limit: PROBE_LIMIT,
+            search_limit: PROBE_LIMIT,
             ..Self::open(vendors, Pins { reset, ..pins })
         }
     }
 
-    /// A command of `len` bytes at the front of `buffer`, whose response may take `limit` microseconds. Whatever state
-    /// an exchange that was given up has left the chip in, it is one that is not ready, and is ended.
+    /// Creates a machine that sends the command of `len` bytes at the front of `buffer` and reads its response, for which the
+    /// chip may take `limit` microseconds. If a dropped exchange left the chip in a state other than ready, that exchange is
+    /// ended first.
     pub(super) fn exchange(buffer: &'b mut [u8], len: usize, limit: u32, pins: Pins) -> Self {
         Self {
             end: len,
@@ -206,7 +211,7 @@ impl<'b> Machine<'b> {
             buffer,
             vendors: &[],
             state,
-            opens: false,
+            is_opening: false,
             pins,
             at: 0,
             end: 0,
@@ -222,109 +227,110 @@ impl<'b> Machine<'b> {
             retries: 0,
             requests: 0,
             cancelled: false,
-            listens: pins.interrupt,
-            missed: 0,
+            uses_interrupt: pins.interrupt,
+            invalid_reads: 0,
             failures: 0,
             repeats: false,
-            look_limit: poll::TIMEOUT_A,
+            search_limit: poll::TIMEOUT_A,
             ready_again: READY_AGAIN,
         }
     }
 
-    /// The length of the response, when it is done.
+    /// Returns the length of the response in bytes, once the machine is done.
     pub(super) fn response_len(&self) -> usize {
         self.end
     }
 
-    /// DID_VID, when it has been read.
+    /// Returns DID_VID, once it has been read.
     pub(super) fn did_vid(&self) -> u32 {
         self.did_vid
     }
 
-    /// Returns whether the time to search for the chip, or its locality, is over.
-    fn has_looked_enough(&self) -> bool {
-        self.waited >= self.look_limit
+    /// Returns true if the time limit of the search for the chip, or of the request for its locality, has passed.
+    fn search_timed_out(&self) -> bool {
+        self.waited >= self.search_limit
     }
 
-    /// The microseconds of [`Action::Pause`].
+    /// Returns the length of [`Action::Pause`] in microseconds.
     pub(super) fn pause(&self) -> u32 {
         self.micros
     }
 
-    /// One step. The caller loops: in a loop of its own, the compiler would load all that any state needs for every one.
+    /// Takes one step. The caller loops, because with a loop in this function the compiler would load the data of all states at
+    /// every step.
     pub(super) fn step(&mut self) -> Result<Action, Fault> {
         if core::mem::take(&mut self.repeats) {
             return Ok(Action::Transfer);
         }
         match self.state {
             State::BeforeReset => {
-                self.state = State::PullReset;
+                self.state = State::AssertReset;
                 self.micros = BEFORE_RESET;
                 return Ok(Action::Pause);
             }
-            State::PullReset => {
+            State::AssertReset => {
                 self.state = State::HoldReset;
                 return Ok(Action::Reset(true));
             }
             State::HoldReset => {
-                self.state = State::LetGo;
+                self.state = State::ReleaseReset;
                 self.micros = RESET_PULSE;
                 return Ok(Action::Pause);
             }
-            State::LetGo => {
+            State::ReleaseReset => {
                 self.state = State::AfterReset;
                 return Ok(Action::Reset(false));
             }
             State::AfterReset => {
-                self.state = State::LookForChip;
+                self.state = State::SearchChip;
                 self.micros = AFTER_RESET;
                 return Ok(Action::Pause);
             }
-            State::LookForChip => return Ok(self.read(Register::Access, State::JudgeChip)),
-            State::JudgeChip => {
-                if self.is_there() {
+            State::SearchChip => return Ok(self.read(Register::Access, State::CheckChip)),
+            State::CheckChip => {
+                if self.has_valid_access() {
                     self.state = State::ReadVendor;
-                } else if self.has_looked_enough() {
+                } else if self.search_timed_out() {
                     return Err(Fault::NoChip(self.low()));
                 } else {
-                    return Ok(self.pause_before(State::LookForChip));
+                    return Ok(self.pause_before(State::SearchChip));
                 }
             }
             State::ReadVendor => {
                 self.waited = 0;
-                return Ok(self.read(Register::DidVid, State::JudgeVendor));
+                return Ok(self.read(Register::DidVid, State::CheckVendor));
             }
-            State::JudgeVendor => {
+            State::CheckVendor => {
                 self.did_vid = u32::from_le_bytes(self.register);
                 let [low, high, ..] = self.register;
                 if !self.vendors.contains(&u16::from_le_bytes([low, high])) {
                     return Err(Fault::WrongVendor);
                 }
-                self.state = State::AskLocality;
+                self.state = State::ReadLocality;
             }
-            State::AskLocality => {
-                return Ok(self.read(Register::Access, State::JudgeLocality));
+            State::ReadLocality => {
+                return Ok(self.read(Register::Access, State::CheckLocality));
             }
-            State::JudgeLocality => {
-                if self.is_there() && self.low() & access::BEEN_SEIZED != 0 {
+            State::CheckLocality => {
+                if self.has_valid_access() && self.low() & access::BEEN_SEIZED != 0 {
                     return Ok(self.write(
                         Register::Access,
                         access::BEEN_SEIZED,
-                        State::JudgeGrant,
+                        State::CheckGrant,
                     ));
                 }
-                self.state = State::JudgeGrant;
+                self.state = State::CheckGrant;
             }
-            State::JudgeGrant => {
+            State::CheckGrant => {
                 if self.low() & access::GRANTED_MASK == access::GRANTED {
                     self.waited = 0;
-                    self.state = if self.opens {
+                    self.state = if self.is_opening {
                         State::ReadFamily
                     } else {
                         State::Begin
                     };
                     if self.pins.interrupt {
-                        // A chip that was reset has forgotten.
+                        // A reset of the chip has disabled the interrupts.
                         self.target = Register::IntEnable;
                         self.place = Place::EnableInterrupts;
                         return Ok(Action::Transfer);
@@ -332,15 +338,15 @@ impl<'b> Machine<'b> {
                 } else if self.waited == 0 {
                     self.waited = 1;
                     return Ok(self.write(Register::Access, access::REQUEST_USE, State::PollGrant));
-                } else if self.has_looked_enough() {
+                } else if self.search_timed_out() {
                     return Err(Fault::LocalityTaken);
                 } else {
                     return Ok(self.pause_before(State::PollGrant));
                 }
             }
-            State::ReadFamily => return Ok(self.read(Register::Status, State::JudgeFamily)),
-            State::PollGrant => return Ok(self.read(Register::Access, State::JudgeGrant)),
-            State::JudgeFamily => {
+            State::ReadFamily => return Ok(self.read(Register::Status, State::CheckFamily)),
+            State::PollGrant => return Ok(self.read(Register::Access, State::CheckGrant)),
+            State::CheckFamily => {
                 let [_, _, _, upper] = self.register;
                 if upper & status_upper::FAMILY_MASK != status_upper::FAMILY_TPM_2 {
                     return Err(Fault::NotTpm2(upper));
@@ -355,19 +361,19 @@ impl<'b> Machine<'b> {
             State::Abort => {
                 return Ok(self.write(Register::Status, status::COMMAND_READY, State::Begin));
             }
-            State::Begin => return Ok(self.read(Register::Status, State::JudgeBegin)),
-            State::JudgeBegin => {
+            State::Begin => return Ok(self.read(Register::Status, State::CheckReady)),
+            State::CheckReady => {
                 self.take_burst();
-                if !self.makes_sense() {
-                    return Ok(self.read(Register::Access, State::Suspect(Awaited::Ready)));
+                if !self.has_valid_status() {
+                    return Ok(self.read(Register::Access, State::CheckAccess(Awaited::Ready)));
                 }
                 if self.has(status::COMMAND_READY) {
-                    // A cancel, and a wait, that made the chip ready have nothing to do with the command that comes.
+                    // A cancel and waiting time that made the chip ready do not count for the next command.
                     self.cancelled = false;
                     self.waited = 0;
                     self.state = State::Write;
                 } else {
-                    // Two are needed after some states: to idle, and from there to ready.
+                    // Some states need two writes: one to idle, and one from idle to ready.
                     return Ok(self.write(
                         Register::Status,
                         status::COMMAND_READY,
@@ -376,11 +382,11 @@ impl<'b> Machine<'b> {
                 }
             }
             State::Poll(awaited) => {
-                return Ok(self.read(Register::Status, State::Judge(awaited)));
+                return Ok(self.read(Register::Status, State::CheckStatus(awaited)));
             }
-            State::Judge(awaited) => {
-                if !self.makes_sense() {
-                    return Ok(self.read(Register::Access, State::Suspect(awaited)));
+            State::CheckStatus(awaited) => {
+                if !self.has_valid_status() {
+                    return Ok(self.read(Register::Access, State::CheckAccess(awaited)));
                 }
                 if let Some(next) = self.check_status(awaited)? {
                     self.state = next;
@@ -388,21 +394,21 @@ impl<'b> Machine<'b> {
                     return self.wait(awaited);
                 }
             }
-            State::Suspect(awaited) => {
-                if self.is_there() {
-                    self.missed = 0;
+            State::CheckAccess(awaited) => {
+                if self.has_valid_access() {
+                    self.invalid_reads = 0;
                     if self.low() & access::ACTIVE_LOCALITY == 0 {
                         if !matches!(awaited, Awaited::Ready) || self.requests >= MAX_REQUESTS {
                             return Err(Fault::LocalityLost);
                         }
                         self.requests = self.requests.saturating_add(1);
                         self.waited = 0;
-                        self.state = State::JudgeLocality;
-                        return Ok(Action::Again);
+                        self.state = State::CheckLocality;
+                        return Ok(Action::Continue);
                     }
                 } else {
-                    self.missed = self.missed.saturating_add(1);
-                    if self.missed >= MAX_MISSED && self.has_looked_enough() {
+                    self.invalid_reads = self.invalid_reads.saturating_add(1);
+                    if self.invalid_reads >= MAX_INVALID_READS && self.search_timed_out() {
                         return Err(Fault::Gone);
                     }
                 }
@@ -411,11 +417,11 @@ impl<'b> Machine<'b> {
             State::Write => {
                 if self.at >= self.end {
                     self.state = State::Poll(Awaited::CommandTaken);
-                    return Ok(Action::Again);
+                    return Ok(Action::Continue);
                 }
                 let Some(len) = self.chunk_len() else {
                     self.state = State::Poll(Awaited::Room);
-                    return Ok(Action::Again);
+                    return Ok(Action::Continue);
                 };
                 return Ok(self.advance(len, Place::WriteBuffer));
             }
@@ -443,12 +449,12 @@ impl<'b> Machine<'b> {
             State::Read => {
                 let Some(len) = self.chunk_len() else {
                     self.state = State::Poll(Awaited::Rest);
-                    return Ok(Action::Again);
+                    return Ok(Action::Continue);
                 };
-                self.state = State::HaveRead;
+                self.state = State::AfterRead;
                 return Ok(self.advance(len, Place::ReadBuffer));
             }
-            State::HaveRead => {
+            State::AfterRead => {
                 self.waited = 0;
                 self.state = State::Read;
                 if self.at == HEADER_LEN && self.end == HEADER_LEN {
@@ -457,7 +463,7 @@ impl<'b> Machine<'b> {
                         self.end = size;
                     } else {
                         self.state = self.retry(size)?;
-                        return Ok(Action::Again);
+                        return Ok(Action::Continue);
                     }
                 }
                 if self.at >= self.end {
@@ -478,7 +484,7 @@ impl<'b> Machine<'b> {
             }
             State::Finished => return Ok(Action::Done),
         }
-        Ok(Action::Again)
+        Ok(Action::Continue)
     }
 
     fn take_burst(&mut self) {
@@ -495,18 +501,18 @@ impl<'b> Machine<'b> {
         self.low() & bit != 0
     }
 
-    /// Whether this is a chip's status at all: all ones come from an empty bus and from a locality that is not active.
-    fn makes_sense(&self) -> bool {
+    /// Returns true if the status register has a valid value. An empty bus and an inactive locality read as all ones.
+    fn has_valid_status(&self) -> bool {
         !self.has(status::ZERO)
     }
 
-    /// Whether this is a chip's access register at all.
-    fn is_there(&self) -> bool {
+    /// Returns true if the access register has a valid value.
+    fn has_valid_access(&self) -> bool {
         self.low() != 0xff && self.has(access::VALID)
     }
 }
 
-/// What the header of a response says of its size.
+/// Returns the size field in the header of a response.
 fn response_size(buffer: &[u8]) -> usize {
     match buffer {
         [_, _, a, b, c, d, ..] => {

@@ -1,4 +1,4 @@
-//! The meaning of a status for what is awaited, and how long it is waited for.
+//! Waiting for a state of the chip: the evaluation of its status, and the time limits.
 
 use super::{
     super::{Awaited, register::status},
@@ -6,9 +6,9 @@ use super::{
 };
 
 impl Machine<'_> {
-    /// Whether what was awaited is there, by the status that has been read: then what comes next.
+    /// Evaluates the status that was read. Returns the next state if the awaited state is reached, `None` otherwise.
     pub(super) fn check_status(&mut self, awaited: Awaited) -> Result<Option<State>, Fault> {
-        self.missed = 0;
+        self.invalid_reads = 0;
         let burst_is_known = awaited.needs_burst();
         if burst_is_known {
             self.take_burst();
@@ -35,11 +35,11 @@ impl Machine<'_> {
         };
         if arrived {
             self.waited = 0;
-            // A cancel that made the chip ready has nothing to do with the command that comes.
+            // A cancel that made the chip ready does not count for the next command.
             self.cancelled &= !matches!(awaited, Awaited::Ready);
             return Ok(Some(next));
         }
-        // The chip has said more than its header announced, or less.
+        // The chip has sent more bytes than the header announced, or fewer.
         match awaited {
             Awaited::ResponseTaken if valid => self.retry(self.end).map(Some),
             Awaited::Rest if valid && !data => self.retry(self.end).map(Some),
@@ -47,7 +47,7 @@ impl Machine<'_> {
         }
     }
 
-    /// Another look a little later, or no more.
+    /// Waits before the next read of the status, or ends the wait at its time limit.
     pub(super) fn wait(&mut self, awaited: Awaited) -> Result<Action, Fault> {
         let limit = match awaited {
             Awaited::Response if !self.cancelled => self.limit,
@@ -58,25 +58,25 @@ impl Machine<'_> {
         if self.waited >= limit {
             let fault = Fault::Timeout(awaited);
             self.state = match awaited {
-                // What the chip still does is cancelled, so that it answers, or becomes ready.
+                // Cancel the command that the chip runs, so that it responds or becomes ready.
                 Awaited::Ready | Awaited::Response if !self.cancelled => State::Cancel(awaited),
-                // Chips are known that get stuck here; nothing has been executed yet, so the command can be sent again.
-                Awaited::Room | Awaited::CommandTaken => self.again(State::Resend, fault)?,
+                // Some chips get stuck here. The command has not been executed yet, so it can be sent again.
+                Awaited::Room | Awaited::CommandTaken => self.count_retry(State::Resend, fault)?,
                 _ => return Err(fault),
             };
-            return Ok(Action::Again);
+            return Ok(Action::Continue);
         }
         let next = match (awaited, self.state) {
-            // The chip may have come back in any state.
-            (Awaited::Ready, State::Suspect(_)) => State::Begin,
-            // Two writes of commandReady are needed after some states: to idle, and from there to ready (PTP section 6.5.2.5).
+            // The chip may have returned in any state.
+            (Awaited::Ready, State::CheckAccess(_)) => State::Begin,
+            // Some states need two writes of commandReady: one to idle, and one from idle to ready (PTP section 6.5.2.5).
             (Awaited::Ready, _) if self.waited >= self.ready_again => {
                 self.ready_again = self.ready_again.saturating_mul(10);
                 State::Begin
             }
             _ => State::Poll(awaited),
         };
-        if matches!(awaited, Awaited::Response) && self.listens {
+        if matches!(awaited, Awaited::Response) && self.uses_interrupt {
             self.next_pause(LONGEST_PAUSE_WITH_INTERRUPT);
             self.state = next;
             return Ok(Action::PauseOrInterrupt);
@@ -84,10 +84,11 @@ impl Machine<'_> {
         Ok(self.pause_before(next))
     }
 
-    /// The interrupt has ended the pause early. If that was for nothing, the pin is not to be relied on.
+    /// Records that an interrupt ended the pause early. The pin is not used again for this command, as it is not reliable if
+    /// there was no response.
     pub(in super::super) fn interrupted(&mut self) {
         self.waited = self.waited.saturating_sub(self.micros);
-        self.listens = false;
+        self.uses_interrupt = false;
     }
 
     #[inline(never)]
@@ -102,12 +103,13 @@ impl Machine<'_> {
         self.waited = self.waited.saturating_add(self.micros);
     }
 
-    /// Has the chip say its response again; `size` is what was wrong with it.
+    /// Returns the state that requests the response again; `size` is the invalid size of the response.
     pub(super) fn retry(&mut self, size: usize) -> Result<State, Fault> {
-        self.again(State::Retry, Fault::ResponseSize(size))
+        self.count_retry(State::Retry, Fault::ResponseSize(size))
     }
 
-    pub(super) fn again(&mut self, state: State, fault: Fault) -> Result<State, Fault> {
+    /// Counts a retry and returns `state`, or `fault` after the last retry.
+    pub(super) fn count_retry(&mut self, state: State, fault: Fault) -> Result<State, Fault> {
         if self.retries >= MAX_RETRIES {
             return Err(fault);
         }
@@ -117,22 +119,23 @@ impl Machine<'_> {
 }
 
 impl Awaited {
+    /// Returns true if the wait for this state needs the burst count.
     pub(super) fn needs_burst(self) -> bool {
         matches!(self, Self::Ready | Self::Room | Self::Response | Self::Rest)
     }
 }
 
-/// Time-outs of the interface, in microseconds (PTP section 6.5.1.4): A as there, B and C as long as chips in the field have been
-/// seen to need, twice that of the specification and more.
+/// Time-outs of the interface, in microseconds (PTP section 6.5.1.4). A is that of the specification. B and C are at least twice
+/// those of the specification, because chips in the field need longer.
 pub(super) const TIMEOUT_A: u32 = 750_000;
 const TIMEOUT_B: u32 = 4_000_000;
 const TIMEOUT_C: u32 = 2_500_000;
 
-/// The first pause between two looks at a register; later ones are half of what has been waited already.
+/// Limits of the pause between two reads of a register, in microseconds. The pause is half of the time waited so far.
 const SHORTEST_PAUSE: u32 = 100;
 const LONGEST_PAUSE: u32 = 20_000;
-/// Where an interrupt ends a pause, looking is for lost interrupts only.
+/// Maximum pause if an interrupt can end it, in microseconds. Polling then only detects lost interrupts.
 const LONGEST_PAUSE_WITH_INTERRUPT: u32 = 500_000;
 
-/// How often a command is sent again that the chip did not take, or a response is asked for again.
+/// Maximum number of retries in one exchange: of a command that the chip did not receive, or of a response.
 const MAX_RETRIES: u8 = 2;

@@ -1,15 +1,15 @@
-//! The transactions of the machine: what is read and written, and what is done about one that fails.
+//! The transactions of the machine: their data, and the handling of failures.
 
 use super::{
     super::{
         Data,
         register::{INT_ENABLE, MAX_TRANSFER, Register},
     },
-    Action, Failed, Fault, HELD_OFF, MAX_REPEATS, Machine, Place, State,
+    Action, DELAYED_TRANSACTION, Fault, MAX_REPEATS, Machine, Place, State, TransferFailure,
 };
 
 impl Machine<'_> {
-    /// The transaction of [`Action::Transfer`].
+    /// Returns the transaction of [`Action::Transfer`].
     pub(in super::super) fn transfer(&mut self) -> (Register, Data<'_>) {
         let range = self.at.saturating_sub(self.len)..self.at;
         let data = match self.place {
@@ -27,24 +27,25 @@ impl Machine<'_> {
         (self.target, data)
     }
 
-    /// The transaction was done.
+    /// Records that the transaction succeeded.
     pub(in super::super) fn transferred(&mut self) {
         self.failures = 0;
     }
 
-    /// The transaction failed: decides what to do about it. Returns false where nothing is left to do.
+    /// Handles the failure of a transaction. Returns false if it cannot be recovered.
     ///
-    /// To read or write a register again is safe: what a write asks for twice, `tpmGo` included, a chip does once. Of the FIFO it is not
-    /// known how far the chip has come: a command is sent again from its first byte, and a response is asked for again.
+    /// Registers can be read or written again: a write that is repeated, even of `tpmGo`, takes effect only once. After a failed
+    /// access to the FIFO, the position of the chip is unknown: the command is sent again from its first byte, or the response is
+    /// requested again.
     #[inline(never)]
-    pub(in super::super) fn transfer_failed(&mut self, failed: Failed) -> bool {
-        if matches!(self.state, State::JudgeChip) {
+    pub(in super::super) fn transfer_failed(&mut self, failed: TransferFailure) -> bool {
+        if matches!(self.state, State::CheckChip) {
             self.register = [0; 4];
-            // A chip that comes up may hold transactions off; a bus that is pulled down does so for ever.
-            if failed == Failed::WaitStates {
-                self.waited = self.waited.saturating_add(HELD_OFF);
+            // A chip that is starting may insert wait states for long; a bus that is pulled down looks like endless wait states.
+            if failed == TransferFailure::WaitStates {
+                self.waited = self.waited.saturating_add(DELAYED_TRANSACTION);
             }
-            return failed == Failed::WaitStates || !self.has_looked_enough();
+            return failed == TransferFailure::WaitStates || !self.search_timed_out();
         }
         self.failures = self.failures.saturating_add(1);
         if self.failures > MAX_REPEATS {
@@ -55,23 +56,23 @@ impl Machine<'_> {
                 self.repeats = true;
                 return true;
             }
-            Place::WriteBuffer => self.again(State::Resend, Fault::Gone),
-            Place::ReadBuffer => self.again(State::Retry, Fault::Gone),
+            Place::WriteBuffer => self.count_retry(State::Resend, Fault::Gone),
+            Place::ReadBuffer => self.count_retry(State::Retry, Fault::Gone),
         };
         next.map(|next| self.state = next).is_ok()
     }
 
-    /// Reads a register: all of DID_VID, and of the status where the burst count is wanted; else one byte.
+    /// Reads a register: four bytes of DID_VID, and of the status if the burst count is needed; otherwise one byte.
     pub(super) fn read(&mut self, register: Register, next: State) -> Action {
         self.len = match next {
-            State::Judge(awaited) if !awaited.needs_burst() => 1,
+            State::CheckStatus(awaited) if !awaited.needs_burst() => 1,
             _ if register == Register::Access => 1,
             _ => 4,
         };
         self.state = next;
         self.target = register;
         self.place = Place::ReadRegister;
-        // What a chip that holds the transaction off would leave here.
+        // The value that stays if the chip does not send any data.
         self.register = [0; 4];
         Action::Transfer
     }
@@ -85,13 +86,13 @@ impl Machine<'_> {
         Action::Transfer
     }
 
-    /// How many bytes may pass the FIFO now, if any.
+    /// Returns the number of bytes that may pass the FIFO in the next transaction, or `None` if there are none.
     pub(super) fn chunk_len(&self) -> Option<usize> {
         let len = self.burst.min(self.end.saturating_sub(self.at));
         (len > 0).then_some(len.min(MAX_TRANSFER))
     }
 
-    /// The next bytes of the buffer to write or read.
+    /// Writes or reads the next `len` bytes of the buffer.
     pub(super) fn advance(&mut self, len: usize, place: Place) -> Action {
         self.waited = 0;
         self.burst = self.burst.saturating_sub(len);
