@@ -1,9 +1,9 @@
-//! Hierarchies, objects, and what keys are used for.
+//! Commands for hierarchies and objects, and for the use of keys.
 
 use super::*;
 
 #[test]
-fn create_primary() {
+fn create_primary_matches_the_oracle() {
     let zeroes = [0; 32];
     for (template, unique) in [
         (Template::H2, &zeroes[..0]),
@@ -28,14 +28,14 @@ fn create_primary() {
     check::<_, TpmCreatePrimaryCommand, _>(&ours, &created(), |command, _| {
         assert_eq!(command.in_public.inner.object_type, TpmAlgId::Rsa);
         let TpmuPublicId::Rsa(modulus) = &command.in_public.inner.unique else {
-            panic!("no RSA key");
+            panic!("the template is not that of an RSA key");
         };
         assert_eq!(&**modulus, [0; 256]);
     });
 }
 
 #[test]
-fn evict_control_and_lockout() {
+fn evict_control_and_lock_reset_match_the_oracle() {
     let key = object(0x8000_0002);
     let ours = EvictControl {
         hierarchy: &Entity::OWNER,
@@ -67,7 +67,7 @@ fn blobs() -> (Vec<u8>, Vec<u8>) {
 }
 
 #[test]
-fn load_import_read_and_flush() {
+fn load_import_read_public_and_flush_match_the_oracle() {
     let parent = object(0x8000_0000);
     let (private, public) = blobs();
     let ours = Load {
@@ -131,7 +131,7 @@ fn load_import_read_and_flush() {
 }
 
 #[test]
-fn hmac_and_its_sequence() {
+fn hmac_and_sequences_match_the_oracle() {
     let key = object(0x8000_0001);
     let ours = Hmac {
         key: &key,
@@ -194,7 +194,7 @@ fn signature() -> TpmtSignature {
         sig_alg: TpmAlgId::Ecdsa,
         signature: TpmuSignature::Ecdsa(TpmsSignatureEcc {
             hash: TpmAlgId::Sha256,
-            // A coordinate may come without leading zeroes.
+            // A TPM may omit the leading zeroes of a coordinate.
             signature_r: [1; 31].as_slice().try_into().unwrap(),
             signature_s: [2; 32].as_slice().try_into().unwrap(),
         }),
@@ -208,7 +208,7 @@ fn r_and_s() -> Signature {
 }
 
 #[test]
-fn sign_quote_and_ecdh() {
+fn sign_quote_and_ecdh_match_the_oracle() {
     let key = object(0x8000_0001);
     let ours = Sign {
         key: &key,

@@ -1,5 +1,5 @@
-//! Every command as the crate `tpm2-protocol` reads and builds it, and every response as that crate builds it. The two
-//! implementations share nothing.
+//! Compares commands and responses with the crate `tpm2-protocol`, an independent implementation: it must parse every command of
+//! chanbind and build the same bytes again, and chanbind must parse every response that it builds.
 
 mod keys;
 mod sessions;
@@ -13,7 +13,8 @@ use chanbind_tpm_spi::{
 use std::{cell::RefCell, convert::Infallible, rc::Rc};
 use tpm2_protocol::{TpmMarshal, TpmUnmarshal, TpmWriter, basic::*, data::*, frame::*};
 
-/// Keeps the last command, and gives one response; the TPM's own questions about what is in the chip are answered with nothing.
+/// A chip that records the last command and returns a fixed response. It responds with an empty list to the commands with which
+/// the driver searches for stray contexts.
 struct Wire {
     sent: Rc<RefCell<Vec<u8>>>,
     response: Vec<u8>,
@@ -69,9 +70,9 @@ fn response<R: TpmFrame>(response: &R, passwords: usize) -> Vec<u8> {
     })
 }
 
-/// Runs `ours`; the bytes must be a command of theirs, and what they build of it again the same bytes. `judge` looks at what
-/// they read and at what we read of the response that they built.
-fn check<O: Command, T, R>(ours: &O, theirs: &R, judge: impl FnOnce(&T, O::Response<'_>))
+/// Runs the command `ours`. The oracle must parse its bytes and build the same bytes from the parsed command. `inspect` checks the
+/// command that the oracle has parsed, and the response that chanbind has parsed from the bytes of `theirs`.
+fn check<O: Command, T, R>(ours: &O, theirs: &R, inspect: impl FnOnce(&T, O::Response<'_>))
 where
     T: TpmFrame + TpmUnmarshalBody,
     R: TpmFrame,
@@ -103,12 +104,12 @@ where
         rest = left;
     }
     assert_eq!(areas.len(), O::AUTHORIZATIONS);
-    let again = marshal(|writer| {
+    let rebuilt = marshal(|writer| {
         tpm_marshal_command(&parsed, frame.tag().unwrap(), &areas, writer).unwrap();
     });
-    assert_eq!(again, *bytes);
+    assert_eq!(rebuilt, *bytes);
     assert_eq!(frame.cc().unwrap().value(), O::CODE.0);
-    judge(&parsed, read);
+    inspect(&parsed, read);
 }
 
 fn object(handle: u32) -> Entity {
@@ -126,7 +127,7 @@ fn pcrs() -> TpmlPcrSelection {
     list
 }
 
-/// H-2, from their fields.
+/// Template H-2 with the unique point `x`, `y`, built from the fields of the oracle.
 fn h2(x: &[u8], y: &[u8]) -> TpmtPublic {
     TpmtPublic {
         object_type: TpmAlgId::Ecc,

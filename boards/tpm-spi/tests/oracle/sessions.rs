@@ -1,9 +1,9 @@
-//! Sessions and policies, registers, capabilities, the life cycle, and response codes.
+//! Commands for sessions, policies, PCRs, capabilities, startup and shutdown, and the response codes.
 
 use super::*;
 
 #[test]
-fn policies() {
+fn policy_commands_match_the_oracle() {
     let session = Entity::named_by_handle(Handle(0x0300_0000));
     let ours = PolicyPcr {
         session: &session,
@@ -41,7 +41,7 @@ fn policies() {
 }
 
 #[test]
-fn pcrs_read_and_extended() {
+fn pcr_read_and_extend_match_the_oracle() {
     let mut values = TpmlDigest::default();
     for value in [1u8, 2, 3] {
         values
@@ -81,7 +81,7 @@ fn pcrs_read_and_extended() {
 }
 
 #[test]
-fn capabilities_random_and_life_cycle() {
+fn capabilities_random_and_startup_match_the_oracle() {
     let mut properties = TpmlTaggedTpmProperty::default();
     for (property, value) in [(TpmPt::InputBuffer, 1024), (TpmPt::HrTransientMin, 3)] {
         properties
@@ -152,7 +152,7 @@ fn capabilities_random_and_life_cycle() {
 }
 
 #[test]
-fn start_auth_session() {
+fn start_auth_session_matches_the_oracle() {
     let parent = object(0x8000_0000);
     let ours = StartAuthSession {
         tpm_key: &parent,
@@ -180,9 +180,9 @@ fn start_auth_session() {
     });
 }
 
-/// All 4,096 codes: ours and theirs agree on which error it is and at what.
+/// For all 4,096 codes, chanbind and the oracle agree on the error and on the handle, session or parameter.
 #[test]
-fn response_codes() {
+fn response_codes_match_the_oracle() {
     let mut compared = 0;
     for code in 1..0x1000u32 {
         let Ok(theirs) = TpmRc::try_from(code) else {
@@ -204,17 +204,20 @@ fn response_codes() {
             .to_lowercase();
         let debug = format!("{theirs:?}").to_lowercase();
         let name = name.strip_prefix("tpmrc").unwrap();
-        assert!(debug.contains(name), "{code:#x}: {ours} and {theirs:?}");
+        assert!(
+            debug.contains(name),
+            "{code:#x}: chanbind decodes {ours}, the oracle {theirs:?}"
+        );
         if let ResponseCode::FormatOne { at, .. } = ResponseCode::new(code) {
-            // Theirs is `None` where the TPM does not tell which.
+            // The oracle has `None` if the TPM does not identify the handle, session or parameter.
             let at = format!("{at:?}").to_lowercase();
-            let unsaid = at.ends_with("(0)") && debug.contains("index: none");
+            let is_unidentified = at.ends_with("(0)") && debug.contains("index: none");
             assert!(
-                unsaid || debug.contains(&at),
-                "{code:#x}: {ours} and {theirs:?}"
+                is_unidentified || debug.contains(&at),
+                "{code:#x}: chanbind decodes {ours}, the oracle {theirs:?}"
             );
         }
         compared += 1;
     }
-    assert!(compared > 800, "{compared}");
+    assert!(compared > 800, "only {compared} codes were compared");
 }
