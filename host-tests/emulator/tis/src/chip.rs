@@ -2,37 +2,37 @@
 
 use crate::{Event, Script, tpm::Computes};
 
-/// Something a driver must not do.
+/// A violation of the specification by the driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Violation {
-    /// A byte was clocked with the chip select high.
+    /// The driver clocked a byte while the chip select was high.
     NotSelected,
-    /// The header's second byte is not D4.
+    /// The second byte of the header was this value instead of D4.
     Address(u8),
-    /// More data bytes than the header announced, or than 64.
+    /// The driver clocked more data bytes than the header announced, or more than 64.
     TooManyBytes,
-    /// The chip select rose before header, wait states and data were complete.
+    /// The chip select went high before header, wait states and data were complete.
     CutShort,
-    /// A register that only the active locality may touch: locality, register.
+    /// An inactive locality accessed a register that only the active locality may access: locality, register.
     WrongLocality(u8, u16),
-    /// A register that there is not.
+    /// The driver accessed a register that does not exist.
     NoRegister(u16),
-    /// Several bits, or none, written to the access register.
+    /// The driver wrote a value with no bit or several bits set to the access register.
     AccessBits(u8),
-    /// Several bits, or none, written to the status register.
+    /// The driver wrote a value with no bit or several bits set, or a bit that is not writable, to the status register.
     StatusBits(u8),
-    /// A byte written to the FIFO while the chip expected none.
+    /// The driver wrote a byte to the FIFO while the chip expected none.
     NotExpected,
-    /// A byte written or read beyond the burst count.
+    /// The driver wrote or read a byte beyond the burst count.
     BurstCount,
-    /// `tpmGo` before the command was complete.
+    /// The driver wrote `tpmGo` before the command was complete.
     GoTooEarly,
-    /// A byte read from the FIFO while there was none.
+    /// The driver read a byte from the FIFO while the FIFO was empty.
     NoData,
-    /// `responseRetry` without a response.
+    /// The driver wrote `responseRetry` while there was no response.
     NothingToRetry,
-    /// Expect or dataAvail was acted on without stsValid.
+    /// The driver relied on Expect or dataAvail without stsValid.
     StatusNotValid,
     /// The chip select was high for fewer microseconds than the chip needs.
     Idle(u64),
@@ -40,17 +40,17 @@ pub enum Violation {
     ResetTiming(u64),
 }
 
-/// Where the FIFO stands.
+/// The state of the FIFO.
 #[derive(Debug)]
 enum State {
     Idle,
-    /// Becomes ready at this time.
+    /// The chip becomes ready at this time.
     BecomesReady(u64),
     Ready,
     Reception(Vec<u8>),
-    /// Works on this command until this time.
+    /// The chip executes this command until this time.
     Execution(Vec<u8>, u64),
-    /// The response, and how much of it has been read.
+    /// The response, and the number of bytes of it that were read.
     Completion(Vec<u8>, usize),
 }
 
@@ -63,16 +63,17 @@ pub(crate) struct Chip {
     active: Option<u8>,
     requested: [bool; LOCALITIES],
     seized: [bool; LOCALITIES],
-    /// Answers from then on; before, it reads as all ones.
+    /// The time from which the chip responds. Before, it reads as all ones.
     up_at: u64,
+    /// The byte that an undriven bus reads as, if the chip has disappeared.
     gone: Option<u8>,
     valid_at: u64,
-    /// Bytes that may still pass the FIFO before the status is read again.
+    /// Number of bytes that may pass the FIFO before the status is read again.
     allowance: u16,
     shown_burst: u16,
-    /// True if the status that was read last had stsValid, and nothing has changed since.
+    /// True if the last status that was read had stsValid set, and the state has not changed since.
     valid_was_seen: bool,
-    /// True if Expect may have been read since the last byte that was written.
+    /// True if the status, which contains Expect, was read since the last byte was written.
     expect_was_read: bool,
     status_reads: u64,
     fifo_reads: u64,
@@ -140,24 +141,26 @@ impl Chip {
         self.interrupt_enable = [0; 4];
         self.interrupt_status = 0;
         self.up_at = now + self.script.start_up;
-        self.tpm.reset().expect("the TPM can be reset");
+        self.tpm
+            .reset()
+            .expect("the TPM behind the emulated chip must reset");
     }
 
-    /// What the bus reads where no chip drives it.
-    pub(crate) fn silence(&self, now: u64) -> Option<u8> {
+    /// Returns the byte that the bus reads as if the chip does not drive it, or `None` if the chip drives it.
+    pub(crate) fn undriven_byte(&self, now: u64) -> Option<u8> {
         self.gone.or((now < self.up_at).then_some(0xff))
     }
 
-    /// Whether PIRQ# is low.
+    /// Returns true if PIRQ# is low.
     pub(crate) fn interrupts(&mut self, now: u64) -> bool {
-        self.work(now);
+        self.advance(now);
         let [enabled, _, _, global] = self.interrupt_enable;
         global & 0x80 != 0 && enabled & self.interrupt_status != 0
     }
 
-    /// The byte of a register, at `offset` from the address in the header.
+    /// Returns the byte of a register at `offset` from the address in the header.
     pub(crate) fn read(&mut self, locality: u8, register: u16, offset: u16, now: u64) -> u8 {
-        self.work(now);
+        self.advance(now);
         if usize::from(locality) >= LOCALITIES {
             return 0xff;
         }
@@ -188,7 +191,7 @@ impl Chip {
     }
 
     pub(crate) fn write(&mut self, locality: u8, register: u16, offset: u16, byte: u8, now: u64) {
-        self.work(now);
+        self.advance(now);
         if usize::from(locality) >= LOCALITIES {
             return;
         }
@@ -298,7 +301,7 @@ impl Chip {
         if now >= self.valid_at {
             low |= 0x80;
         } else {
-            // Expect and dataAvail are not to be believed without stsValid: show the contrary.
+            // A driver must not rely on Expect and dataAvail without stsValid: show inverted values.
             low ^= 0x18;
         }
         let family = if self.script.is_tpm_2 { 0x0400_0000 } else { 0 };
@@ -321,14 +324,14 @@ impl Chip {
                     }
                     _ => State::Idle,
                 };
-                self.changed(now);
+                self.state_changed(now);
             }
             0x20 => match std::mem::replace(&mut self.state, State::Idle) {
                 State::Reception(command) if command.len() == expected_len(&command) => {
                     self.require_valid();
                     let until = now.saturating_add((self.script.execution)(&command));
                     self.state = State::Execution(command, until);
-                    self.changed(now);
+                    self.state_changed(now);
                 }
                 other => {
                     self.state = other;
@@ -338,13 +341,13 @@ impl Chip {
             0x02 => match &mut self.state {
                 State::Completion(_, at) => {
                     *at = 0;
-                    self.changed(now);
+                    self.state_changed(now);
                 }
                 _ => self.violations.push(Violation::NothingToRetry),
             },
             _ => self.violations.push(Violation::StatusBits(byte)),
         }
-        self.work(now);
+        self.advance(now);
     }
 
     fn require_valid(&mut self) {
@@ -386,7 +389,7 @@ impl Chip {
         }
         command.push(byte);
         if command.len() == expected_len(command) {
-            self.changed(now);
+            self.state_changed(now);
         }
     }
 
@@ -417,8 +420,8 @@ impl Chip {
         (self.script.fifo)(self.fifo_reads, byte)
     }
 
-    /// Whatever time has brought.
-    fn work(&mut self, now: u64) {
+    /// Applies the changes of state that are due.
+    fn advance(&mut self, now: u64) {
         match &self.state {
             State::BecomesReady(at) if now >= *at => {
                 self.state = State::Ready;
@@ -431,8 +434,11 @@ impl Chip {
                     self.complete(refusal, now);
                     return;
                 }
-                let passed = (self.script.command)(command.clone());
-                let response = self.tpm.execute(&passed).expect("the TPM answers");
+                let changed = (self.script.command)(command.clone());
+                let response = self
+                    .tpm
+                    .execute(&changed)
+                    .expect("the TPM behind the emulated chip must respond");
                 let response = (self.script.response)(&command, response);
                 self.complete(response, now);
             }
@@ -444,17 +450,18 @@ impl Chip {
         self.responses.push(response.clone());
         self.state = State::Completion(response, 0);
         self.interrupt_status |= 0x01;
-        self.changed(now);
+        self.state_changed(now);
     }
 
-    fn changed(&mut self, now: u64) {
+    /// Invalidates the burst count and the status after a change of state.
+    fn state_changed(&mut self, now: u64) {
         self.allowance = 0;
         self.valid_was_seen = false;
         self.valid_at = now + self.script.status_valid_after;
     }
 }
 
-/// How long the command in the FIFO will be, as far as its header tells.
+/// Returns the length of the command in the FIFO by its header, or the length of the header until it is complete.
 fn expected_len(command: &[u8]) -> usize {
     match command {
         [_, _, a, b, c, d, ..] => {

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-/// The emulated chip. Clones are the same chip.
+/// The emulated chip. Clones refer to the same chip.
 #[derive(Clone)]
 pub struct Emulator(Arc<Mutex<Inner>>);
 
@@ -16,24 +16,26 @@ pub(crate) struct Inner {
     wire: Wire,
     clock: Clock,
     in_reset: bool,
-    /// When RST# rose, and whether the chip has been spoken to since.
+    /// The time when RST# went high.
     released_at: Option<u64>,
-    spoken_to: bool,
+    /// True if a transaction has begun since then.
+    addressed: bool,
+    /// True if async operations return to the executor before they are done.
     pub(crate) pending: bool,
 }
 
 enum Clock {
-    /// Microseconds: pauses and bytes move it.
+    /// A time in microseconds that pauses and bytes advance.
     Virtual(u64),
     Wall(Instant),
 }
 
-/// What has passed the bus.
+/// The amount of traffic on the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Bytes clocked.
+    /// Number of bytes clocked.
     pub bytes: u64,
-    /// Times that the chip select went low.
+    /// Number of transactions, counted when the chip select goes low.
     pub transactions: u64,
 }
 
@@ -56,14 +58,14 @@ impl std::ops::AddAssign for Counts {
 }
 
 impl Emulator {
-    /// A chip in front of `tpm`, with a clock of its own.
+    /// Creates a chip in front of `tpm`, with a virtual clock.
     #[must_use]
     pub fn new(tpm: impl Computes + 'static) -> Self {
         Self::with_clock(tpm, Clock::Virtual(0))
     }
 
-    /// A chip in front of `tpm`, with the clock on the wall. It does not demand times between transactions or around resets: an emulated
-    /// board has a clock of its own, which may run ahead of this one.
+    /// Creates a chip in front of `tpm`, with the real clock. The chip does not require minimum times between transactions or
+    /// around resets, because an emulated board has its own clock, which may run ahead of the real one.
     #[must_use]
     pub fn in_real_time(tpm: impl Computes + 'static) -> Self {
         let emulator = Self::with_clock(tpm, Clock::Wall(Instant::now()));
@@ -81,30 +83,30 @@ impl Emulator {
             clock,
             in_reset: false,
             released_at: None,
-            spoken_to: false,
+            addressed: false,
             pending: false,
         })))
     }
 
-    /// Changes how it behaves from now on.
+    /// Changes the behaviour of the chip from now on.
     pub fn script(&self, change: impl FnOnce(&mut Script)) {
         change(&mut self.inner().chip.script);
     }
 
-    /// Something happens to it now.
+    /// Applies an event to the chip now.
     pub fn event(&self, event: Event) {
         let mut inner = self.inner();
         let now = inner.now();
         inner.chip.event(event, now);
     }
 
-    /// What the driver did that it must not, since the last look.
+    /// Returns and clears the violations of the driver since the last call.
     #[must_use]
     pub fn take_violations(&self) -> Vec<Violation> {
         std::mem::take(&mut self.inner().chip.violations)
     }
 
-    /// What has passed the bus so far.
+    /// Returns the amount of traffic on the bus so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let inner = self.inner();
@@ -114,76 +116,76 @@ impl Emulator {
         }
     }
 
-    /// The commands that the chip has worked on, as the driver sent them.
+    /// Returns the commands that the chip has executed, as the driver sent them.
     #[must_use]
     pub fn commands(&self) -> Vec<Vec<u8>> {
         self.inner().chip.commands.clone()
     }
 
-    /// The responses that the chip has given.
+    /// Returns the responses of the chip.
     #[must_use]
     pub fn responses(&self) -> Vec<Vec<u8>> {
         self.inner().chip.responses.clone()
     }
 
-    /// Whether these bytes have passed, in a command, in a response, or on either wire.
+    /// Returns true if these bytes occurred in a command, in a response, or on one of the two data lines.
     #[must_use]
     pub fn has_seen(&self, bytes: &[u8]) -> bool {
         let inner = self.inner();
         let frames = inner.chip.commands.iter().chain(&inner.chip.responses);
         frames
             .chain([&inner.wire.mosi, &inner.wire.miso])
-            .any(|passed| passed.windows(bytes.len()).any(|window| window == bytes))
+            .any(|traffic| traffic.windows(bytes.len()).any(|window| window == bytes))
     }
 
-    /// The access register of a locality.
+    /// Returns the access register of a locality.
     #[must_use]
     pub fn access(&self, locality: u8) -> u8 {
         self.inner().chip.access(locality)
     }
 
-    /// Microseconds of its clock.
+    /// Returns the time of the chip's clock, in microseconds.
     #[must_use]
     pub fn now(&self) -> u64 {
         self.inner().now()
     }
 
-    /// Makes every async operation of the bus, and every pause, return to the executor in its middle, as hardware does.
+    /// Sets whether async operations of the bus and pauses return to the executor before they are done, as on hardware.
     pub fn returns_to_the_executor(&self, yes: bool) {
         self.inner().pending = yes;
     }
 
-    /// The bus; the chip select comes beside it.
+    /// Returns the bus, without the chip select.
     #[must_use]
     pub fn bus(&self) -> Bus {
         Bus(self.clone())
     }
 
-    /// The pin at CS#.
+    /// Returns the pin at CS#.
     #[must_use]
     pub fn chip_select(&self) -> ChipSelect {
         ChipSelect(self.clone())
     }
 
-    /// Bus and chip select in one.
+    /// Returns the bus and the chip select as one SPI device.
     #[must_use]
     pub fn device(&self) -> Device {
         Device(self.clone())
     }
 
-    /// The pin at RST#.
+    /// Returns the pin at RST#.
     #[must_use]
     pub fn reset_pin(&self) -> ResetPin {
         ResetPin(self.clone())
     }
 
-    /// The pin at PIRQ#.
+    /// Returns the pin at PIRQ#.
     #[must_use]
     pub fn interrupt(&self) -> Interrupt {
         Interrupt(self.clone())
     }
 
-    /// A delay by its clock.
+    /// Returns a delay that uses the chip's clock.
     #[must_use]
     pub fn delay(&self) -> Delay {
         Delay(self.clone())
@@ -202,7 +204,7 @@ impl Inner {
         }
     }
 
-    /// Lets time pass; the wall's clock needs no help but patience.
+    /// Advances the virtual clock. Returns false for the real clock, for which the caller must wait.
     pub(crate) fn pass(&mut self, micros: u64) -> bool {
         match &mut self.clock {
             Clock::Virtual(now) => {
@@ -216,7 +218,7 @@ impl Inner {
     pub(crate) fn select(&mut self, selected: bool) {
         let now = self.now();
         if selected {
-            if !std::mem::replace(&mut self.spoken_to, true) {
+            if !std::mem::replace(&mut self.addressed, true) {
                 self.check_reset(now);
             }
             self.wire.select(&mut self.chip, now);
@@ -231,7 +233,7 @@ impl Inner {
             return 0xff;
         }
         let miso = self.wire.clock(mosi, &mut self.chip, now);
-        // 8 bits at 8 MHz.
+        // One byte takes one microsecond: 8 bits at 8 MHz.
         self.pass(1);
         miso
     }
@@ -241,14 +243,15 @@ impl Inner {
         if self.in_reset && !held {
             self.chip.reset(now);
             self.released_at = Some(now);
-            self.spoken_to = false;
+            self.addressed = false;
         } else if !self.in_reset && held {
             self.check_reset(now);
         }
         self.in_reset = held;
     }
 
-    /// The chip is spoken to, or reset again: its RST# must have been high for long enough. With the emulator it is powered for long.
+    /// Checks, at the first transaction after a reset or at the next reset, that RST# was high for long enough. A chip that was
+    /// never reset counts as powered for long enough.
     fn check_reset(&mut self, now: u64) {
         let high = self.released_at.map(|at| now.saturating_sub(at));
         if let Some(high) = high.filter(|&high| high < self.chip.script.reset_high) {

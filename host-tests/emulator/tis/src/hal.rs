@@ -1,4 +1,4 @@
-//! The chip's pins and bus, for `embedded-hal` and `embedded-hal-async`.
+//! The chip's pins and bus as parts of `embedded-hal` and `embedded-hal-async`.
 
 use crate::{Emulator, emulator::Inner};
 use embedded_hal::{
@@ -7,13 +7,13 @@ use embedded_hal::{
 };
 use std::{convert::Infallible, future::poll_fn, task::Poll, thread, time::Duration};
 
-/// The bus. Bytes clocked while the chip select is high go nowhere.
+/// The SPI bus. The chip does not receive bytes that are clocked while the chip select is high.
 pub struct Bus(pub(crate) Emulator);
 
 /// The pin at CS#.
 pub struct ChipSelect(pub(crate) Emulator);
 
-/// Bus and chip select in one.
+/// The bus and the chip select as one SPI device.
 pub struct Device(pub(crate) Emulator);
 
 /// The pin at RST#.
@@ -22,7 +22,7 @@ pub struct ResetPin(pub(crate) Emulator);
 /// The pin at PIRQ#.
 pub struct Interrupt(pub(crate) Emulator);
 
-/// A delay by the emulator's clock.
+/// A delay that uses the emulator's clock.
 pub struct Delay(pub(crate) Emulator);
 
 impl spi::ErrorType for Bus {
@@ -83,7 +83,7 @@ impl embedded_hal_async::spi::SpiBus for Bus {
     async fn read(&mut self, words: &mut [u8]) -> Result<(), Infallible> {
         let (first, second) = words.split_at_mut(words.len() / 2);
         self.clock(|_| 0, first);
-        breathe(&self.0).await;
+        yield_if_pending(&self.0).await;
         self.clock(|_| 0, second);
         Ok(())
     }
@@ -91,20 +91,20 @@ impl embedded_hal_async::spi::SpiBus for Bus {
     async fn write(&mut self, words: &[u8]) -> Result<(), Infallible> {
         let (first, second) = words.split_at(words.len() / 2);
         self.send(first);
-        breathe(&self.0).await;
+        yield_if_pending(&self.0).await;
         self.send(second);
         Ok(())
     }
 
     async fn transfer(&mut self, read: &mut [u8], write: &[u8]) -> Result<(), Infallible> {
-        breathe(&self.0).await;
+        yield_if_pending(&self.0).await;
         spi::SpiBus::transfer(self, read, write)
     }
 
     async fn transfer_in_place(&mut self, words: &mut [u8]) -> Result<(), Infallible> {
         let (first, second) = words.split_at_mut(words.len() / 2);
         self.send_and_receive(first);
-        breathe(&self.0).await;
+        yield_if_pending(&self.0).await;
         self.send_and_receive(second);
         Ok(())
     }
@@ -154,7 +154,7 @@ impl embedded_hal_async::spi::SpiDevice for Device {
         &mut self,
         operations: &mut [Operation<'_, u8>],
     ) -> Result<(), Infallible> {
-        breathe(&self.0).await;
+        yield_if_pending(&self.0).await;
         spi::SpiDevice::transaction(self, operations)
     }
 }
@@ -195,7 +195,7 @@ impl digital::ErrorType for Interrupt {
     type Error = Infallible;
 }
 
-/// Only what a low level is waited for by; the edges of a pin that nobody samples are not to be had.
+/// Waits for levels only. The emulator does not sample the pin, so that waiting for an edge waits for a level: low for any edge.
 impl embedded_hal_async::digital::Wait for Interrupt {
     async fn wait_for_high(&mut self) -> Result<(), Infallible> {
         self.until(|inner| !inner.interrupts()).await
@@ -231,7 +231,7 @@ impl Interrupt {
     }
 }
 
-/// One step of the virtual clock while somebody waits, so that an interrupt can end a pause.
+/// The step of the virtual clock during a pause, in microseconds, so that an interrupt can end the pause.
 const STEP: u64 = 10;
 
 impl Delay {
@@ -269,11 +269,11 @@ impl embedded_hal_async::delay::DelayNs for Delay {
         }
         let mut left = u64::from(us);
         while left > 0 {
-            // Long pauses in fewer steps: what is waited for then takes long, too.
+            // Long pauses use longer steps: the event that may end them takes long, too.
             let step = left.min(STEP.max(u64::from(us) / 64));
             self.pass(step);
             left -= step;
-            breathe(&self.0).await;
+            yield_if_pending(&self.0).await;
         }
     }
 
@@ -282,8 +282,8 @@ impl embedded_hal_async::delay::DelayNs for Delay {
     }
 }
 
-/// Back to the executor and on, if that is wanted.
-async fn breathe(emulator: &Emulator) {
+/// Returns to the executor once, if [`Emulator::returns_to_the_executor`] is set.
+async fn yield_if_pending(emulator: &Emulator) {
     let mut returned = !emulator.inner().pending;
     poll_fn(|context| {
         if std::mem::replace(&mut returned, true) {

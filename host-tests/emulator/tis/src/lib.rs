@@ -1,12 +1,12 @@
-//! A TPM 2.0 chip on SPI, emulated in front of a TPM that computes, as a rule a swtpm.
+//! An emulated TPM 2.0 chip on SPI, in front of a TPM that executes the commands, usually a swtpm.
 //!
-//! Written from the TCG PC Client Platform TPM Profile (PTP), not from a driver: headers, wait states and chip select of the SPI
-//! transport (section 6.4.6), localities (6.5.2), the FIFO's states, burst counts and status bits (6.5.3), interrupts. What a
-//! real chip would ignore, refuse or answer with garbage, this one does too, and writes it down as a [`Violation`], so that a
-//! sloppy driver fails in a test and not in the field. A [`Script`] makes it misbehave.
+//! The emulator follows the TCG PC Client Platform TPM Profile (PTP), not a driver: headers, wait states and chip select of the
+//! SPI transport (section 6.4.6), localities (6.5.2), states, burst counts and status bits of the FIFO (6.5.3), and interrupts.
+//! It ignores, refuses or answers with garbage what a real chip would, and records it as a [`Violation`], so that an incorrect
+//! driver fails in a test and not in the field. A [`Script`] makes the chip misbehave.
 //!
-//! It is used in-process, by the parts that [`Emulator`] gives for `embedded-hal` and `embedded-hal-async`, with a clock that
-//! only pauses and bytes move; or over a socket ([`socket`]), by emulated boards, with the clock on the wall.
+//! Tests in the same process use the `embedded-hal` and `embedded-hal-async` parts that [`Emulator`] provides, with a virtual
+//! clock that only pauses and bytes advance. Emulated boards connect over a socket ([`socket`]), with the real clock.
 
 mod chip;
 mod emulator;

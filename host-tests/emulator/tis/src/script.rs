@@ -1,76 +1,79 @@
 use std::fmt;
 
-/// How the chip behaves. The default is a good one without delay: no wait states, burst count 64.
+/// The behaviour of the chip. The default is a correct chip without delays: no wait states, burst count 64.
 pub struct Script {
-    /// Wait state bytes of the transaction with this number.
+    /// Returns the number of wait states of the transaction with this number.
     pub wait_states: Box<dyn FnMut(u64) -> u32 + Send>,
-    /// Microseconds for which the transaction with this number is held off by wait states.
+    /// Returns the time for which wait states delay the transaction with this number, in microseconds.
     pub holds_off: Box<dyn FnMut(u64) -> u64 + Send>,
-    /// The burst count that the status read with this number shows.
+    /// Returns the burst count that the status read with this number shows.
     pub burst_count: Box<dyn FnMut(u64) -> u16 + Send>,
-    /// Microseconds after a change of state in which `stsValid` is 0.
+    /// Time after a change of state for which `stsValid` is 0, in microseconds.
     pub status_valid_after: u64,
-    /// Microseconds that the chip works on this command.
+    /// Returns the execution time of a command, in microseconds.
     pub execution: Duration,
-    /// Microseconds from idle to ready.
+    /// Time from idle to ready, in microseconds.
     pub ready_after: u64,
-    /// Whether `commandReady` leads from completion straight to ready; by the specification it may lead to idle first.
+    /// True if `commandReady` leads from completion to ready directly. The specification also allows idle first.
     pub ready_at_once: bool,
-    /// Whether `commandCancel` has an effect.
+    /// True if `commandCancel` has an effect.
     pub can_be_cancelled: bool,
-    /// What the chip answers at once, without working on the command, if anything.
+    /// Returns a response that the chip sends without executing the command, or `None` to execute it.
     pub refusal: Refusal,
-    /// Whether the chip takes the byte of a command with this number, or loses it.
+    /// Returns true if the chip accepts the command byte with this number, false if the chip loses it.
     pub takes: Box<dyn FnMut(u64) -> bool + Send>,
-    /// On the wire: what the host reads instead of this byte of the FIFO, the how-many-th since the chip is there.
+    /// Replaces a byte that the host reads from the FIFO, as if it changed on the wire. The number counts the bytes read from the
+    /// FIFO since the emulator was created.
     pub fifo: Box<dyn FnMut(u64, u8) -> u8 + Send>,
-    /// Whether the status register tells of a TPM 2.0.
+    /// True if the status register identifies the chip as a TPM 2.0.
     pub is_tpm_2: bool,
-    /// What DID_VID reads.
+    /// The value of DID_VID.
     pub did_vid: u32,
-    /// Between host and chip: what the chip gets instead of this command.
+    /// Replaces a command on its way from the host to the chip.
     pub command: ChangeCommand,
-    /// Between chip and host: what the host gets instead of this response, behind its command.
+    /// Replaces a response on its way from the chip to the host. The first argument is the command.
     pub response: ChangeResponse,
-    /// Returns whether the ready bit of the transaction with this number is lost on the wire: the host sees a wait state, and the chip none.
+    /// Returns true if the ready bit of the transaction with this number is lost on the wire: the host sees a wait state that the
+    /// chip has not inserted.
     pub loses_ready: Box<dyn FnMut(u64) -> bool + Send>,
-    /// Microseconds from a reset to the first answer.
+    /// Time from a reset until the chip responds, in microseconds.
     pub start_up: u64,
-    /// Microseconds for which the chip select must be high between two transactions.
+    /// Minimum time for which the chip select must be high between two transactions, in microseconds.
     pub min_idle: u64,
-    /// Microseconds for which RST# must be high before it goes low, and after that before the first transaction.
+    /// Minimum time for which RST# must be high before it goes low, and again before the first transaction, in microseconds.
     pub reset_high: u64,
-    /// Microseconds without a transaction after which the chip sleeps, if it does; the transaction that wakes it is lost.
+    /// Time without a transaction after which the chip sleeps, in microseconds, or `None` if it never sleeps. The transaction
+    /// that wakes the chip is lost.
     pub sleeps_after: Option<u64>,
-    /// Microseconds in which it wakes; transactions are lost until then.
+    /// Time that the chip needs to wake, in microseconds. Transactions are lost until then.
     pub wakes_in: u64,
-    /// What happens when the transaction with this number begins.
+    /// Events, each with the number of the transaction at whose beginning it happens.
     pub events: Vec<(u64, Event)>,
 }
 
-/// Microseconds by command.
+/// Returns a time in microseconds for a command.
 pub type Duration = Box<dyn FnMut(&[u8]) -> u64 + Send>;
-/// A response, by command, or none.
+/// Returns a response to a command, or `None`.
 pub type Refusal = Box<dyn FnMut(&[u8]) -> Option<Vec<u8>> + Send>;
-/// Another command for the chip.
+/// Returns the command that the chip receives.
 pub type ChangeCommand = Box<dyn FnMut(Vec<u8>) -> Vec<u8> + Send>;
-/// Another response for the host, by command.
+/// Returns the response that the host receives, from the command and the response of the TPM.
 pub type ChangeResponse = Box<dyn FnMut(&[u8], Vec<u8>) -> Vec<u8> + Send>;
 
-/// Something that happens to the chip.
+/// An event that changes the state of the chip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// It is reset, as by its pin.
+    /// The chip is reset, as by its pin.
     Reset,
-    /// It is gone; the bus is pulled up.
+    /// The chip disappears, and the bus is pulled up.
     VanishHigh,
-    /// It is gone; the bus is pulled down.
+    /// The chip disappears, and the bus is pulled down.
     VanishLow,
-    /// It is there again, as after a reset.
+    /// The chip returns, as after a reset.
     Return,
-    /// This locality seizes it.
+    /// This locality seizes the chip.
     Seize(u8),
-    /// This locality gives it up.
+    /// This locality relinquishes the chip.
     Relinquish(u8),
 }
 

@@ -1,8 +1,8 @@
-//! The chip at the end of a stream of bytes, for emulated boards.
+//! Access to the chip over a stream of bytes, for emulated boards.
 //!
-//! Each message begins with one byte: `00` to `3f`, that many bytes less one follow and are clocked, and as many come back; `80`
-//! and `81`, the chip select goes low and high; `82` and `83`, so does the reset pin; `84`, one byte comes back, 1 while the
-//! interrupt pin is low. Edges are not answered.
+//! The first byte of a message selects its type. `00` to `3f`: the value plus one bytes follow, which are clocked, and the server
+//! returns as many bytes. `80` and `81`: the chip select goes low and high. `82` and `83`: the reset pin goes low and high. `84`:
+//! the server returns one byte, 1 while the interrupt pin is low and 0 otherwise. Messages that move a pin have no response.
 
 use crate::Emulator;
 use std::{
@@ -15,7 +15,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// Messages that move no bytes.
+/// Messages that transfer no SPI bytes.
 pub mod message {
     /// The chip select goes low.
     pub const SELECT: u8 = 0x80;
@@ -25,14 +25,14 @@ pub mod message {
     pub const RESET: u8 = 0x82;
     /// The reset pin goes high.
     pub const RUN: u8 = 0x83;
-    /// How is the interrupt pin?
+    /// Requests the level of the interrupt pin.
     pub const INTERRUPT: u8 = 0x84;
 }
 
-/// Serves one board after the other until the stream ends.
+/// Serves one board until the stream ends.
 ///
 /// # Errors
-/// As the stream says; [`io::ErrorKind::InvalidData`] for a message that there is not.
+/// The error of the stream; [`io::ErrorKind::InvalidData`] for an unknown message.
 pub fn serve(mut stream: impl Read + Write, emulator: &Emulator) -> io::Result<()> {
     let mut kind = [0];
     loop {
@@ -63,14 +63,14 @@ pub fn serve(mut stream: impl Read + Write, emulator: &Emulator) -> io::Result<(
             _ => {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
-                    "no message of the SPI wire",
+                    "unknown message type on the SPI stream",
                 ));
             }
         }
     }
 }
 
-/// The chip at a port of 127.0.0.1, in a thread that ends when this is dropped.
+/// A server for the chip at a port of 127.0.0.1. Its thread ends when the server is dropped.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -92,10 +92,10 @@ impl Shared {
 }
 
 impl Server {
-    /// Serves one board at a time at a free port.
+    /// Starts a server at a free port. It serves one board at a time.
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's error if the port cannot be opened.
     pub fn start(emulator: Emulator) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
@@ -110,7 +110,7 @@ impl Server {
                     }
                     let _ = stream.set_nodelay(true);
                     let _ = serve(stream, &emulator);
-                    // Else the copy would keep it open.
+                    // The cloned stream would keep the connection open.
                     shared.board().take();
                     emulator.inner().select(false);
                 }
@@ -123,7 +123,7 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// Returns the address at which the server listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -133,7 +133,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::SeqCst);
-        // Ends the board that is served, or wakes the thread that waits for one.
+        // Closes the connection of the current board, or wakes the thread that waits for one.
         if let Some(board) = self.shared.board().take() {
             let _ = board.shutdown(Shutdown::Both);
         }
@@ -144,7 +144,7 @@ impl Drop for Server {
     }
 }
 
-/// A board's end of the stream, blocking, for hosts.
+/// A blocking client of a [`Server`], for hosts.
 #[derive(Debug)]
 pub struct Client(TcpStream);
 
@@ -152,25 +152,25 @@ impl Client {
     /// Connects to a [`Server`].
     ///
     /// # Errors
-    /// As the system says.
+    /// The system's error if the connection fails.
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         Ok(Self(stream))
     }
 
-    /// Moves a pin.
+    /// Sends a message that moves a pin.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the stream.
     pub fn send(&mut self, message: u8) -> io::Result<()> {
         self.0.write_all(&[message])
     }
 
-    /// Clocks bytes, and puts those that come back in their place.
+    /// Clocks bytes and replaces them with the bytes that the chip sends.
     ///
     /// # Errors
-    /// As the system says.
+    /// The error of the stream.
     pub fn transfer(&mut self, words: &mut [u8]) -> io::Result<()> {
         for chunk in words.chunks_mut(64) {
             let len = u8::try_from(chunk.len() - 1).unwrap_or(0x3f);
@@ -216,7 +216,7 @@ impl embedded_hal::spi::SpiDevice for Client {
     }
 }
 
-/// The stream broke.
+/// The error of [`Client`]: the stream failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WireError(pub io::ErrorKind);
 

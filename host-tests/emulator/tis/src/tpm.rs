@@ -4,40 +4,40 @@ use std::{
     time::Duration,
 };
 
-/// What computes: takes a command and gives a response.
+/// A TPM that executes the commands which the emulated chip receives.
 pub trait Computes: Send {
-    /// Runs one command.
+    /// Executes one command and returns the response.
     ///
     /// # Errors
-    /// If it cannot be reached.
+    /// An error if the TPM cannot be reached.
     fn execute(&mut self, command: &[u8]) -> io::Result<Vec<u8>>;
 
-    /// Power off and on.
+    /// Resets the TPM, as by a power cycle.
     ///
     /// # Errors
-    /// If it cannot be reached.
+    /// An error if the TPM cannot be reached.
     fn reset(&mut self) -> io::Result<()>;
 }
 
-/// A running swtpm: one connection to its data port, which speaks raw commands and responses.
+/// A connection to the data port of a running swtpm, which exchanges raw commands and responses.
 #[derive(Debug)]
 pub struct Swtpm {
     data: TcpStream,
     port: u16,
 }
 
-/// The control channel's CMD_INIT.
+/// CMD_INIT of the control channel.
 const INIT: u32 = 2;
 
 impl Swtpm {
-    /// The swtpm at this data port of 127.0.0.1, with the control port next to it.
+    /// Connects to the swtpm at this data port of 127.0.0.1. Its control port must be the next one.
     ///
     /// # Errors
-    /// If nobody is there.
+    /// The system's error if no swtpm listens at the port.
     pub fn connect(port: u16) -> io::Result<Self> {
         let data = TcpStream::connect(("127.0.0.1", port))?;
         data.set_nodelay(true)?;
-        // Another client may have it; this one waits no longer than a test would.
+        // Another client may be connected to the swtpm: do not wait for it longer than a test would.
         data.set_read_timeout(Some(Duration::from_secs(60)))?;
         Ok(Self { data, port })
     }
@@ -51,7 +51,10 @@ impl Computes for Swtpm {
         let size = u32::from_be_bytes([response[2], response[3], response[4], response[5]]);
         let size = usize::try_from(size).unwrap_or(0);
         if !(10..=8192).contains(&size) {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "no response"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("swtpm announced a response of {size} bytes"),
+            ));
         }
         response.resize(size, 0);
         self.data.read_exact(&mut response[10..])?;
@@ -69,7 +72,9 @@ impl Computes for Swtpm {
         control.read_exact(&mut result)?;
         match u32::from_be_bytes(result) {
             0 => Ok(()),
-            code => Err(io::Error::other(format!("swtpm says {code} to a reset"))),
+            code => Err(io::Error::other(format!(
+                "swtpm failed to reset, with code {code}"
+            ))),
         }
     }
 }

@@ -1,21 +1,25 @@
-//! The SPI transport: one byte out for each byte in, while the chip select is low (PTP section 6.4.6).
+//! The SPI transport (PTP section 6.4.6): while the chip select is low, the chip sends one byte for each byte it receives.
 
 use crate::chip::{Chip, Violation};
 
-/// Where a transaction stands.
+/// The progress of a transaction.
 #[derive(Debug, Clone, Copy)]
 enum Stage {
+    /// The number of header bytes received.
     Header(usize),
+    /// The number of wait states left.
     Wait(u32),
+    /// The time until which wait states are inserted.
     Hold(u64),
+    /// The number of data bytes transferred.
     Data(usize),
 }
 
 pub(crate) struct Wire {
     selected: bool,
-    /// When the chip select rose last.
+    /// The time when the chip select last went high.
     deselected_at: Option<u64>,
-    /// The chip sleeps through this transaction.
+    /// True if the chip sleeps during this transaction.
     lost: bool,
     awake_at: u64,
     header: [u8; 4],
@@ -50,14 +54,14 @@ impl Wire {
         self.stage = Stage::Header(0);
         self.transactions += 1;
         let number = self.transactions;
-        let happening: Vec<_> = chip
+        let events: Vec<_> = chip
             .script
             .events
             .iter()
             .filter(|(at, _)| *at == number)
             .map(|(_, event)| *event)
             .collect();
-        for event in happening {
+        for event in events {
             chip.event(event, now);
         }
         let idle = self.deselected_at.map(|at| now.saturating_sub(at));
@@ -79,7 +83,7 @@ impl Wire {
             return;
         }
         self.deselected_at = Some(now);
-        if self.lost || chip.silence(now).is_some() {
+        if self.lost || chip.undriven_byte(now).is_some() {
             return;
         }
         let complete = matches!(self.stage, Stage::Data(done) if done == self.len());
@@ -89,20 +93,20 @@ impl Wire {
     }
 
     pub(crate) fn clock(&mut self, mosi: u8, chip: &mut Chip, now: u64) -> u8 {
-        let miso = self.answer(mosi, chip, now);
+        let miso = self.respond(mosi, chip, now);
         self.bytes += 1;
         self.mosi.push(mosi);
         self.miso.push(miso);
         miso
     }
 
-    fn answer(&mut self, mosi: u8, chip: &mut Chip, now: u64) -> u8 {
+    fn respond(&mut self, mosi: u8, chip: &mut Chip, now: u64) -> u8 {
         if !self.selected {
             chip.violations.push(Violation::NotSelected);
             return 0xff;
         }
-        if let Some(silence) = chip.silence(now) {
-            return silence;
+        if let Some(undriven) = chip.undriven_byte(now) {
+            return undriven;
         }
         if self.lost {
             return 0xff;
