@@ -1,4 +1,5 @@
-//! A board that is not there: registers at fixed addresses, so that nothing can be computed before it runs.
+//! The drivers of an imaginary board. They access registers at fixed addresses, so that the compiler cannot evaluate the programs.
+//! The programs are measured and never run.
 #![no_std]
 
 use core::{
@@ -13,16 +14,16 @@ use embedded_hal_async::{
 };
 use rand_core::{CryptoRng, Error, RngCore};
 
-/// An SPI data register.
+/// An SPI bus behind a data register.
 pub struct Spi;
 
-/// A pin.
+/// An output pin.
 pub struct Pin;
 
-/// A counter.
+/// A delay by a counter.
 pub struct Timer;
 
-/// A random number register.
+/// A random number generator behind a register.
 pub struct Rng;
 
 const SPI: *mut u8 = 0x4000_0000 as *mut u8;
@@ -31,20 +32,20 @@ const TIMER: *mut u32 = 0x4000_2000 as *mut u32;
 const RNG: *mut u32 = 0x4000_3000 as *mut u32;
 
 fn exchange(byte: u8) -> u8 {
-    // SAFETY: a register of a board that is not there; this code is counted and never run.
+    // SAFETY: the address is a register of an imaginary board; this code is measured and never run.
     unsafe {
         write_volatile(SPI, byte);
         read_volatile(SPI)
     }
 }
 
-/// A word that the optimizer does not know.
+/// Returns a word that the optimizer cannot predict.
 pub fn input() -> u32 {
     // SAFETY: as above.
     unsafe { read_volatile(RNG) }
 }
 
-/// Something that the optimizer cannot leave out.
+/// Consumes a word, so that the optimizer cannot remove its computation.
 pub fn output(word: u32) {
     // SAFETY: as above.
     unsafe { write_volatile(PIN, word) }
@@ -144,14 +145,14 @@ impl RngCore for Rng {
 
 impl CryptoRng for Rng {}
 
-/// Bytes of which nothing is known.
+/// Returns `len` bytes that the optimizer cannot predict.
 pub fn bytes(len: usize) -> &'static [u8] {
     let address = 0x4001_0000 as *const u8;
-    // SAFETY: as above: memory of a board that is not there.
+    // SAFETY: as above, for memory of the imaginary board.
     unsafe { core::slice::from_raw_parts(core::hint::black_box(address), len) }
 }
 
-/// What every firmware has: copies and fills of memory.
+/// Copies and fills memory, as every firmware does.
 pub fn fill() {
     let words = core::hint::black_box([0u64; 40]);
     let buffer = &mut core::hint::black_box([0; 512]);
@@ -162,10 +163,10 @@ pub fn fill() {
     output(u32::from(core::hint::black_box(&mut *buffer)[0]) + words[0] as u32);
 }
 
-/// The blobs of a key, and the name of its parent.
+/// Returns the blobs of a key, TPM2B_PRIVATE and TPM2B_PUBLIC, and the name of its parent.
 pub fn identity() -> ([u8; 138], [u8; 50], [u8; 34]) {
-    let mut words = (0..222).map(|_| input().to_le_bytes()[0]);
-    let mut next = || words.next().unwrap_or_default();
+    let mut bytes = (0..222).map(|_| input().to_le_bytes()[0]);
+    let mut next = || bytes.next().unwrap_or_default();
     let (mut private, mut public, mut name) = ([0; 138], [0; 50], [0; 34]);
     private.fill_with(&mut next);
     public.fill_with(&mut next);
@@ -173,12 +174,12 @@ pub fn identity() -> ([u8; 138], [u8; 50], [u8; 34]) {
     (private, public, name)
 }
 
-/// The size of what an async function makes of its argument.
+/// Returns the size in bytes of the future that an async function returns.
 pub const fn size_of_future<A, F: Future>(_: fn(A) -> F) -> usize {
     size_of::<F>()
 }
 
-/// What every one of these programs has.
+/// Defines the panic handler and the entry point of a program, which outputs the value of `$body`.
 #[macro_export]
 macro_rules! program {
     ($body:expr) => {

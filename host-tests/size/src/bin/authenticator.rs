@@ -1,4 +1,5 @@
-//! The same, and all of section 7 of RFC 9261: it asks for an authenticator and validates it, and answers a request, or declines.
+//! The program `x509` with all of section 7 of RFC 9261: it requests an authenticator and validates it, validates a spontaneous
+//! one, and answers a request with an authenticator or declines it.
 #![no_std]
 #![no_main]
 
@@ -37,14 +38,14 @@ fn verified() -> Option<u32> {
 }
 
 fn authenticated(channel: &ExporterSecret, rules: &PathRules<'_>) -> Option<u32> {
-    let mut end = Endpoint::<Client>::new(channel).ok()?;
+    let mut endpoint = Endpoint::<Client>::new(channel).ok()?;
     let mut parameters = RequestParameters::new(bytes(16), &[P256]);
     parameters.server_name = Some("second.example");
     let authorities = [bytes(60)];
     parameters.certificate_authorities = &authorities;
-    let pending = end.request(&parameters, [0; 256]).ok()?;
+    let pending = endpoint.request(&parameters, [0; 256]).ok()?;
     chanbind_size::output(u32::from(*pending.as_bytes().first()?));
-    let validated = end.validate(pending, bytes(1200), rules).ok()?;
+    let validated = endpoint.validate(pending, bytes(1200), rules).ok()?;
     let mut names = 0;
     for name in validated.leaf().subject_alt_names() {
         names += match name {
@@ -58,14 +59,16 @@ fn authenticated(channel: &ExporterSecret, rules: &PathRules<'_>) -> Option<u32>
         signature_algorithms_cert: &[],
         extensions: &[ExtensionType::SIGNATURE_ALGORITHMS],
     };
-    let unasked = end.validate_spontaneous(&offered, bytes(1200), rules).ok()?;
-    names += u32::from(unasked.context().len() > 1);
+    let spontaneous = endpoint
+        .validate_spontaneous(&offered, bytes(1200), rules)
+        .ok()?;
+    names += u32::from(spontaneous.context().len() > 1);
 
     let request = Request::parse(bytes(300)).ok()?;
     let certificates = [bytes(500), bytes(500)];
     let chain = CertificateChain::new(&certificates, P256);
     let mut out = [0; 1200];
-    let made = match end.authenticate(&request, &chain, &mut out) {
+    let len = match endpoint.authenticate(&request, &chain, &mut out) {
         Ok(unsigned) => {
             let digest = unsigned.sha256();
             let signature = Signature {
@@ -74,9 +77,9 @@ fn authenticated(channel: &ExporterSecret, rules: &PathRules<'_>) -> Option<u32>
             };
             unsigned.sign_ecdsa(&signature).ok()?.len()
         }
-        Err(_) => end.decline(&request, &mut out).ok()?.len(),
+        Err(_) => endpoint.decline(&request, &mut out).ok()?.len(),
     };
-    chanbind_size::output(u32::try_from(made).ok()?);
+    chanbind_size::output(u32::try_from(len).ok()?);
     Some(names)
 }
 

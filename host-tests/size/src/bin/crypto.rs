@@ -1,4 +1,4 @@
-//! A firmware that has P-256 (key agreement), AES-128 in CFB and SHA-256 anyway, and no TPM.
+//! A firmware without a TPM that uses P-256 key agreement, AES-128-CFB and SHA-256: the baseline for `tpm-session`.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! The board, and nothing on it but what the others have of its parts, and what every firmware has: copies and fills of memory.
+//! The baseline of the other programs: the drivers of the board that they use, and copies and fills of memory, which every
+//! firmware has.
 #![no_std]
 #![no_main]
 

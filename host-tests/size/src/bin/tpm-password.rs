@@ -1,5 +1,5 @@
-//! The driver, and an HMAC by a key that is loaded: the parent is made, passwords authorize.
-//! A password vouches for no name, so none are needed.
+//! The driver, and an HMAC by a loaded key under a created parent, authorized by passwords. Password authorizations do not cover
+//! names, so the program needs none.
 #![no_std]
 #![no_main]
 

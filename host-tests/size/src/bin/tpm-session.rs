@@ -1,4 +1,4 @@
-//! The driver, the pinned parent, a salted and encrypted session, and an HMAC by a key that is loaded.
+//! The driver, the pinned parent, a salted and encrypted session, and an HMAC by a loaded key.
 #![no_std]
 #![no_main]
 
@@ -12,22 +12,22 @@ use chanbind_tpm_spi::{
     tis::{ExclusiveBus, Tis},
 };
 
-/// What the firmware holds in its flash, or gives.
-struct Given<'g> {
+/// The buffer and the identity of the firmware.
+struct Inputs<'g> {
     buffer: &'g mut [u8],
     private: &'g [u8],
     public: &'g [u8],
     name: &'g [u8],
 }
 
-async fn hmac(given: Given<'_>) -> Option<u32> {
+async fn hmac(inputs: Inputs<'_>) -> Option<u32> {
     let bus = ExclusiveBus::new(Spi, Pin);
     let chip = Tis::builder(bus, Timer).open().await.ok()?;
     let mut contexts = Contexts::new();
-    let tpm = Tpm::new(chip, given.buffer, &mut contexts);
-    let pinned = Name::new(given.name).ok()?;
+    let tpm = Tpm::new(chip, inputs.buffer, &mut contexts);
+    let pinned = Name::new(inputs.name).ok()?;
     let mut keys = TpmKeys::new(tpm, Rng, ParentKey::Primary(Template::H2), pinned);
-    let blobs = KeyBlobs::new(given.private, given.public)?;
+    let blobs = KeyBlobs::new(inputs.private, inputs.public)?;
     let mut key = HmacKey::new(blobs, AuthValue::empty()).ok()?;
     let mut out = [0; 32];
     keys.hmac(&mut key, &[&[7; 32]], &mut out).await.ok()?;
@@ -36,34 +36,34 @@ async fn hmac(given: Given<'_>) -> Option<u32> {
 
 type Chip = Tis<ExclusiveBus<Spi, Pin>, Timer>;
 
-/// What the use of a key takes by reference.
-struct Use {
+/// The arguments of [`use_key`].
+struct UseKeyArguments {
     keys: &'static mut TpmKeys<'static, Chip, Rng>,
     key: &'static mut HmacKey<'static, 'static>,
     out: &'static mut [u8; 32],
 }
 
-async fn use_key(using: Use) -> bool {
-    let Use { keys, key, out } = using;
+async fn use_key(arguments: UseKeyArguments) -> bool {
+    let UseKeyArguments { keys, key, out } = arguments;
     keys.hmac(key, &[&[7; 32]], out).await.is_ok()
 }
 
-/// All memory of the crate while the chip is waited for: what is in the chip, driver and session, the key, and where the code
-/// stands.
+/// The memory of the crate in bytes while a future waits for the chip: the list of contexts, the driver with its session, the
+/// key, and the future.
 #[unsafe(no_mangle)]
 #[used]
 static SIZE_OF_STATE: usize = size_of::<Contexts>()
     + size_of::<TpmKeys<'static, Chip, Rng>>()
     + size_of::<HmacKey<'static, 'static>>()
-    + size_of_future(use_key as fn(Use) -> _);
+    + size_of_future(use_key as fn(UseKeyArguments) -> _);
 
 program!({
     let (private, public, name) = identity();
-    let given = Given {
+    let inputs = Inputs {
         buffer: &mut [0; 512],
         private: &private,
         public: &public,
         name: &name,
     };
-    run(hmac(given)).unwrap_or(1)
+    run(hmac(inputs)).unwrap_or(1)
 });

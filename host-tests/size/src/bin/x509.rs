@@ -1,4 +1,5 @@
-//! A firmware that has P-256 (verifying), SHA-256 and the certificate path anyway, as one with TLS has: a server is verified.
+//! A firmware that verifies a server with P-256, SHA-256 and a certificate path, as a firmware with TLS does: the baseline for
+//! `authenticator`.
 #![no_std]
 #![no_main]
 
