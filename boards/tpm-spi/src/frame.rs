@@ -3,7 +3,7 @@
 use crate::{
     command::{Command, CommandCode, Entities, Handle},
     error::FrameError,
-    session::{Authorize, ResponseArea},
+    session::{Authorize, Encrypts, ResponseArea},
 };
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};
 use core::ops::Range;
@@ -33,13 +33,6 @@ pub(crate) struct Shape {
     pub(crate) authorizations: usize,
     pub(crate) response_handle: bool,
     pub(crate) encrypts: Encrypts,
-}
-
-/// The parameters that a session may encrypt: the first one of the command, and the first one of the response.
-#[derive(Clone, Copy)]
-pub(crate) struct Encrypts {
-    pub(crate) command: bool,
-    pub(crate) response: bool,
 }
 
 impl Shape {

@@ -85,6 +85,7 @@ mod frame;
 pub mod key;
 mod log;
 mod parent;
+mod random;
 pub mod session;
 pub mod tis;
 mod tpm;

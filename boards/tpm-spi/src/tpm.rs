@@ -7,9 +7,9 @@ use crate::{
     contexts::Contexts,
     error::Error,
     frame::{self, Authorizations, Marshal},
-    key::RandomJob,
     log,
     parent::{Parent, ParentKey},
+    random::RandomJob,
     session::{Authorize, Password, Salt, Session},
 };
 use chanbind_core::{crypto::wipe, wire::Reader};

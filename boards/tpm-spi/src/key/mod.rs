@@ -11,7 +11,6 @@ mod prf;
 mod rng;
 
 pub use blobs::KeyBlobs;
-pub(crate) use job::RandomJob;
 pub use loaded::{HmacKey, Key, SigningKey, WrongKey};
 pub use prf::HmacPrf;
 pub use rng::TpmRng;
@@ -21,6 +20,7 @@ use crate::{
     command::{Entity, Name, ReadPublic, Signature},
     error::Error,
     parent::{Parent, ParentKey},
+    random::RandomJob,
     session::{AuthValue, Salt, Session},
     tpm::{CloseFailure, Tpm},
 };

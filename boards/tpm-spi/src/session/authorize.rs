@@ -1,5 +1,5 @@
 use super::{AuthValue, Session};
-use crate::{command::SessionType, error::FrameError, frame::Encrypts};
+use crate::{command::SessionType, error::FrameError};
 use aes::{
     Aes128, Block,
     cipher::{BlockEncrypt, KeyInit},
@@ -58,6 +58,13 @@ mod sealed {
     pub trait Sealed {}
     impl Sealed for super::Password<'_> {}
     impl Sealed for super::SessionAuthorization<'_, '_> {}
+}
+
+/// The parameters that a session may encrypt: the first one of the command, and the first one of the response.
+#[derive(Clone, Copy)]
+pub(crate) struct Encrypts {
+    pub(crate) command: bool,
+    pub(crate) response: bool,
 }
 
 /// The area of an authorization in a response, TPMS_AUTH_RESPONSE.

@@ -9,8 +9,8 @@ mod authorize;
 mod salt;
 
 pub use auth_value::{AuthValue, AuthValueTooLong};
-pub(crate) use authorize::ResponseArea;
 pub use authorize::{Authorize, Password, SessionAuthorization};
+pub(crate) use authorize::{Encrypts, ResponseArea};
 pub(crate) use salt::Salt;
 
 use authorize::AuthSource;
