@@ -24,7 +24,7 @@ pub struct Tpm<'m, C> {
     chip: C,
     buffer: Buffer<'m>,
     contexts: &'m Contexts,
-    /// True while a command was sent and its response has not been received.
+    /// True if a command was sent and its response has not been received.
     in_flight: bool,
     /// The progress of the search for stray contexts: those that are in the chip but not in the list.
     sweep: Sweep,

@@ -109,7 +109,9 @@ impl ResponseCode {
             Self::Error(ErrorCode::UPGRADE) => {
                 "a firmware upgrade of the TPM is not complete: finish it with the vendor's tool"
             }
-            Self::Error(ErrorCode::REBOOT) => "the TPM requires a reset: reset it",
+            Self::Error(ErrorCode::REBOOT) => {
+                "the TPM must be reset before it accepts further commands"
+            }
             Self::Error(ErrorCode::NEEDS_TEST) => "the TPM requires a self-test: run SelfTest",
             Self::Error(ErrorCode::AUTH_UNAVAILABLE) => {
                 "the key can be used in a policy session only: run the command with one"
