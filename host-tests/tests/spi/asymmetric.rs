@@ -1,4 +1,4 @@
-//! ECC keys in the chip, that tpm2-tools made: agreement, quotes, signatures.
+//! Key agreement, quotes and signatures with ECC keys that tpm2-tools created in the TPM.
 
 use super::*;
 use chanbind_tpm_spi::{
@@ -12,7 +12,7 @@ use p256::{
 };
 
 #[test]
-fn ecdh_with_a_key_in_the_chip() {
+fn computes_ecdh_with_loaded_ecc_key() {
     let created = Created::new("ecc256", "userwithauth|decrypt|sensitivedataorigin");
     created.fixture.with_tpm(async |tpm| {
         let key = created.load(tpm).await;
@@ -20,14 +20,15 @@ fn ecdh_with_a_key_in_the_chip() {
             .execute(&ReadPublic { object: &key }, &mut [])
             .await
             .unwrap();
-        // The point ends the public area.
+        // The public area ends with the point.
         let area = public.public_area;
         let (x, y) = (&area[area.len() - 66..][..32], &area[area.len() - 32..]);
-        let ours = p256::SecretKey::random(&mut OsRng);
-        let point = ours.public_key().to_encoded_point(false);
-        let theirs = [&[4], x, y].concat();
-        let theirs = p256::PublicKey::from_sec1_bytes(&theirs).unwrap();
-        let expected = p256::ecdh::diffie_hellman(ours.to_nonzero_scalar(), theirs.as_affine());
+        let software_key = p256::SecretKey::random(&mut OsRng);
+        let point = software_key.public_key().to_encoded_point(false);
+        let tpm_public = [&[4], x, y].concat();
+        let tpm_public = p256::PublicKey::from_sec1_bytes(&tpm_public).unwrap();
+        let expected =
+            p256::ecdh::diffie_hellman(software_key.to_nonzero_scalar(), tpm_public.as_affine());
         let command = EcdhZGen {
             key: &key,
             point: EccPoint {
@@ -44,7 +45,7 @@ fn ecdh_with_a_key_in_the_chip() {
 }
 
 #[test]
-fn quote_of_extended_registers() {
+fn quotes_extended_pcrs() {
     let created = Created::new(
         "ecc256:ecdsa-sha256:null",
         "fixedtpm|fixedparent|userwithauth|sign|restricted|sensitivedataorigin",
@@ -92,7 +93,7 @@ fn quote_of_extended_registers() {
 }
 
 #[test]
-fn signatures() {
+fn signs_with_loaded_and_persistent_ecc_keys() {
     let created = Created::new(
         "ecc256:ecdsa-sha256",
         "fixedtpm|fixedparent|userwithauth|sign|sensitivedataorigin",
@@ -105,13 +106,13 @@ fn signatures() {
             let signature = keys.sign(&mut key, &digest).await.unwrap();
             verify(&point, &digest, &signature);
         }
-        // A signing key is no HMAC key, and the other way round.
+        // A signing key is not accepted as an HMAC key, and vice versa.
         let wrong = HmacKey::new(created.blobs(), AuthValue::empty());
         assert_eq!(wrong.unwrap_err(), WrongKey::Kind);
         let wrong = SigningKey::new(created.fixture.key.blobs(), AuthValue::empty());
         assert_eq!(wrong.unwrap_err(), WrongKey::Kind);
 
-        // The same key, where it stays in the chip.
+        // The same key, made persistent in the TPM.
         let name = *key.name();
         drop(key);
         let tpm = keys.tpm_mut();
@@ -148,7 +149,7 @@ fn verify(point: &EccPoint, digest: &[u8; 32], signature: &Signature) {
         .unwrap();
 }
 
-/// A key that tpm2-tools made under the H-2 primary.
+/// A key that tpm2-tools created under the H-2 primary.
 struct Created {
     fixture: Fixture,
     private: Vec<u8>,

@@ -1,30 +1,33 @@
-//! Finding the chip.
+//! Detection of the chip, reset, bus variants and localities.
 
 use super::*;
 use chanbind_tis_emulator::Event;
 use chanbind_tpm_spi::tis::Locality;
 use chanbind_tpm_spi::tis::{SharedBus, TransportError};
 
-fn nobody(event: Event) -> ChipError {
+fn open_error_after(event: Event) -> ChipError {
     let swtpm = Swtpm::start().unwrap();
     let emulator = emulator(&swtpm);
     emulator.event(event);
     let error = run(open_chip(&emulator)).map(|_| ()).unwrap_err();
-    // Not at once, and not for ever: time-out A is 750 ms, of the emulator's clock.
+    // The driver waits for timeout A, which is 750 ms, and not much longer. Times are those of the emulator's clock.
     assert!((750_000..2_000_000).contains(&emulator.now()));
     error
 }
 
 #[test]
-fn nobody_is_there() {
-    let error = nobody(Event::VanishHigh);
+fn open_reports_missing_chip() {
+    let error = open_error_after(Event::VanishHigh);
     assert_eq!(error, TisError::NoChip { access: 0xff });
     assert!(error.to_string().contains("power, wiring, chip select"));
-    assert_eq!(nobody(Event::VanishLow), TisError::NoChip { access: 0x00 });
+    assert_eq!(
+        open_error_after(Event::VanishLow),
+        TisError::NoChip { access: 0x00 }
+    );
 }
 
 #[test]
-fn somebody_else_is_there() {
+fn open_rejects_unknown_vendor_unless_listed() {
     let swtpm = Swtpm::start().unwrap();
     let emulator = emulator(&swtpm);
     emulator.script(|script| script.did_vid = 0x1234_8086);
@@ -35,7 +38,7 @@ fn somebody_else_is_there() {
             actual: 0x1234_8086
         }
     );
-    // Who knows better says so.
+    // A caller can list further vendors.
     let bus = ExclusiveBus::new(emulator.bus(), emulator.chip_select());
     let chip = Tis::builder(bus, emulator.delay())
         .vendors(&[0x8086])
@@ -44,7 +47,7 @@ fn somebody_else_is_there() {
 }
 
 #[test]
-fn an_old_tpm_is_there() {
+fn open_rejects_chip_that_is_not_tpm_2() {
     let swtpm = Swtpm::start().unwrap();
     let emulator = emulator(&swtpm);
     emulator.script(|script| script.is_tpm_2 = false);
@@ -53,7 +56,7 @@ fn an_old_tpm_is_there() {
 }
 
 #[test]
-fn the_chip_is_there() {
+fn open_reads_device_and_vendor_id() {
     let swtpm = Swtpm::start().unwrap();
     let emulator = emulator(&swtpm);
     let chip = run(open_chip(&emulator)).unwrap();
@@ -62,7 +65,7 @@ fn the_chip_is_there() {
 }
 
 #[test]
-fn a_reset_pin_clears_what_was_left() {
+fn reset_pin_clears_leftover_objects() {
     let fixture = Fixture::new();
     fixture.with_tpm(async |tpm| {
         let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
@@ -82,15 +85,15 @@ fn a_reset_pin_clears_what_was_left() {
         .iter()
         .map(|command| command[9])
         .collect();
-    // Shut down before the reset; then a question was rejected, the chip started, and the question asked again. Nothing was there to be
-    // flushed.
+    // TPM2_Shutdown before the reset. Then TPM2_GetCapability was rejected, the chip was started, and TPM2_GetCapability
+    // repeated. There was nothing to flush.
     assert_eq!(codes, [0x45, 0x7a, 0x44, 0x7a, 0x7a]);
     assert_eq!(fixture.emulator.responses().last().unwrap()[18], 0);
     fixture.assert_no_violations();
 }
 
 #[test]
-fn a_shared_bus_does_where_no_wait_states_come() {
+fn shared_bus_works_only_without_wait_states() {
     let fixture = Fixture::new();
     let open = || {
         Tis::builder(
@@ -120,7 +123,7 @@ fn a_shared_bus_does_where_no_wait_states_come() {
 }
 
 #[test]
-fn another_locality() {
+fn requests_and_relinquishes_locality_3() {
     let swtpm = Swtpm::start().unwrap();
     let emulator = emulator(&swtpm);
     let bus = ExclusiveBus::new(emulator.bus(), emulator.chip_select());
@@ -131,12 +134,12 @@ fn another_locality() {
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);
     run(tpm.start()).unwrap();
-    // Given back, others can have it; the next command asks for it again.
+    // After it was relinquished, another locality can use the chip; the next command requests it again.
     run(tpm.chip_mut().relinquish_locality()).unwrap();
     let mut other = run(open_chip(&emulator)).unwrap();
     run(other.relinquish_locality()).unwrap();
     run(tpm.random(&mut [0; 8])).unwrap();
-    // Taken, it is waited for, but not for ever.
+    // While another locality is active, the driver waits for a limited time.
     run(tpm.chip_mut().relinquish_locality()).unwrap();
     let _other = run(open_chip(&emulator)).unwrap();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Who reads the bus, and who changes it.
+//! Attackers who read the bus or change what passes it.
 
 use super::*;
 use chanbind_core::{
@@ -14,7 +14,7 @@ use chanbind_tpm_spi::{
 const PASSWORD: &str = "a password of some length";
 
 #[test]
-fn nothing_secret_crosses_the_bus() {
+fn secrets_never_pass_the_bus_in_clear() {
     let fixture = Fixture::with_password(Some(PASSWORD));
     let profile = Profile::default();
     let client = ClientId::new("client1").unwrap();
@@ -47,13 +47,13 @@ fn nothing_secret_crosses_the_bus() {
             SECRET,
             &random,
         ] {
-            // Not in one piece, and no eight bytes of it.
+            // No eight consecutive bytes of a secret pass the bus.
             for piece in secret.windows(8) {
                 assert!(!fixture.emulator.has_seen(piece));
             }
         }
 
-        // That the recorder would have seen it: the same by a password, in the clear.
+        // The recorder does see secrets: the same command, authorized by a password, passes in the clear.
         drop(key);
         let parent_name = fixture.key.parent_name;
         let tpm = keys.tpm_mut();
@@ -86,8 +86,8 @@ const READ_PUBLIC: u8 = 0x73;
 const START_AUTH_SESSION: u8 = 0x76;
 const HMAC: u8 = 0x55;
 
-/// The chip's responses to commands with this code are changed.
-fn change(
+/// Changes the chip's responses to commands with this code.
+fn change_responses(
     emulator: &Emulator,
     code: u8,
     mut change: impl FnMut(Vec<u8>) -> Vec<u8> + Send + 'static,
@@ -111,9 +111,9 @@ fn leave_alone(emulator: &Emulator) {
 }
 
 #[test]
-fn another_parent_key_is_noticed() {
+fn rejects_substituted_primary_parent_key() {
     let fixture = Fixture::new();
-    // Each bit of the public key, and a key of the attacker's own.
+    // A key of the attacker, and flipped bits in the genuine public area.
     let point = p256::SecretKey::random(&mut OsRng).public_key();
     let own = p256::elliptic_curve::sec1::ToEncodedPoint::to_encoded_point(&point, false);
     let (x, y) = (own.x().unwrap().to_vec(), own.y().unwrap().to_vec());
@@ -122,14 +122,14 @@ fn another_parent_key_is_noticed() {
         let tpm = Tpm::new(fixture.chip(), &mut buffer, &mut contexts);
         run(TpmKeys::new(tpm, OsRng, H2, fixture.key.parent_name).open()).unwrap_err()
     };
-    change(&fixture.emulator, CREATE_PRIMARY, move |mut response| {
+    change_responses(&fixture.emulator, CREATE_PRIMARY, move |mut response| {
         response[44..76].copy_from_slice(&x);
         response[78..110].copy_from_slice(&y);
         response
     });
     assert_eq!(open(), Error::ParentName);
     for byte in [20, 30, 44, 60, 75, 78, 100, 109] {
-        change(&fixture.emulator, CREATE_PRIMARY, move |mut response| {
+        change_responses(&fixture.emulator, CREATE_PRIMARY, move |mut response| {
             response[byte] ^= 1;
             response
         });
@@ -139,7 +139,7 @@ fn another_parent_key_is_noticed() {
             "{byte}: {error:?}"
         );
     }
-    // Neither a session nor anything secret was asked for after that.
+    // Afterwards, the driver neither started a session nor used a key.
     let codes: Vec<_> = fixture
         .emulator
         .commands()
@@ -151,7 +151,7 @@ fn another_parent_key_is_noticed() {
 }
 
 #[test]
-fn another_persistent_parent_is_noticed() {
+fn rejects_changed_persistent_parent_key() {
     let fixture = Fixture::new();
     let persistent = Handle(0x8100_0001);
     fixture.with_tpm(async |tpm| {
@@ -164,7 +164,7 @@ fn another_persistent_parent_is_noticed() {
         tpm.execute(&evict, &mut [&mut Password::empty()])
             .await
             .unwrap();
-        change(&fixture.emulator, READ_PUBLIC, |mut response| {
+        change_responses(&fixture.emulator, READ_PUBLIC, |mut response| {
             response[40] ^= 1;
             response
         });
@@ -176,9 +176,9 @@ fn another_persistent_parent_is_noticed() {
     });
 }
 
-/// Every bit of the response to an HMAC in a session.
+/// Flips every bit of the response to a TPM2_HMAC in a session.
 #[test]
-fn no_changed_response_is_accepted() {
+fn rejects_hmac_response_with_any_flipped_bit() {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
         let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
@@ -186,7 +186,7 @@ fn no_changed_response_is_accepted() {
         keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
         let len = fixture.emulator.responses().last().unwrap().len();
         for bit in 0..len * 8 {
-            change(&fixture.emulator, HMAC, move |mut response| {
+            change_responses(&fixture.emulator, HMAC, move |mut response| {
                 response[bit / 8] ^= 1 << (bit % 8);
                 response
             });
@@ -200,20 +200,20 @@ fn no_changed_response_is_accepted() {
             keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
             assert_eq!(out, hmac(b"data"));
         }
-        fixture.forgive(|what| *what == Violation::NoData);
+        fixture.discard_violations(|violation| *violation == Violation::NoData);
     });
 }
 
-/// Every bit of the command: the TPM refuses it, or does what was asked.
+/// Flips every bit of the command: the TPM rejects it or returns the HMAC of the original data.
 #[test]
-fn no_changed_command_is_obeyed() {
+fn flipped_command_bits_never_yield_wrong_hmac() {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
         let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
         let mut out = [0; 32];
         keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
         let len = fixture.emulator.commands().last().unwrap().len();
-        // The size in the header is the transport's, and of no meaning to who reads a stream.
+        // The size in the header is not changed: swtpm reads a stream and would wait for the missing bytes.
         for bit in (0..len * 8).filter(|bit| !(16..48).contains(bit)) {
             fixture.emulator.script(|script| {
                 script.command = Box::new(move |mut command| {
@@ -234,7 +234,7 @@ fn no_changed_command_is_obeyed() {
 }
 
 #[test]
-fn replayed_stripped_and_made_up_responses() {
+fn rejects_replayed_stripped_and_forged_hmac_responses() {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
         let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
@@ -262,8 +262,8 @@ fn replayed_stripped_and_made_up_responses() {
                 }),
             ),
         ];
-        for (name, how) in changes {
-            change(&fixture.emulator, HMAC, how);
+        for (name, change) in changes {
+            change_responses(&fixture.emulator, HMAC, change);
             let mut out = [0; 32];
             let error = keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap_err();
             assert_eq!(error, Error::NotAuthentic, "{name}");
@@ -274,14 +274,14 @@ fn replayed_stripped_and_made_up_responses() {
     });
 }
 
-/// Whoever changes how a session begins does not get one.
+/// A changed response to TPM2_StartAuthSession results in no usable session.
 #[test]
-fn a_changed_session_start_is_noticed() {
+fn rejects_changed_session_start_response() {
     let fixture = Fixture::new();
     for byte in [13, 16, 30, 47] {
         fixture.with_keys(async |keys| {
             let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
-            change(
+            change_responses(
                 &fixture.emulator,
                 START_AUTH_SESSION,
                 move |mut response| {
@@ -298,21 +298,21 @@ fn a_changed_session_start_is_noticed() {
     }
 }
 
-/// A refusal is not authenticated: it can be made up, but does no more than a cut wire would.
+/// Error responses are not authenticated. A forged one does no more harm than an interrupted wire.
 #[test]
-fn made_up_refusals() {
+fn reports_forged_error_responses_and_recovers() {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
         let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
         for code in [0x18bu16, 0x98e, 0x910, 0x918, 0x101, 0x923, 0xfff] {
-            change(&fixture.emulator, HMAC, move |_| refusal(code));
+            change_responses(&fixture.emulator, HMAC, move |_| error_response(code));
             let mut out = [0; 32];
             let error = keys
                 .hmac(&mut key, &[b"data"], &mut out)
                 .await
                 .unwrap_err();
             assert!(
-                matches!(error, Error::Tpm { code: refused, .. } if refused == ResponseCode::new(code.into())),
+                matches!(error, Error::Tpm { code: rejected, .. } if rejected == ResponseCode::new(code.into())),
                 "{error:?}"
             );
             leave_alone(&fixture.emulator);

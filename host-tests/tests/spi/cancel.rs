@@ -1,4 +1,4 @@
-//! Futures that are dropped before they are done.
+//! Futures that are dropped before they complete.
 
 use super::*;
 use std::{
@@ -7,8 +7,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// Polls a future so many times, then drops it; its output if it was done before.
-fn give_up_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+/// Polls a future up to `polls` times and then drops it. Returns the output if the future completed.
+fn drop_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     for _ in 0..polls {
@@ -19,16 +19,16 @@ fn give_up_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     None
 }
 
-/// What a driver leaves behind that stops in the middle of a transaction.
+/// Returns true for the violation of a driver that stops in the middle of a transaction.
 fn is_cut_short(violation: &Violation) -> bool {
     *violation == Violation::CutShort
 }
 
 #[test]
-fn an_hmac_dropped_at_every_await_point() {
+fn hmac_succeeds_after_drop_at_every_await_point() {
     let fixture = Fixture::new();
     fixture.emulator.returns_to_the_executor(true);
-    // Some work on the chip's side, so that it is given up in there, too.
+    // The chip takes some time for a command, so that futures are also dropped while it executes.
     fixture
         .emulator
         .script(|script| script.execution = Box::new(|_| 300));
@@ -39,8 +39,8 @@ fn an_hmac_dropped_at_every_await_point() {
             keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
             assert_eq!(out, hmac(b"data"), "{polls}");
             out.fill(0);
-            let done = give_up_after(polls, keys.hmac(&mut key, &[b"data"], &mut out));
-            fixture.forgive(is_cut_short);
+            let done = drop_after(polls, keys.hmac(&mut key, &[b"data"], &mut out));
+            fixture.discard_violations(is_cut_short);
             if let Some(done) = done {
                 done.unwrap();
                 return polls;
@@ -52,9 +52,9 @@ fn an_hmac_dropped_at_every_await_point() {
     assert!(points > 40, "{points}");
 }
 
-/// From opening to the first HMAC: whatever is given up, nothing of it stays in the chip.
+/// Drops the future at points from opening to the first HMAC: no object or session stays in the chip.
 #[test]
-fn a_cold_start_dropped_at_every_fifth_await_point() {
+fn dropped_cold_start_leaves_nothing_in_tpm() {
     let fixture = Fixture::new();
     let emulator = &fixture.emulator;
     emulator.returns_to_the_executor(true);
@@ -66,22 +66,22 @@ fn a_cold_start_dropped_at_every_fifth_await_point() {
         let mut keys = TpmKeys::new(tpm, OsRng, H2, fixture.key.parent_name);
         let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
         let mut out = [0; 32];
-        let done = give_up_after(polls, keys.hmac(&mut key, &[b"data"], &mut out));
+        let done = drop_after(polls, keys.hmac(&mut key, &[b"data"], &mut out));
         assert_eq!(done.is_some(), out == hmac(b"data"));
         drop(key);
         let chip = run(keys.close()).unwrap();
-        assert_eq!(strays(&fixture, chip), 0, "{polls}");
+        assert_eq!(count_stale_contexts(&fixture, chip), 0, "{polls}");
         if done.is_some() {
             points = polls;
             break;
         }
     }
     assert!(points > 150, "{points}");
-    fixture.forgive(is_cut_short);
+    fixture.discard_violations(is_cut_short);
 }
 
-/// What the next to open the chip has to flush.
-fn strays(fixture: &Fixture, chip: Chip) -> usize {
+/// Returns the number of objects and sessions that the next user of the chip has to flush.
+fn count_stale_contexts(fixture: &Fixture, chip: Chip) -> usize {
     let before = fixture.emulator.commands().len();
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);

@@ -1,15 +1,15 @@
-//! Every command of the crate, answered by a real TPM.
+//! Executes every command of the crate on a swtpm.
 
 use super::{lockout, *};
 use chanbind_tpm_spi::{
-    Error::Tpm as Refused,
+    Error::Tpm as Rejected,
     command::{Hmac, *},
     session::{AuthValue, Password},
 };
 use p256::elliptic_curve::sec1::ToEncodedPoint;
 
 #[test]
-fn life_cycle() {
+fn executes_self_test_shutdown_and_startup() {
     let fixture = Fixture::new();
     fixture.with_tpm(async |tpm| {
         tpm.execute(&SelfTest { full_test: true }, &mut [])
@@ -20,14 +20,14 @@ fn life_cycle() {
         tpm.execute(&Shutdown(StartupType::Clear), &mut [])
             .await
             .unwrap();
-        // A second start is refused, by a code that names the reason.
+        // The TPM rejects a second TPM2_Startup with a code that names the reason.
         let error = tpm
             .execute(&Startup(StartupType::State), &mut [])
             .await
             .unwrap_err();
         assert_eq!(
             error,
-            Refused {
+            Rejected {
                 command: CommandCode::STARTUP,
                 code: ResponseCode::Error(ErrorCode::INITIALIZE),
             }
@@ -40,7 +40,7 @@ fn life_cycle() {
 }
 
 #[test]
-fn random_and_capabilities() {
+fn executes_get_random_and_get_capability() {
     let fixture = Fixture::new();
     fixture.with_tpm(async |tpm| {
         let mut random = [[0; 100]; 2];
@@ -55,10 +55,10 @@ fn random_and_capabilities() {
             property: 0x10d,
             count: 1,
         };
-        let answer = tpm.execute(&properties, &mut []).await.unwrap();
-        assert!(answer.more);
-        assert_eq!(answer.properties().collect::<Vec<_>>(), [(0x10d, 1024)]);
-        // As many as fit a response of libtpms: 8 + 10 + 5 bytes over.
+        let response = tpm.execute(&properties, &mut []).await.unwrap();
+        assert!(response.more);
+        assert_eq!(response.properties().collect::<Vec<_>>(), [(0x10d, 1024)]);
+        // libtpms returns as many properties as fit its response.
         let all = GetCapability {
             count: 60,
             ..properties
@@ -75,7 +75,7 @@ fn random_and_capabilities() {
 }
 
 #[test]
-fn primaries_of_every_template() {
+fn creates_primary_of_every_template() {
     let fixture = Fixture::new();
     fixture.with_tpm(async |tpm| {
         for (template, first) in [
@@ -106,22 +106,22 @@ fn primaries_of_every_template() {
         let error = tpm.parent(rsa, &fixture.key.parent_name).await.unwrap_err();
         assert_eq!(error, Error::Parent);
         tpm.settle().await.unwrap();
-        assert_eq!(transients(tpm).await, []);
+        assert_eq!(transient_handles(tpm).await, []);
     });
 }
 
-async fn transients(tpm: &mut TestTpm<'_>) -> Vec<Handle> {
+async fn transient_handles(tpm: &mut TestTpm<'_>) -> Vec<Handle> {
     let command = GetCapability {
         capability: Capability::HANDLES,
         property: 0x8000_0000,
         count: 16,
     };
-    let answer = tpm.execute(&command, &mut []).await.unwrap();
-    answer.handles().collect()
+    let response = tpm.execute(&command, &mut []).await.unwrap();
+    response.handles().collect()
 }
 
 #[test]
-fn persistent_objects() {
+fn makes_parent_persistent_and_evicts_it() {
     let fixture = Fixture::new();
     fixture.with_tpm(async |tpm| {
         let persistent = Handle(0x8100_0001);
@@ -148,7 +148,7 @@ fn persistent_objects() {
             .await
             .unwrap();
 
-        // And away with it, authorized by a session.
+        // Evicts the object again, authorized by a session.
         let evict = EvictControl {
             hierarchy: &Entity::OWNER,
             object: parent.entity(),
@@ -158,11 +158,11 @@ fn persistent_objects() {
         tpm.execute(&evict, &mut [&mut session.authorizing(&empty)])
             .await
             .unwrap();
-        let gone = tpm.parent(key, &fixture.key.parent_name).await.unwrap_err();
+        let error = tpm.parent(key, &fixture.key.parent_name).await.unwrap_err();
         assert!(
             matches!(
-                gone,
-                Refused {
+                error,
+                Rejected {
                     command: CommandCode::READ_PUBLIC,
                     code: ResponseCode::FormatOne {
                         code: FormatOneCode::HANDLE,
@@ -170,18 +170,18 @@ fn persistent_objects() {
                     },
                 }
             ),
-            "{gone:?}"
+            "{error:?}"
         );
     });
 }
 
 #[test]
-fn import_of_a_key_wrapped_by_the_host() {
-    // What the host wraps and imports itself, the driver imports too: same outer wrapper, same result.
+fn imports_hmac_key_wrapped_in_software() {
+    // The driver imports a key with the same outer wrapper as the host's stack, with the same result.
     let fixture = Fixture::new();
     fixture.with_tpm(async |tpm| {
         let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
-        let (public, duplicate, seed) = wrapped(parent.point(), SECRET);
+        let (public, duplicate, seed) = wrap_for_import(parent.point(), SECRET);
         let import = Import {
             parent: parent.entity(),
             public: &public,
@@ -213,16 +213,17 @@ fn import_of_a_key_wrapped_by_the_host() {
             key: &key,
             data: &[b"data"],
         };
-        let made = tpm
+        let computed = tpm
             .execute(&command, &mut [&mut Password::empty()])
             .await
             .unwrap();
-        assert_eq!(made, hmac(b"data"));
+        assert_eq!(computed, hmac(b"data"));
     });
 }
 
-/// An HMAC key for TPM2_Import (TPM 2.0 Part 1 section 23.3), made in software.
-fn wrapped(parent: &EccPoint, secret: &[u8]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+/// Wraps an HMAC key for TPM2_Import in software (TPM 2.0 Part 1 section 23.3).
+/// Returns the public area, the duplicate and the encrypted seed.
+fn wrap_for_import(parent: &EccPoint, secret: &[u8]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     use chanbind_core::crypto::{HmacSha256State, kdfa, kdfe, sha256};
     let sized = |bytes: &[u8]| {
         [
@@ -271,7 +272,7 @@ fn wrapped(parent: &EccPoint, secret: &[u8]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     (sized(&area), sized(&duplicate), sized(&secret))
 }
 
-/// With an IV of zeroes.
+/// Encrypts with AES-128-CFB and an IV of zeros.
 fn aes_128_cfb(key: [u8; 16], data: &mut [u8]) {
     use aes::cipher::{BlockEncrypt, KeyInit};
     let cipher = aes::Aes128::new(&key.into());
@@ -286,7 +287,7 @@ fn aes_128_cfb(key: [u8; 16], data: &mut [u8]) {
 }
 
 #[test]
-fn lockout_is_named_and_reset() {
+fn reports_lockout_and_resets_it() {
     let fixture = lockout::fixture(true);
     fixture.with_keys(async |keys| {
         let wrong = AuthValue::new(b"guess").unwrap();
@@ -320,8 +321,8 @@ fn lockout_is_named_and_reset() {
 }
 
 #[test]
-fn policy_sessions() {
-    // A key that wants its registers unchanged, and its password proved.
+fn policy_session_satisfies_pcr_and_password_policy() {
+    // The key's policy demands an unchanged PCR and, in the second case, also the key's password.
     for password in [None, Some("secret")] {
         let swtpm = Swtpm::start().unwrap();
         let key = provision(&swtpm, |options| {
@@ -347,15 +348,15 @@ fn policy_sessions() {
             let key = Entity::object(loaded.handle, Name::new(loaded.name).unwrap());
             let auth = AuthValue::new(password.unwrap_or_default().as_bytes()).unwrap();
 
-            // Its password alone will not do.
+            // The password alone does not authorize the use of the key.
             let command = Hmac {
                 key: &key,
                 data: &[b"data"],
             };
-            let refused = tpm.execute(&command, &mut [&mut Password(&auth)]).await;
+            let result = tpm.execute(&command, &mut [&mut Password(&auth)]).await;
             assert!(matches!(
-                refused.unwrap_err(),
-                Refused {
+                result.unwrap_err(),
+                Rejected {
                     code: ResponseCode::Error(ErrorCode::AUTH_UNAVAILABLE),
                     ..
                 }
@@ -379,14 +380,14 @@ fn policy_sessions() {
                     .unwrap();
                 session.include_auth_value();
             }
-            let made = tpm
+            let computed = tpm
                 .execute(&command, &mut [&mut session.authorizing(&auth)])
                 .await
                 .unwrap();
-            assert_eq!(made, hmac(b"data"));
+            assert_eq!(computed, hmac(b"data"));
             assert!(!fixture.emulator.has_seen(&hmac(b"data")));
 
-            // PolicySecret: accepted, though it is not this key's policy.
+            // The TPM accepts TPM2_PolicySecret, although it is not part of this key's policy.
             let secret = PolicySecret {
                 entity: &Entity::OWNER,
                 session: &entity,

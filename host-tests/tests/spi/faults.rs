@@ -1,5 +1,5 @@
-//! Chips and buses that misbehave: the driver comes to an end in bounded time, says what is wrong, never takes a wrong answer, and
-//! goes on when it can.
+//! Chips and buses that misbehave: the driver returns in bounded time, reports what is wrong, never accepts a wrong response, and
+//! recovers when the fault is gone.
 
 use super::*;
 use chanbind_tis_emulator::{Event, Violation};
@@ -8,20 +8,20 @@ use chanbind_tpm_spi::{
     tis::{Awaited, TransportError},
 };
 
-/// The transactions of one HMAC with a session that is there.
+/// Returns the number of transactions of one HMAC in an existing session.
 fn transactions_of_an_hmac() -> u64 {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
-        let mut key = loaded(&fixture, keys).await;
+        let mut key = loaded_key(&fixture, keys).await;
         let before = fixture.emulator.counts();
-        right_hmac(keys, &mut key).await;
+        assert_hmac_succeeds(keys, &mut key).await;
         (fixture.emulator.counts() - before).transactions
     })
 }
 
-async fn loaded<'k, 'm>(fixture: &'k Fixture, keys: &mut TestKeys<'m>) -> HmacKey<'k, 'm> {
+async fn loaded_key<'k, 'm>(fixture: &'k Fixture, keys: &mut TestKeys<'m>) -> HmacKey<'k, 'm> {
     let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
-    right_hmac(keys, &mut key).await;
+    assert_hmac_succeeds(keys, &mut key).await;
     key
 }
 
@@ -34,27 +34,27 @@ async fn try_hmac<'m>(
     Ok(out)
 }
 
-async fn right_hmac<'m>(keys: &mut TestKeys<'m>, key: &mut HmacKey<'_, 'm>) {
+async fn assert_hmac_succeeds<'m>(keys: &mut TestKeys<'m>, key: &mut HmacKey<'_, 'm>) {
     assert_eq!(try_hmac(keys, key).await.unwrap(), hmac(b"data"));
 }
 
 #[test]
-fn wait_states_at_every_transaction() {
+fn tolerates_wait_states_and_reports_endless_ones() {
     let fixture = Fixture::new();
     for waits in (0..=100).step_by(9).chain([1, 100, 101, 700]) {
         fixture
             .emulator
             .script(|script| script.wait_states = Box::new(move |_| waits));
         fixture.with_keys(async |keys| {
-            loaded(&fixture, keys).await;
+            loaded_key(&fixture, keys).await;
         });
     }
-    // Others at each transaction.
+    // A different number of wait states at each transaction.
     fixture.emulator.script(|script| {
         script.wait_states = Box::new(|number| u32::try_from(number * 31 % 101).unwrap());
     });
     fixture.with_keys(async |keys| {
-        let mut key = loaded(&fixture, keys).await;
+        let mut key = loaded_key(&fixture, keys).await;
         fixture
             .emulator
             .script(|script| script.wait_states = Box::new(|_| u32::MAX));
@@ -66,14 +66,14 @@ fn wait_states_at_every_transaction() {
         fixture
             .emulator
             .script(|script| script.wait_states = Box::new(|_| 0));
-        right_hmac(keys, &mut key).await;
-        // What was given up was given up in the middle of a transaction.
-        fixture.forgive(|what| *what == Violation::CutShort);
+        assert_hmac_succeeds(keys, &mut key).await;
+        // The driver gave up in the middle of a transaction.
+        fixture.discard_violations(|violation| *violation == Violation::CutShort);
     });
 }
 
 #[test]
-fn burst_counts() {
+fn respects_burst_counts_and_times_out_on_zero() {
     type Burst = fn(u64) -> u16;
     let bursts: [Burst; 6] = [
         |_| 1,
@@ -89,12 +89,12 @@ fn burst_counts() {
             .emulator
             .script(|script| script.burst_count = Box::new(burst));
         fixture.with_keys(async |keys| {
-            loaded(&fixture, keys).await;
+            loaded_key(&fixture, keys).await;
         });
     }
-    // For ever without room: an error, after time-out A.
+    // The FIFO never has room: an error after timeout A.
     fixture.with_keys(async |keys| {
-        let mut key = loaded(&fixture, keys).await;
+        let mut key = loaded_key(&fixture, keys).await;
         fixture
             .emulator
             .script(|script| script.burst_count = Box::new(|_| 0));
@@ -103,12 +103,12 @@ fn burst_counts() {
         fixture
             .emulator
             .script(|script| script.burst_count = Box::new(|_| 64));
-        right_hmac(keys, &mut key).await;
+        assert_hmac_succeeds(keys, &mut key).await;
     });
 }
 
 #[test]
-fn slow_chips() {
+fn hmac_succeeds_on_slow_chip() {
     let fixture = Fixture::new();
     fixture.emulator.script(|script| {
         script.status_valid_after = 5_000;
@@ -117,16 +117,16 @@ fn slow_chips() {
         script.execution = Box::new(|command| u64::from(command[9]) * 1_000);
     });
     fixture.with_keys(async |keys| {
-        loaded(&fixture, keys).await;
+        loaded_key(&fixture, keys).await;
     });
 }
 
-/// Bytes of commands get lost, again and again: the chip waits for them, and is never told to go.
+/// The chip repeatedly loses bytes of the command: it keeps waiting for them, and the driver never sets `tpmGo`.
 #[test]
-fn commands_that_are_never_complete() {
+fn times_out_when_chip_never_takes_whole_command() {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
-        let mut key = loaded(&fixture, keys).await;
+        let mut key = loaded_key(&fixture, keys).await;
         let mut bytes = 0;
         fixture.emulator.script(|script| {
             script.takes = Box::new(move |_| {
@@ -139,15 +139,15 @@ fn commands_that_are_never_complete() {
         fixture
             .emulator
             .script(|script| script.takes = Box::new(|_| true));
-        right_hmac(keys, &mut key).await;
+        assert_hmac_succeeds(keys, &mut key).await;
     });
 }
 
 #[test]
-fn never_ready_never_valid() {
+fn times_out_when_chip_is_never_ready_or_status_never_valid() {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
-        let mut key = loaded(&fixture, keys).await;
+        let mut key = loaded_key(&fixture, keys).await;
         fixture.emulator.script(|script| {
             script.ready_at_once = false;
             script.ready_after = 1 << 40;
@@ -157,7 +157,7 @@ fn never_ready_never_valid() {
         assert_eq!(error, Error::Chip(TisError::Timeout(Awaited::Ready)));
         fixture.emulator.event(Event::Reset);
         fixture.emulator.script(|script| script.ready_after = 0);
-        right_hmac(keys, &mut key).await;
+        assert_hmac_succeeds(keys, &mut key).await;
 
         fixture
             .emulator
@@ -167,15 +167,15 @@ fn never_ready_never_valid() {
         fixture
             .emulator
             .script(|script| script.status_valid_after = 0);
-        right_hmac(keys, &mut key).await;
+        assert_hmac_succeeds(keys, &mut key).await;
     });
 }
 
 #[test]
-fn what_takes_too_long_is_cancelled() {
+fn cancels_command_that_exceeds_time_limit() {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
-        let mut key = loaded(&fixture, keys).await;
+        let mut key = loaded_key(&fixture, keys).await;
         for (can_be_cancelled, expected) in [
             (
                 true,
@@ -193,44 +193,44 @@ fn what_takes_too_long_is_cancelled() {
             let before = fixture.emulator.now();
             let error = try_hmac(keys, &mut key).await.unwrap_err();
             assert_eq!(error, expected);
-            // 120 s for a key's use, 4 s for the cancel.
+            // 120 s for the use of a key and 4 s for the cancellation.
             let took = fixture.emulator.now() - before;
             assert!((120_000_000..130_000_000).contains(&took), "{took}");
             fixture
                 .emulator
                 .script(|script| script.execution = Box::new(|_| 0));
-            right_hmac(keys, &mut key).await;
+            assert_hmac_succeeds(keys, &mut key).await;
         }
     });
 }
 
 #[test]
-fn idle_bus_while_the_chip_works() {
+fn polls_rarely_while_command_executes() {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
-        let mut key = loaded(&fixture, keys).await;
+        let mut key = loaded_key(&fixture, keys).await;
         let before = fixture.emulator.counts();
-        right_hmac(keys, &mut key).await;
-        let at_once = (fixture.emulator.counts() - before).bytes;
+        assert_hmac_succeeds(keys, &mut key).await;
+        let bytes_fast = (fixture.emulator.counts() - before).bytes;
         fixture
             .emulator
             .script(|script| script.execution = Box::new(|_| 50_000));
         let (before, since) = (fixture.emulator.counts(), fixture.emulator.now());
-        right_hmac(keys, &mut key).await;
-        let slowly = (fixture.emulator.counts() - before).bytes;
-        // Under 20 looks at the status, of 8 bytes each, and no more than half as long again.
-        assert!(slowly - at_once <= 160, "{slowly} {at_once}");
+        assert_hmac_succeeds(keys, &mut key).await;
+        let bytes_slow = (fixture.emulator.counts() - before).bytes;
+        // At most 20 status reads of 8 bytes each, and at most half as long again as the execution.
+        assert!(bytes_slow - bytes_fast <= 160, "{bytes_slow} {bytes_fast}");
         assert!(fixture.emulator.now() - since < 75_000);
     });
 }
 
 #[test]
-fn vanishes_or_resets_at_every_transaction() {
+fn recovers_from_reset_or_absence_at_every_transaction() {
     let count = transactions_of_an_hmac();
     let fixture = Fixture::new();
     for event in [Event::Reset, Event::VanishHigh, Event::VanishLow] {
         fixture.with_keys(async |keys| {
-            let mut key = loaded(&fixture, keys).await;
+            let mut key = loaded_key(&fixture, keys).await;
             for number in 1..=count {
                 let at = fixture.emulator.counts().transactions + number;
                 fixture
@@ -251,19 +251,21 @@ fn vanishes_or_resets_at_every_transaction() {
                 if event != Event::Reset {
                     fixture.emulator.event(Event::Return);
                 }
-                right_hmac(keys, &mut key).await;
+                assert_hmac_succeeds(keys, &mut key).await;
             }
-            fixture.forgive(|what| matches!(what, Violation::WrongLocality(0, _)));
+            fixture.discard_violations(|violation| {
+                matches!(violation, Violation::WrongLocality(0, _))
+            });
         });
     }
 }
 
 #[test]
-fn seized_by_another_locality_at_every_transaction() {
+fn recovers_from_locality_seizure_at_every_transaction() {
     let count = transactions_of_an_hmac();
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
-        let mut key = loaded(&fixture, keys).await;
+        let mut key = loaded_key(&fixture, keys).await;
         for number in 1..=count {
             let at = fixture.emulator.counts().transactions + number;
             fixture
@@ -280,19 +282,19 @@ fn seized_by_another_locality_at_every_transaction() {
                 ),
             }
             fixture.emulator.event(Event::Relinquish(4));
-            right_hmac(keys, &mut key).await;
+            assert_hmac_succeeds(keys, &mut key).await;
             assert_eq!(fixture.emulator.access(0) & 0x10, 0, "beenSeized");
         }
-        // Whoever is robbed in the middle of a transaction cannot know.
-        fixture.forgive(|what| matches!(what, Violation::WrongLocality(0, _)));
+        // The driver cannot know that the locality was seized in the middle of a transaction.
+        fixture.discard_violations(|violation| matches!(violation, Violation::WrongLocality(0, _)));
     });
 }
 
 #[test]
-fn sizes_that_cannot_be() {
+fn rejects_invalid_response_sizes() {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
-        let mut key = loaded(&fixture, keys).await;
+        let mut key = loaded_key(&fixture, keys).await;
         for size in [0u32, 1, 9, 10, 11, 116, 118, 512, 513, 0x1_0000, u32::MAX] {
             fixture.emulator.script(|script| {
                 script.response = Box::new(move |_, mut response| {
@@ -311,9 +313,9 @@ fn sizes_that_cannot_be() {
             fixture
                 .emulator
                 .script(|script| script.response = Box::new(|_, response| response));
-            right_hmac(keys, &mut key).await;
+            assert_hmac_succeeds(keys, &mut key).await;
         }
-        // Truncated or oversized all through, size and contents.
+        // Responses that are truncated or oversized consistently, in their size field and in their length.
         for len in [10usize, 11, 14, 50, 116, 118, 300] {
             fixture.emulator.script(|script| {
                 script.response = Box::new(move |_, mut response| {
@@ -330,17 +332,17 @@ fn sizes_that_cannot_be() {
             fixture
                 .emulator
                 .script(|script| script.response = Box::new(|_, response| response));
-            right_hmac(keys, &mut key).await;
+            assert_hmac_succeeds(keys, &mut key).await;
         }
-        fixture.forgive(|what| *what == Violation::NoData);
+        fixture.discard_violations(|violation| *violation == Violation::NoData);
     });
 }
 
 #[test]
-fn a_disturbed_size_is_read_again() {
+fn rereads_response_size_after_bit_error() {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
-        let mut key = loaded(&fixture, keys).await;
+        let mut key = loaded_key(&fixture, keys).await;
         for byte in 3..=6 {
             let mut reads = 0;
             fixture.emulator.script(|script| {
@@ -349,30 +351,30 @@ fn a_disturbed_size_is_read_again() {
                     if reads == byte { value ^ 0x01 } else { value }
                 });
             });
-            right_hmac(keys, &mut key).await;
+            assert_hmac_succeeds(keys, &mut key).await;
         }
-        fixture.forgive(|what| *what == Violation::NoData);
+        fixture.discard_violations(|violation| *violation == Violation::NoData);
     });
 }
 
 #[test]
-fn asked_to_ask_again() {
+fn retries_on_tpm_warnings_up_to_a_limit() {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
-        let mut key = loaded(&fixture, keys).await;
-        // TPM_RC_RETRY, _YIELDED, _TESTING, _NV_RATE: some times, then for ever.
+        let mut key = loaded_key(&fixture, keys).await;
+        // TPM_RC_RETRY, TPM_RC_YIELDED, TPM_RC_TESTING and TPM_RC_NV_RATE: first a few times, then endlessly.
         for code in [0x922, 0x908, 0x90a, 0x920] {
             let mut left = 6;
             fixture.emulator.script(|script| {
                 script.refusal = Box::new(move |_| {
                     left -= 1;
-                    (left >= 0).then(|| refusal(code))
+                    (left >= 0).then(|| error_response(code))
                 });
             });
-            right_hmac(keys, &mut key).await;
+            assert_hmac_succeeds(keys, &mut key).await;
             fixture
                 .emulator
-                .script(|script| script.refusal = Box::new(move |_| Some(refusal(code))));
+                .script(|script| script.refusal = Box::new(move |_| Some(error_response(code))));
             let (before, since) = (fixture.emulator.commands().len(), fixture.emulator.now());
             let error = try_hmac(keys, &mut key).await.unwrap_err();
             assert!(
@@ -390,19 +392,19 @@ fn asked_to_ask_again() {
             fixture
                 .emulator
                 .script(|script| script.refusal = Box::new(|_| None));
-            right_hmac(keys, &mut key).await;
+            assert_hmac_succeeds(keys, &mut key).await;
         }
     });
 }
 
 #[test]
-fn asked_to_start_again_and_again() {
+fn stops_retrying_when_tpm_stays_uninitialized() {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
-        let mut key = loaded(&fixture, keys).await;
+        let mut key = loaded_key(&fixture, keys).await;
         fixture
             .emulator
-            .script(|script| script.refusal = Box::new(|_| Some(refusal(0x100))));
+            .script(|script| script.refusal = Box::new(|_| Some(error_response(0x100))));
         let before = fixture.emulator.commands().len();
         let error = try_hmac(keys, &mut key).await.unwrap_err();
         assert!(
@@ -420,12 +422,12 @@ fn asked_to_start_again_and_again() {
         fixture
             .emulator
             .script(|script| script.refusal = Box::new(|_| None));
-        right_hmac(keys, &mut key).await;
+        assert_hmac_succeeds(keys, &mut key).await;
     });
 }
 
 #[test]
-fn an_interrupt_ends_the_wait() {
+fn interrupt_ends_wait_for_response() {
     let fixture = Fixture::new();
     fixture.emulator.returns_to_the_executor(true);
     fixture
@@ -442,7 +444,7 @@ fn an_interrupt_ends_the_wait() {
     run(tpm.random(&mut [0; 8])).unwrap();
     let took = fixture.emulator.now() - since;
     let bytes = (fixture.emulator.counts() - before).bytes;
-    // Polling would look a little later than the chip is ready, by half of what it has waited; this knows.
+    // Polling would notice the response up to half of the waiting time late; the interrupt ends the wait at once.
     assert!((1_000_000..1_020_000).contains(&took), "{took}");
     assert!(bytes < 300, "{bytes}");
     fixture.assert_no_violations();

@@ -1,4 +1,4 @@
-//! Somebody on the bus who sends commands of their own.
+//! An attacker on the bus who sends commands of their own.
 
 use super::*;
 use chanbind_tis_emulator::{Computes, Swtpm as Wire};
@@ -8,16 +8,16 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// Sees every command, and may answer it.
+/// A TPM behind an attacker, who sees every command and may respond to it.
 struct Interposer<F> {
     tpm: Wire,
-    answer: F,
+    respond: F,
 }
 
 impl<F: FnMut(&mut Wire, &[u8]) -> Option<Vec<u8>> + Send> Computes for Interposer<F> {
     fn execute(&mut self, command: &[u8]) -> io::Result<Vec<u8>> {
-        match (self.answer)(&mut self.tpm, command) {
-            Some(answer) => Ok(answer),
+        match (self.respond)(&mut self.tpm, command) {
+            Some(response) => Ok(response),
             None => self.tpm.execute(command),
         }
     }
@@ -27,9 +27,9 @@ impl<F: FnMut(&mut Wire, &[u8]) -> Option<Vec<u8>> + Send> Computes for Interpos
     }
 }
 
-fn bench_with(
+fn fixture_with_interposer(
     password: Option<&str>,
-    answer: impl FnMut(&mut Wire, &[u8]) -> Option<Vec<u8>> + Send + 'static,
+    respond: impl FnMut(&mut Wire, &[u8]) -> Option<Vec<u8>> + Send + 'static,
 ) -> Fixture {
     let swtpm = Swtpm::start().unwrap();
     let key = provision(&swtpm, |options| {
@@ -37,7 +37,7 @@ fn bench_with(
     });
     let tpm = Wire::connect(swtpm.port()).unwrap();
     Fixture {
-        emulator: Emulator::new(Interposer { tpm, answer }),
+        emulator: Emulator::new(Interposer { tpm, respond }),
         key,
         _swtpm: swtpm,
     }
@@ -63,19 +63,19 @@ fn code_of(frame: &[u8]) -> u32 {
     u32::from_be_bytes(frame[6..10].try_into().unwrap())
 }
 
-/// A sequence has no name: only its password keeps others from finishing it and reading the HMAC.
+/// A sequence object has no name. Only its password prevents others from completing it and reading the HMAC.
 #[test]
-fn nobody_else_can_finish_a_sequence() {
+fn attacker_cannot_complete_hmac_sequence() {
     for password in [None, Some("secret")] {
-        let tries = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&tries);
-        let fixture = bench_with(password, move |tpm, command| {
+        let attempts = Arc::new(Mutex::new(Vec::new()));
+        let recorded = Arc::clone(&attempts);
+        let fixture = fixture_with_interposer(password, move |tpm, command| {
             if code_of(command) == SEQUENCE_COMPLETE {
                 let body = [&command[10..14], &EMPTY_PASSWORD, &[0, 0, 0x40, 0, 0, 7]].concat();
                 let stolen = tpm
                     .execute(&frame(0x8002, SEQUENCE_COMPLETE, &body))
                     .unwrap();
-                seen.lock().unwrap().push(code_of(&stolen));
+                recorded.lock().unwrap().push(code_of(&stolen));
             }
             None
         });
@@ -88,24 +88,28 @@ fn nobody_else_can_finish_a_sequence() {
                 .unwrap();
             assert_eq!(out, hmac(&[0x42; 1000]));
         });
-        let tries = tries.lock().unwrap();
-        assert!(!tries.is_empty() && !tries.contains(&0), "{tries:x?}");
+        let attempts = attempts.lock().unwrap();
+        assert!(
+            !attempts.is_empty() && !attempts.contains(&0),
+            "{attempts:x?}"
+        );
     }
 }
 
-/// Nor can another sequence take its place, though no response names it: neither a hash, nor an earlier one of the same key.
+/// An attacker cannot substitute another sequence, although no response names it: neither a hash sequence nor an earlier HMAC
+/// sequence of the same key.
 #[test]
-fn no_other_sequence_is_taken_for_it() {
+fn rejects_substituted_hmac_sequence() {
     let mut other = Vec::new();
-    let fixture = bench_with(None, move |tpm, command| match code_of(command) {
+    let fixture = fixture_with_interposer(None, move |tpm, command| match code_of(command) {
         0x15b => {
-            let answer = tpm.execute(command).unwrap();
+            let response = tpm.execute(command).unwrap();
             let hash = tpm
                 .execute(&frame(0x8001, HASH_SEQUENCE_START, &[0, 0, 0, 0x0b]))
                 .unwrap();
             assert_eq!(code_of(&hash), 0);
             other = hash[10..14].to_vec();
-            Some(answer)
+            Some(response)
         }
         0x15c | SEQUENCE_COMPLETE => {
             let mut changed = command.to_vec();
@@ -123,8 +127,8 @@ fn no_other_sequence_is_taken_for_it() {
     });
 
     let mut first: Option<Vec<u8>> = None;
-    let fixture = bench_with(None, move |tpm, command| match code_of(command) {
-        // Kept before it is finished, and put in the place of the next one.
+    let fixture = fixture_with_interposer(None, move |tpm, command| match code_of(command) {
+        // Saves the first sequence before it is completed, and loads it in place of the next one.
         SEQUENCE_COMPLETE if first.is_none() => {
             first = Some(
                 tpm.execute(&frame(0x8001, 0x162, &command[10..14]))
@@ -156,9 +160,9 @@ fn no_other_sequence_is_taken_for_it() {
     });
 }
 
-/// Objects that are there for ever, however often they are flushed.
+/// The chip reports an object however often it is flushed.
 #[test]
-fn strays_without_end() {
+fn start_fails_when_stale_objects_cannot_be_flushed() {
     let fixture = Fixture::new();
     fixture.emulator.script(|script| {
         script.refusal = Box::new(|command| match code_of(command) {
@@ -180,16 +184,16 @@ fn strays_without_end() {
     run(tpm.start()).unwrap();
 }
 
-/// Sessions whose start is spoilt take no place in the chip when it is over.
+/// Sessions whose start response is malformed do not stay in the chip.
 #[test]
-fn spoilt_starts_leave_nothing() {
+fn flushes_sessions_with_malformed_start_response() {
     let fixture = Fixture::new();
     fixture.with_tpm(async |tpm| {
         let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
         fixture.emulator.script(|script| {
             script.response = Box::new(|command, mut response| {
                 if code_of(command) == 0x176 && code_of(&response) == 0 {
-                    // A nonce of one byte less.
+                    // Shortens the nonce by one byte.
                     response.pop();
                     response[5] -= 1;
                     response[15] -= 1;
@@ -198,10 +202,10 @@ fn spoilt_starts_leave_nothing() {
             });
         });
         for _ in 0..9 {
-            let spoilt = tpm
+            let result = tpm
                 .start_session(&parent, SessionType::Hmac, &mut OsRng)
                 .await;
-            assert_eq!(spoilt.map(|_| ()), Err(Error::Malformed));
+            assert_eq!(result.map(|_| ()), Err(Error::Malformed));
         }
         fixture
             .emulator
@@ -215,7 +219,7 @@ fn spoilt_starts_leave_nothing() {
 }
 
 #[test]
-fn a_session_in_doubt_stays_so() {
+fn session_stays_unusable_after_unauthentic_response() {
     let fixture = Fixture::new();
     fixture.with_tpm(async |tpm| {
         let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
@@ -244,9 +248,9 @@ fn a_session_in_doubt_stays_so() {
     });
 }
 
-/// A session that authorizes and encrypts nothing still vouches for the answer.
+/// A session that neither authorizes nor encrypts still authenticates the response.
 #[test]
-fn authentic_answers_to_commands_that_encrypt_nothing() {
+fn session_authenticates_responses_without_encryption() {
     let fixture = Fixture::new();
     fixture.with_tpm(async |tpm| {
         let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
@@ -258,7 +262,7 @@ fn authentic_answers_to_commands_that_encrypt_nothing() {
         let read = PcrRead {
             pcrs: PcrSelection::sha256(&[16]),
         };
-        // One authorization for several commands, of both kinds.
+        // One authorization for several commands, with and without encryption.
         let mut authorization = session.encrypting();
         for _ in 0..2 {
             tpm.execute(&random, &mut [&mut authorization])
@@ -285,7 +289,7 @@ fn authentic_answers_to_commands_that_encrypt_nothing() {
 }
 
 #[test]
-fn the_buffer_keeps_nothing() {
+fn tpm_wipes_buffer_on_drop() {
     let fixture = Fixture::new();
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let mut tpm = Tpm::new(fixture.chip(), &mut buffer, &mut contexts);

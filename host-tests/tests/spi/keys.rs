@@ -1,4 +1,4 @@
-//! TpmKeys in the chip.
+//! HMAC keys, key blobs and random numbers of the TPM, used through [`TpmKeys`].
 
 use super::*;
 use chanbind_core::{
@@ -16,7 +16,7 @@ use chanbind_tpm_spi::{
 use rand_core::RngCore;
 
 #[test]
-fn hmac_is_that_of_the_key() {
+fn hmac_in_tpm_matches_software() {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
         let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
@@ -30,7 +30,7 @@ fn hmac_is_that_of_the_key() {
 }
 
 #[test]
-fn the_prf_of_core() {
+fn tpm_prf_matches_software_kdfs() {
     let fixture = Fixture::new();
     let profile = Profile::default();
     let client = ClientId::new("client1").unwrap();
@@ -65,7 +65,7 @@ fn the_prf_of_core() {
         }
     });
 
-    // Without an executor: blocking parts, blocking trait.
+    // The same without an executor: blocking parts and the blocking trait.
     let bus = ExclusiveBus::new(
         blocking::Bus(fixture.emulator.bus()),
         fixture.emulator.chip_select(),
@@ -87,16 +87,16 @@ fn the_prf_of_core() {
     fixture.assert_no_violations();
 }
 
-/// The same key through the host's stack.
+/// The driver and the host's stack compute the same HMAC with the same key.
 #[test]
-fn equals_tss_esapi() {
+fn hmac_matches_tss_esapi() {
     let swtpm = Swtpm::start().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (key, theirs) = runtime.block_on(async {
+    let (key, expected) = runtime.block_on(async {
         let tpm = chanbind::tpm::Tpm::open(&swtpm.tcti(), OpenOptions::default())
             .await
             .unwrap();
-        // Made inside: nobody knows the key but the TPM.
+        // Created inside the TPM: its secret is not known outside.
         let file = tpm.create_hmac_key(KeyOptions::default()).await.unwrap();
         let name = tpm.parent_name(file.parent).await.unwrap();
         let key = Provisioned {
@@ -105,10 +105,10 @@ fn equals_tss_esapi() {
             parent_name: Name::new(name.as_bytes()).unwrap(),
         };
         let loaded = tpm.load(file, None).await.unwrap();
-        let theirs = loaded.hmac(b"keying material").await.unwrap().to_vec();
+        let expected = loaded.hmac(b"keying material").await.unwrap().to_vec();
         drop(loaded);
         tpm.close().await;
-        (key, theirs)
+        (key, expected)
     });
     let fixture = Fixture {
         emulator: emulator(&swtpm),
@@ -117,26 +117,26 @@ fn equals_tss_esapi() {
     };
     fixture.with_keys(async |keys| {
         let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
-        let mut ours = [0; 32];
-        keys.hmac(&mut key, &[b"keying material"], &mut ours)
+        let mut actual = [0; 32];
+        keys.hmac(&mut key, &[b"keying material"], &mut actual)
             .await
             .unwrap();
-        assert_eq!(ours.as_slice(), theirs);
+        assert_eq!(actual.as_slice(), expected);
     });
 }
 
 #[test]
-fn passwords() {
+fn key_password_ignores_trailing_zeros() {
     let fixture = Fixture::with_password(Some("secret\0"));
     fixture.with_keys(async |keys| {
-        // A TPM takes zeroes off the end.
+        // A TPM removes trailing zeros of a password.
         for password in ["secret", "secret\0", "secret\0\0"] {
             let auth = AuthValue::new(password.as_bytes()).unwrap();
             let mut key = HmacKey::new(fixture.key.blobs(), auth).unwrap();
             let mut out = [0; 32];
             keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
             assert_eq!(out, hmac(b"data"));
-            // With data over the chip's limit, too.
+            // Also with more data than one command takes.
             let long = [1; 2000];
             keys.hmac(&mut key, &[&long], &mut out).await.unwrap();
             assert_eq!(out, hmac(&long));
@@ -146,7 +146,7 @@ fn passwords() {
 }
 
 #[test]
-fn a_key_that_stays_in_the_chip() {
+fn uses_persistent_hmac_key() {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
         let parent = keys
@@ -196,7 +196,7 @@ fn a_key_that_stays_in_the_chip() {
 }
 
 #[test]
-fn damaged_blobs() {
+fn rejects_damaged_key_blobs() {
     let fixture = Fixture::new();
     let Provisioned {
         private, public, ..
@@ -204,7 +204,7 @@ fn damaged_blobs() {
     assert!(KeyBlobs::new(&private[1..], public).is_none());
     assert!(KeyBlobs::new(private, &public[..9]).is_none());
     assert!(KeyBlobs::new(&[], public).is_none());
-    // Not for signing, or restricted to what the TPM has made: no HMAC key.
+    // A key that is not for signing, is restricted, or has another type or name algorithm is not accepted as an HMAC key.
     for (at, bit) in [(7, 0x04), (7, 0x01), (3, 0x01), (5, 0x01)] {
         let mut public = public.clone();
         public[at] ^= bit;
@@ -213,7 +213,7 @@ fn damaged_blobs() {
         assert_eq!(key.map(|_| ()), Err(WrongKey::Kind), "{at}");
     }
     fixture.with_keys(async |keys| {
-        // Every byte of the public area is known, part of the name, or refused.
+        // A change in any byte of the public area is rejected by the driver, or by the TPM when it loads the key.
         for at in 2..public.len() {
             let mut public = public.clone();
             public[at] ^= 0x40;
@@ -236,7 +236,7 @@ fn damaged_blobs() {
 }
 
 #[test]
-fn nothing_is_left_behind() {
+fn flushes_keys_and_sessions_of_earlier_users() {
     let fixture = Fixture::new();
     let Fixture {
         emulator,
@@ -248,13 +248,13 @@ fn nothing_is_left_behind() {
         let chip = run(open_chip(&emulator)).unwrap();
         let tpm = Tpm::new(chip, &mut buffer, &mut contexts);
         let mut keys = TpmKeys::new(tpm, OsRng, H2, key.parent_name);
-        // More than the chip has room for, one after the other.
+        // More keys than the chip has room for, one after the other.
         for _ in 0..5 {
             let mut loaded = HmacKey::new(key.blobs(), AuthValue::empty()).unwrap();
             let mut out = [0; 32];
             run(keys.hmac(&mut loaded, &[b"data"], &mut out)).unwrap();
         }
-        // All at once, an error, and a name for it.
+        // More keys than the chip has room for, at the same time: an error that names the reason.
         let mut held = Vec::new();
         let error = loop {
             let mut loaded = HmacKey::new(key.blobs(), AuthValue::empty()).unwrap();
@@ -271,7 +271,7 @@ fn nothing_is_left_behind() {
         run(keys.close()).unwrap();
     }
     {
-        // An earlier run that did not clean up; a program that crashed.
+        // A program that ended without cleaning up.
         let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
         let chip = run(open_chip(&emulator)).unwrap();
         let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);
@@ -292,7 +292,7 @@ fn nothing_is_left_behind() {
 }
 
 #[test]
-fn survives_resets_of_the_chip() {
+fn hmac_survives_chip_resets() {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
         let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
@@ -305,7 +305,7 @@ fn survives_resets_of_the_chip() {
         fixture.emulator.event(Event::Reset);
         keys.random(&mut out).await.unwrap();
 
-        // In the middle of a sequence, of which the chip then knows nothing.
+        // A reset in the middle of a sequence, which the chip loses.
         let long = [7; 2000];
         let before = fixture.emulator.counts();
         keys.hmac(&mut key, &[&long], &mut out).await.unwrap();
@@ -326,9 +326,9 @@ fn survives_resets_of_the_chip() {
             }
         }
         assert!(recovered > 4, "{recovered}");
-        fixture.forgive(|what| matches!(what, Violation::WrongLocality(0, _)));
+        fixture.discard_violations(|violation| matches!(violation, Violation::WrongLocality(0, _)));
     });
-    // Who holds sessions and objects himself is told.
+    // A caller that holds sessions and objects gets an error.
     fixture.with_tpm(async |tpm| {
         let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
         fixture.emulator.event(Event::Reset);
@@ -346,13 +346,14 @@ fn survives_resets_of_the_chip() {
 }
 
 #[test]
-fn random_numbers() {
+fn random_bytes_differ_and_never_pass_the_bus_in_clear() {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
-        let (mut one, mut other) = (keys.rng().await.unwrap(), keys.rng().await.unwrap());
+        let (mut first_rng, mut second_rng) =
+            (keys.rng().await.unwrap(), keys.rng().await.unwrap());
         let (mut first, mut second) = ([0; 64], [0; 64]);
-        one.fill_bytes(&mut first);
-        other.fill_bytes(&mut second);
+        first_rng.fill_bytes(&mut first);
+        second_rng.fill_bytes(&mut second);
         assert_ne!(first, second);
         let mut long = [0; 200];
         keys.random(&mut long).await.unwrap();

@@ -1,4 +1,4 @@
-//! The driver for TPMs on SPI, against an emulated chip in front of a real swtpm: what works, and everything that can go wrong.
+//! Tests of the driver for TPMs on SPI against an emulated chip in front of a real swtpm: correct operation, faults and attacks.
 
 mod asymmetric;
 mod bring_up;
@@ -40,14 +40,14 @@ type Chip = Tis<
     chanbind_tis_emulator::Delay,
 >;
 
-/// A swtpm, the chip in front of it, and a key that was provisioned for it.
+/// A swtpm, the emulated chip in front of it, and a key that was provisioned for this TPM.
 struct Fixture {
     emulator: Emulator,
     key: Provisioned,
     _swtpm: Swtpm,
 }
 
-/// What firmware holds.
+/// The key blobs and the parent's name, as firmware stores them.
 #[derive(Clone)]
 struct Provisioned {
     private: Vec<u8>,
@@ -86,7 +86,7 @@ impl Fixture {
         run(open_chip(&self.emulator)).unwrap()
     }
 
-    /// Runs `test` with keys opened, and the chip's opinion of the driver afterwards.
+    /// Runs `test` with opened [`TpmKeys`] and asserts afterwards that the driver violated no rule of the chip.
     fn with_keys<T>(&self, test: impl for<'m> AsyncFnOnce(&mut TestKeys<'m>) -> T) -> T {
         let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
         let tpm = Tpm::new(self.chip(), &mut buffer, &mut contexts);
@@ -99,6 +99,7 @@ impl Fixture {
         result
     }
 
+    /// Runs `test` with a started [`Tpm`] and asserts afterwards that the driver violated no rule of the chip.
     fn with_tpm<T>(&self, test: impl AsyncFnOnce(&mut TestTpm<'_>) -> T) -> T {
         let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
         let mut tpm = Tpm::new(self.chip(), &mut buffer, &mut contexts);
@@ -114,8 +115,9 @@ impl Fixture {
         assert_eq!(self.emulator.take_violations(), []);
     }
 
-    /// For a driver that could not know better, as the bus lied to it.
-    fn forgive(&self, is_excusable: impl Fn(&Violation) -> bool) {
+    /// Discards the recorded violations and asserts that each of them is excusable: the driver cannot avoid violations when the
+    /// bus gives it wrong data.
+    fn discard_violations(&self, is_excusable: impl Fn(&Violation) -> bool) {
         let violations = self.emulator.take_violations();
         assert!(violations.iter().all(is_excusable), "{violations:?}");
     }
@@ -136,7 +138,7 @@ async fn open_chip(emulator: &Emulator) -> Result<Chip, ChipError> {
     opened.map_err(|failure| failure.error)
 }
 
-/// A key of the host's making, by tss-esapi: the two stacks must agree.
+/// Provisions a key with the host's stack, which uses tss-esapi: the two stacks must agree.
 fn provision(swtpm: &Swtpm, change: impl FnOnce(&mut KeyOptions)) -> Provisioned {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -156,15 +158,15 @@ fn provision(swtpm: &Swtpm, change: impl FnOnce(&mut KeyOptions)) -> Provisioned
     })
 }
 
-/// HMAC-SHA256 in software.
+/// Computes HMAC-SHA256 with [`SECRET`] in software.
 fn hmac(data: &[u8]) -> [u8; 32] {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET).unwrap();
     mac.update(data);
     mac.finalize().into_bytes().into()
 }
 
-/// A response of ten bytes: the TPM refuses.
-fn refusal(code: u16) -> Vec<u8> {
+/// Returns a response of ten bytes with an error code.
+fn error_response(code: u16) -> Vec<u8> {
     let [high, low] = code.to_be_bytes();
     vec![0x80, 0x01, 0, 0, 0, 10, 0, 0, high, low]
 }

@@ -1,21 +1,22 @@
-//! States in which a TPM does few commands: the cure reaches it, and each has an error that names the way out.
+//! States in which a TPM accepts few commands: the commands that repair it reach it, and each state has an error that names the
+//! remedy. Also startup with saved state, and the reset at open.
 
 use super::*;
 use chanbind_tis_emulator::Event;
 use chanbind_tpm_spi::command::*;
 
-/// A TPM2_GetCapability, TPM2_SelfTest and TPM2_GetTestResult alone are done; all else is answered by this code.
-fn does_little(fixture: &Fixture, code: u16) {
+/// Lets the chip execute only TPM2_Startup, TPM2_SelfTest and TPM2_GetTestResult. It responds with `code` to all other commands.
+fn restrict_to_repair_commands(fixture: &Fixture, code: u16) {
     fixture.emulator.script(|script| {
         script.refusal = Box::new(move |command| {
             let is_for_repair = matches!(command[6..10], [0, 0, 1, 0x7c | 0x43 | 0x44]);
-            (!is_for_repair).then(|| refusal(code))
+            (!is_for_repair).then(|| error_response(code))
         });
     });
 }
 
 #[test]
-fn what_cures_reaches_the_chip() {
+fn repair_commands_work_in_restricted_tpm_states() {
     let fixture = Fixture::new();
     for (code, remedy) in [
         (0x101, "reset it or cycle its power"),
@@ -25,8 +26,8 @@ fn what_cures_reaches_the_chip() {
     ] {
         let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
         let mut tpm = Tpm::new(fixture.chip(), &mut buffer, &mut contexts);
-        // A chip of which nothing is known yet, so that it would be asked what is in it before each command.
-        does_little(&fixture, code);
+        // The driver does not know yet what the chip contains, and would query that before each command.
+        restrict_to_repair_commands(&fixture, code);
         run(async {
             let error = tpm.random(&mut [0; 8]).await.unwrap_err();
             assert!(error.to_string().contains(remedy), "{error}");
@@ -39,7 +40,7 @@ fn what_cures_reaches_the_chip() {
                 panic!("{vendor}");
             };
             assert_eq!(command.0, 0x2000_0001);
-            // Cured, it is used.
+            // The chip can be used after the repair.
             fixture
                 .emulator
                 .script(|script| script.refusal = Box::new(|_| None));
@@ -48,7 +49,7 @@ fn what_cures_reaches_the_chip() {
     }
 }
 
-/// A command of the vendor's.
+/// A vendor-specific command.
 struct Vendor;
 
 impl Command for Vendor {
@@ -93,7 +94,7 @@ async fn extend(tpm: &mut TestTpm<'_>) {
     tpm.execute(&extend, &mut [&mut password]).await.unwrap();
 }
 
-/// PCRs are lost with power unless state was saved and is asked for; and a chip that has saved none starts all the same.
+/// PCRs are lost at power loss unless the state was saved and the startup requests it. A chip without saved state starts anyway.
 #[test]
 fn startup_with_state_keeps_pcrs() {
     let fixture = Fixture::new();
@@ -108,7 +109,7 @@ fn startup_with_state_keeps_pcrs() {
         })
     };
     let zero = vec![0; 32];
-    // Nothing is saved yet.
+    // No state is saved yet.
     assert_eq!(digest(&fixture, StartupType::State), zero);
     fixture.emulator.event(Event::Return);
     let kept = digest(&fixture, StartupType::State);
@@ -119,9 +120,9 @@ fn startup_with_state_keeps_pcrs() {
     assert_eq!(digest(&fixture, StartupType::Clear), zero);
 }
 
-/// `open` with a reset pin clears PCRs, unless it is told not to reset.
+/// `open` with a reset pin clears the PCRs unless the builder disables the reset.
 #[test]
-fn a_reset_at_open_is_optional() {
+fn open_resets_chip_unless_disabled() {
     let fixture = Fixture::new();
     let value = |resets: bool| {
         let bus = ExclusiveBus::new(fixture.emulator.bus(), fixture.emulator.chip_select());

@@ -1,13 +1,13 @@
-//! Noise on the bus, slow chips and chips that sleep: what is safe to repeat is repeated.
+//! Noise on the bus, slow chips and chips that sleep: the driver repeats what is safe to repeat.
 
 use super::*;
 use chanbind_tis_emulator::Event;
 use chanbind_tpm_spi::tis::{SharedBus, Transport, TransportError};
 use embedded_hal_async::delay::DelayNs;
 
-/// A missing ready bit makes the host take data for wait states. Whichever transaction it is, the command succeeds.
+/// A lost ready bit makes the host take data for wait states. The command succeeds, whichever transaction is disturbed.
 #[test]
-fn a_missing_ready_bit_at_any_transaction_is_ridden_out() {
+fn random_recovers_from_lost_ready_bit_at_any_transaction() {
     let fixture = Fixture::new();
     fixture.with_tpm(async |tpm| {
         let mut random = [0; 32];
@@ -24,18 +24,18 @@ fn a_missing_ready_bit_at_any_transaction_is_ridden_out() {
             tpm.random(&mut random)
                 .await
                 .unwrap_or_else(|error| panic!("{lost}: {error}"));
-            // The chip's last response, not an earlier one that was lost.
-            let said = fixture.emulator.responses().last().unwrap()[12..].to_vec();
-            assert_eq!(random[..], said, "{lost}");
-            // The chip was misunderstood.
+            // The result is that of the chip's last response, not of an earlier one that was lost.
+            let last = fixture.emulator.responses().last().unwrap()[12..].to_vec();
+            assert_eq!(random[..], last, "{lost}");
+            // The driver misread the chip, and the violations that follow are expected.
             let _ = fixture.emulator.take_violations();
         }
     });
 }
 
-/// The same for an HMAC, at all of its transactions, and with two in a row.
+/// The same for an HMAC, at each of its transactions, with one lost ready bit and with two in a row.
 #[test]
-fn missing_ready_bits_do_not_fail_an_hmac() {
+fn hmac_recovers_from_lost_ready_bits() {
     for in_a_row in 1..=2 {
         let fixture = Fixture::new();
         let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
@@ -57,7 +57,7 @@ fn missing_ready_bits_do_not_fail_an_hmac() {
     }
 }
 
-/// A chip whose wait states have other bytes than 00 is believed after a few transactions.
+/// A bus on which wait states read as other bytes than 00. The driver accepts them after a few transactions.
 struct OddWaits<B>(B);
 
 impl<B: embedded_hal_async::spi::SpiBus> embedded_hal_async::spi::ErrorType for OddWaits<B> {
@@ -89,7 +89,7 @@ impl<B: embedded_hal_async::spi::SpiBus> embedded_hal_async::spi::SpiBus for Odd
 }
 
 #[test]
-fn wait_states_with_undefined_bits_are_accepted() {
+fn accepts_wait_states_with_undefined_bits() {
     let fixture = Fixture::new();
     fixture
         .emulator
@@ -106,12 +106,12 @@ fn wait_states_with_undefined_bits_are_accepted() {
     let mut out = [0; 32];
     run(keys.hmac(&mut key, &[b"data"], &mut out)).unwrap();
     assert_eq!(out, hmac(b"data"));
-    fixture.forgive(|what| *what == Violation::CutShort);
+    fixture.discard_violations(|violation| *violation == Violation::CutShort);
 }
 
-/// Wait states are limited by time: 750 ms, or what the board says.
+/// Wait states are limited to 750 ms, or to the limit that the board sets.
 #[test]
-fn wait_states_are_limited_by_time() {
+fn limits_wait_states_by_time() {
     let fixture = Fixture::new();
     let hold = |micros: u64, limit_ms: Option<u32>| {
         fixture
@@ -136,7 +136,7 @@ fn wait_states_are_limited_by_time() {
     let (done, took) = hold(700_000, None);
     done.unwrap();
     assert!((700_000..800_000).contains(&took), "{took}");
-    // Repeated after the limit, it succeeds, for it held off one transaction only.
+    // The transaction is repeated after the limit and succeeds, because only one transaction is held off.
     let (done, took) = hold(10_000_000, None);
     done.unwrap();
     assert!((700_000..1_500_000).contains(&took), "{took}");
@@ -146,7 +146,7 @@ fn wait_states_are_limited_by_time() {
     let _ = fixture.emulator.take_violations();
 }
 
-/// A bus whose operations fail now and then, by transaction.
+/// A bus that reports errors for the transactions that `fails` selects.
 struct Failing<T> {
     transport: T,
     transfers: u32,
@@ -171,9 +171,9 @@ impl<T: Transport> Transport for Failing<T> {
     }
 }
 
-/// Whatever the bus's error is, after the transaction or before it, it is repeated; a bus that stays broken is an error.
+/// The driver repeats a transaction after a bus error, and returns an error if the bus stays broken.
 #[test]
-fn errors_of_the_bus_are_repeated() {
+fn retries_transactions_after_bus_errors() {
     let fixture = Fixture::new();
     for fails in [
         (|at| at % 7 == 0) as fn(u32) -> bool,
@@ -205,9 +205,9 @@ fn errors_of_the_bus_are_repeated() {
     assert_eq!(error, Some(chanbind_tpm_spi::Error::Chip(failed)));
 }
 
-/// After a command that was given up, a chip that wants commandReady twice is ready soon.
+/// After a command whose future was dropped, a chip that needs commandReady twice becomes ready soon.
 #[test]
-fn a_second_command_ready_is_written_soon() {
+fn writes_second_command_ready_soon_after_dropped_command() {
     let fixture = Fixture::new();
     fixture.emulator.script(|script| {
         script.ready_at_once = false;
@@ -235,9 +235,9 @@ fn a_second_command_ready_is_written_soon() {
     assert!(took < 100_000, "{took}");
 }
 
-/// Google's Cr50: it sleeps after a second, loses the transaction that wakes it, and holds transactions off for long.
+/// Google's Cr50 sleeps after a second, loses the transaction that wakes it, and holds transactions off for a long time.
 #[test]
-fn a_chip_that_sleeps_is_used() {
+fn hmac_succeeds_on_chip_that_sleeps() {
     let fixture = Fixture::new();
     fixture.emulator.script(|script| {
         script.did_vid = 0x0028_1ae0;
@@ -260,9 +260,9 @@ fn a_chip_that_sleeps_is_used() {
     fixture.assert_no_violations();
 }
 
-/// Time between transactions, around resets and until the chip is up: those of the chip are kept.
+/// The driver keeps the chip's times between transactions, around resets and until the chip responds after a reset.
 #[test]
-fn timing_of_reset_and_transactions() {
+fn respects_reset_and_idle_timing() {
     let fixture = Fixture::new();
     for start_up in [0, 10_000, 100_000, 700_000] {
         fixture.emulator.script(|script| {
@@ -277,7 +277,7 @@ fn timing_of_reset_and_transactions() {
         run(chip.reset()).unwrap();
         fixture.assert_no_violations();
     }
-    // The emulated chip sees a driver that is too fast.
+    // The emulated chip notices a driver that is too fast.
     fixture.emulator.script(|script| script.min_idle = 10);
     let _ = run(open_chip(&fixture.emulator)).unwrap();
     assert!(matches!(

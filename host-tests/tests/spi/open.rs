@@ -1,4 +1,4 @@
-//! Parts, transports, templates and commands that a user of the driver adds or gets back.
+//! Parts that the driver returns to its user, and transports, templates and commands that a user adds.
 
 use super::*;
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};
@@ -13,7 +13,7 @@ use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex};
 use embedded_hal_async::{delay::DelayNs, spi::SpiBus};
 
 #[test]
-fn a_failed_open_gives_everything_back() {
+fn failed_open_and_close_return_all_parts() {
     let fixture = Fixture::new();
     fixture.emulator.event(Event::VanishHigh);
     let bus = ExclusiveBus::new(fixture.emulator.bus(), fixture.emulator.chip_select());
@@ -32,7 +32,7 @@ fn a_failed_open_gives_everything_back() {
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let mut tpm = Tpm::new(chip, &mut buffer, &mut contexts);
     run(tpm.random(&mut [0; 8])).unwrap();
-    // And a chip that cannot be closed in order.
+    // An error of `close` returns the chip.
     fixture.emulator.event(Event::VanishHigh);
     let failure = run(tpm.close()).err().unwrap();
     fixture.emulator.event(Event::Return);
@@ -41,9 +41,9 @@ fn a_failed_open_gives_everything_back() {
     run(tpm.random(&mut [0; 8])).unwrap();
 }
 
-/// A bus in a mutex is held through wait states, and other devices have it between transactions.
+/// A bus in a mutex stays locked during wait states, and other devices can use it between transactions.
 #[test]
-fn a_locked_bus_is_shared_with_wait_states() {
+fn locked_bus_is_shared_between_transactions() {
     let fixture = Fixture::new();
     fixture.emulator.script(|script| {
         script.wait_states = Box::new(|number| if number % 3 == 0 { 300 } else { 2 })
@@ -62,7 +62,7 @@ fn a_locked_bus_is_shared_with_wait_states() {
         let work = keys.hmac(&mut key, &[b"data"], &mut out);
         let others = async {
             loop {
-                // Clocked while the TPM is not selected: the chip would complain of a transaction of its own.
+                // Uses the bus while the TPM is not selected: within a transaction, the chip would record a violation.
                 let mut bus = mutex.lock().await;
                 SpiBus::<u8>::flush(&mut *bus).await.unwrap();
                 drop(bus);
@@ -82,9 +82,9 @@ fn a_locked_bus_is_shared_with_wait_states() {
     fixture.assert_no_violations();
 }
 
-/// The low-range endorsement key on P-256 (TCG EK Credential Profile, template L-2), which tpm2-tools makes too.
+/// The low-range endorsement key on P-256 (TCG EK Credential Profile, template L-2) equals the one that tpm2-tools creates.
 #[test]
-fn keys_of_other_templates_are_made() {
+fn creates_primary_of_custom_template() {
     const EK: [u8; 122] = {
         let mut area = [0; 122];
         let head: [u8; 10] = [0x00, 0x23, 0x00, 0x0b, 0x00, 0x03, 0x00, 0xb2, 0x00, 0x20];
@@ -130,12 +130,12 @@ fn keys_of_other_templates_are_made() {
             template: Template::new(&EK),
         };
         let mut password = Password::empty();
-        let made = tpm.execute(&create, &mut [&mut password]).await.unwrap();
-        assert_eq!(made.public_area, &expected[2..]);
+        let created = tpm.execute(&create, &mut [&mut password]).await.unwrap();
+        assert_eq!(created.public_area, &expected[2..]);
     });
 }
 
-/// TPM2_NV_ReadPublic, as a user of the driver would add it.
+/// TPM2_NV_ReadPublic, as a user of the driver adds it.
 struct NvReadPublic(Entity);
 
 impl Command for NvReadPublic {
@@ -160,7 +160,7 @@ impl Command for NvReadPublic {
     }
 }
 
-/// TPM2_PolicyNV, which has three handles: the index equals these bytes.
+/// TPM2_PolicyNV, which has three handles. It compares the contents of the index with `operand`.
 struct PolicyNv<'a> {
     index: &'a Entity,
     session: &'a Entity,
@@ -179,7 +179,7 @@ impl Command for PolicyNv<'_> {
     fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {
         out.u16(u16::try_from(self.operand.len()).unwrap())?;
         out.put(self.operand)?;
-        // offset 0; TPM_EO_EQ
+        // The offset is 0, the operation TPM_EO_EQ.
         out.put(&[0; 4])
     }
 
@@ -189,7 +189,7 @@ impl Command for PolicyNv<'_> {
 }
 
 #[test]
-fn nv_areas_have_names_and_commands_three_handles() {
+fn custom_nv_commands_use_names_and_three_handles() {
     let swtpm = Swtpm::start().unwrap();
     let attributes = "authread|authwrite|ownerread|ownerwrite|no_da";
     let define = ["-Q", "-C", "o", "-s", "8", "-a", attributes, "0x1500016"];
@@ -213,7 +213,7 @@ fn nv_areas_have_names_and_commands_three_handles() {
         assert!(Name::of_nv_public(&[]).is_err());
         let index = Entity::object(handle, Name::new(name).unwrap());
 
-        // Under an HMAC session, which vouches for the names of all three handles.
+        // The HMAC session covers the names of all three handles.
         let parent = tpm.parent(H2, &fixture.key.parent_name).await.unwrap();
         let mut hmac = tpm
             .start_session(&parent, SessionType::Hmac, &mut OsRng)
@@ -225,31 +225,31 @@ fn nv_areas_have_names_and_commands_three_handles() {
             .unwrap();
         let entity = policy.entity();
         let auth = AuthValue::empty();
-        for (operand, holds) in [(b"contents", true), (b"contentz", false)] {
+        for (operand, is_equal) in [(b"contents", true), (b"contentz", false)] {
             let command = PolicyNv {
                 index: &index,
                 session: &entity,
                 operand,
             };
-            let done = tpm
+            let result = tpm
                 .execute(&command, &mut [&mut hmac.authorizing(&auth)])
                 .await;
-            assert_eq!(done.is_ok(), holds, "{done:?}");
+            assert_eq!(result.is_ok(), is_equal, "{result:?}");
         }
     });
 }
 
 #[test]
-fn keys_with_a_policy_are_named_as_such() {
+fn rejects_hmac_key_with_policy() {
     let fixture = Fixture::provisioned(|options| options.pcrs = Some("sha256:16".parse().unwrap()));
     let key = HmacKey::new(fixture.key.blobs(), AuthValue::empty());
     assert_eq!(key.map(|_| ()), Err(WrongKey::Policy));
     assert!(WrongKey::Policy.to_string().contains("Tpm::execute"));
 }
 
-/// An interrupt pin that fails is not waited for: the chip is polled.
+/// An error of the reset pin is returned. After an error of the interrupt pin, the driver polls the chip.
 #[test]
-fn a_pin_that_fails_is_reported_or_done_without() {
+fn reports_reset_pin_error_and_polls_after_interrupt_pin_error() {
     use chanbind_tpm_spi::tis::{InterruptPin, ResetPin};
     use embedded_hal::digital::ErrorKind;
 

@@ -1,4 +1,4 @@
-//! What chips in the field are known to do, and boards that are wired wrongly.
+//! Known behaviour of chips in the field, and boards that are wired wrongly.
 
 use super::*;
 use chanbind_tis_emulator::Event;
@@ -17,9 +17,9 @@ use std::{
 
 const CREATE_PRIMARY: [u8; 4] = [0, 0, 0x01, 0x31];
 
-/// Infineon's need up to 2,250 ms where the specification has 200.
+/// Infineon's chips need up to 2,250 ms for a valid status, where the specification allows 200 ms.
 #[test]
-fn very_late_status() {
+fn waits_for_very_late_valid_status() {
     let fixture = Fixture::new();
     fixture
         .emulator
@@ -29,9 +29,10 @@ fn very_late_status() {
     });
 }
 
-/// A status that gets stuck after a command: it is sent again, and executed once.
+/// The status of a chip gets stuck when it loses a byte of a command.
+/// The driver sends the command again, and the chip executes it once.
 #[test]
-fn a_command_that_is_not_taken_is_sent_again() {
+fn resends_command_after_lost_byte() {
     let fixture = Fixture::new();
     fixture.with_keys(async |keys| {
         let mut key = HmacKey::new(fixture.key.blobs(), AuthValue::empty()).unwrap();
@@ -51,13 +52,13 @@ fn a_command_that_is_not_taken_is_sent_again() {
             assert_eq!(out, hmac(b"data"), "{lost}");
         }
         assert_eq!(fixture.emulator.commands().len() - before, 6);
-        fixture.forgive(|what| *what == Violation::NotExpected);
+        fixture.discard_violations(|violation| *violation == Violation::NotExpected);
     });
 }
 
-/// Slow to be ready, which is cancelled, and then slow with the command, which is not.
+/// The chip is slow to become ready, which the driver cancels, and then slow to execute the command, which it must not cancel.
 #[test]
-fn a_cancel_is_for_one_command() {
+fn cancel_applies_to_one_command_only() {
     let fixture = Fixture::new();
     fixture.emulator.script(|script| {
         script.ready_after = 4_500_000;
@@ -74,9 +75,9 @@ fn a_cancel_is_for_one_command() {
     });
 }
 
-/// Chips test themselves when they start, and say so.
+/// Chips test themselves when they start and reject commands meanwhile.
 #[test]
-fn busy_around_the_start() {
+fn start_retries_while_tpm_tests_itself() {
     for code in [0x922, 0x90a] {
         for busy in [2, 3] {
             let fixture = Fixture::new();
@@ -85,8 +86,8 @@ fn busy_around_the_start() {
                 script.refusal = Box::new(move |_| {
                     count += 1;
                     match count {
-                        1 => Some(refusal(0x100)),
-                        count if count == busy => Some(refusal(code)),
+                        1 => Some(error_response(0x100)),
+                        count if count == busy => Some(error_response(code)),
                         _ => None,
                     }
                 });
@@ -96,10 +97,10 @@ fn busy_around_the_start() {
     }
 }
 
-/// Access and status that contradict each other, for ever.
+/// A chip whose access and status registers contradict each other endlessly once it is armed.
 struct Flapping {
     armed: Arc<AtomicBool>,
-    asked: bool,
+    was_written: bool,
     transfers: u32,
 }
 
@@ -114,13 +115,13 @@ impl Transport for Flapping {
     ) -> Result<(), TransportError<()>> {
         let armed = self.armed.load(Ordering::Relaxed);
         self.transfers += 1;
-        assert!(self.transfers < 1_000, "without end");
+        assert!(self.transfers < 1_000, "the driver does not stop");
         let Data::Read(data) = data else {
-            self.asked = true;
+            self.was_written = true;
             return Ok(());
         };
         let bytes = match [header[2] & 0x0f, header[3]] {
-            [0, 0] if std::mem::take(&mut self.asked) || !armed => [0xa0; 4],
+            [0, 0] if std::mem::take(&mut self.was_written) || !armed => [0xa0; 4],
             [0, 0] => [0x80; 4],
             [0, 0x18] if armed => [0xff; 4],
             [0, 0x18] => [0x80, 0, 0, 4],
@@ -132,12 +133,12 @@ impl Transport for Flapping {
 }
 
 #[test]
-fn a_chip_that_contradicts_itself() {
+fn reports_locality_lost_on_contradictory_registers() {
     let fixture = Fixture::new();
     let armed = Arc::new(AtomicBool::new(false));
     let transport = Flapping {
         armed: Arc::clone(&armed),
-        asked: false,
+        was_written: false,
         transfers: 0,
     };
     let chip = run(Tis::builder(transport, fixture.emulator.delay()).open()).unwrap();
@@ -148,7 +149,7 @@ fn a_chip_that_contradicts_itself() {
     assert_eq!(error, chanbind_tpm_spi::Error::Chip(TisError::LocalityLost));
 }
 
-/// PIRQ# wired to ground.
+/// An interrupt pin PIRQ# that is wired to ground.
 struct Grounded;
 
 impl embedded_hal::digital::ErrorType for Grounded {
@@ -178,7 +179,7 @@ impl embedded_hal_async::digital::Wait for Grounded {
 }
 
 #[test]
-fn an_interrupt_that_never_ends() {
+fn start_succeeds_with_grounded_interrupt_pin() {
     let fixture = Fixture::new();
     fixture
         .emulator
@@ -193,9 +194,9 @@ fn an_interrupt_that_never_ends() {
     fixture.assert_no_violations();
 }
 
-/// A chip that was reset has forgotten that interrupts are wanted.
+/// A reset disables the interrupts of the chip: the driver must enable them again.
 #[test]
-fn interrupts_after_a_reset() {
+fn enables_interrupts_again_after_reset() {
     let fixture = Fixture::new();
     fixture.emulator.returns_to_the_executor(true);
     let bus = ExclusiveBus::new(fixture.emulator.bus(), fixture.emulator.chip_select());
@@ -217,9 +218,9 @@ fn interrupts_after_a_reset() {
     assert!(took < 1_020_000, "{took}");
 }
 
-/// Given up while RST# is low.
+/// Drops the future of a reset while RST# is low.
 #[test]
-fn a_reset_that_was_given_up() {
+fn start_succeeds_after_dropped_reset() {
     let fixture = Fixture::new();
     fixture.emulator.returns_to_the_executor(true);
     let bus = ExclusiveBus::new(fixture.emulator.bus(), fixture.emulator.chip_select());
@@ -235,7 +236,7 @@ fn a_reset_that_was_given_up() {
     run(tpm.start()).unwrap();
 }
 
-/// Nobody home, twice in a row, while the chip works for long.
+/// A bus that reads as all ones, `left` times in a row, after time `at`.
 struct Glitch<T> {
     transport: T,
     emulator: Emulator,
@@ -273,7 +274,7 @@ impl<T: Transport> Transport for Glitch<T> {
 }
 
 #[test]
-fn a_glitch_in_a_long_command() {
+fn long_command_survives_bus_glitch() {
     for at in [300_000, 3_000_000] {
         let fixture = Fixture::new();
         fixture.emulator.script(|script| {

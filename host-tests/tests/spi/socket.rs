@@ -1,4 +1,4 @@
-//! The chip at the end of a stream, as emulated boards reach it.
+//! The emulated chip behind a socket, as emulated boards reach it.
 
 use super::*;
 use chanbind_tis_emulator::socket::{Client, Server, message};
@@ -6,7 +6,7 @@ use chanbind_tpm_spi::{blocking, tis::SharedBus};
 use embedded_hal::delay::DelayNs;
 use std::{io, net::TcpStream, time::Duration};
 
-/// A delay by the clock on the wall.
+/// A delay in real time.
 struct Sleep;
 
 impl DelayNs for Sleep {
@@ -16,13 +16,13 @@ impl DelayNs for Sleep {
 }
 
 #[test]
-fn a_board_across_a_socket() {
+fn hmac_succeeds_over_socket() {
     let swtpm = Swtpm::start().unwrap();
     let key = provision(&swtpm, |_| {});
     let chip = chanbind_tis_emulator::Swtpm::connect(swtpm.port()).unwrap();
     let emulator = Emulator::in_real_time(chip);
     let server = Server::start(emulator.clone()).unwrap();
-    // One board after the other.
+    // Two boards, one after the other.
     for _ in 0..2 {
         let board = Client::connect(server.address()).unwrap();
         let bus = SharedBus::new(blocking::Device(board));
@@ -39,7 +39,7 @@ fn a_board_across_a_socket() {
 }
 
 #[test]
-fn pins_and_nonsense() {
+fn socket_transfers_reset_pin_and_survives_unknown_message() {
     let swtpm = Swtpm::start().unwrap();
     let emulator = emulator(&swtpm);
     let server = Server::start(emulator.clone()).unwrap();
@@ -49,11 +49,14 @@ fn pins_and_nonsense() {
     board.send(message::SELECT).unwrap();
     board.transfer(&mut bytes).unwrap();
     board.send(message::DESELECT).unwrap();
-    assert_eq!(bytes, [0xff; 5], "in reset, nobody drives the bus");
+    assert_eq!(
+        bytes, [0xff; 5],
+        "the chip drives the bus although it is in reset"
+    );
     board.send(message::RUN).unwrap();
     drop(board);
 
-    // What is no message ends the stream, and not the server.
+    // An unknown message ends the stream, but not the server.
     let mut stream = TcpStream::connect(server.address()).unwrap();
     io::Write::write_all(&mut stream, &[0xee]).unwrap();
     let mut end = Vec::new();
