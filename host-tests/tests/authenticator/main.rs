@@ -1,4 +1,5 @@
-//! Exported Authenticators (RFC 9261): recorded ones of an independent implementation, both roles, and all that is refused.
+//! Tests of Exported Authenticators (RFC 9261): recorded ones of an independent implementation, valid ones of both roles, and
+//! rejected ones.
 
 mod refused;
 mod roles;
@@ -25,7 +26,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 const P256: SignatureScheme = SignatureScheme::ECDSA_SECP256R1_SHA256;
 
-/// What the ClientHello of a spontaneous authenticator's connection had.
+/// The contents of the ClientHello on connections with spontaneous authenticators.
 const OFFERED: Offered<'_> = Offered {
     signature_algorithms: &[P256],
     signature_algorithms_cert: &[],
@@ -59,7 +60,7 @@ impl Connection {
     }
 }
 
-/// An authority, a client of it and a server.
+/// An authority, and a client and a server with certificates of this authority.
 struct Pki {
     authority: Authority,
     client: Issued,
@@ -98,7 +99,8 @@ fn parameters(context: &[u8]) -> RequestParameters<'_> {
     RequestParameters::new(context, &[P256])
 }
 
-fn ask<R: Role>(
+/// Creates a request with these parameters.
+fn create_request<R: Role>(
     end: &mut Endpoint<R>,
     parameters: &RequestParameters<'_>,
 ) -> PendingRequest<R, Vec<u8>> {
@@ -116,47 +118,52 @@ fn sign(unsigned: Unsigned<'_, '_>, key: &SigningKey) -> Vec<u8> {
     unsigned.sign_ecdsa(&signature).unwrap().to_vec()
 }
 
-fn answer<R: Role>(end: &mut Endpoint<R>, request: &[u8], who: &Issued) -> Vec<u8> {
+/// Returns an authenticator for `request` with the certificate and key of `identity`.
+fn authenticate<R: Role>(end: &mut Endpoint<R>, request: &[u8], identity: &Issued) -> Vec<u8> {
     let request = Request::parse(request).unwrap();
-    let certificates = [who.certificate.as_slice()];
+    let certificates = [identity.certificate.as_slice()];
     let mut out = vec![0; 4096];
     let chain = CertificateChain::new(&certificates, P256);
     sign(
         end.authenticate(&request, &chain, &mut out).unwrap(),
-        &who.key,
+        &identity.key,
     )
 }
 
-/// A server's authenticator that nobody asked for.
-fn spontaneous(server: &mut Endpoint<Server>, context: &[u8], who: &Issued) -> Vec<u8> {
-    let certificates = [who.certificate.as_slice()];
+/// Returns a spontaneous authenticator of a server.
+fn authenticate_spontaneously(
+    server: &mut Endpoint<Server>,
+    context: &[u8],
+    identity: &Issued,
+) -> Vec<u8> {
+    let certificates = [identity.certificate.as_slice()];
     let mut out = vec![0; 4096];
     let chain = CertificateChain::new(&certificates, P256);
     let unsigned = server.authenticate_spontaneously(context, &OFFERED, &chain, &mut out);
-    sign(unsigned.unwrap(), &who.key)
+    sign(unsigned.unwrap(), &identity.key)
 }
 
-/// The empty authenticator.
+/// Returns the empty authenticator for `request`.
 fn decline<R: Role>(end: &mut Endpoint<R>, request: &[u8]) -> Vec<u8> {
     let request = Request::parse(request).unwrap();
     end.decline(&request, &mut [0; 52]).unwrap().to_vec()
 }
 
-/// What `end` says to an authenticator, by an authority.
-fn judge<'a, R: Role>(
+/// Validates an authenticator for `pending` with `authority` as the trust anchor.
+fn validate<'a, R: Role>(
     end: &mut Endpoint<R>,
     pending: PendingRequest<R, Vec<u8>>,
     authenticator: &'a [u8],
     authority: &Authority,
 ) -> Result<Validated<'a>, ValidateError> {
     let anchors = Anchors::new(&[authority.certificate()]).unwrap();
-    // The usage is the endpoint's to know.
+    // The endpoint replaces the usage by that of its peer.
     let rules = PathRules::new(&anchors, Usage::ServerAuth, now());
     end.validate(pending, authenticator, &rules)
 }
 
-/// What the client says to what nobody asked for.
-fn judge_spontaneous<'a>(
+/// Validates a spontaneous authenticator with `authority` as the trust anchor.
+fn validate_spontaneous<'a>(
     client: &mut Endpoint<Client>,
     authenticator: &'a [u8],
     authority: &Authority,
@@ -166,7 +173,7 @@ fn judge_spontaneous<'a>(
     client.validate_spontaneous(&OFFERED, authenticator, &rules)
 }
 
-/// A client of whatever kind of key, and its authority, whose key is of the same kind.
+/// A client with a key of any kind, and its authority, whose key is of the same kind.
 struct OtherKey {
     authority: Vec<u8>,
     certificate: Vec<u8>,
@@ -191,7 +198,7 @@ impl OtherKey {
         }
     }
 
-    /// As TLS 1.3 has it, by aws-lc-rs.
+    /// Signs `message` with aws-lc-rs by a signature scheme of TLS 1.3.
     fn sign(&self, scheme: SignatureScheme, message: &[u8]) -> Vec<u8> {
         let key = PrivateKeyDer::try_from(self.key.serialize_der()).unwrap();
         let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
@@ -199,8 +206,8 @@ impl OtherKey {
         signer.sign(message).unwrap()
     }
 
-    /// What a server of this host says, for a connection with SHA-256.
-    fn judge<'a>(
+    /// Validates an authenticator as a server with the host's signature algorithms.
+    fn validate_as_server<'a>(
         &self,
         server: &mut Endpoint<Server>,
         pending: PendingRequest<Server, Vec<u8>>,

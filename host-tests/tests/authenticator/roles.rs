@@ -1,4 +1,4 @@
-//! What works: both roles, asked and unasked, empty or not, with every hash and every kind of key.
+//! Valid authenticators: both roles, requested and spontaneous, empty or not, with every hash and every kind of key.
 
 use super::*;
 use chanbind_core::{
@@ -12,24 +12,30 @@ use rcgen::{
 
 const CONTEXT: &[u8] = b"sixteen bytes or more";
 
-/// A connection of each hash.
+/// Returns a connection with each hash.
 fn connections() -> [Connection; 2] {
     [Connection::new(1), Connection::sha384(1)]
 }
 
 #[test]
-fn a_client_authenticates() {
+fn server_validates_client_authenticator() {
     let pki = Pki::new();
     for context in [&[][..], &[7], &[7; 16], &[7; 255]] {
         for mut connection in connections() {
-            let pending = ask(&mut connection.server, &parameters(context));
+            let pending = create_request(&mut connection.server, &parameters(context));
             assert_eq!(pending.context(), context);
             let request = Request::parse(pending.as_bytes()).unwrap();
             assert_eq!(request.context(), context);
-            let made = answer(&mut connection.client, pending.as_bytes(), &pki.client);
-            let read = Authenticator::parse(&made).unwrap();
-            assert_eq!(read.context(), Some(context));
-            let validated = judge(&mut connection.server, pending, &made, &pki.authority);
+            let authenticator =
+                authenticate(&mut connection.client, pending.as_bytes(), &pki.client);
+            let parsed = Authenticator::parse(&authenticator).unwrap();
+            assert_eq!(parsed.context(), Some(context));
+            let validated = validate(
+                &mut connection.server,
+                pending,
+                &authenticator,
+                &pki.authority,
+            );
             let validated = validated.unwrap();
             assert_eq!(validated.leaf().as_der(), pki.client.certificate);
             assert_eq!(validated.context(), context);
@@ -40,17 +46,23 @@ fn a_client_authenticates() {
 }
 
 #[test]
-fn a_server_authenticates_by_the_name_that_is_asked_for() {
+fn client_validates_server_authenticator_for_requested_name() {
     let pki = Pki::new();
     for context in [&[][..], &[7; 255]] {
         for mut connection in connections() {
             let mut parameters = parameters(context);
             parameters.server_name = Some("localhost");
-            let pending = ask(&mut connection.client, &parameters);
+            let pending = create_request(&mut connection.client, &parameters);
             let request = Request::parse(pending.as_bytes()).unwrap();
             assert_eq!(request.server_name(), Some("localhost"));
-            let made = answer(&mut connection.server, pending.as_bytes(), &pki.server);
-            let validated = judge(&mut connection.client, pending, &made, &pki.authority);
+            let authenticator =
+                authenticate(&mut connection.server, pending.as_bytes(), &pki.server);
+            let validated = validate(
+                &mut connection.client,
+                pending,
+                &authenticator,
+                &pki.authority,
+            );
             let validated = validated.unwrap();
             validated.leaf().has_name("localhost").unwrap();
             assert_eq!(validated.leaf().has_name("another"), Err(PathError::Name));
@@ -60,14 +72,16 @@ fn a_server_authenticates_by_the_name_that_is_asked_for() {
 }
 
 #[test]
-fn a_server_authenticates_unasked() {
+fn client_validates_spontaneous_authenticator() {
     let pki = Pki::new();
     for context in [&[][..], &[7; 255]] {
         for mut connection in connections() {
-            let made = spontaneous(&mut connection.server, context, &pki.server);
-            let read = Authenticator::parse(&made).unwrap();
-            assert_eq!(read.context(), Some(context));
-            let validated = judge_spontaneous(&mut connection.client, &made, &pki.authority);
+            let authenticator =
+                authenticate_spontaneously(&mut connection.server, context, &pki.server);
+            let parsed = Authenticator::parse(&authenticator).unwrap();
+            assert_eq!(parsed.context(), Some(context));
+            let validated =
+                validate_spontaneous(&mut connection.client, &authenticator, &pki.authority);
             let validated = validated.unwrap();
             assert_eq!(validated.leaf().as_der(), pki.server.certificate);
             assert_eq!(validated.context(), context);
@@ -78,58 +92,72 @@ fn a_server_authenticates_unasked() {
 }
 
 #[test]
-fn either_side_declines() {
+fn reports_empty_authenticator_of_either_side() {
     let pki = Pki::new();
     for (hash_len, [mut one, mut two]) in [
         (32, [Connection::new(1), Connection::new(1)]),
         (48, [Connection::sha384(1), Connection::sha384(1)]),
     ] {
-        let pending = ask(&mut one.server, &parameters(CONTEXT));
+        let pending = create_request(&mut one.server, &parameters(CONTEXT));
         let empty = decline(&mut one.client, pending.as_bytes());
         assert_eq!(empty.len(), 4 + hash_len);
         assert_eq!(Authenticator::parse(&empty).unwrap().context(), None);
-        let said = judge(&mut one.server, pending, &empty, &pki.authority);
-        assert_eq!(said.unwrap_err(), ValidateError::Empty);
+        let result = validate(&mut one.server, pending, &empty, &pki.authority);
+        assert_eq!(result.unwrap_err(), ValidateError::Empty);
 
-        let pending = ask(&mut two.client, &parameters(CONTEXT));
+        let pending = create_request(&mut two.client, &parameters(CONTEXT));
         let empty_of_server = decline(&mut two.server, pending.as_bytes());
         assert_ne!(empty_of_server, empty);
-        let said = judge(&mut two.client, pending, &empty_of_server, &pki.authority);
-        assert_eq!(said.unwrap_err(), ValidateError::Empty);
+        let result = validate(&mut two.client, pending, &empty_of_server, &pki.authority);
+        assert_eq!(result.unwrap_err(), ValidateError::Empty);
     }
 }
 
-/// Several are under way at once, both ways, and their answers come in another order.
+/// Several requests are pending at once in both directions, and their authenticators arrive in another order.
 #[test]
-fn several_at_once() {
+fn validates_concurrent_requests_in_any_order() {
     let pki = Pki::new();
     let mut connection = Connection::new(1);
     let contexts = [b"one", b"two", b"six"];
-    let of_server = contexts.map(|context| ask(&mut connection.server, &parameters(context)));
+    let server_requests =
+        contexts.map(|context| create_request(&mut connection.server, &parameters(context)));
     let contexts = [b"ONE", b"TWO", b"SIX"];
-    let of_client = contexts.map(|context| ask(&mut connection.client, &parameters(context)));
-    let unasked = spontaneous(&mut connection.server, b"unasked", &pki.server);
-    for pending in of_server.into_iter().rev() {
-        let made = answer(&mut connection.client, pending.as_bytes(), &pki.client);
-        judge(&mut connection.server, pending, &made, &pki.authority).unwrap();
+    let client_requests =
+        contexts.map(|context| create_request(&mut connection.client, &parameters(context)));
+    let spontaneous = authenticate_spontaneously(&mut connection.server, b"unasked", &pki.server);
+    for pending in server_requests.into_iter().rev() {
+        let authenticator = authenticate(&mut connection.client, pending.as_bytes(), &pki.client);
+        validate(
+            &mut connection.server,
+            pending,
+            &authenticator,
+            &pki.authority,
+        )
+        .unwrap();
     }
-    for pending in of_client {
-        let made = answer(&mut connection.server, pending.as_bytes(), &pki.server);
-        judge(&mut connection.client, pending, &made, &pki.authority).unwrap();
+    for pending in client_requests {
+        let authenticator = authenticate(&mut connection.server, pending.as_bytes(), &pki.server);
+        validate(
+            &mut connection.client,
+            pending,
+            &authenticator,
+            &pki.authority,
+        )
+        .unwrap();
     }
-    judge_spontaneous(&mut connection.client, &unasked, &pki.authority).unwrap();
+    validate_spontaneous(&mut connection.client, &spontaneous, &pki.authority).unwrap();
     assert_eq!(connection.client.contexts_left(), 16 - 7);
     assert_eq!(connection.server.contexts_left(), 16 - 7);
 }
 
 #[test]
-fn a_chain_with_intermediates() {
+fn validates_chain_with_intermediates_in_any_order() {
     let root = Authority::new("root").unwrap();
     let above = root.subordinate("above").unwrap();
     let below = above.subordinate("below").unwrap();
-    let who = client_of(&below);
-    let leaf = who.certificate.as_slice();
-    // In any order, and with the root's own.
+    let identity = client_of(&below);
+    let leaf = identity.certificate.as_slice();
+    // The intermediates in any order, and with the root.
     for behind in [
         &[below.certificate(), above.certificate()][..],
         &[above.certificate(), below.certificate()],
@@ -138,21 +166,21 @@ fn a_chain_with_intermediates() {
         let certificates = [&[leaf], behind].concat();
         let chain = CertificateChain::new(&certificates, P256);
         let mut connection = Connection::new(1);
-        let pending = ask(&mut connection.server, &parameters(CONTEXT));
+        let pending = create_request(&mut connection.server, &parameters(CONTEXT));
         let request = Request::parse(pending.as_bytes()).unwrap();
         let mut out = [0; 4096];
         let unsigned = (connection.client).authenticate(&request, &chain, &mut out);
-        let made = sign(unsigned.unwrap(), &who.key);
-        let validated = judge(&mut connection.server, pending, &made, &root).unwrap();
+        let authenticator = sign(unsigned.unwrap(), &identity.key);
+        let validated = validate(&mut connection.server, pending, &authenticator, &root).unwrap();
         assert_eq!(validated.leaf().as_der(), leaf);
         let entries = validated.entries().map(|entry| entry.certificate);
         assert!(entries.eq(certificates));
     }
 }
 
-/// What was asked for goes with the leaf; what was not is left out.
+/// Extensions that were requested are sent with the leaf, and others are left out.
 #[test]
-fn extensions_of_the_entry() {
+fn sends_only_requested_extensions_with_leaf() {
     let pki = Pki::new();
     let certificates = [
         pki.server.certificate.as_slice(),
@@ -167,7 +195,7 @@ fn extensions_of_the_entry() {
             ExtensionType::SIGNED_CERTIFICATE_TIMESTAMP,
             &b"timestamps"[..],
         ),
-        extension(ExtensionType::STATUS_REQUEST, b"an OCSP answer"),
+        extension(ExtensionType::STATUS_REQUEST, b"an OCSP response"),
         extension(ExtensionType::SIGNATURE_ALGORITHMS, b"of requests only"),
         extension(ExtensionType(0xfe00), b""),
     ];
@@ -178,7 +206,7 @@ fn extensions_of_the_entry() {
         own.filter(|one| types.contains(&one.extension_type))
             .collect()
     };
-    let handed_out = |validated: &Validated<'_>, expected: &[Extension<'_>]| {
+    let assert_extensions = |validated: &Validated<'_>, expected: &[Extension<'_>]| {
         let mut entries = validated.entries();
         let of_leaf = entries.next().unwrap().extensions;
         assert!(of_leaf.eq(expected.iter().copied()));
@@ -201,42 +229,47 @@ fn extensions_of_the_entry() {
         let mut parameters = parameters(CONTEXT);
         parameters.other = &requested;
         let mut connection = Connection::new(1);
-        let pending = ask(&mut connection.client, &parameters);
+        let pending = create_request(&mut connection.client, &parameters);
         let request = Request::parse(pending.as_bytes()).unwrap();
         let unsigned = (connection.server).authenticate(&request, &chain, &mut out);
-        let made = sign(unsigned.unwrap(), &pki.server.key);
-        let validated = judge(&mut connection.client, pending, &made, &pki.authority);
-        handed_out(&validated.unwrap(), &expected(types));
+        let authenticator = sign(unsigned.unwrap(), &pki.server.key);
+        let validated = validate(
+            &mut connection.client,
+            pending,
+            &authenticator,
+            &pki.authority,
+        );
+        assert_extensions(&validated.unwrap(), &expected(types));
     }
-    // Unasked: what the ClientHello had.
+    // In a spontaneous authenticator, the extensions that the ClientHello had.
     let mut connection = Connection::new(1);
     let server = &mut connection.server;
     let unsigned = server.authenticate_spontaneously(CONTEXT, &OFFERED, &chain, &mut out);
-    let made = sign(unsigned.unwrap(), &pki.server.key);
-    let validated = judge_spontaneous(&mut connection.client, &made, &pki.authority);
-    handed_out(
+    let authenticator = sign(unsigned.unwrap(), &pki.server.key);
+    let validated = validate_spontaneous(&mut connection.client, &authenticator, &pki.authority);
+    assert_extensions(
         &validated.unwrap(),
         &expected(&[ExtensionType::STATUS_REQUEST]),
     );
 }
 
-/// A client's answer to a server that asks for nothing in particular, validated by `rules`.
+/// Validates a client's authenticator for a request without extensions by `rules`, and passes it to `then`.
 fn validated_by<T>(
-    who: &Issued,
+    identity: &Issued,
     rules: &PathRules<'_>,
     then: impl FnOnce(&Validated<'_>) -> T,
 ) -> Result<T, ValidateError> {
     let mut connection = Connection::new(1);
-    let pending = ask(&mut connection.server, &parameters(CONTEXT));
-    let made = answer(&mut connection.client, pending.as_bytes(), who);
-    let validated = connection.server.validate(pending, &made, rules)?;
+    let pending = create_request(&mut connection.server, &parameters(CONTEXT));
+    let authenticator = authenticate(&mut connection.client, pending.as_bytes(), identity);
+    let validated = connection.server.validate(pending, &authenticator, rules)?;
     Ok(then(&validated))
 }
 
 #[test]
-fn the_identity() {
+fn exposes_names_and_subject_of_validated_leaf() {
     let authority = Authority::new("authority").unwrap();
-    let who = authority.issue(|params| {
+    let identity = authority.issue(|params| {
         for_clients(params);
         params.subject_alt_names = vec![
             SanType::DnsName("device.example".try_into().unwrap()),
@@ -249,10 +282,10 @@ fn the_identity() {
             .distinguished_name
             .push(DnType::CommonName, "Gerät 7");
     });
-    let who = who.unwrap();
+    let identity = identity.unwrap();
     let anchors = Anchors::new(&[authority.certificate()]).unwrap();
     let rules = PathRules::new(&anchors, Usage::ClientAuth, now());
-    validated_by(&who, &rules, |validated| {
+    validated_by(&identity, &rules, |validated| {
         let leaf = validated.leaf();
         let names: Vec<_> = leaf.subject_alt_names().collect();
         let expected = [
@@ -278,43 +311,43 @@ fn the_identity() {
 }
 
 #[test]
-fn a_pin() {
+fn enforces_spki_pin() {
     let pki = Pki::new();
     let anchors = Anchors::new(&[pki.authority.certificate()]).unwrap();
     let rules = PathRules::new(&anchors, Usage::ClientAuth, now());
     let right = spki_sha256(&pki.client.certificate).unwrap();
     let wrong = spki_sha256(&pki.server.certificate).unwrap();
-    let said = validated_by(&pki.client, &rules.with_spki_pin(&right), |_| ());
-    assert_eq!(said, Ok(()));
-    let said = validated_by(&pki.client, &rules.with_spki_pin(&wrong), |_| ());
-    assert_eq!(said, Err(PathError::Pin.into()));
+    let result = validated_by(&pki.client, &rules.with_spki_pin(&right), |_| ());
+    assert_eq!(result, Ok(()));
+    let result = validated_by(&pki.client, &rules.with_spki_pin(&wrong), |_| ());
+    assert_eq!(result, Err(PathError::Pin.into()));
 }
 
 #[test]
-fn the_time_is_unknown_or_not_before_some() {
+fn checks_validity_with_known_earliest_or_unknown_time() {
     let authority = Authority::new("authority").unwrap();
-    let who = authority.issue(|params| {
+    let identity = authority.issue(|params| {
         for_clients(params);
         params.not_before = date_time_ymd(2030, 1, 1);
         params.not_after = date_time_ymd(2040, 1, 1);
     });
-    let who = who.unwrap();
+    let identity = identity.unwrap();
     let anchors = Anchors::new(&[authority.certificate()]).unwrap();
-    let said = |time| {
+    let validate_at = |time| {
         let rules = PathRules::new(&anchors, Usage::ClientAuth, time);
-        validated_by(&who, &rules, |_| ())
+        validated_by(&identity, &rules, |_| ())
     };
     const IN_2029: u64 = 1_861_920_000;
     const IN_2041: u64 = 2_240_524_800;
-    assert_eq!(said(Time::dangerous_unknown()), Ok(()));
-    assert_eq!(said(Time::NotBefore(IN_2029)), Ok(()));
-    let early = said(Time::At(IN_2029)).unwrap_err();
+    assert_eq!(validate_at(Time::dangerous_unknown()), Ok(()));
+    assert_eq!(validate_at(Time::NotBefore(IN_2029)), Ok(()));
+    let early = validate_at(Time::At(IN_2029)).unwrap_err();
     assert!(matches!(
         early,
         ValidateError::Path(PathError::NotYetValid { .. })
     ));
     for time in [Time::At(IN_2041), Time::NotBefore(IN_2041)] {
-        let late = said(time).unwrap_err();
+        let late = validate_at(time).unwrap_err();
         assert!(matches!(
             late,
             ValidateError::Path(PathError::Expired { .. })
@@ -323,7 +356,7 @@ fn the_time_is_unknown_or_not_before_some() {
 }
 
 #[test]
-fn every_kind_of_key_that_the_host_verifies() {
+fn validates_every_signature_scheme_of_the_host() {
     for (algorithm, schemes) in [
         (&PKCS_ECDSA_P256_SHA256, &[P256][..]),
         (
@@ -340,27 +373,29 @@ fn every_kind_of_key_that_the_host_verifies() {
             ],
         ),
     ] {
-        let who = OtherKey::new(algorithm);
-        let certificates = [who.certificate.as_slice()];
+        let identity = OtherKey::new(algorithm);
+        let certificates = [identity.certificate.as_slice()];
         for &scheme in schemes {
             for mut connection in connections() {
-                // RSA's certificates are signed by PKCS #1.
+                // Certificates with RSA keys are signed with PKCS #1.
                 let in_certificates = [SignatureScheme::RSA_PKCS1_SHA256, scheme];
                 let offered = [scheme];
                 let mut parameters = RequestParameters::new(CONTEXT, &offered);
                 parameters.signature_algorithms_cert = &in_certificates;
-                let pending = ask(&mut connection.server, &parameters);
+                let pending = create_request(&mut connection.server, &parameters);
                 let request = Request::parse(pending.as_bytes()).unwrap();
                 let chain = CertificateChain::new(&certificates, scheme);
                 let mut out = [0; 4096];
                 let unsigned = (connection.client).authenticate(&request, &chain, &mut out);
                 let unsigned = unsigned.unwrap();
                 assert_eq!(unsigned.scheme(), scheme);
-                let signature = who.sign(scheme, unsigned.content());
-                let made = unsigned.sign(&signature).unwrap();
-                let validated = who.judge(&mut connection.server, pending, made).unwrap();
+                let signature = identity.sign(scheme, unsigned.content());
+                let authenticator = unsigned.sign(&signature).unwrap();
+                let validated = identity
+                    .validate_as_server(&mut connection.server, pending, authenticator)
+                    .unwrap();
                 assert_eq!(validated.scheme(), scheme);
-                assert_eq!(validated.leaf().as_der(), who.certificate);
+                assert_eq!(validated.leaf().as_der(), identity.certificate);
             }
         }
     }

@@ -1,4 +1,5 @@
-//! What cocos, a Go program over crypto/tls, has made: validated, and made again where its key is known or none is needed.
+//! Authenticators that cocos, a Go program on crypto/tls, has created: they are validated, and reproduced if the key is known or
+//! no key is needed.
 
 use chanbind::tls;
 use chanbind_core::{
@@ -13,7 +14,7 @@ use chanbind_core::{
 use rcgen::{KeyPair, PKCS_ED25519, SigningKey};
 use serde_json::Value;
 
-/// A connection of which the exported values were written down.
+/// A connection whose exported values were recorded.
 struct Recorded(Value);
 
 impl Exporter for Recorded {
@@ -41,7 +42,7 @@ impl Exporter for Recorded {
             b"EXPORTER-client authenticator finished key" => "client_finished_key",
             b"EXPORTER-server authenticator finished key" => "server_finished_key",
             b"EXPORTER-Channel-Binding" => "rfc9266_tls_exporter",
-            other => panic!("{}", String::from_utf8_lossy(other)),
+            other => panic!("unexpected label {}", String::from_utf8_lossy(other)),
         };
         assert_eq!(context.unwrap_or_default(), b"");
         out.copy_from_slice(&hex(&self.0[name]));
@@ -57,7 +58,7 @@ fn sessions() -> Vec<Recorded> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors/rfc9261-cocos.json");
     let mut file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let Value::Array(sessions) = file["sessions"].take() else {
-        panic!("no sessions");
+        panic!("the file has no sessions");
     };
     sessions.into_iter().map(Recorded).collect()
 }
@@ -86,8 +87,8 @@ fn cases(session: &Recorded) -> Vec<Case> {
         .collect()
 }
 
-/// The request that was recorded, made again by the API.
-fn remade<R: Role>(end: &mut Endpoint<R>, recorded: &[u8]) -> PendingRequest<R, Vec<u8>> {
+/// Creates the recorded request again with the API.
+fn recreate_request<R: Role>(end: &mut Endpoint<R>, recorded: &[u8]) -> PendingRequest<R, Vec<u8>> {
     let request = Request::parse(recorded).unwrap();
     let schemes: Vec<_> = request.signature_algorithms().collect();
     let parameters = RequestParameters::new(request.context(), &schemes);
@@ -109,9 +110,9 @@ const OFFERED: Offered<'_> = Offered {
 
 fn validate<'a>(session: &Recorded, case: &'a Case) -> Result<Validated<'a>, ValidateError> {
     let anchors = Anchors::new(&[&case.certificate]);
-    // The empty ones have no certificate, and their path is not looked at.
-    let other = cases(session).remove(0).certificate;
-    let anchors = anchors.unwrap_or_else(|_| Anchors::new(&[&other]).unwrap().clone());
+    // Empty authenticators have no certificate, and their path is not verified.
+    let placeholder = cases(session).remove(0).certificate;
+    let anchors = anchors.unwrap_or_else(|_| Anchors::new(&[&placeholder]).unwrap().clone());
     let time = Time::At(1_800_000_000);
     let rules = PathRules::new(&anchors, Usage::ServerAuth, time)
         .with_algorithms(tls::signature_algorithms());
@@ -119,7 +120,7 @@ fn validate<'a>(session: &Recorded, case: &'a Case) -> Result<Validated<'a>, Val
         Some(request) => {
             assert_eq!(case.sender, "client");
             let mut server = Endpoint::<Server>::new(session).unwrap();
-            let pending = remade(&mut server, request);
+            let pending = recreate_request(&mut server, request);
             assert_eq!(pending.context(), case.context);
             server.validate(pending, &case.authenticator, &rules)
         }
@@ -132,21 +133,21 @@ fn validate<'a>(session: &Recorded, case: &'a Case) -> Result<Validated<'a>, Val
 }
 
 #[test]
-fn every_one_is_validated() {
+fn validates_recorded_authenticators() {
     let (mut certified, mut empty) = (0, 0);
     for session in sessions() {
         for case in cases(&session) {
-            let read = Authenticator::parse(&case.authenticator).unwrap();
+            let parsed = Authenticator::parse(&case.authenticator).unwrap();
             match validate(&session, &case) {
                 Ok(validated) => {
                     certified += 1;
                     assert_eq!(validated.leaf().as_der(), case.certificate, "{}", case.name);
                     assert_eq!(validated.context(), case.context);
-                    assert_eq!(read.context(), Some(case.context.as_slice()));
+                    assert_eq!(parsed.context(), Some(case.context.as_slice()));
                 }
                 Err(ValidateError::Empty) => {
                     empty += 1;
-                    assert_eq!(read.context(), None);
+                    assert_eq!(parsed.context(), None);
                 }
                 Err(error) => panic!("{}: {error}", case.name),
             }
@@ -156,8 +157,8 @@ fn every_one_is_validated() {
 }
 
 #[test]
-fn the_empty_ones_are_made_again() {
-    let mut made = 0;
+fn reproduces_recorded_empty_authenticators() {
+    let mut count = 0;
     for session in sessions() {
         for case in cases(&session) {
             if !case.certificate.is_empty() {
@@ -167,17 +168,17 @@ fn the_empty_ones_are_made_again() {
             let request = case.request.unwrap();
             let mut out = [0; 52];
             let request = Request::parse(&request).unwrap();
-            let again = client.decline(&request, &mut out).unwrap();
-            assert_eq!(again, case.authenticator);
-            made += 1;
+            let reproduction = client.decline(&request, &mut out).unwrap();
+            assert_eq!(reproduction, case.authenticator);
+            count += 1;
         }
     }
-    assert_eq!(made, 2);
+    assert_eq!(count, 2);
 }
 
-/// Ed25519 is deterministic, and the key is written down: 32 bytes of 7.
+/// Ed25519 is deterministic, and the key is known: 32 bytes with the value 7.
 #[test]
-fn those_by_ed25519_are_made_again() {
+fn reproduces_recorded_ed25519_authenticators() {
     let pkcs8 = [
         &[
             0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
@@ -186,7 +187,7 @@ fn those_by_ed25519_are_made_again() {
     ]
     .concat();
     let key = KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8.into(), &PKCS_ED25519).unwrap();
-    let mut made = 0;
+    let mut count = 0;
     for session in sessions() {
         for case in cases(&session) {
             if !case.name.contains("ed25519") {
@@ -195,7 +196,7 @@ fn those_by_ed25519_are_made_again() {
             let certificates = [case.certificate.as_slice()];
             let chain = CertificateChain::new(&certificates, SignatureScheme::ED25519);
             let mut out = [0; 2048];
-            let again = match &case.request {
+            let reproduction = match &case.request {
                 Some(request) => {
                     let mut client = Endpoint::<Client>::new(&session).unwrap();
                     let request = Request::parse(request).unwrap();
@@ -212,15 +213,15 @@ fn those_by_ed25519_are_made_again() {
                     unsigned.sign(&signature).unwrap()
                 }
             };
-            assert_eq!(again, case.authenticator, "{}", case.name);
-            made += 1;
+            assert_eq!(reproduction, case.authenticator, "{}", case.name);
+            count += 1;
         }
     }
-    assert_eq!(made, 2);
+    assert_eq!(count, 2);
 }
 
 #[test]
-fn tls_exporter_of_the_same_connections() {
+fn computes_recorded_tls_exporter_bindings() {
     for session in sessions() {
         let binding = ChannelBinding::tls_exporter(&session).unwrap();
         assert_eq!(binding.as_bytes(), hex(&session.0["rfc9266_tls_exporter"]));

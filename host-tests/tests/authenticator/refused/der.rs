@@ -1,15 +1,15 @@
-//! Certificates that an authority has signed and that no tool would make: what webpki verifies and what core reads of it must be the
-//! same, or nothing.
+//! Certificates that an authority has signed and that no tool would create: either webpki and core read the same from a
+//! certificate, or it is rejected.
 
 use super::{handmade::*, *};
 use chanbind_core::x509::SubjectAltName;
 use rand_core::OsRng;
 
 #[test]
-fn the_handmade_one_is_accepted() {
-    let world = World::new();
-    let certificate = world.client.signed_by(&world.authority_key);
-    let said = world.verdict_of(&certificate, |validated| {
+fn accepts_handmade_certificates() {
+    let pki = HandmadePki::new();
+    let certificate = pki.client.signed_by(&pki.authority_key);
+    let result = pki.verdict_of(&certificate, |validated| {
         let names: Vec<_> = validated.leaf().subject_alt_names().collect();
         let expected = [
             SubjectAltName::Dns("device.example"),
@@ -19,21 +19,21 @@ fn the_handmade_one_is_accepted() {
         assert_eq!(names, expected);
         assert_eq!(validated.leaf().common_name(), Some("client"));
     });
-    assert_eq!(said, Ok(()));
-    assert_eq!(world.verdict(|_| {}), Ok(()));
-    assert_eq!(world.verdict(|client| client.extensions.clear()), Ok(()));
+    assert_eq!(result, Ok(()));
+    assert_eq!(pki.verdict(|_| {}), Ok(()));
+    assert_eq!(pki.verdict(|client| client.extensions.clear()), Ok(()));
     let empty = |client: &mut Fields| client.subject = tlv(SEQUENCE, &[]);
-    assert_eq!(world.verdict(empty), Ok(()));
+    assert_eq!(pki.verdict(empty), Ok(()));
 }
 
 #[test]
-fn fields_in_another_form() {
-    let world = World::new();
-    let spki = world.client.spki.clone();
+fn rejects_malformed_certificate_fields() {
+    let pki = HandmadePki::new();
+    let spki = pki.client.spki.clone();
     let usage = extension(KEY_USAGE, DIGITAL_SIGNATURE);
     let malformed = Err(PathError::Certificate.into());
     let refused = |change: &dyn Fn(&mut Fields)| {
-        assert_eq!(world.verdict(change), malformed);
+        assert_eq!(pki.verdict(change), malformed);
     };
     // Versions 1 and 2.
     refused(&|client| client.version.clear());
@@ -52,12 +52,12 @@ fn fields_in_another_form() {
     refused(&|client| client.subject[0] = SET);
     refused(&|client| client.spki[0] = SET);
     refused(&|client| client.serial = [0x1f, 2, 1, 1].to_vec());
-    // One field more, or less.
+    // One field more or less.
     refused(&|client| client.serial.extend([INTEGER, 1, 1]));
     refused(&|client| client.spki = [&*spki, &spki].concat());
     refused(&|client| client.spki.clear());
     refused(&|client| client.subject.clear());
-    // Unique identifiers, before the extensions and alone.
+    // Unique identifiers, before the extensions and without them.
     refused(&|client| {
         client
             .extensions
@@ -65,7 +65,7 @@ fn fields_in_another_form() {
             .for_each(drop);
     });
     refused(&|client| client.extensions = vec![0x82, 2, 0, 1]);
-    // Extensions twice, and bytes behind and within them.
+    // Duplicate extensions, and stray bytes behind and within them.
     refused(&|client| client.extensions = [&*client.extensions, &client.extensions].concat());
     refused(&|client| client.extensions.extend([5, 0]));
     refused(&|client| client.extensions = tlv(0xa3, &[&tlv(SEQUENCE, &[&usage]), &[5, 0]]));
@@ -74,26 +74,26 @@ fn fields_in_another_form() {
     refused(&|client| {
         client.extensions = extensions(&[&[&usage[..1], &[0x80], &usage[2..]].concat()])
     });
-    // Behind the certificate, and within it.
+    // Stray bytes behind the certificate, and within it.
     refused(&|client| client.behind = vec![0]);
     refused(&|client| client.outer_algorithm.extend([5, 0]));
-    // The algorithm of the signature, inside and outside.
+    // The signature algorithm, inside and outside of the signed part.
     let mismatch = Err(PathError::SignatureAlgorithm.into());
     let with_null = tlv(SEQUENCE, &[ECDSA_WITH_SHA256, &[5, 0]]);
-    let said = world.verdict(|client| client.outer_algorithm = with_null.clone());
-    assert_eq!(said, mismatch);
-    let said = world.verdict(|client| client.algorithm = with_null.clone());
-    assert_eq!(said, mismatch);
-    let said = world.verdict(|client| {
+    let result = pki.verdict(|client| client.outer_algorithm = with_null.clone());
+    assert_eq!(result, mismatch);
+    let result = pki.verdict(|client| client.algorithm = with_null.clone());
+    assert_eq!(result, mismatch);
+    let result = pki.verdict(|client| {
         client.algorithm = with_null.clone();
         client.outer_algorithm = with_null.clone();
     });
-    assert_eq!(said, mismatch);
+    assert_eq!(result, mismatch);
 }
 
 #[test]
-fn extensions_twice_or_malformed() {
-    let world = World::new();
+fn rejects_duplicate_or_malformed_certificate_extensions() {
+    let pki = HandmadePki::new();
     let san = subject_alt_name();
     let usage = extension(KEY_USAGE, DIGITAL_SIGNATURE);
     let other_san = extension(
@@ -103,10 +103,10 @@ fn extensions_twice_or_malformed() {
     let no_signing = extension(KEY_USAGE, &[3, 2, 3, 8]);
     let client_auth = tlv(SEQUENCE, &[&[6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 2]]);
     let purpose = extension(EXTENDED_KEY_USAGE, &client_auth);
-    let with = |all: &[&[u8]]| world.verdict(|client| client.extensions = extensions(all));
+    let with = |all: &[&[u8]]| pki.verdict(|client| client.extensions = extensions(all));
     let malformed = Err(PathError::Certificate.into());
     assert_eq!(with(&[&san, &usage, &purpose]), Ok(()));
-    // Which of the two counts is not asked.
+    // Duplicates are rejected, whichever of them comes first.
     for twice in [
         [&san, &other_san],
         [&san, &san],
@@ -116,7 +116,7 @@ fn extensions_twice_or_malformed() {
     ] {
         assert_eq!(with(&twice.map(Vec::as_slice)), malformed);
     }
-    // critical: a BOOLEAN that is neither, or too long; something else in its place; something behind the value.
+    // `critical` with an invalid BOOLEAN, with two BOOLEANs or with another type, and stray fields.
     let id = [6, 3, 0x55, 0x1d, KEY_USAGE];
     let value = tlv(OCTET_STRING, &[DIGITAL_SIGNATURE]);
     for parts in [
@@ -134,7 +134,7 @@ fn extensions_twice_or_malformed() {
     }
     let critical = tlv(SEQUENCE, &[&id, &[1, 1, 0xff], &value]);
     assert_eq!(with(&[&critical]), Ok(()));
-    // Values with bytes behind them.
+    // Values with stray bytes behind them.
     let names = tlv(SEQUENCE, &[&tlv(0x82, &[b"device.example"])]);
     let names = extension(SUBJECT_ALT_NAME, &[&*names, &[0]].concat());
     assert_eq!(with(&[&names]), malformed);
@@ -145,11 +145,11 @@ fn extensions_twice_or_malformed() {
 }
 
 #[test]
-fn key_usages_that_do_not_allow_signing() {
-    let world = World::new();
+fn rejects_key_usages_without_digital_signature() {
+    let pki = HandmadePki::new();
     let with = |value: &[u8]| {
         let usage = extension(KEY_USAGE, value);
-        world.verdict(|client| client.extensions = extensions(&[&usage]))
+        pki.verdict(|client| client.extensions = extensions(&[&usage]))
     };
     let refused = Err(PathError::Usage.into());
     assert_eq!(with(DIGITAL_SIGNATURE), Ok(()));
@@ -171,13 +171,13 @@ fn key_usages_that_do_not_allow_signing() {
 }
 
 #[test]
-fn keys_that_are_none() {
-    let world = World::new();
-    let point = world.key.verifying_key().to_encoded_point(false);
-    let compressed = world.key.verifying_key().to_encoded_point(true);
+fn rejects_invalid_public_keys() {
+    let pki = HandmadePki::new();
+    let point = pki.key.verifying_key().to_encoded_point(false);
+    let compressed = pki.key.verifying_key().to_encoded_point(true);
     let (ec, p256) = (EC_PUBLIC_KEY, PRIME256V1);
     let with = |algorithm: &[&[u8]], point: &[u8]| {
-        world.verdict(|client| client.spki = spki(algorithm, point))
+        pki.verdict(|client| client.spki = spki(algorithm, point))
     };
     let right = [&[0], point.as_bytes()].concat();
     assert_eq!(with(&[ec, p256], &right), Ok(()));
@@ -194,7 +194,7 @@ fn keys_that_are_none() {
     assert_eq!(with(&[p256, ec], &right), refused);
     let hybrid = [&[0, 6 + (right[65] & 1)], &right[2..]].concat();
     assert_eq!(with(&[ec, p256], &hybrid), refused);
-    // Points that are on no curve.
+    // Points that are not on the curve.
     let refused = Err(ValidateError::CertificateVerify);
     assert_eq!(with(&[ec, p256], &flipped(&right, 65 * 8)), refused);
     assert_eq!(
@@ -207,63 +207,63 @@ fn keys_that_are_none() {
     );
 }
 
-/// webpki reads at most 65,534 bytes of one element, core has no such limit.
+/// webpki reads at most 65,534 bytes of one element; core has no such limit.
 #[test]
-fn certificates_of_more_than_64_kilobytes() {
-    let world = World::new();
+fn rejects_certificates_larger_than_64_kilobytes() {
+    let pki = HandmadePki::new();
     let refused = Err(PathError::Certificate.into());
     for len in [65_000, 65_535, 65_536, 100_000, 1 << 24] {
         let padding = tlv(
             SEQUENCE,
             &[&[6, 3, 0x2a, 3, 4], &tlv(OCTET_STRING, &[&vec![0; len]])],
         );
-        let mut client = world.client.clone();
+        let mut client = pki.client.clone();
         client.extensions = extensions(&[&padding]);
-        let certificate = client.signed_by(&world.authority_key);
+        let certificate = client.signed_by(&pki.authority_key);
         if certificate.len() >= 1 << 24 {
             continue;
         }
-        let said = world.verdict_of(&certificate, |_| {});
+        let result = pki.verdict_of(&certificate, |_| {});
         let expected = if len == 65_000 { Ok(()) } else { refused };
-        assert_eq!(said, expected, "{len}");
+        assert_eq!(result, expected, "{len}");
     }
 }
 
-/// Each byte of what an authority signs, one bit of it flipped, and signed by the authority: what is accepted has the names that webpki
-/// sees, and the key that has signed.
+/// Flips one bit in each byte of the signed part before the authority signs it: an accepted certificate has the names that webpki
+/// reads, and the key that has signed.
 #[test]
-fn what_is_accepted_is_read_alike() {
-    let world = World::new();
-    let to_be_signed = world.client.to_be_signed();
+fn core_and_webpki_read_accepted_certificates_alike() {
+    let pki = HandmadePki::new();
+    let to_be_signed = pki.client.to_be_signed();
     let mut accepted = 0;
     for byte in 0..to_be_signed.len() {
         let changed = flipped(&to_be_signed, byte * 8 + byte % 8);
-        let certificate = world.client.around(&changed, &world.authority_key);
-        let said = world.verdict_of(&certificate, |validated| {
+        let certificate = pki.client.sign(&changed, &pki.authority_key);
+        let result = pki.verdict_of(&certificate, |validated| {
             accepted += 1;
             let leaf = validated.leaf();
-            assert_eq!(leaf.subject_public_key_info(), world.client.spki);
+            assert_eq!(leaf.subject_public_key_info(), pki.client.spki);
             for name in leaf.subject_alt_names() {
-                let (name, said) = match name {
+                let (name, result) = match name {
                     SubjectAltName::Dns(name) => (name.to_owned(), leaf.has_name(name)),
                     SubjectAltName::Ip(ip) => (ip.to_string(), leaf.has_name(&ip.to_string())),
                     _ => continue,
                 };
                 assert!(
-                    matches!(said, Ok(()) | Err(PathError::InvalidName)),
-                    "byte {byte}: {name}: {said:?}"
+                    matches!(result, Ok(()) | Err(PathError::InvalidName)),
+                    "byte {byte}: {name}: {result:?}"
                 );
             }
         });
-        assert_ne!(said, Err(ValidateError::Finished));
+        assert_ne!(result, Err(ValidateError::Finished));
     }
     assert!(accepted > 50, "{accepted}");
 }
 
-/// Only an authority can make such a certificate, and webpki does not look at key usage.
+/// Only an authority can create such a certificate, and webpki does not check the key usage.
 #[test]
-fn a_key_usage_that_is_no_der() {
-    let world = World::new();
+fn rejects_key_usage_that_is_not_der() {
+    let pki = HandmadePki::new();
     for value in [
         &[3, 2, 7, 0x80, 0][..],
         &[3, 2, 7, 0xff],
@@ -271,62 +271,63 @@ fn a_key_usage_that_is_no_der() {
         &[3, 2, 0xff, 0x80],
     ] {
         let usage = extension(KEY_USAGE, value);
-        let said = world.verdict(|client| client.extensions = extensions(&[&usage]));
-        assert_eq!(said, Err(PathError::Usage.into()), "{value:02x?}");
+        let result = pki.verdict(|client| client.extensions = extensions(&[&usage]));
+        assert_eq!(result, Err(PathError::Usage.into()), "{value:02x?}");
     }
 }
 
-/// webpki reads the names only when one is asked for, or constrained: they are not believed in part.
+/// webpki reads the names only when it verifies or constrains one: a malformed list is rejected as a whole.
 #[test]
-fn subject_alt_names_that_are_malformed() {
-    let world = World::new();
+fn rejects_malformed_subject_alt_names() {
+    let pki = HandmadePki::new();
     let good = tlv(0x82, &[b"device.example"]);
     for behind in [&[0x82][..], &[0x82, 0x7f, b'x'], &[0x1f, 0], &[0x9f, 0]] {
         let names = tlv(SEQUENCE, &[&good, behind]);
-        let mut client = world.client.clone();
+        let mut client = pki.client.clone();
         client.extensions = extensions(&[&extension(SUBJECT_ALT_NAME, &names)]);
-        let certificate = client.signed_by(&world.authority_key);
-        let said = world.verdict_of(&certificate, |_| {});
-        assert_eq!(said, Err(PathError::Certificate.into()), "{behind:02x?}");
+        let certificate = client.signed_by(&pki.authority_key);
+        let result = pki.verdict_of(&certificate, |_| {});
+        assert_eq!(result, Err(PathError::Certificate.into()), "{behind:02x?}");
     }
 }
 
-/// RFC 5280 section 6.1.4 (n), which webpki leaves to its caller.
+/// Core checks RFC 5280 section 6.1.4 (n), which webpki leaves to its caller.
 #[test]
-fn an_intermediate_that_may_not_sign_certificates() {
-    let world = World::new();
+fn rejects_intermediate_without_key_cert_sign() {
+    let pki = HandmadePki::new();
     let key = SigningKey::random(&mut OsRng);
     let is_ca = extension(BASIC_CONSTRAINTS, &tlv(SEQUENCE, &[&[1, 1, 0xff]]));
     let usage = extension(KEY_USAGE, DIGITAL_SIGNATURE);
     let between = Fields::new(&key, b"between", extensions(&[&is_ca, &usage]));
-    let between = between.signed_by(&world.authority_key);
-    let mut client = world.client.clone();
+    let between = between.signed_by(&pki.authority_key);
+    let mut client = pki.client.clone();
     client.issuer = name(b"between");
     let certificate = client.signed_by(&key);
-    let anchors = Anchors::new(&[&world.authority]).unwrap();
+    let anchors = Anchors::new(&[&pki.authority]).unwrap();
     let rules = PathRules::new(&anchors, Usage::ClientAuth, now());
-    let said = rules.verify(&certificate, [&*between]).map(|_| ());
-    assert_eq!(said, Err(PathError::CaOrLeaf));
+    let result = rules.verify(&certificate, [&*between]).map(|_| ());
+    assert_eq!(result, Err(PathError::CaOrLeaf));
 }
 
-/// The limit of [`Time::NotBefore`]: webpki tells of the expired certificate that comes first, and so the time is not put forward.
+/// A limitation of [`Time::NotBefore`]: webpki reports the expired certificate that comes first, and so the time is not moved
+/// forward.
 #[test]
-fn an_expired_certificate_beside_one_that_has_not_begun() {
-    let world = World::new();
+fn not_before_time_fails_if_expired_intermediate_comes_first() {
+    let pki = HandmadePki::new();
     let key = SigningKey::random(&mut OsRng);
     let is_ca = extension(BASIC_CONSTRAINTS, &tlv(SEQUENCE, &[&[1, 1, 0xff]]));
     let between = |from: &[u8], until: &[u8]| {
         let mut between = Fields::new(&key, b"between", extensions(&[&is_ca]));
         let time = |at| tlv(UTC_TIME, &[at]);
         between.validity = tlv(SEQUENCE, &[&time(from), &time(until)]);
-        between.signed_by(&world.authority_key)
+        between.signed_by(&pki.authority_key)
     };
-    let old = between(b"200101000000Z", b"210101000000Z");
-    let new = between(b"300101000000Z", b"491231235959Z");
-    let mut client = world.client.clone();
+    let expired = between(b"200101000000Z", b"210101000000Z");
+    let not_yet_valid = between(b"300101000000Z", b"491231235959Z");
+    let mut client = pki.client.clone();
     client.issuer = name(b"between");
     let certificate = client.signed_by(&key);
-    let anchors = Anchors::new(&[&world.authority]).unwrap();
+    let anchors = Anchors::new(&[&pki.authority]).unwrap();
     let in_2026 = Time::NotBefore(1_767_225_600);
     let rules = PathRules::new(&anchors, Usage::ClientAuth, in_2026);
     let verify = |between: &[&[u8]]| {
@@ -334,8 +335,11 @@ fn an_expired_certificate_beside_one_that_has_not_begun() {
             .verify(&certificate, between.iter().copied())
             .map(|_| ())
     };
-    assert_eq!(verify(&[&new]), Ok(()));
-    assert_eq!(verify(&[&new, &old]), Ok(()));
-    let said = verify(&[&old, &new]);
-    assert!(matches!(said, Err(PathError::Expired { .. })), "{said:?}");
+    assert_eq!(verify(&[&not_yet_valid]), Ok(()));
+    assert_eq!(verify(&[&not_yet_valid, &expired]), Ok(()));
+    let result = verify(&[&expired, &not_yet_valid]);
+    assert!(
+        matches!(result, Err(PathError::Expired { .. })),
+        "{result:?}"
+    );
 }

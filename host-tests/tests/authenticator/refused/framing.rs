@@ -1,5 +1,5 @@
-//! Messages with bytes too many or too few, in another order, and lists that are not what they should be. Finished and the signature
-//! are right: what refuses them is the form.
+//! Messages with too many or too few bytes or in another order, and malformed lists. Finished and the signature are valid, so
+//! that the encoding is the reason of the rejection.
 
 use super::{
     maker::{CERTIFICATE, CERTIFICATE_VERIFY, FINISHED, extension, message, sized},
@@ -11,7 +11,7 @@ fn malformed(malformed: MalformedMessage) -> Result<(), ValidateError> {
 }
 
 #[test]
-fn stray_bytes_at_every_level() {
+fn rejects_stray_bytes_at_every_level_of_authenticator() {
     let pki = Pki::new();
     let request = request();
     for (place, expected) in [
@@ -42,7 +42,7 @@ fn stray_bytes_at_every_level() {
 }
 
 #[test]
-fn stray_bytes_in_an_empty_one() {
+fn rejects_stray_bytes_in_empty_authenticator() {
     let pki = Pki::new();
     let request = request();
     for (place, expected) in [
@@ -58,7 +58,7 @@ fn stray_bytes_in_an_empty_one() {
     }
 }
 
-/// The three messages of an honest authenticator, and the Finished of an empty one.
+/// Returns the three messages of an honest authenticator, and the Finished of an empty one.
 fn messages(pki: &Pki, request: &[u8]) -> [Vec<u8>; 4] {
     let maker = maker(pki, request);
     let whole = maker.make();
@@ -73,7 +73,7 @@ fn messages(pki: &Pki, request: &[u8]) -> [Vec<u8>; 4] {
 }
 
 #[test]
-fn other_messages_than_certificate_certificate_verify_finished() {
+fn rejects_other_message_sequences_in_authenticator() {
     let pki = Pki::new();
     let request = request();
     let [certificate, verify, finished, empty] = messages(&pki, &request);
@@ -123,9 +123,9 @@ fn other_messages_than_certificate_certificate_verify_finished() {
     assert_eq!(verdict(&pki, &honest), Ok(()));
 }
 
-/// "Finished alone" has no certificate; a certificate message has one.
+/// An authenticator without a certificate consists of Finished alone; a Certificate message must have one.
 #[test]
-fn no_certificate_and_a_certificate_verify() {
+fn rejects_certificate_message_without_certificate() {
     let pki = Pki::new();
     let request = request();
     let mut maker = maker(&pki, &request);
@@ -135,15 +135,15 @@ fn no_certificate_and_a_certificate_verify() {
         malformed(MalformedMessage::NoCertificate)
     );
     let certificate = maker.certificate();
-    let spelt_out = [&*certificate, &maker.empty()].concat();
+    let with_finished = [&*certificate, &maker.empty()].concat();
     assert_eq!(
-        verdict(&pki, &spelt_out),
+        verdict(&pki, &with_finished),
         malformed(MalformedMessage::NoCertificate)
     );
 }
 
 #[test]
-fn an_empty_certificate_in_the_list() {
+fn rejects_empty_certificate_entry() {
     let pki = Pki::new();
     let request = request();
     let authority = pki.authority.certificate();
@@ -160,7 +160,7 @@ fn an_empty_certificate_in_the_list() {
 }
 
 #[test]
-fn an_extension_twice_in_an_entry() {
+fn rejects_duplicate_extension_in_certificate_entry() {
     let pki = Pki::new();
     let mut parameters = parameters(CONTEXT);
     parameters.other = &[STATUS_REQUEST];
@@ -180,8 +180,8 @@ fn an_extension_twice_in_an_entry() {
             let authority = pki.authority.certificate();
             maker.entries.push((authority.to_vec(), Vec::new()));
             maker.entries[at].1.clone_from(&extensions);
-            let said = verdict_with(&parameters, &pki.authority, &maker.make());
-            assert_eq!(said, expected);
+            let result = verdict_with(&parameters, &pki.authority, &maker.make());
+            assert_eq!(result, expected);
         }
     }
 }
@@ -192,7 +192,7 @@ const STATUS_REQUEST: Extension<'static> = Extension {
 };
 
 #[test]
-fn more_than_32_extensions_in_an_entry() {
+fn rejects_more_than_32_extensions_in_certificate_entry() {
     let pki = Pki::new();
     let request = request();
     for (count, expected) in [
@@ -212,7 +212,7 @@ fn more_than_32_extensions_in_an_entry() {
 }
 
 #[test]
-fn an_extension_that_was_not_requested() {
+fn rejects_unsolicited_extension() {
     let pki = Pki::new();
     let request = request();
     for at in 0..2 {
@@ -226,19 +226,19 @@ fn an_extension_that_was_not_requested() {
     }
     let mut maker = Maker::new(Side::Server, &[], CONTEXT, &pki.server);
     maker.entries[0].1 = extension(18, &[]);
-    let said = judge_spontaneous(
+    let result = validate_spontaneous(
         &mut Connection::new(1).client,
         &maker.make(),
         &pki.authority,
     )
     .map(|_| ());
     let expected = ValidateError::UnsolicitedExtension(ExtensionType::SIGNED_CERTIFICATE_TIMESTAMP);
-    assert_eq!(said, Err(expected));
+    assert_eq!(result, Err(expected));
 }
 
-/// Requested, but it says what is asked for: a certificate cannot have it.
+/// The extension was requested, but describes the request: a certificate entry cannot have it.
 #[test]
-fn an_extension_of_requests_in_an_entry() {
+fn rejects_request_extension_in_certificate_entry() {
     let pki = Pki::new();
     let mut parameters = parameters(CONTEXT);
     parameters.signature_algorithms_cert = &[P256];
@@ -248,18 +248,18 @@ fn an_extension_of_requests_in_an_entry() {
         values: &[],
     }];
     parameters.server_name = Some("localhost");
-    // The client asks.
+    // The client sends the request.
     for kind in [0, 13, 47, 48, 50] {
         let mut client = Connection::new(1).client;
-        let pending = ask(&mut client, &parameters);
+        let pending = create_request(&mut client, &parameters);
         let request = pending.as_bytes().to_vec();
         let mut maker = Maker::new(Side::Server, &request, CONTEXT, &pki.server);
         maker.entries[0].1 = extension(kind, &[]);
-        let made = maker.make();
-        let said = judge(&mut client, pending, &made, &pki.authority).unwrap_err();
+        let authenticator = maker.make();
+        let result = validate(&mut client, pending, &authenticator, &pki.authority).unwrap_err();
         let kind = ExtensionType(kind);
-        assert_eq!(said, ValidateError::UnsolicitedExtension(kind));
-        // Likewise of a ClientHello.
+        assert_eq!(result, ValidateError::UnsolicitedExtension(kind));
+        // The same with an extension of the ClientHello.
         let offered = Offered {
             signature_algorithms: &[P256],
             signature_algorithms_cert: &[],
@@ -267,18 +267,21 @@ fn an_extension_of_requests_in_an_entry() {
         };
         let mut maker = Maker::new(Side::Server, &[], CONTEXT, &pki.server);
         maker.entries[0].1 = extension(kind.0, &[]);
-        let made = maker.make();
+        let authenticator = maker.make();
         let anchors = Anchors::new(&[pki.authority.certificate()]).unwrap();
         let rules = PathRules::new(&anchors, Usage::ServerAuth, now());
         let mut client = Connection::new(1).client;
-        let said = client.validate_spontaneous(&offered, &made, &rules);
-        assert_eq!(said.unwrap_err(), ValidateError::UnsolicitedExtension(kind));
+        let result = client.validate_spontaneous(&offered, &authenticator, &rules);
+        assert_eq!(
+            result.unwrap_err(),
+            ValidateError::UnsolicitedExtension(kind)
+        );
     }
 }
 
-/// Each length in front of a part, one more and one less: nothing is read beyond, nothing is left over.
+/// Each length field, one more and one less: no bytes are read beyond the message, and none are left over.
 #[test]
-fn lengths_that_say_more_or_less_than_there_is() {
+fn rejects_wrong_length_fields_in_certificate_message() {
     let pki = Pki::new();
     let request = request();
     let honest = maker(&pki, &request);
@@ -302,9 +305,9 @@ fn lengths_that_say_more_or_less_than_there_is() {
     }
 }
 
-/// A context of 256 bytes has no length that says so.
+/// The length field of the context cannot encode 256.
 #[test]
-fn a_context_of_256_bytes() {
+fn rejects_context_of_256_bytes() {
     let context = [7; 256];
     let mut connection = Connection::new(1);
     let parameters = parameters(&context);
@@ -322,9 +325,9 @@ fn a_context_of_256_bytes() {
     assert_eq!(connection.server.contexts_left(), 16);
 }
 
-/// The messages of another version of TLS: TLS 1.2's Certificate has no context, and no extensions.
+/// The Certificate message of TLS 1.2 has no context and no extensions.
 #[test]
-fn a_certificate_message_of_tls_1_2() {
+fn rejects_tls_1_2_certificate_message() {
     let pki = Pki::new();
     let request = request();
     let mut maker = maker(&pki, &request);

@@ -1,4 +1,4 @@
-//! Certificates by hand, signed by an authority's key: each field as it is told to be.
+//! Certificates encoded by hand and signed with an authority's key: a test can set each field to any bytes.
 
 use super::*;
 use rand_core::OsRng;
@@ -15,7 +15,7 @@ pub(super) const ECDSA_WITH_SHA256: &[u8] = &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d
 pub(super) const EC_PUBLIC_KEY: &[u8] = &[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
 pub(super) const PRIME256V1: &[u8] = &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
 
-/// DER.
+/// Encodes a DER element with this tag.
 pub(super) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let contents = parts.concat();
     let len = contents.len().to_be_bytes();
@@ -27,7 +27,7 @@ pub(super) fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     [&[tag], &*len, &contents].concat()
 }
 
-/// A length of one byte more than it needs.
+/// Encodes a DER element with a length that is longer than necessary. `contents` has at most 255 bytes.
 pub(super) fn long(tag: u8, contents: &[u8]) -> Vec<u8> {
     let len = u8::try_from(contents.len()).unwrap();
     [&[tag, 0x82, 0, len], contents].concat()
@@ -46,7 +46,7 @@ pub(super) fn spki(algorithm: &[&[u8]], point: &[u8]) -> Vec<u8> {
     tlv(SEQUENCE, &[&algorithm, &tlv(BIT_STRING, &[point])])
 }
 
-/// An extension 2.5.29.`id`, not critical.
+/// Encodes the non-critical extension 2.5.29.`id`.
 pub(super) fn extension(id: u8, value: &[u8]) -> Vec<u8> {
     tlv(
         SEQUENCE,
@@ -76,7 +76,7 @@ pub(super) fn subject_alt_name() -> Vec<u8> {
     extension(SUBJECT_ALT_NAME, &names)
 }
 
-/// The fields of a certificate, each as it stands there.
+/// The encoded fields of a certificate. `behind` follows the certificate.
 #[derive(Clone)]
 pub(super) struct Fields {
     pub(super) version: Vec<u8>,
@@ -128,10 +128,11 @@ impl Fields {
     }
 
     pub(super) fn signed_by(&self, authority: &SigningKey) -> Vec<u8> {
-        self.around(&self.to_be_signed(), authority)
+        self.sign(&self.to_be_signed(), authority)
     }
 
-    pub(super) fn around(&self, to_be_signed: &[u8], authority: &SigningKey) -> Vec<u8> {
+    /// Signs `to_be_signed` and returns the whole certificate.
+    pub(super) fn sign(&self, to_be_signed: &[u8], authority: &SigningKey) -> Vec<u8> {
         let signature = maker::by_p256(authority, to_be_signed);
         let signature = tlv(BIT_STRING, &[&[0], &signature]);
         let parts = [to_be_signed, &self.outer_algorithm, &signature];
@@ -139,31 +140,31 @@ impl Fields {
     }
 }
 
-/// An authority and a client, both by hand.
-pub(super) struct World {
+/// An authority and a client whose certificates are encoded by hand.
+pub(super) struct HandmadePki {
     pub(super) authority_key: SigningKey,
     pub(super) authority: Vec<u8>,
     pub(super) key: SigningKey,
     pub(super) client: Fields,
 }
 
-impl World {
+impl HandmadePki {
     pub(super) fn new() -> Self {
         let authority_key = SigningKey::random(&mut OsRng);
         let is_ca = extension(BASIC_CONSTRAINTS, &tlv(SEQUENCE, &[&[1, 1, 0xff]]));
         let authority = Fields::new(&authority_key, b"authority", extensions(&[&is_ca]));
         let key = SigningKey::random(&mut OsRng);
         let usage = extension(KEY_USAGE, DIGITAL_SIGNATURE);
-        let of_client = extensions(&[&subject_alt_name(), &usage]);
+        let client_extensions = extensions(&[&subject_alt_name(), &usage]);
         Self {
             authority: authority.signed_by(&authority_key),
             authority_key,
-            client: Fields::new(&key, b"client", of_client),
+            client: Fields::new(&key, b"client", client_extensions),
             key,
         }
     }
 
-    /// What a server says to a certificate with whatever is right around it; if it accepts, `then` looks at it.
+    /// Validates an honest authenticator with this certificate as a server. If the server accepts it, passes it to `then`.
     pub(super) fn verdict_of(
         &self,
         certificate: &[u8],
@@ -174,16 +175,17 @@ impl World {
         let mut maker = Maker::new(Side::Client, &request, CONTEXT, &pki.client);
         maker.entries[0].0 = certificate.to_vec();
         maker.signer = Box::new(|message| maker::by_p256(&self.key, message));
-        let made = maker.make();
+        let authenticator = maker.make();
         let anchors = Anchors::new(&[&self.authority]).unwrap();
         let rules = PathRules::new(&anchors, Usage::ClientAuth, now());
         let mut server = Connection::new(1).server;
-        let pending = ask(&mut server, &parameters(CONTEXT));
-        let validated = server.validate(pending, &made, &rules)?;
+        let pending = create_request(&mut server, &parameters(CONTEXT));
+        let validated = server.validate(pending, &authenticator, &rules)?;
         then(&validated);
         Ok(())
     }
 
+    /// Validates the client's certificate after `change`, which the authority signs.
     pub(super) fn verdict(&self, change: impl FnOnce(&mut Fields)) -> Result<(), ValidateError> {
         let mut client = self.client.clone();
         change(&mut client);

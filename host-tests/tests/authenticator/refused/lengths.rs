@@ -1,9 +1,9 @@
-//! Lengths that are announced, and buffers that are too short: nothing is written half, and nothing is used up.
+//! Announced lengths, and buffers that are too short: a failed call uses no context.
 
 use super::*;
 
 #[test]
-fn requests_are_read_as_they_are_written() {
+fn parses_encoded_requests_to_the_same_values() {
     let many: Vec<_> = (0..300).map(SignatureScheme).collect();
     let long = [7; 3000];
     let filter = |oid, values| OidFilter { oid, values };
@@ -75,9 +75,9 @@ fn requests_are_read_as_they_are_written() {
     }
 }
 
-/// A buffer that is too short is an error that changes nothing.
+/// A call with a buffer that is too short fails and changes nothing.
 #[test]
-fn every_buffer_that_is_too_short() {
+fn rejects_every_too_short_buffer_without_using_context() {
     let pki = Pki::new();
     let certificates = [pki.client.certificate.as_slice()];
     let chain = CertificateChain::new(&certificates, P256);
@@ -91,7 +91,7 @@ fn every_buffer_that_is_too_short() {
             assert_eq!(refused.unwrap_err(), expected);
         }
         assert_eq!(server.contexts_left(), 16);
-        let pending = ask(server, &parameters);
+        let pending = create_request(server, &parameters);
         let request = Request::parse(pending.as_bytes()).unwrap();
 
         let certificate = 4 + 1 + CONTEXT.len() + 3 + 3 + pki.client.certificate.len() + 2;
@@ -102,14 +102,14 @@ fn every_buffer_that_is_too_short() {
             let expected = AuthenticateError::BufferTooShort;
             assert_eq!(refused.map(|_| ()), Err(expected), "{len}");
         }
-        let longest = exact + 255 - CONTEXT.len() + 48 - hash_len;
-        assert_eq!(chain.max_authenticator_len(), longest);
+        let maximum = exact + 255 - CONTEXT.len() + 48 - hash_len;
+        assert_eq!(chain.max_authenticator_len(), maximum);
         for len in 0..4 + hash_len {
             let refused = client.decline(&request, &mut out[..len]);
             let expected = AuthenticateError::BufferTooShort;
             assert_eq!(refused.unwrap_err(), expected);
         }
-        // A context of the same length.
+        // Another context of the same length.
         let other = &[7; CONTEXT.len()];
         for len in 0..exact {
             let refused =
@@ -120,26 +120,26 @@ fn every_buffer_that_is_too_short() {
         assert_eq!(client.contexts_left(), 16);
         assert_eq!(server.contexts_left(), 15);
         let unsigned = client.authenticate(&request, &chain, &mut out).unwrap();
-        let made = sign(unsigned, &pki.client.key);
-        judge(server, pending, &made, &pki.authority).unwrap();
+        let authenticator = sign(unsigned, &pki.client.key);
+        validate(server, pending, &authenticator, &pki.authority).unwrap();
     }
 }
 
-/// A signature for which there is no room.
+/// A signature that is longer than the space that the scheme reserves.
 #[test]
-fn a_signature_that_is_longer_than_the_schemes() {
+fn rejects_signature_longer_than_scheme_allows() {
     let pki = Pki::new();
     let certificates = [pki.client.certificate.as_slice()];
     let chain = CertificateChain::new(&certificates, P256);
     let mut connection = Connection::new(1);
-    let pending = ask(&mut connection.server, &parameters(CONTEXT));
+    let pending = create_request(&mut connection.server, &parameters(CONTEXT));
     let request = Request::parse(pending.as_bytes()).unwrap();
     let certificate = 4 + 1 + CONTEXT.len() + 3 + 3 + pki.client.certificate.len() + 2;
     let mut out = vec![0; certificate + 80 + 36];
     let unsigned = (connection.client).authenticate(&request, &chain, &mut out);
     let refused = unsigned.unwrap().sign(&[0; 73]).map(<[u8]>::len);
     assert_eq!(refused, Err(AuthenticateError::BufferTooShort));
-    // That has used the request up: the content may have been signed.
+    // The context counts as used, because the content may have been signed.
     let refused = (connection.client).decline(&request, &mut out);
     assert_eq!(refused.unwrap_err(), AuthenticateError::ContextUsed);
 }

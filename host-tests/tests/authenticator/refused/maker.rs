@@ -1,5 +1,5 @@
-//! A maker of authenticators that shares nothing with core but the exporter: from the text of RFC 9261, and able to do each thing
-//! wrong. What comes of it has a right Finished and a right signature, unless it is told otherwise.
+//! A maker of authenticators that shares only the exporter with core. It is written from the text of RFC 9261 and can do each
+//! step wrong. Its authenticators have a valid Finished and a valid signature unless a test changes them.
 
 use chanbind_core::{
     binding::Side,
@@ -14,69 +14,75 @@ pub(super) const CERTIFICATE: u8 = 11;
 pub(super) const CERTIFICATE_VERIFY: u8 = 15;
 pub(super) const FINISHED: u8 = 20;
 
-/// RFC 9261 section 5.2.2
+/// The context string of the signature (RFC 9261 section 5.2.2).
 pub(super) const CONTEXT_STRING: &[u8] = b"Exported Authenticator";
 
-/// Where bytes are put that do not belong there. Lengths of what is around them count them; Finished and signature cover them.
+/// A place for stray bytes. The lengths of the surrounding fields include them, and Finished and the signature cover them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Behind the last extension of the first entry, within their list.
+    /// After the last extension of the first entry, within the list of extensions.
     EntryExtensions,
-    /// Behind the last entry, within their list.
+    /// After the last entry, within the list of entries.
     Entries,
-    /// Behind the list of entries, within the message Certificate.
+    /// After the list of entries, within the message Certificate.
     Certificate,
-    /// Behind the certificate of the first entry, within its length.
+    /// After the certificate of the first entry, within its length.
     Der,
-    /// Behind the signature, within its length.
+    /// After the signature, within its length.
     Signature,
-    /// Behind the signature, within the message.
+    /// After the signature, within the message CertificateVerify.
     CertificateVerify,
-    /// Behind verify_data, within the message.
+    /// After verify_data, within the message Finished.
     Finished,
-    /// Behind all.
+    /// After the last message.
     Authenticator,
 }
 
-/// Signs what is to be signed.
+/// A function that returns the signature of its argument.
 pub(super) type Sign<'a> = Box<dyn Fn(&[u8]) -> Vec<u8> + 'a>;
 
-/// Makes one string of bytes of another.
+/// A function that changes bytes.
 pub(super) type Change = fn(&[u8]) -> Vec<u8>;
 
+/// The parameters of an authenticator.
 pub(super) struct Maker<'a> {
-    /// The number of its [`crate::Connection`], of SHA-256.
+    /// The number of the [`crate::Connection`], which uses SHA-256.
     pub(super) connection: u8,
-    /// Whose exporter labels it uses.
+    /// The side whose exporter label of the handshake context is used.
     pub(super) sender: Side,
-    /// Whose label of the Finished MAC Key.
+    /// The side whose exporter label of the Finished MAC Key is used.
     pub(super) finished_by: Side,
-    /// The request in the transcript; empty for none.
+    /// The request in the transcript; empty for a spontaneous authenticator.
     pub(super) request: &'a [u8],
     pub(super) context: &'a [u8],
-    /// Certificates with their extensions, these as they stand behind their length.
+    /// Certificates with their encoded extensions, without the length of the list of extensions.
     pub(super) entries: Vec<(Vec<u8>, Vec<u8>)>,
     pub(super) scheme: u16,
     pub(super) context_string: &'a [u8],
     pub(super) signer: Sign<'a>,
     pub(super) stray: Option<(Place, &'a [u8])>,
-    /// Signs and finishes over this transcript's request, context and entries, but sends another message Certificate.
+    /// The message Certificate that is sent instead of the one that the signature and Finished cover.
     pub(super) sent_certificate: Option<Vec<u8>>,
 }
 
 impl<'a> Maker<'a> {
-    /// An honest one, for what was asked on connection 1.
-    pub(super) fn new(sender: Side, request: &'a [u8], context: &'a [u8], who: &'a Issued) -> Self {
+    /// Creates the parameters of an honest authenticator for `request` on connection 1.
+    pub(super) fn new(
+        sender: Side,
+        request: &'a [u8],
+        context: &'a [u8],
+        identity: &'a Issued,
+    ) -> Self {
         Self {
             connection: 1,
             sender,
             finished_by: sender,
             request,
             context,
-            entries: vec![(who.certificate.clone(), Vec::new())],
+            entries: vec![(identity.certificate.clone(), Vec::new())],
             scheme: 0x0403,
             context_string: CONTEXT_STRING,
-            signer: Box::new(|message| by_p256(&who.key, message)),
+            signer: Box::new(|message| by_p256(&identity.key, message)),
             stray: None,
             sent_certificate: None,
         }
@@ -97,18 +103,18 @@ impl<'a> Maker<'a> {
         [&sent, &verify, &*finished, behind].concat()
     }
 
-    /// Over what it should be over.
+    /// Returns the signature over the transcript.
     pub(super) fn signature(&self) -> Vec<u8> {
         let transcript = Sha256::digest(self.before_verify());
         (self.signer)(&[&[0x20; 64], self.context_string, &[0], &transcript].concat())
     }
 
-    /// Handshake Context || authenticator request || Certificate
+    /// Returns Handshake Context || authenticator request || Certificate.
     fn before_verify(&self) -> Vec<u8> {
         [&self.handshake_context(), self.request, &self.certificate()].concat()
     }
 
-    /// The empty authenticator (section 6).
+    /// Returns the empty authenticator (RFC 9261 section 6).
     pub(super) fn empty(&self) -> Vec<u8> {
         let certificate = [sized(1, self.context), sized(3, &[])].concat();
         let certificate = message(CERTIFICATE, &certificate);
@@ -147,12 +153,12 @@ impl<'a> Maker<'a> {
         self.exported(self.sender, "handshake context")
     }
 
-    fn exported(&self, side: Side, what: &str) -> Vec<u8> {
+    fn exported(&self, side: Side, name: &str) -> Vec<u8> {
         let side = match side {
             Side::Client => "client",
             Side::Server => "server",
         };
-        let label = format!("EXPORTER-{side} authenticator {what}");
+        let label = format!("EXPORTER-{side} authenticator {name}");
         let mut out = vec![0; 32];
         ExporterSecret::sha256(&[self.connection; 32])
             .export_keying_material(label.as_bytes(), Some(&[]), &mut out)
@@ -162,30 +168,30 @@ impl<'a> Maker<'a> {
 
     fn stray(&self, place: Place) -> &[u8] {
         match self.stray {
-            Some((there, bytes)) if there == place => bytes,
+            Some((at, bytes)) if at == place => bytes,
             _ => &[],
         }
     }
 }
 
-/// ECDSA on P-256 with SHA-256, DER.
+/// Signs with ECDSA on P-256 and SHA-256. Returns the signature in DER.
 pub(super) fn by_p256(key: &SigningKey, message: &[u8]) -> Vec<u8> {
     let signature: p256::ecdsa::Signature = key.sign(message);
     signature.to_der().as_bytes().to_vec()
 }
 
-/// Behind a length of so many bytes.
+/// Returns `contents` after their length in `width` bytes.
 pub(super) fn sized(width: usize, contents: &[u8]) -> Vec<u8> {
     let len = contents.len().to_be_bytes();
     [&len[len.len() - width..], contents].concat()
 }
 
-/// A handshake message.
+/// Encodes a handshake message.
 pub(super) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     [&[kind], &*sized(3, body)].concat()
 }
 
-/// An extension.
+/// Encodes an extension.
 pub(super) fn extension(kind: u16, data: &[u8]) -> Vec<u8> {
     [&kind.to_be_bytes(), &*sized(2, data)].concat()
 }

@@ -1,4 +1,4 @@
-//! What is refused, and why: each as its sender would make it who has the keys of the connection, and wants to be believed.
+//! Rejected authenticators and the reasons, each created as by a malicious sender that has the keys of the connection.
 
 mod certificates;
 mod contexts;
@@ -22,60 +22,60 @@ use maker::{Maker, Place};
 
 const CONTEXT: &[u8] = b"sixteen bytes or more";
 
-/// A server's request with this context; it is the same each time.
+/// Returns the encoded request of a server with these parameters. It is the same each time.
 fn request_with(parameters: &RequestParameters<'_>) -> Vec<u8> {
     let mut server = Connection::new(1).server;
-    ask(&mut server, parameters).as_bytes().to_vec()
+    create_request(&mut server, parameters).as_bytes().to_vec()
 }
 
 fn request() -> Vec<u8> {
     request_with(&parameters(CONTEXT))
 }
 
-/// What a server that has asked so, on connection 1, says to an authenticator.
+/// Validates an authenticator as the server of connection 1 that has sent a request with these parameters.
 fn verdict_with(
     parameters: &RequestParameters<'_>,
     authority: &Authority,
     authenticator: &[u8],
 ) -> Result<(), ValidateError> {
     let mut server = Connection::new(1).server;
-    let pending = ask(&mut server, parameters);
-    judge(&mut server, pending, authenticator, authority).map(|_| ())
+    let pending = create_request(&mut server, parameters);
+    validate(&mut server, pending, authenticator, authority).map(|_| ())
 }
 
 fn verdict(pki: &Pki, authenticator: &[u8]) -> Result<(), ValidateError> {
     verdict_with(&parameters(CONTEXT), &pki.authority, authenticator)
 }
 
-/// An honest client's answer, by hand.
+/// Returns a maker of an honest client's authenticator for `request`.
 fn maker<'a>(pki: &'a Pki, request: &'a [u8]) -> Maker<'a> {
     Maker::new(Side::Client, request, CONTEXT, &pki.client)
 }
 
-/// What all the refusals are worth nothing without.
+/// The rejections of this module prove nothing unless the honest authenticators of [`Maker`] are accepted.
 #[test]
-fn the_maker_can_be_honest() {
+fn accepts_honest_authenticators_of_the_maker() {
     let pki = Pki::new();
     let request = request();
     assert_eq!(verdict(&pki, &maker(&pki, &request).make()), Ok(()));
     let empty = maker(&pki, &request).empty();
     assert_eq!(verdict(&pki, &empty), Err(ValidateError::Empty));
-    // The empty one is the same, whoever made it; the other has a signature that is never the same.
+    // The empty authenticator is deterministic; the other one has a signature that differs each time.
     let by_core = decline(&mut Connection::new(1).client, &request);
     assert_eq!(empty, by_core);
-    let by_core = answer(&mut Connection::new(1).client, &request, &pki.client);
+    let by_core = authenticate(&mut Connection::new(1).client, &request, &pki.client);
     let certificate = maker(&pki, &request).certificate();
     assert!(by_core.starts_with(&certificate));
 
-    let made = Maker::new(Side::Server, &[], CONTEXT, &pki.server).make();
+    let authenticator = Maker::new(Side::Server, &[], CONTEXT, &pki.server).make();
     let mut client = Connection::new(1).client;
-    judge_spontaneous(&mut client, &made, &pki.authority).unwrap();
+    validate_spontaneous(&mut client, &authenticator, &pki.authority).unwrap();
 
     let mut client = Connection::new(1).client;
-    let pending = ask(&mut client, &parameters(CONTEXT));
+    let pending = create_request(&mut client, &parameters(CONTEXT));
     let request = pending.as_bytes().to_vec();
-    let made = Maker::new(Side::Server, &request, CONTEXT, &pki.server).make();
-    judge(&mut client, pending, &made, &pki.authority).unwrap();
+    let authenticator = Maker::new(Side::Server, &request, CONTEXT, &pki.server).make();
+    validate(&mut client, pending, &authenticator, &pki.authority).unwrap();
 }
 
 fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
@@ -84,7 +84,7 @@ fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
     bytes
 }
 
-/// Whether Finished, or what comes before it, has refused an authenticator.
+/// Returns true for the errors of Finished and of the checks before it.
 fn is_before_the_path(error: &ValidateError) -> bool {
     matches!(
         error,
@@ -97,10 +97,10 @@ fn is_before_the_path(error: &ValidateError) -> bool {
 }
 
 #[test]
-fn every_bit_counts() {
+fn rejects_authenticator_with_any_flipped_bit() {
     let pki = Pki::new();
     let request = request();
-    let genuine = answer(&mut Connection::new(1).client, &request, &pki.client);
+    let genuine = authenticate(&mut Connection::new(1).client, &request, &pki.client);
     assert_eq!(verdict(&pki, &genuine), Ok(()));
     for bit in 0..genuine.len() * 8 {
         let error = verdict(&pki, &flipped(&genuine, bit)).unwrap_err();
@@ -109,7 +109,7 @@ fn every_bit_counts() {
 }
 
 #[test]
-fn every_bit_of_an_empty_one_counts() {
+fn rejects_empty_authenticator_with_any_flipped_bit() {
     let pki = Pki::new();
     let genuine = decline(&mut Connection::new(1).client, &request());
     assert_eq!(verdict(&pki, &genuine), Err(ValidateError::Empty));
@@ -120,22 +120,22 @@ fn every_bit_of_an_empty_one_counts() {
 }
 
 #[test]
-fn every_bit_of_one_that_nobody_asked_for_counts() {
+fn rejects_spontaneous_authenticator_with_any_flipped_bit() {
     let pki = Pki::new();
-    let genuine = spontaneous(&mut Connection::new(1).server, CONTEXT, &pki.server);
+    let genuine = authenticate_spontaneously(&mut Connection::new(1).server, CONTEXT, &pki.server);
     let mut client = Connection::new(1).client;
     for bit in 0..genuine.len() * 8 {
         let changed = flipped(&genuine, bit);
-        let error = judge_spontaneous(&mut client, &changed, &pki.authority).unwrap_err();
+        let error = validate_spontaneous(&mut client, &changed, &pki.authority).unwrap_err();
         assert!(is_before_the_path(&error), "bit {bit}: {error}");
     }
-    // None of these has used up the context.
-    judge_spontaneous(&mut client, &genuine, &pki.authority).unwrap();
+    // No rejected authenticator has used the context.
+    validate_spontaneous(&mut client, &genuine, &pki.authority).unwrap();
 }
 
-/// As the peer itself can change it: with a Finished, and a signature, over what it has changed.
+/// The peer itself can change the certificate, and create a Finished and a signature over the change.
 #[test]
-fn every_byte_of_the_certificate_counts_with_a_right_finished() {
+fn rejects_changed_certificate_with_valid_finished() {
     let pki = Pki::new();
     let request = request();
     for byte in 0..pki.client.certificate.len() {
@@ -147,10 +147,10 @@ fn every_byte_of_the_certificate_counts_with_a_right_finished() {
 }
 
 #[test]
-fn every_byte_of_the_signature_counts_with_a_right_finished() {
+fn rejects_changed_signature_with_valid_finished() {
     let pki = Pki::new();
     let request = request();
-    // Its length differs from one to the next.
+    // The length differs between signatures.
     for byte in 0..70 {
         let mut maker = maker(&pki, &request);
         maker.signer = Box::new(|message| {
@@ -164,10 +164,10 @@ fn every_byte_of_the_signature_counts_with_a_right_finished() {
 }
 
 #[test]
-fn every_truncation() {
+fn rejects_truncated_authenticators() {
     let pki = Pki::new();
     let request = request();
-    let genuine = answer(&mut Connection::new(1).client, &request, &pki.client);
+    let genuine = authenticate(&mut Connection::new(1).client, &request, &pki.client);
     let empty = decline(&mut Connection::new(1).client, &request);
     for whole in [genuine, empty] {
         for len in 0..whole.len() {
@@ -179,10 +179,10 @@ fn every_truncation() {
 }
 
 #[test]
-fn a_byte_more() {
+fn rejects_authenticators_with_trailing_bytes() {
     let pki = Pki::new();
     let request = request();
-    let genuine = answer(&mut Connection::new(1).client, &request, &pki.client);
+    let genuine = authenticate(&mut Connection::new(1).client, &request, &pki.client);
     let empty = decline(&mut Connection::new(1).client, &request);
     let expected = Err(ValidateError::Malformed(MalformedMessage::TrailingBytes));
     for whole in [genuine, empty] {
@@ -193,9 +193,8 @@ fn a_byte_more() {
     }
 }
 
-/// From nothing to what is no message at all.
 #[test]
-fn what_is_no_authenticator() {
+fn rejects_bytes_that_are_not_an_authenticator() {
     let pki = Pki::new();
     let request = request();
     let refused = |bytes: &[u8]| verdict(&pki, bytes).unwrap_err();

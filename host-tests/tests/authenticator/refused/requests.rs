@@ -1,4 +1,4 @@
-//! Requests that are none, and parameters that none can be made of.
+//! Malformed requests, and parameters of which no request can be created.
 
 use super::{
     maker::{extension, message, sized},
@@ -14,7 +14,7 @@ fn raw(kind: u8, extensions: &[u8]) -> Vec<u8> {
     message(kind, &body)
 }
 
-/// signature_algorithms with P-256.
+/// Encodes signature_algorithms with P-256.
 fn schemes() -> Vec<u8> {
     extension(13, &[0, 2, 4, 3])
 }
@@ -24,7 +24,7 @@ fn malformed(bytes: &[u8]) -> MalformedMessage {
 }
 
 #[test]
-fn every_truncation_and_a_byte_more() {
+fn rejects_truncated_requests_and_trailing_bytes() {
     let request = request();
     Request::parse(&request).unwrap();
     for len in 0..request.len() {
@@ -38,7 +38,7 @@ fn every_truncation_and_a_byte_more() {
 }
 
 #[test]
-fn other_messages() {
+fn rejects_other_message_types_as_request() {
     let request = request();
     for kind in 0..=255 {
         let mut changed = request.clone();
@@ -57,7 +57,7 @@ fn other_messages() {
 }
 
 #[test]
-fn stray_bytes_at_every_level() {
+fn rejects_stray_bytes_at_every_level_of_request() {
     let body = [sized(1, CONTEXT), sized(2, &schemes())].concat();
     let in_body = message(SERVER, &[&*body, &[0]].concat());
     assert_eq!(malformed(&in_body), MalformedMessage::TrailingBytes);
@@ -69,7 +69,7 @@ fn stray_bytes_at_every_level() {
 }
 
 #[test]
-fn without_signature_algorithms() {
+fn rejects_request_without_signature_algorithms() {
     for extensions in [
         Vec::new(),
         extension(50, &[0, 2, 4, 3]),
@@ -84,7 +84,7 @@ fn without_signature_algorithms() {
 }
 
 #[test]
-fn malformed_extensions() {
+fn rejects_malformed_request_extensions() {
     let name = |name: &[u8]| [&[0], &*sized(2, name)].concat();
     let list = |parts: &[&[u8]]| sized(2, &parts.concat());
     let schemes_of: [&[u8]; 8] = [
@@ -154,9 +154,9 @@ fn malformed_extensions() {
     }
 }
 
-/// A server asks for no server (RFC 9261 section 8.1).
+/// The request of a server must not have server_name (RFC 9261 section 8.1).
 #[test]
-fn server_name_in_a_servers_request() {
+fn rejects_server_name_in_request_of_server() {
     let name = sized(2, &[&[0], &*sized(2, b"localhost")].concat());
     let bytes = [extension(0, &name), schemes()].concat();
     let parsed = Request::parse(&raw(CLIENT, &bytes)).map(|request| request.sender());
@@ -184,7 +184,7 @@ fn server_name_in_a_servers_request() {
 }
 
 #[test]
-fn an_extension_twice() {
+fn rejects_duplicate_request_extension() {
     for kind in [5, 47, 50, 0xfe00] {
         let data = match kind {
             47 => vec![0, 3, 0, 1, b'x'],
@@ -207,7 +207,7 @@ fn an_extension_twice() {
 }
 
 #[test]
-fn more_than_32_extensions() {
+fn rejects_more_than_32_request_extensions() {
     let all = |count: u16| {
         let mut extensions = schemes();
         for kind in 1..count {
@@ -222,9 +222,9 @@ fn more_than_32_extensions() {
     assert_eq!(malformed(&all(9000)), MalformedMessage::TooManyExtensions);
 }
 
-/// Nothing that is malformed is made, and nothing is used up by trying.
+/// No malformed request is created, and the attempt uses no context.
 #[test]
-fn parameters_of_which_no_request_is_made() {
+fn rejects_invalid_request_parameters_without_using_context() {
     let twice = Extension {
         extension_type: ExtensionType::STATUS_REQUEST,
         data: &[],
@@ -243,7 +243,7 @@ fn parameters_of_which_no_request_is_made() {
         let mut client = Connection::new(1).client;
         let refused = client.request(&parameters, vec![0; 70_000]).unwrap_err();
         assert_eq!(client.contexts_left(), 16);
-        let _ = ask(&mut client, &base);
+        let _ = create_request(&mut client, &base);
         refused
     };
     let extension = RequestError::Extension;
@@ -273,9 +273,9 @@ fn parameters_of_which_no_request_is_made() {
     assert_eq!(refused, extension(ExtensionType::STATUS_REQUEST));
 }
 
-/// What no length can say.
+/// Values that are longer than their length fields can encode.
 #[test]
-fn parameters_that_are_too_long() {
+fn rejects_request_parameters_that_are_too_long() {
     let long = vec![1; 65_536];
     let names: [&[u8]; 1] = [&long];
     let filters = [
@@ -309,9 +309,9 @@ fn parameters_that_are_too_long() {
     assert_eq!(client.contexts_left(), 16);
 }
 
-/// signature_algorithms is one of the 32.
+/// signature_algorithms is one of the at most 32 extensions.
 #[test]
-fn more_further_extensions_than_there_can_be() {
+fn rejects_more_than_31_other_request_extensions() {
     let others: Vec<_> = (0..32)
         .map(|kind| Extension {
             extension_type: ExtensionType(0x1000 + kind),
@@ -320,7 +320,7 @@ fn more_further_extensions_than_there_can_be() {
         .collect();
     let mut parameters = parameters(CONTEXT);
     parameters.other = &others[..31];
-    let _ = ask(&mut Connection::new(1).server, &parameters);
+    let _ = create_request(&mut Connection::new(1).server, &parameters);
     parameters.other = &others;
     let refused = Connection::new(1).server.request(&parameters, [0; 512]);
     assert_ne!(refused.unwrap_err(), RequestError::NoSignatureAlgorithms);
@@ -328,7 +328,7 @@ fn more_further_extensions_than_there_can_be() {
 
 /// "Any given OID MUST NOT appear more than once in the filters list" (RFC 8446 section 4.2.5).
 #[test]
-fn an_oid_twice_in_oid_filters() {
+fn rejects_duplicate_oid_in_oid_filters() {
     let filter = OidFilter {
         oid: &[6, 3, 0x55, 0x1d, 0x0f],
         values: &[3, 2, 7, 0x80],
@@ -341,9 +341,9 @@ fn an_oid_twice_in_oid_filters() {
     assert_eq!(refused.unwrap_err(), expected);
 }
 
-/// Whatever a bit turns it into: it is read to its end without a panic, or refused.
+/// Whichever bit is flipped, the request is rejected or can be read to its end without a panic.
 #[test]
-fn every_bit_flipped() {
+fn parses_or_rejects_request_with_any_flipped_bit() {
     let pki = Pki::new();
     let mut parameters = parameters(CONTEXT);
     let filters = [OidFilter {
@@ -355,7 +355,7 @@ fn every_bit_flipped() {
     parameters.oid_filters = &filters;
     parameters.server_name = Some("localhost");
     let mut client = Connection::new(1).client;
-    let request = ask(&mut client, &parameters).as_bytes().to_vec();
+    let request = create_request(&mut client, &parameters).as_bytes().to_vec();
     let certificates = [pki.server.certificate.as_slice()];
     let chain = CertificateChain::new(&certificates, P256);
     let mut read = 0;

@@ -1,4 +1,5 @@
-//! Schemes that were not offered, that are not verified, that TLS 1.3 has not, or that are not the key's.
+//! Signature schemes that were not offered, are not supported, do not belong to TLS 1.3, or do not fit the key; and invalid
+//! signatures.
 
 use super::*;
 use rcgen::{
@@ -10,61 +11,64 @@ const PSS: SignatureScheme = SignatureScheme::RSA_PSS_RSAE_SHA256;
 const P384: SignatureScheme = SignatureScheme::ECDSA_SECP384R1_SHA384;
 const ED25519: SignatureScheme = SignatureScheme::ED25519;
 
-/// An authenticator by another kind of key, and what a server of this host says that has asked for `offered`.
+/// Validates an authenticator with the key of `identity` as a server that offers `offered` and has the host's signature
+/// algorithms.
 fn verdict_by(
-    who: &OtherKey,
+    identity: &OtherKey,
     offered: &[SignatureScheme],
     scheme: SignatureScheme,
     signer: &dyn Fn(&[u8]) -> Vec<u8>,
 ) -> Result<(), ValidateError> {
     let pki = Pki::new();
     let mut server = Connection::new(1).server;
-    let pending = ask(&mut server, &RequestParameters::new(CONTEXT, offered));
+    let pending = create_request(&mut server, &RequestParameters::new(CONTEXT, offered));
     let request = pending.as_bytes().to_vec();
     let mut maker = maker(&pki, &request);
-    maker.entries = vec![(who.certificate.clone(), Vec::new())];
+    maker.entries = vec![(identity.certificate.clone(), Vec::new())];
     maker.scheme = scheme.0;
     maker.signer = Box::new(signer);
-    who.judge(&mut server, pending, &maker.make()).map(|_| ())
+    identity
+        .validate_as_server(&mut server, pending, &maker.make())
+        .map(|_| ())
 }
 
 #[test]
-fn a_scheme_that_was_not_offered() {
+fn rejects_signature_scheme_not_offered() {
     let pki = Pki::new();
     let parameters = RequestParameters::new(CONTEXT, &[ED25519, P384]);
     let request = request_with(&parameters);
-    let made = maker(&pki, &request).make();
-    let said = verdict_with(&parameters, &pki.authority, &made);
-    assert_eq!(said, Err(ValidateError::Scheme(P256)));
+    let authenticator = maker(&pki, &request).make();
+    let result = verdict_with(&parameters, &pki.authority, &authenticator);
+    assert_eq!(result, Err(ValidateError::Scheme(P256)));
 
     let offered = Offered {
         signature_algorithms: &[ED25519],
         signature_algorithms_cert: &[],
         extensions: &[],
     };
-    let made = Maker::new(Side::Server, &[], CONTEXT, &pki.server).make();
+    let authenticator = Maker::new(Side::Server, &[], CONTEXT, &pki.server).make();
     let anchors = Anchors::new(&[pki.authority.certificate()]).unwrap();
     let rules = PathRules::new(&anchors, Usage::ServerAuth, now());
     let mut client = Connection::new(1).client;
-    let said = client.validate_spontaneous(&offered, &made, &rules);
-    assert_eq!(said.unwrap_err(), ValidateError::Scheme(P256));
+    let result = client.validate_spontaneous(&offered, &authenticator, &rules);
+    assert_eq!(result.unwrap_err(), ValidateError::Scheme(P256));
 }
 
-/// For signatures in certificates only.
+/// The scheme was offered only for signatures in certificates.
 #[test]
-fn a_scheme_that_was_offered_for_certificates() {
+fn rejects_signature_scheme_offered_only_for_certificates() {
     let pki = Pki::new();
     let mut parameters = RequestParameters::new(CONTEXT, &[ED25519]);
     parameters.signature_algorithms_cert = &[P256];
     let request = request_with(&parameters);
-    let made = maker(&pki, &request).make();
-    let said = verdict_with(&parameters, &pki.authority, &made);
-    assert_eq!(said, Err(ValidateError::Scheme(P256)));
+    let authenticator = maker(&pki, &request).make();
+    let result = verdict_with(&parameters, &pki.authority, &authenticator);
+    assert_eq!(result, Err(ValidateError::Scheme(P256)));
 }
 
-/// Offered by mistake: it is said, not taken for something else.
+/// A scheme that was offered by mistake is reported as such.
 #[test]
-fn a_scheme_that_was_offered_and_is_not_verified() {
+fn rejects_offered_but_unsupported_signature_scheme() {
     let pki = Pki::new();
     for scheme in [P384, ED25519, PSS, SignatureScheme(0xfe00)] {
         let offered = [P256, scheme];
@@ -72,46 +76,46 @@ fn a_scheme_that_was_offered_and_is_not_verified() {
         let request = request_with(&parameters);
         let mut maker = maker(&pki, &request);
         maker.scheme = scheme.0;
-        let said = verdict_with(&parameters, &pki.authority, &maker.make());
-        assert_eq!(said, Err(ValidateError::Scheme(scheme)));
+        let result = verdict_with(&parameters, &pki.authority, &maker.make());
+        assert_eq!(result, Err(ValidateError::Scheme(scheme)));
     }
 }
 
-/// Schemes of TLS 1.2, offered and rightly signed (RFC 9261 section 5.2.2).
+/// PKCS #1 is not allowed in authenticators, even if it was offered and the signature is valid (RFC 9261 section 5.2.2).
 #[test]
-fn pkcs1_offered_and_used() {
-    let who = OtherKey::new(&PKCS_RSA_SHA256);
-    let pkcs1 = |message: &[u8]| who.key.sign(message).unwrap();
-    let said = verdict_by(&who, &[PKCS1, PSS], PKCS1, &pkcs1);
-    assert_eq!(said, Err(ValidateError::Scheme(PKCS1)));
-    // Nor under the name of PSS.
-    let said = verdict_by(&who, &[PKCS1, PSS], PSS, &pkcs1);
-    assert_eq!(said, Err(ValidateError::CertificateVerify));
-    let pss = |message: &[u8]| who.sign(PSS, message);
-    assert_eq!(verdict_by(&who, &[PKCS1, PSS], PSS, &pss), Ok(()));
+fn rejects_pkcs1_signature_even_if_offered() {
+    let identity = OtherKey::new(&PKCS_RSA_SHA256);
+    let pkcs1 = |message: &[u8]| identity.key.sign(message).unwrap();
+    let result = verdict_by(&identity, &[PKCS1, PSS], PKCS1, &pkcs1);
+    assert_eq!(result, Err(ValidateError::Scheme(PKCS1)));
+    // A PKCS #1 signature under the code of PSS.
+    let result = verdict_by(&identity, &[PKCS1, PSS], PSS, &pkcs1);
+    assert_eq!(result, Err(ValidateError::CertificateVerify));
+    let pss = |message: &[u8]| identity.sign(PSS, message);
+    assert_eq!(verdict_by(&identity, &[PKCS1, PSS], PSS, &pss), Ok(()));
     let other_hash = SignatureScheme::RSA_PSS_RSAE_SHA512;
-    let said = verdict_by(&who, &[other_hash, PSS], other_hash, &pss);
-    assert_eq!(said, Err(ValidateError::CertificateVerify));
+    let result = verdict_by(&identity, &[other_hash, PSS], other_hash, &pss);
+    assert_eq!(result, Err(ValidateError::CertificateVerify));
 }
 
 #[test]
-fn schemes_that_tls_1_3_has_not() {
-    let who = OtherKey::new(&PKCS_ECDSA_P256_SHA256);
-    let sign = |message: &[u8]| who.sign(P256, message);
-    assert_eq!(verdict_by(&who, &[P256], P256, &sign), Ok(()));
+fn rejects_signature_schemes_not_in_tls_1_3() {
+    let identity = OtherKey::new(&PKCS_ECDSA_P256_SHA256);
+    let sign = |message: &[u8]| identity.sign(P256, message);
+    assert_eq!(verdict_by(&identity, &[P256], P256, &sign), Ok(()));
     for scheme in [
         0x0000, 0x0101, 0x0102, 0x0103, 0x0201, 0x0202, 0x0203, 0x0301, 0x0303, 0x0401, 0x0402,
         0x0420, 0x0501, 0x0520, 0x0601, 0x0620, 0xffff,
     ] {
         let scheme = SignatureScheme(scheme);
-        let said = verdict_by(&who, &[P256, scheme], scheme, &sign);
-        assert_eq!(said, Err(ValidateError::Scheme(scheme)));
+        let result = verdict_by(&identity, &[P256, scheme], scheme, &sign);
+        assert_eq!(result, Err(ValidateError::Scheme(scheme)));
     }
 }
 
-/// The scheme is offered and verified, the key is another's.
+/// The scheme is offered and supported, but belongs to another type of key.
 #[test]
-fn a_scheme_that_is_not_the_keys() {
+fn rejects_signature_scheme_of_other_key_type() {
     let all = [P256, P384, ED25519, PSS];
     for (algorithm, own) in [
         (&PKCS_ECDSA_P256_SHA256, P256),
@@ -119,8 +123,8 @@ fn a_scheme_that_is_not_the_keys() {
         (&PKCS_ED25519, ED25519),
         (&PKCS_RSA_SHA256, PSS),
     ] {
-        let who = OtherKey::new(algorithm);
-        let sign = |message: &[u8]| who.sign(own, message);
+        let identity = OtherKey::new(algorithm);
+        let sign = |message: &[u8]| identity.sign(own, message);
         for scheme in all {
             let expected = if scheme == own {
                 Ok(())
@@ -128,7 +132,7 @@ fn a_scheme_that_is_not_the_keys() {
                 Err(PathError::PublicKey.into())
             };
             assert_eq!(
-                verdict_by(&who, &all, scheme, &sign),
+                verdict_by(&identity, &all, scheme, &sign),
                 expected,
                 "{own} {scheme}"
             );
@@ -136,9 +140,9 @@ fn a_scheme_that_is_not_the_keys() {
     }
 }
 
-/// Firmware verifies P-256 alone: of a certificate with another key nothing is believed.
+/// Firmware supports only P-256: it rejects a certificate with another type of key.
 #[test]
-fn another_key_where_only_p256_is_verified() {
+fn p256_only_rules_reject_ed25519_certificate() {
     let pki = Pki::new();
     let request = request();
     let other = OtherKey::new(&PKCS_ED25519);
@@ -149,28 +153,28 @@ fn another_key_where_only_p256_is_verified() {
     let anchors = Anchors::new(&[&other.authority]).unwrap();
     let rules = PathRules::new(&anchors, Usage::ClientAuth, now());
     let mut server = Connection::new(1).server;
-    let pending = ask(&mut server, &parameters(CONTEXT));
-    let made = maker.make();
-    let said = server.validate(pending, &made, &rules);
+    let pending = create_request(&mut server, &parameters(CONTEXT));
+    let authenticator = maker.make();
+    let result = server.validate(pending, &authenticator, &rules);
     let expected = ValidateError::Path(PathError::SignatureAlgorithm);
-    assert_eq!(said.unwrap_err(), expected);
+    assert_eq!(result.unwrap_err(), expected);
 }
 
-/// The certificate of another: public, and of no use without its key.
+/// The certificate of another client is public, but useless without its key.
 #[test]
-fn a_certificate_without_its_key() {
+fn rejects_certificate_without_its_private_key() {
     let pki = Pki::new();
     let request = request();
     let other = client_of(&pki.authority);
     let mut maker = maker(&pki, &request);
     maker.entries[0].0 = other.certificate;
-    let said = verdict(&pki, &maker.make());
-    assert_eq!(said, Err(ValidateError::CertificateVerify));
+    let result = verdict(&pki, &maker.make());
+    assert_eq!(result, Err(ValidateError::CertificateVerify));
 }
 
-/// Encodings of the right signature that are none, and scalars that are none.
+/// Invalid encodings of the right signature, and invalid scalars.
 #[test]
-fn signatures_that_are_none() {
+fn rejects_invalid_ecdsa_signatures() {
     let pki = Pki::new();
     let request = request();
     let order = hex::decode("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
@@ -192,11 +196,11 @@ fn signatures_that_are_none() {
     for signature in cases {
         let mut maker = maker(&pki, &request);
         maker.signer = Box::new(|_| signature.clone());
-        let said = verdict(&pki, &maker.make());
+        let result = verdict(&pki, &maker.make());
         let expected = Err(ValidateError::CertificateVerify);
-        assert_eq!(said, expected, "{signature:02x?}");
+        assert_eq!(result, expected, "{signature:02x?}");
     }
-    // Of fixed length, as JOSE has it; and with a length that is not minimal.
+    // Fixed length as in JOSE, a length that is not minimal, and another tag.
     let changes: [maker::Change; 3] = [
         |der| {
             let signature = Signature::from_der(der).unwrap();
@@ -208,14 +212,14 @@ fn signatures_that_are_none() {
     for change in changes {
         let mut maker = maker(&pki, &request);
         maker.signer = Box::new(|message| change(&maker::by_p256(&pki.client.key, message)));
-        let said = verdict(&pki, &maker.make());
-        assert_eq!(said, Err(ValidateError::CertificateVerify));
+        let result = verdict(&pki, &maker.make());
+        assert_eq!(result, Err(ValidateError::CertificateVerify));
     }
 }
 
-/// The client's side of it: what was not offered is not signed with.
+/// An endpoint does not sign with a scheme that the peer did not offer.
 #[test]
-fn nothing_is_made_with_a_scheme_that_was_not_offered() {
+fn authenticate_rejects_signature_scheme_not_offered() {
     let pki = Pki::new();
     let certificates = [pki.client.certificate.as_slice()];
     let mut out = [0; 4096];
@@ -245,9 +249,9 @@ fn nothing_is_made_with_a_scheme_that_was_not_offered() {
     }
 }
 
-/// What is left of TLS 1.2, and PKCS #1 (RFC 9261 section 5.2.2).
+/// Schemes of TLS 1.2 and PKCS #1 (RFC 9261 section 5.2.2).
 #[test]
-fn schemes_that_are_not_for_messages() {
+fn legacy_schemes_are_not_for_messages() {
     for scheme in [
         0x0000, 0x0100, 0x0102, 0x0103, 0x0300, 0x0302, 0x0303, 0x0402, 0x0420, 0x0502, 0x0520,
         0x0602, 0x0620,

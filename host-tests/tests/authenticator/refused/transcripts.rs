@@ -1,4 +1,5 @@
-//! What is signed and authenticated for something else: the other side, another request, another connection, another protocol.
+//! Signatures and MACs that were created for another purpose: the other side, another request, another connection, another
+//! protocol.
 
 use super::*;
 
@@ -7,16 +8,16 @@ fn refused_by_finished(pki: &Pki, maker: &Maker<'_>) {
     assert_eq!(verdict(pki, &maker.empty()), Err(ValidateError::Finished));
 }
 
-/// What the server itself could have made comes back to it as the client's.
+/// An authenticator with the server's own exporter labels is sent back to the server as the client's.
 #[test]
-fn reflected_to_the_server() {
+fn server_rejects_reflected_authenticator() {
     let pki = Pki::new();
     let request = request();
     refused_by_finished(
         &pki,
         &Maker::new(Side::Server, &request, CONTEXT, &pki.client),
     );
-    // Neither is half of it enough.
+    // Only one of the two labels is the server's.
     let mut half = maker(&pki, &request);
     half.finished_by = Side::Server;
     refused_by_finished(&pki, &half);
@@ -26,7 +27,7 @@ fn reflected_to_the_server() {
 }
 
 #[test]
-fn reflected_to_the_client() {
+fn client_rejects_reflected_authenticator() {
     let pki = Pki::new();
     for (sender, finished_by) in [
         (Side::Client, Side::Client),
@@ -34,79 +35,87 @@ fn reflected_to_the_client() {
         (Side::Server, Side::Client),
     ] {
         let mut client = Connection::new(1).client;
-        let pending = ask(&mut client, &parameters(CONTEXT));
+        let pending = create_request(&mut client, &parameters(CONTEXT));
         let request = pending.as_bytes().to_vec();
         let mut maker = Maker::new(sender, &request, CONTEXT, &pki.server);
         maker.finished_by = finished_by;
-        let made = maker.make();
-        let said = judge(&mut client, pending, &made, &pki.authority);
-        assert_eq!(said.unwrap_err(), ValidateError::Finished);
+        let authenticator = maker.make();
+        let result = validate(&mut client, pending, &authenticator, &pki.authority);
+        assert_eq!(result.unwrap_err(), ValidateError::Finished);
 
         let mut maker = Maker::new(sender, &[], CONTEXT, &pki.server);
         maker.finished_by = finished_by;
-        let made = maker.make();
+        let authenticator = maker.make();
         let mut client = Connection::new(1).client;
-        let said = judge_spontaneous(&mut client, &made, &pki.authority);
-        assert_eq!(said.unwrap_err(), ValidateError::Finished);
+        let result = validate_spontaneous(&mut client, &authenticator, &pki.authority);
+        assert_eq!(result.unwrap_err(), ValidateError::Finished);
     }
 }
 
-/// The client's certificate is good for both usages, and it is the server that answers with it.
+/// The certificate allows both usages, and the server's authenticator is sent back to the server.
 #[test]
-fn the_servers_own_answer_is_no_clients() {
+fn server_rejects_its_own_authenticator() {
     let authority = Authority::new("authority").unwrap();
     let both = authority
         .issue(|params| params.extended_key_usages.clear())
         .unwrap();
     let mut connection = Connection::new(1);
-    let asked = ask(&mut connection.client, &parameters(b"of the client"));
-    let made = answer(&mut connection.server, asked.as_bytes(), &both);
-    let pending = ask(&mut connection.server, &parameters(b"of the server"));
-    let said = judge(&mut connection.server, pending, &made, &authority);
-    assert_eq!(said.unwrap_err(), ValidateError::Context);
-    judge(&mut connection.client, asked, &made, &authority).unwrap();
+    let client_request = create_request(&mut connection.client, &parameters(b"of the client"));
+    let authenticator = authenticate(&mut connection.server, client_request.as_bytes(), &both);
+    let pending = create_request(&mut connection.server, &parameters(b"of the server"));
+    let result = validate(&mut connection.server, pending, &authenticator, &authority);
+    assert_eq!(result.unwrap_err(), ValidateError::Context);
+    validate(
+        &mut connection.client,
+        client_request,
+        &authenticator,
+        &authority,
+    )
+    .unwrap();
 }
 
 #[test]
-fn for_another_request() {
+fn rejects_authenticator_for_other_request() {
     let pki = Pki::new();
     let mut other = parameters(CONTEXT);
     other.signature_algorithms = &[P256, SignatureScheme::ED25519];
     let other = request_with(&other);
     refused_by_finished(&pki, &maker(&pki, &other));
-    // For none.
+    // For no request.
     refused_by_finished(&pki, &maker(&pki, &[]));
-    // For one of the client.
+    // For a request of the client.
     let mut client = Connection::new(1).client;
-    let other = ask(&mut client, &parameters(CONTEXT)).as_bytes().to_vec();
+    let other = create_request(&mut client, &parameters(CONTEXT))
+        .as_bytes()
+        .to_vec();
     refused_by_finished(&pki, &maker(&pki, &other));
-    // For the right one twice over.
+    // For the right request twice in a row.
     refused_by_finished(&pki, &maker(&pki, &[request(), request()].concat()));
 }
 
 #[test]
-fn for_a_request_with_another_context() {
+fn rejects_authenticator_with_other_context() {
     let pki = Pki::new();
     let other = request_with(&parameters(b"another"));
-    let made = Maker::new(Side::Client, &other, b"another", &pki.client);
-    assert_eq!(verdict(&pki, &made.make()), Err(ValidateError::Context));
-    assert_eq!(verdict(&pki, &made.empty()), Err(ValidateError::Finished));
-    // It says the right context, and answers the other request.
+    let forged = Maker::new(Side::Client, &other, b"another", &pki.client);
+    assert_eq!(verdict(&pki, &forged.make()), Err(ValidateError::Context));
+    assert_eq!(verdict(&pki, &forged.empty()), Err(ValidateError::Finished));
+    // The right context, but for the other request.
     refused_by_finished(&pki, &maker(&pki, &other));
-    // It answers the right request, and says another context.
+    // Another context, but for the right request.
     let request = request();
-    let made = Maker::new(Side::Client, &request, b"another", &pki.client);
-    assert_eq!(verdict(&pki, &made.make()), Err(ValidateError::Context));
-    assert_eq!(verdict(&pki, &made.empty()), Err(ValidateError::Finished));
+    let forged = Maker::new(Side::Client, &request, b"another", &pki.client);
+    assert_eq!(verdict(&pki, &forged.make()), Err(ValidateError::Context));
+    assert_eq!(verdict(&pki, &forged.empty()), Err(ValidateError::Finished));
     for context in [&CONTEXT[1..], &[CONTEXT, &[0]].concat(), &[]] {
-        let made = Maker::new(Side::Client, &request, context, &pki.client);
-        assert_eq!(verdict(&pki, &made.make()), Err(ValidateError::Context));
-        assert_eq!(verdict(&pki, &made.empty()), Err(ValidateError::Finished));
+        let forged = Maker::new(Side::Client, &request, context, &pki.client);
+        assert_eq!(verdict(&pki, &forged.make()), Err(ValidateError::Context));
+        assert_eq!(verdict(&pki, &forged.empty()), Err(ValidateError::Finished));
     }
 }
 
 #[test]
-fn for_another_connection() {
+fn rejects_authenticator_of_other_connection() {
     let pki = Pki::new();
     let request = request();
     let mut other = maker(&pki, &request);
@@ -115,77 +124,81 @@ fn for_another_connection() {
 
     let mut other = Maker::new(Side::Server, &[], CONTEXT, &pki.server);
     other.connection = 2;
-    let made = other.make();
-    let said = judge_spontaneous(&mut Connection::new(1).client, &made, &pki.authority);
-    assert_eq!(said.unwrap_err(), ValidateError::Finished);
+    let authenticator = other.make();
+    let result = validate_spontaneous(
+        &mut Connection::new(1).client,
+        &authenticator,
+        &pki.authority,
+    );
+    assert_eq!(result.unwrap_err(), ValidateError::Finished);
 }
 
-/// The same exporter secret, and another hash: nothing is the same.
+/// The exporter secret is the same, but the hash of the connection differs.
 #[test]
-fn for_a_connection_with_another_hash() {
+fn rejects_authenticator_of_connection_with_other_hash() {
     let pki = Pki::new();
     let request = request();
-    for made in [
-        answer(&mut Connection::sha384(1).client, &request, &pki.client),
+    for authenticator in [
+        authenticate(&mut Connection::sha384(1).client, &request, &pki.client),
         decline(&mut Connection::sha384(1).client, &request),
     ] {
-        assert_eq!(verdict(&pki, &made), Err(ValidateError::Finished));
+        assert_eq!(verdict(&pki, &authenticator), Err(ValidateError::Finished));
     }
 }
 
-/// Who sits between two connections has the keys of both, and makes a Finished of its own; the signature it has not.
+/// An attacker between two connections has the keys of both and can create a Finished, but not the signature.
 #[test]
-fn relayed_with_a_new_finished() {
+fn rejects_relayed_signature_with_new_finished() {
     let pki = Pki::new();
     let request = request();
-    let mut there = maker(&pki, &request);
-    there.connection = 2;
-    let mut here = maker(&pki, &request);
-    here.signer = Box::new(|_| there.signature());
+    let mut other = maker(&pki, &request);
+    other.connection = 2;
+    let mut relayed = maker(&pki, &request);
+    relayed.signer = Box::new(|_| other.signature());
     assert_eq!(
-        verdict(&pki, &here.make()),
+        verdict(&pki, &relayed.make()),
         Err(ValidateError::CertificateVerify)
     );
 }
 
-/// As [`relayed_with_a_new_finished`], of a signature that the same connection has seen for something else.
+/// Like [`rejects_relayed_signature_with_new_finished`], with signatures over other contents.
 #[test]
-fn a_signature_for_another_request_or_certificate() {
+fn rejects_signature_over_other_transcript() {
     let pki = Pki::new();
     let request = request();
     let other_request = request_with(&parameters(b"another"));
     let other_certificate = client_of(&pki.authority).certificate;
     let signed = |change: &dyn Fn(&mut Maker<'_>)| {
-        let mut there = maker(&pki, &request);
-        change(&mut there);
-        there.signature()
+        let mut maker = maker(&pki, &request);
+        change(&mut maker);
+        maker.signature()
     };
     assert_eq!(verify_with(&pki, &request, signed(&|_| {})), Ok(()));
     for signature in [
         maker(&pki, &other_request).signature(),
-        signed(&|there| there.request = &[]),
-        signed(&|there| there.connection = 2),
-        signed(&|there| there.context = b"another"),
-        signed(&|there| there.sender = Side::Server),
-        signed(&|there| there.entries[0].0 = other_certificate.clone()),
-        signed(&|there| there.entries[0].1 = maker::extension(5, &[])),
-        signed(&|there| there.entries.push((b"more".to_vec(), Vec::new()))),
+        signed(&|maker| maker.request = &[]),
+        signed(&|maker| maker.connection = 2),
+        signed(&|maker| maker.context = b"another"),
+        signed(&|maker| maker.sender = Side::Server),
+        signed(&|maker| maker.entries[0].0 = other_certificate.clone()),
+        signed(&|maker| maker.entries[0].1 = maker::extension(5, &[])),
+        signed(&|maker| maker.entries.push((b"more".to_vec(), Vec::new()))),
     ] {
-        let said = verify_with(&pki, &request, signature);
-        assert_eq!(said, Err(ValidateError::CertificateVerify));
+        let result = verify_with(&pki, &request, signature);
+        assert_eq!(result, Err(ValidateError::CertificateVerify));
     }
 }
 
-/// What is said of an honest authenticator with this signature in it.
+/// Returns the verdict on an otherwise honest authenticator with this signature.
 fn verify_with(pki: &Pki, request: &[u8], signature: Vec<u8>) -> Result<(), ValidateError> {
     let mut maker = maker(pki, request);
     maker.signer = Box::new(move |_| signature.clone());
     verdict(pki, &maker.make())
 }
 
-/// What the key has signed in a handshake of TLS 1.3, or may have signed elsewhere.
+/// Signatures that the key has created in a handshake of TLS 1.3, or may have created elsewhere.
 #[test]
-fn signed_with_another_context_string() {
+fn rejects_signature_with_other_context_string() {
     let pki = Pki::new();
     let request = request();
     for context_string in [
@@ -198,14 +211,15 @@ fn signed_with_another_context_string() {
     ] {
         let mut maker = maker(&pki, &request);
         maker.context_string = context_string;
-        let said = verdict(&pki, &maker.make());
-        assert_eq!(said, Err(ValidateError::CertificateVerify));
+        let result = verdict(&pki, &maker.make());
+        assert_eq!(result, Err(ValidateError::CertificateVerify));
     }
 }
 
-/// The transcript alone; the digest of what should have been signed; the content without its spaces.
+/// The signature covers the transcript alone, the digest of the right content, the content without its spaces or its first byte,
+/// or one byte more.
 #[test]
-fn signed_over_less_or_more() {
+fn rejects_signature_over_other_content() {
     use sha2::{Digest, Sha256};
     let pki = Pki::new();
     let request = request();
@@ -220,30 +234,30 @@ fn signed_over_less_or_more() {
         let mut maker = maker(&pki, &request);
         let key = &pki.client.key;
         maker.signer = Box::new(move |content| maker::by_p256(key, &change(content)));
-        let said = verdict(&pki, &maker.make());
-        assert_eq!(said, Err(ValidateError::CertificateVerify));
+        let result = verdict(&pki, &maker.make());
+        assert_eq!(result, Err(ValidateError::CertificateVerify));
     }
 }
 
-/// Finished of the right key, over the wrong hash: without CertificateVerify, as the empty authenticator's is.
+/// Finished has the right key, but its transcript lacks CertificateVerify, as in the empty authenticator.
 #[test]
-fn a_finished_that_leaves_out_certificate_verify() {
+fn rejects_finished_without_certificate_verify() {
     let pki = Pki::new();
     let request = request();
     let maker = maker(&pki, &request);
     let whole = maker.make();
     let without = &whole[..whole.len() - 36];
-    let made = [without, &maker.empty()].concat();
-    assert_eq!(verdict(&pki, &made), Err(ValidateError::Finished));
+    let authenticator = [without, &maker.empty()].concat();
+    assert_eq!(verdict(&pki, &authenticator), Err(ValidateError::Finished));
     let cut = maker::message(maker::FINISHED, &whole[whole.len() - 32..whole.len() - 16]);
-    let made = [without, &cut].concat();
+    let authenticator = [without, &cut].concat();
     let length = ValidateError::Malformed(MalformedMessage::Length);
-    assert_eq!(verdict(&pki, &made), Err(length));
+    assert_eq!(verdict(&pki, &authenticator), Err(length));
 }
 
-/// Another certificate is sent than the one that was signed and authenticated.
+/// The sent certificate is not the one that the signature and Finished cover.
 #[test]
-fn a_certificate_message_put_in_place_of_another() {
+fn rejects_replaced_certificate_message() {
     let pki = Pki::new();
     let request = request();
     let other = client_of(&pki.authority);
@@ -253,53 +267,64 @@ fn a_certificate_message_put_in_place_of_another() {
     assert_eq!(verdict(&pki, &maker.make()), Err(ValidateError::Finished));
 }
 
-/// A requested authenticator and a spontaneous one are not the same, though the keys are.
+/// A requested authenticator is not accepted as a spontaneous one and vice versa, although their keys are the same.
 #[test]
-fn requested_and_spontaneous_are_not_taken_for_each_other() {
+fn rejects_requested_as_spontaneous_and_vice_versa() {
     let pki = Pki::new();
     let mut connection = Connection::new(1);
-    let pending = ask(&mut connection.client, &parameters(CONTEXT));
-    let requested = answer(&mut connection.server, pending.as_bytes(), &pki.server);
-    let said = judge_spontaneous(&mut connection.client, &requested, &pki.authority);
-    assert_eq!(said.unwrap_err(), ValidateError::ContextUsed);
-    // One that does not remember having asked.
-    let mut forgetful = Connection::new(1).client;
-    let said = judge_spontaneous(&mut forgetful, &requested, &pki.authority);
-    assert_eq!(said.unwrap_err(), ValidateError::Finished);
+    let pending = create_request(&mut connection.client, &parameters(CONTEXT));
+    let requested = authenticate(&mut connection.server, pending.as_bytes(), &pki.server);
+    let result = validate_spontaneous(&mut connection.client, &requested, &pki.authority);
+    assert_eq!(result.unwrap_err(), ValidateError::ContextUsed);
+    // A client that does not remember its request.
+    let mut other_client = Connection::new(1).client;
+    let result = validate_spontaneous(&mut other_client, &requested, &pki.authority);
+    assert_eq!(result.unwrap_err(), ValidateError::Finished);
 
-    let unasked = spontaneous(&mut Connection::new(1).server, CONTEXT, &pki.server);
-    let said = judge(&mut connection.client, pending, &unasked, &pki.authority);
-    assert_eq!(said.unwrap_err(), ValidateError::Finished);
+    let spontaneous =
+        authenticate_spontaneously(&mut Connection::new(1).server, CONTEXT, &pki.server);
+    let result = validate(
+        &mut connection.client,
+        pending,
+        &spontaneous,
+        &pki.authority,
+    );
+    assert_eq!(result.unwrap_err(), ValidateError::Finished);
 }
 
-/// Only a server can speak without being asked: a server's endpoint has no function for it, and no request takes it for an answer.
+/// Only a server can send a spontaneous authenticator: a server's endpoint has no function to validate one, and does not accept
+/// it for a request.
 #[test]
-fn spontaneous_from_a_client() {
+fn rejects_spontaneous_authenticator_of_client() {
     let pki = Pki::new();
-    let made = Maker::new(Side::Client, &[], CONTEXT, &pki.client).make();
-    assert_eq!(verdict(&pki, &made), Err(ValidateError::Finished));
+    let authenticator = Maker::new(Side::Client, &[], CONTEXT, &pki.client).make();
+    assert_eq!(verdict(&pki, &authenticator), Err(ValidateError::Finished));
     for context in [&b"another"[..], b"", &CONTEXT[1..]] {
-        let said = verdict_with(&parameters(context), &pki.authority, &made);
-        assert_eq!(said, Err(ValidateError::Context));
+        let result = verdict_with(&parameters(context), &pki.authority, &authenticator);
+        assert_eq!(result, Err(ValidateError::Context));
     }
 }
 
 #[test]
-fn an_empty_one_where_nothing_was_requested() {
+fn rejects_spontaneous_empty_authenticator() {
     let pki = Pki::new();
-    let made = Maker::new(Side::Server, &[], CONTEXT, &pki.server).empty();
-    let said = judge_spontaneous(&mut Connection::new(1).client, &made, &pki.authority);
+    let authenticator = Maker::new(Side::Server, &[], CONTEXT, &pki.server).empty();
+    let result = validate_spontaneous(
+        &mut Connection::new(1).client,
+        &authenticator,
+        &pki.authority,
+    );
     let expected = ValidateError::Malformed(MalformedMessage::NoCertificate);
-    assert_eq!(said.unwrap_err(), expected);
+    assert_eq!(result.unwrap_err(), expected);
 }
 
-/// The question whether a request is declined uses nothing up, and only the peer's empty authenticator for this request says yes.
+/// `is_declined` uses no context and returns true only for the peer's empty authenticator for this request.
 #[test]
-fn declined_is_what_the_peer_has_declined() {
+fn is_declined_accepts_only_matching_empty_authenticator() {
     let pki = Pki::new();
     let mut connection = Connection::new(1);
-    let pending = ask(&mut connection.server, &parameters(CONTEXT));
-    let other = ask(&mut connection.server, &parameters(b"another"));
+    let pending = create_request(&mut connection.server, &parameters(CONTEXT));
+    let other = create_request(&mut connection.server, &parameters(b"another"));
     let request = pending.as_bytes().to_vec();
     let server = &connection.server;
     let honest = maker(&pki, &request);
@@ -316,10 +341,10 @@ fn declined_is_what_the_peer_has_declined() {
     assert!(!server.is_declined(&pending, &honest.make()));
     let reflected = Maker::new(Side::Server, &request, CONTEXT, &pki.client);
     assert!(!server.is_declined(&pending, &reflected.empty()));
-    let mut elsewhere = maker(&pki, &request);
-    elsewhere.connection = 2;
-    assert!(!server.is_declined(&pending, &elsewhere.empty()));
+    let mut other_connection = maker(&pki, &request);
+    other_connection.connection = 2;
+    assert!(!server.is_declined(&pending, &other_connection.empty()));
     let server = &mut connection.server;
-    judge(server, pending, &honest.make(), &pki.authority).unwrap();
+    validate(server, pending, &honest.make(), &pki.authority).unwrap();
     assert_eq!(server.contexts_left(), 14);
 }
