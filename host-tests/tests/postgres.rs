@@ -1,5 +1,5 @@
-//! PostgreSQL as the judge of tls-server-end-point: SCRAM-SHA-256-PLUS binds the login to the channel, and the server computes
-//! the binding by itself.
+//! Checks tls-server-end-point against PostgreSQL: SCRAM-SHA-256-PLUS binds the login to the channel, and the server computes the
+//! binding itself.
 
 use chanbind::{
     core::binding::ChannelBinding,
@@ -24,13 +24,13 @@ use tokio::{
 };
 use tokio_postgres::{
     Config,
-    config::{ChannelBinding as Wanted, SslMode},
-    tls::{ChannelBinding as Given, TlsConnect, TlsStream},
+    config::{ChannelBinding as BindingMode, SslMode},
+    tls::{ChannelBinding as StreamBinding, TlsConnect, TlsStream},
 };
 
 const PASSWORD: &str = "a password";
 
-/// A server in its own folder, as an unprivileged user; ended when dropped.
+/// A PostgreSQL server with its own folder. It runs as an unprivileged user and is stopped when dropped.
 struct Postgres {
     child: Child,
     port: u16,
@@ -39,11 +39,13 @@ struct Postgres {
 }
 
 impl Postgres {
+    /// Starts a server whose self-signed certificate has a key and a signature by these arguments of `openssl`.
     fn start(key: &[&str], signature: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name).display().to_string();
-        let openssl =
-            |arguments: &[&[&str]]| succeed(Command::new("openssl").args(arguments.concat()));
+        let openssl = |arguments: &[&[&str]]| {
+            run_successfully(Command::new("openssl").args(arguments.concat()))
+        };
         openssl(&[&["genpkey"], key, &["-out", &file("key.pem")]]);
         let request = [
             "req",
@@ -73,7 +75,7 @@ impl Postgres {
             }
             std::os::unix::fs::chown(folder.path(), Some(user), Some(group)).unwrap();
         }
-        succeed(&mut unprivileged(
+        run_successfully(&mut unprivileged(
             "initdb",
             &[
                 "-D",
@@ -120,12 +122,12 @@ impl Postgres {
         }
     }
 
-    /// Logs in with this value as tls-server-end-point.
+    /// Logs in with this value of tls-server-end-point, and returns the result of a query.
     async fn login(&self, binding: Vec<u8>) -> Result<String, tokio_postgres::Error> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.certificate.clone().into()).unwrap();
         let mut config = client_config(roots).unwrap();
-        // A self-signed certificate is no authority's; that it is the one expected is checked by its bytes.
+        // A self-signed certificate has no authority, so its bytes are compared with the expected ones.
         config
             .dangerous()
             .set_certificate_verifier(Arc::new(Pinned(self.certificate.clone())));
@@ -135,14 +137,14 @@ impl Postgres {
             .password(PASSWORD)
             .dbname("postgres")
             .ssl_mode(SslMode::Require)
-            .channel_binding(Wanted::Require);
+            .channel_binding(BindingMode::Require);
         let mut tries = 0;
         loop {
             let stream = match TcpStream::connect(("127.0.0.1", self.port)).await {
                 Ok(stream) => stream,
                 Err(error) => {
                     tries += 1;
-                    assert!(tries < 600, "postgres did not come up: {error}");
+                    assert!(tries < 600, "PostgreSQL did not start: {error}");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
@@ -158,7 +160,7 @@ impl Postgres {
                     driver.abort();
                     return Ok(row.get(0));
                 }
-                // The server answers before it takes logins.
+                // The server accepts connections before it accepts logins.
                 Err(error) if error.code().is_some_and(|code| code.code() == "57P03") => {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -170,7 +172,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // Fast shutdown, so that its children end with it.
+        // SIGINT requests a fast shutdown, which also ends the child processes.
         let _ = program::signal(&self.child, Signal::INT);
         let _ = self.child.wait();
     }
@@ -180,16 +182,19 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// The user and group ids of `postgres`, which Debian's package creates.
+/// Returns the user and group ids of `postgres`, which Debian's package creates.
 fn postgres_user() -> (u32, u32) {
     let users = std::fs::read_to_string("/etc/passwd").unwrap();
     let line = users.lines().find(|line| line.starts_with("postgres:"));
-    let mut fields = line.expect("a user postgres").split(':').skip(2);
+    let mut fields = line
+        .expect("/etc/passwd has no user postgres")
+        .split(':')
+        .skip(2);
     let mut id = || fields.next().unwrap().parse().unwrap();
     (id(), id())
 }
 
-/// A program of PostgreSQL's, which refuses to run as root.
+/// Returns the command for a program of PostgreSQL, which refuses to run as root.
 fn unprivileged(name: &str, arguments: &[&str]) -> Command {
     let program = find(name);
     let mut command = Command::new(program);
@@ -202,7 +207,7 @@ fn unprivileged(name: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Debian keeps the server's programs off the path.
+/// Finds a program of the server, which Debian does not install on the path.
 fn find(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -216,7 +221,8 @@ fn find(name: &str) -> PathBuf {
     found.pop().unwrap_or_else(|| Path::new(name).to_owned())
 }
 
-fn succeed(command: &mut Command) -> Output {
+/// Runs the command and panics unless it succeeds.
+fn run_successfully(command: &mut Command) -> Output {
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -228,16 +234,16 @@ fn succeed(command: &mut Command) -> Output {
     output
 }
 
-/// TLS for tokio-postgres, with a binding of ours.
+/// TLS for tokio-postgres with a given channel binding.
 struct Tls {
     config: rustls::ClientConfig,
     binding: Vec<u8>,
 }
 
 impl TlsConnect<TcpStream> for Tls {
-    type Stream = Bound;
+    type Stream = BoundStream;
     type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Bound>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<BoundStream>> + Send>>;
 
     fn connect(self, stream: TcpStream) -> Self::Future {
         Box::pin(async move {
@@ -245,7 +251,7 @@ impl TlsConnect<TcpStream> for Tls {
             let stream = connector
                 .connect("localhost".try_into().unwrap(), stream)
                 .await?;
-            Ok(Bound {
+            Ok(BoundStream {
                 stream,
                 binding: self.binding,
             })
@@ -253,18 +259,18 @@ impl TlsConnect<TcpStream> for Tls {
     }
 }
 
-struct Bound {
+struct BoundStream {
     stream: tokio_rustls::client::TlsStream<TcpStream>,
     binding: Vec<u8>,
 }
 
-impl TlsStream for Bound {
-    fn channel_binding(&self) -> Given {
-        Given::tls_server_end_point(self.binding.clone())
+impl TlsStream for BoundStream {
+    fn channel_binding(&self) -> StreamBinding {
+        StreamBinding::tls_server_end_point(self.binding.clone())
     }
 }
 
-impl AsyncRead for Bound {
+impl AsyncRead for BoundStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -274,7 +280,7 @@ impl AsyncRead for Bound {
     }
 }
 
-impl AsyncWrite for Bound {
+impl AsyncWrite for BoundStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -292,7 +298,7 @@ impl AsyncWrite for Bound {
     }
 }
 
-/// Takes one certificate.
+/// Accepts only this certificate.
 #[derive(Debug)]
 struct Pinned(Vec<u8>);
 
@@ -345,7 +351,7 @@ impl rustls::client::danger::ServerCertVerifier for Pinned {
 }
 
 #[tokio::test]
-async fn postgresql_takes_our_binding() {
+async fn postgresql_accepts_tls_server_end_point_binding() {
     let ec = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
     let rsa = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
     for (key, signature, len) in [

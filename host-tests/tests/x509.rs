@@ -1,5 +1,5 @@
-//! Certificate paths on P-256 by core, whose signatures are verified when webpki has found its way, against webpki with aws-lc-rs, which
-//! verifies each at once.
+//! Compares the verification of certificate paths on P-256 by core, which verifies signatures after webpki has found a path, with
+//! webpki on aws-lc-rs, which verifies each signature during the search.
 
 use chanbind::tls;
 use chanbind_core::x509::{Anchors, PathError, PathRules, Time, Usage};
@@ -11,7 +11,7 @@ fn now() -> Time {
     Time::At(since.as_secs())
 }
 
-/// What both say, which is the same.
+/// Returns the result of core, and asserts that webpki with aws-lc-rs has the same result.
 fn verdict(anchors: &[&[u8]], leaf: &[u8], intermediates: &[&[u8]]) -> Result<(), PathError> {
     let anchors = Anchors::new(anchors).unwrap();
     let rules = PathRules::new(&anchors, Usage::ServerAuth, now());
@@ -20,17 +20,17 @@ fn verdict(anchors: &[&[u8]], leaf: &[u8], intermediates: &[&[u8]]) -> Result<()
             .verify(leaf, intermediates.iter().copied())
             .map(|_| ())
     };
-    let ours = verify(&rules);
-    let theirs = verify(&rules.with_algorithms(tls::signature_algorithms()));
-    // For an invalid encoding of a point, a host library only reports an invalid signature.
-    if (ours, theirs) != (Err(PathError::PublicKey), Err(PathError::Signature)) {
-        assert_eq!(ours, theirs);
+    let by_core = verify(&rules);
+    let by_webpki = verify(&rules.with_algorithms(tls::signature_algorithms()));
+    // For an invalid encoding of a point, aws-lc-rs only reports an invalid signature.
+    if (by_core, by_webpki) != (Err(PathError::PublicKey), Err(PathError::Signature)) {
+        assert_eq!(by_core, by_webpki);
     }
-    ours
+    by_core
 }
 
 #[test]
-fn authorities_of_one_name_are_all_tried() {
+fn tries_all_anchors_of_the_same_name() {
     let [real, namesake, third] = ["one name"; 3].map(|name| Authority::new(name).unwrap());
     let leaf = real.issue(|_| {}).unwrap().certificate;
     let [real, namesake, third] = [&real, &namesake, &third].map(Authority::certificate);
@@ -56,10 +56,10 @@ fn authorities_of_one_name_are_all_tried() {
 }
 
 #[test]
-fn intermediates_of_one_name_are_all_tried() {
+fn tries_all_intermediates_of_the_same_name() {
     let root = Authority::new("root").unwrap();
     let real = root.subordinate("intermediate").unwrap();
-    // One of the same name and authority with another key, and one that an impostor signed.
+    // An intermediate of the same name and authority with another key, and one that an impostor has signed.
     let other = root.subordinate("intermediate").unwrap();
     let impostor = Authority::new("root").unwrap();
     let forged = impostor.subordinate("intermediate").unwrap();
@@ -85,13 +85,13 @@ fn intermediates_of_one_name_are_all_tried() {
     ] {
         assert!(verdict(&anchors, leaf, intermediates).is_err());
     }
-    // A repetition is no other certificate.
+    // Repetitions of a certificate count once.
     assert_eq!(verdict(&anchors, &leaf, &[real; 50]), Ok(()));
 }
 
-/// RFC 8446 section 4.4.2: certificates that are not needed, the root, and any order are to be tolerated.
+/// RFC 8446 section 4.4.2 demands that unneeded certificates, the root, and any order are tolerated.
 #[test]
-fn certificates_that_are_not_needed_are_ignored() {
+fn ignores_unneeded_certificates_in_any_order() {
     let mut chain = vec![Authority::new("root").unwrap()];
     for number in 0..5 {
         let last = chain.last().unwrap();
@@ -116,7 +116,7 @@ fn certificates_that_are_not_needed_are_ignored() {
         };
         let mut needed: Vec<&[u8]> = chain_ders[1..=between].iter().map(|one| &**one).collect();
         assert_eq!(verdict(&anchors, &leaf, &needed), expected);
-        // The root too.
+        // The root is sent as well.
         needed.insert(0, &chain_ders[0]);
         assert_eq!(verdict(&anchors, &leaf, &needed), expected);
         let mut all: Vec<&[u8]> = other_ders.iter().map(|one| &**one).collect();
@@ -139,7 +139,7 @@ fn certificates_that_are_not_needed_are_ignored() {
 }
 
 #[test]
-fn more_candidates_of_one_name_than_are_considered_are_an_error() {
+fn rejects_too_many_intermediates_of_the_same_name() {
     let root = Authority::new("root").unwrap();
     let namesakes: Vec<_> = (0..9)
         .map(|_| root.subordinate("one name").unwrap())
@@ -155,9 +155,10 @@ fn more_candidates_of_one_name_than_are_considered_are_an_error() {
     );
 }
 
-/// Host libraries verify with compressed keys too; here both sides reject them, for the same reason (RFC 5480 section 2.2 lets them).
+/// Libraries of the host also verify with compressed keys. Here both verifiers reject them for the same reason, which RFC 5480
+/// section 2.2 allows.
 #[test]
-fn compressed_keys_are_rejected_by_name() {
+fn rejects_compressed_public_keys() {
     let root = Authority::new("root").unwrap();
     let between = root.subordinate("between").unwrap();
     let leaf = between.issue(|_| {}).unwrap().certificate;
@@ -165,10 +166,10 @@ fn compressed_keys_are_rejected_by_name() {
     let anchors = [root.certificate()];
     let refused = Err(PathError::PublicKey);
     assert_eq!(verdict(&anchors, &leaf, &[&compressed]), refused);
-    // The uncompressed one beside it is found.
+    // The uncompressed certificate next to it is found.
     let both: [&[u8]; 2] = [&compressed, between.certificate()];
     assert_eq!(verdict(&anchors, &leaf, &both), Ok(()));
-    // As a leaf, and as an anchor.
+    // A compressed key in a leaf and in an anchor.
     let subordinate = between.compressed(&root).unwrap();
     let leaf_of_root = root.compressed_leaf().unwrap();
     assert_eq!(verdict(&anchors, &leaf_of_root, &[]), refused);
@@ -177,12 +178,13 @@ fn compressed_keys_are_rejected_by_name() {
     assert!(Anchors::new(&[&subordinate]).is_err());
 }
 
-/// Searches that exhaust webpki's budget while signatures are open are stored inputs of the fuzz target `certificate_path`.
+/// Searches that exhaust webpki's budget before the signatures are verified are stored inputs of the fuzz target
+/// `certificate_path`.
 #[test]
-fn finds_the_order_of_a_chain_of_namesakes() {
+fn finds_path_if_all_intermediates_have_the_same_name() {
     let root = Authority::new("root").unwrap();
     let impostor = Authority::new("root").unwrap();
-    // Each intermediate is named as all others and issued by that name, so that all orders are tried below each anchor.
+    // All intermediates have the same name, which is also their issuer's, so that all orders are tried below each anchor.
     let first = root.subordinate("one name").unwrap();
     let mut chain = vec![first];
     for _ in 0..3 {
@@ -195,9 +197,9 @@ fn finds_the_order_of_a_chain_of_namesakes() {
     assert_eq!(verdict(&anchors, &leaf, &sent), Ok(()));
 }
 
-/// Whatever bit is changed in a path, both say the same of it; and hardly ever that it is right.
+/// Whichever bit of a path is changed, both verifiers reject it with the same result.
 #[test]
-fn every_bit_of_a_path_counts() {
+fn rejects_path_with_any_flipped_bit() {
     let root = Authority::new("root").unwrap();
     let intermediate = root.subordinate("intermediate").unwrap();
     let leaf = intermediate.issue(|_| {}).unwrap().certificate;
@@ -216,16 +218,16 @@ fn every_bit_of_a_path_counts() {
         let mut changed = intermediate.to_vec();
         changed[bit / 8] ^= 1 << (bit % 8);
         assert!(verdict(&anchors, &leaf, &[&changed]).is_err(), "{bit}");
-        // With the right one beside it, it is in nobody's way.
+        // The changed intermediate does no harm next to the right one.
         if bit % 32 == 0 {
             assert_eq!(verdict(&anchors, &leaf, &[&changed, intermediate]), Ok(()));
         }
     }
 }
 
-/// Steps are counted, not timed: each certificate that is sent is looked at a bounded number of times, however many there are.
+/// Counts steps instead of time: each sent certificate is read a bounded number of times, independent of their number.
 #[test]
-fn the_selection_of_candidates_is_linear() {
+fn candidate_selection_takes_linear_time() {
     use std::cell::Cell;
     let root = Authority::new("root").unwrap();
     let mut chain = vec![root.subordinate("between 0").unwrap()];
@@ -241,7 +243,7 @@ fn the_selection_of_candidates_is_linear() {
     let rules = PathRules::new(&anchors, Usage::ServerAuth, now());
     let steps = |others: usize| {
         let mut sent = vec![other.certificate(); others];
-        // In the order in which each round finds one more.
+        // An order in which each round finds one more certificate.
         sent.extend(chain.iter().map(Authority::certificate));
         let steps = Cell::new(0usize);
         let counted = sent.iter().copied().inspect(|_| steps.set(steps.get() + 1));
