@@ -1,4 +1,5 @@
-//! Requests and authenticators (RFC 9261) as a peer sends them: what is read holds together, and what is made of it is read again.
+//! Requests and authenticators (RFC 9261) as a peer sends them: parsed values are consistent, and an authenticator for a parsed
+//! request can be parsed again.
 #![no_main]
 
 use chanbind_core::{
@@ -12,24 +13,24 @@ use chanbind_core::{
 };
 use libfuzzer_sys::fuzz_target;
 
-/// Of a key on P-256, for a name; who reads it needs no key.
+/// A certificate with a key on P-256. Parsing does not need the private key.
 const CERTIFICATE: &[u8] = include_bytes!("../seeds/certificate/requested_ecdsa_p256_sha256.der");
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(authenticator) = Authenticator::parse(bytes) {
-        read(bytes, &authenticator);
+        check_authenticator(bytes, &authenticator);
     }
     if let Ok(request) = Request::parse(bytes) {
         assert_eq!(request.as_bytes(), bytes);
-        read_request(&request);
+        check_request(&request);
         match request.sender() {
-            Side::Server => answer::<Client>(&request),
-            Side::Client => answer::<Server>(&request),
+            Side::Server => authenticate::<Client>(&request),
+            Side::Client => authenticate::<Server>(&request),
         }
     }
 });
 
-fn read(bytes: &[u8], authenticator: &Authenticator<'_>) {
+fn check_authenticator(bytes: &[u8], authenticator: &Authenticator<'_>) {
     match authenticator {
         Authenticator::Empty(verify_data) => {
             assert_eq!(bytes.len(), verify_data.len() + 4);
@@ -50,14 +51,14 @@ fn read(bytes: &[u8], authenticator: &Authenticator<'_>) {
             }
             assert!(len > 4 + 1 + certified.context().len() + 3);
             len += 4 + 2 + 2 + certified.signature().len() + 4;
-            // Nothing is left but verify_data.
+            // The remaining bytes are verify_data.
             assert!(len <= bytes.len());
             let _ = certified.scheme().is_for_messages();
         }
     }
 }
 
-fn read_request(request: &Request<'_>) {
+fn check_request(request: &Request<'_>) {
     assert!(request.signature_algorithms().count() > 0);
     assert!(request.signature_algorithms_cert().count() > 0);
     if let Some(names) = request.certificate_authorities() {
@@ -80,13 +81,14 @@ fn read_request(request: &Request<'_>) {
     }
 }
 
-/// Answers it, with a signature that is none.
-fn answer<R: Role>(request: &Request<'_>) {
-    let end = || Endpoint::<R>::new(&ExporterSecret::sha256(&[7; 32])).expect("an endpoint");
+/// Creates an authenticator for the request, with an invalid signature.
+fn authenticate<R: Role>(request: &Request<'_>) {
+    let endpoint =
+        || Endpoint::<R>::new(&ExporterSecret::sha256(&[7; 32])).expect("an endpoint is created");
     let extensions = [
         Extension {
             extension_type: ExtensionType::STATUS_REQUEST,
-            data: b"an answer",
+            data: b"a response",
         },
         Extension {
             extension_type: ExtensionType::SIGNATURE_ALGORITHMS,
@@ -97,16 +99,19 @@ fn answer<R: Role>(request: &Request<'_>) {
     let mut chain = CertificateChain::new(&[CERTIFICATE], scheme);
     chain.extensions = &extensions;
     let mut out = [0; 1024];
-    let suits = request.is_satisfied_by(&chain);
-    match end().authenticate(request, &chain, &mut out) {
+    let satisfied = request.is_satisfied_by(&chain);
+    match endpoint().authenticate(request, &chain, &mut out) {
         Ok(unsigned) => {
-            assert_eq!(suits, Ok(()));
-            let made = unsigned.sign(&[0x30; 72]).expect("room for a signature");
-            let made = Authenticator::parse(made).expect("an authenticator");
-            assert_eq!(made.context(), Some(request.context()));
+            assert_eq!(satisfied, Ok(()));
+            let authenticator = unsigned
+                .sign(&[0x30; 72])
+                .expect("the signature fits the buffer");
+            let authenticator =
+                Authenticator::parse(authenticator).expect("the created authenticator is parsed");
+            assert_eq!(authenticator.context(), Some(request.context()));
         }
-        Err(error) => assert_eq!(suits.map_err(Into::into), Err(error)),
+        Err(error) => assert_eq!(satisfied.map_err(Into::into), Err(error)),
     }
-    let empty = end().decline(request, &mut out).map(<[u8]>::len);
+    let empty = endpoint().decline(request, &mut out).map(<[u8]>::len);
     assert_eq!(empty, Ok(36));
 }

@@ -1,5 +1,5 @@
-//! Authenticators for a recorded connection, on which one is asked for: none is valid but the recorded one, not even with a Finished
-//! that is right for it.
+//! Authenticators for a recorded connection with a pending request: only the recorded one is valid, even if the others have a
+//! valid Finished.
 #![no_main]
 
 use chanbind_core::{
@@ -15,7 +15,7 @@ use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
-/// The first session, its first authenticator, and the second, which nobody has asked for.
+/// The first recorded session with its first authenticator, which was requested, and its second, which is spontaneous.
 struct Recorded {
     client: Keys,
     server: Keys,
@@ -35,9 +35,13 @@ static RECORDED: LazyLock<Recorded> = LazyLock::new(|| {
     let json = include_str!("../../vectors/rfc9261-cocos.json");
     let nth = |name: &str, n: usize| -> Vec<u8> {
         let start = format!("\"{name}\": \"");
-        let value = json.split(&start).nth(n + 1).expect("a field");
-        let value = value.split('"').next().expect("its end");
-        let digit = |at| u8::from_str_radix(&value[at..at + 2], 16).expect("hexadecimal");
+        let value = json
+            .split(&start)
+            .nth(n + 1)
+            .expect("the file has this field");
+        let value = value.split('"').next().expect("the field has an end");
+        let digit =
+            |at| u8::from_str_radix(&value[at..at + 2], 16).expect("the field is hexadecimal");
         (0..value.len()).step_by(2).map(digit).collect()
     };
     let keys = |side| Keys {
@@ -81,15 +85,16 @@ impl Exporter for Recorded {
     }
 }
 
-/// Certificate and CertificateVerify, or whatever stands there, with a Finished that is right.
+/// Appends a valid Finished to `messages`, which are usually Certificate and CertificateVerify.
 fn finish(keys: &Keys, request: &[u8], messages: &[u8]) -> Vec<u8> {
     let transcript = [&*keys.handshake_context, request, messages].concat();
-    let mut mac = Hmac::<Sha256>::new_from_slice(&keys.finished).expect("a key");
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(&keys.finished).expect("HMAC accepts any key length");
     mac.update(&Sha256::digest(transcript));
     [messages, &[20, 0, 0, 32], &mac.finalize().into_bytes()].concat()
 }
 
-/// The message Certificate of an authenticator.
+/// Returns the message Certificate of an authenticator.
 fn certificate_of(authenticator: &[u8]) -> &[u8] {
     let [_, high, middle, low, ..] = *authenticator else {
         return &[];
@@ -105,10 +110,12 @@ const OFFERED: Offered<'_> = Offered {
 };
 
 fn pending(server: &mut Endpoint<Server>) -> PendingRequest<Server, [u8; 64]> {
-    let request = Request::parse(&RECORDED.request).expect("a request");
+    let request = Request::parse(&RECORDED.request).expect("the recorded request is valid");
     let schemes: Vec<_> = request.signature_algorithms().collect();
     let parameters = RequestParameters::new(request.context(), &schemes);
-    let pending = server.request(&parameters, [0; 64]).expect("a request");
+    let pending = server
+        .request(&parameters, [0; 64])
+        .expect("the request is created");
     assert_eq!(pending.as_bytes(), RECORDED.request);
     pending
 }
@@ -119,42 +126,50 @@ fuzz_target!(|input: &[u8]| {
     };
     let recorded = &*RECORDED;
     let anchors: [&[u8]; 2] = [&recorded.certificate, &recorded.spontaneous_certificate];
-    let anchors = Anchors::new(&anchors).expect("anchors");
+    let anchors = Anchors::new(&anchors).expect("the anchors are valid");
     let rules = PathRules::new(&anchors, Usage::ClientAuth, Time::At(1_800_000_000));
 
-    let (answer, unasked) = match mode {
+    let (requested, spontaneous) = match mode {
         0 => (bytes.to_vec(), bytes.to_vec()),
         _ => (
             finish(&recorded.client, &recorded.request, bytes),
             finish(&recorded.server, &[], bytes),
         ),
     };
-    let mut server = Endpoint::<Server>::new(recorded).expect("an endpoint");
+    let mut server = Endpoint::<Server>::new(recorded).expect("an endpoint is created");
     let pending = pending(&mut server);
-    match server.validate(pending, &answer, &rules) {
-        Ok(_) if *mode == 0 => assert_eq!(answer, recorded.genuine),
-        // A signature has a twin, which whoever makes Finished can take.
-        Ok(_) => assert_eq!(certificate_of(&answer), certificate_of(&recorded.genuine)),
-        Err(ValidateError::Empty) => {
-            let request = Request::parse(&recorded.request).expect("a request");
-            let mut client = Endpoint::<Client>::new(recorded).expect("an endpoint");
-            let mut out = [0; 36];
-            let empty = client.decline(&request, &mut out).expect("an empty one");
-            assert_eq!(answer, empty);
-        }
-        // Finished is right: what refuses it is something else.
-        Err(ValidateError::Finished) if *mode != 0 => {
-            assert_ne!(certificate_of(&answer), certificate_of(&recorded.genuine));
-        }
-        Err(_) => assert_ne!(answer, recorded.genuine),
-    }
-    let mut client = Endpoint::<Client>::new(recorded).expect("an endpoint");
-    match client.validate_spontaneous(&OFFERED, &unasked, &rules) {
-        Ok(_) if *mode == 0 => assert_eq!(unasked, recorded.spontaneous),
+    match server.validate(pending, &requested, &rules) {
+        Ok(_) if *mode == 0 => assert_eq!(requested, recorded.genuine),
+        // An ECDSA signature (r, s) has the twin (r, -s), and the creator of Finished can send either of them.
         Ok(_) => assert_eq!(
-            certificate_of(&unasked),
+            certificate_of(&requested),
+            certificate_of(&recorded.genuine)
+        ),
+        Err(ValidateError::Empty) => {
+            let request = Request::parse(&recorded.request).expect("the recorded request is valid");
+            let mut client = Endpoint::<Client>::new(recorded).expect("an endpoint is created");
+            let mut out = [0; 36];
+            let empty = client
+                .decline(&request, &mut out)
+                .expect("the client can decline");
+            assert_eq!(requested, empty);
+        }
+        // Finished covers the input, so that it only fails if the input does not have the genuine Certificate.
+        Err(ValidateError::Finished) if *mode != 0 => {
+            assert_ne!(
+                certificate_of(&requested),
+                certificate_of(&recorded.genuine)
+            );
+        }
+        Err(_) => assert_ne!(requested, recorded.genuine),
+    }
+    let mut client = Endpoint::<Client>::new(recorded).expect("an endpoint is created");
+    match client.validate_spontaneous(&OFFERED, &spontaneous, &rules) {
+        Ok(_) if *mode == 0 => assert_eq!(spontaneous, recorded.spontaneous),
+        Ok(_) => assert_eq!(
+            certificate_of(&spontaneous),
             certificate_of(&recorded.spontaneous)
         ),
-        Err(_) => assert_ne!(unasked, recorded.spontaneous),
+        Err(_) => assert_ne!(spontaneous, recorded.spontaneous),
     }
 });

@@ -1,4 +1,4 @@
-//! A certificate, as far as tls-server-end-point reads it.
+//! Certificates, as far as tls-server-end-point reads them.
 #![no_main]
 
 use chanbind_core::binding::ChannelBinding;

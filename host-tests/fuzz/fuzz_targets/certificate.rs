@@ -1,4 +1,4 @@
-//! A certificate, signed by whoever: where webpki accepts it, core reads the same in it.
+//! Certificates with any signature: if core accepts a certificate, webpki reads the same values from it.
 #![no_main]
 
 use chanbind_core::{
@@ -9,11 +9,11 @@ use libfuzzer_sys::fuzz_target;
 use rustls_pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
-/// Every signature is right.
+/// A verifier that accepts every signature.
 #[derive(Debug)]
-struct Gullible;
+struct AcceptAll;
 
-impl P256 for Gullible {
+impl P256 for AcceptAll {
     fn verify(&self, _: &[u8; PUBLIC_KEY_LEN], _: &[u8; 32], _: &Signature) -> bool {
         true
     }
@@ -23,14 +23,14 @@ const ANCHOR: &[u8] = include_bytes!("../seeds/certificate/requested_ecdsa_p256_
 
 fuzz_target!(|certificate: &[u8]| {
     let _ = subject_public_key_info(certificate);
-    let anchors = Anchors::new(&[ANCHOR]).expect("an anchor");
-    let rules =
-        PathRules::new(&anchors, Usage::ServerAuth, Time::dangerous_unknown()).with_p256(&Gullible);
+    let anchors = Anchors::new(&[ANCHOR]).expect("the anchor is valid");
+    let rules = PathRules::new(&anchors, Usage::ServerAuth, Time::dangerous_unknown())
+        .with_p256(&AcceptAll);
     let Ok(leaf) = rules.verify(certificate, [certificate]) else {
         return;
     };
     let der = CertificateDer::from(certificate);
-    let by_webpki = EndEntityCert::try_from(&der).expect("a certificate");
+    let by_webpki = EndEntityCert::try_from(&der).expect("webpki parses what core accepts");
     let spki = by_webpki.subject_public_key_info();
     assert_eq!(leaf.subject_public_key_info(), spki.as_ref());
     assert!(leaf.subject().ends_with(by_webpki.subject()));

@@ -1,5 +1,5 @@
-//! Certificate paths made from the input, with signatures that are valid or not by a rule: core, which verifies signatures after webpki's
-//! search, gives the verdict and the reason that webpki gives when it verifies each signature at once.
+//! Certificate paths that are built from the input, with signatures that are valid or not by a rule: core, which verifies
+//! signatures after webpki's search, returns the same result as webpki with signatures that are verified during the search.
 #![no_main]
 
 use chanbind_core::{
@@ -17,36 +17,38 @@ use rustls_pki_types::{
 use std::{fmt, time::Duration};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
 
-/// Three of four pairs of key and digest count as valid signatures.
-fn is_right(key: &[u8], digest: &[u8; 32]) -> bool {
+/// Returns true for three of four pairs of key and digest, which count as valid signatures.
+fn is_valid_signature(key: &[u8], digest: &[u8; 32]) -> bool {
     (key[64] ^ digest[0]) & 3 != 0
 }
 
+/// The rule as core's verifier, which is called after the search.
 #[derive(Debug)]
-struct Afterwards;
+struct DeferredVerifier;
 
-impl P256 for Afterwards {
+impl P256 for DeferredVerifier {
     fn verify(&self, key: &[u8; PUBLIC_KEY_LEN], digest: &[u8; 32], _: &Signature) -> bool {
-        is_right(key, digest)
+        is_valid_signature(key, digest)
     }
 }
 
-struct AtOnce;
+/// The rule as webpki's verifier, which is called during the search.
+struct ImmediateVerifier;
 
-impl fmt::Debug for AtOnce {
+impl fmt::Debug for ImmediateVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AtOnce")
+        f.write_str("ImmediateVerifier")
     }
 }
 
-impl SignatureVerificationAlgorithm for AtOnce {
+impl SignatureVerificationAlgorithm for ImmediateVerifier {
     fn verify_signature(
         &self,
         key: &[u8],
         message: &[u8],
         _: &[u8],
     ) -> Result<(), InvalidSignature> {
-        if is_right(key, &sha256(message)) {
+        if is_valid_signature(key, &sha256(message)) {
             Ok(())
         } else {
             Err(InvalidSignature)
@@ -62,7 +64,7 @@ impl SignatureVerificationAlgorithm for AtOnce {
     }
 }
 
-/// The years from which certificates are valid, and the first seconds of them: all but one in the future of [`NOW`].
+/// The years from which certificates are valid, and their first seconds in Unix time. All but the first are after [`NOW`].
 const BEGIN: [(&str, u64); 4] = [
     ("2000", 946_684_800),
     ("2010", 1_262_304_000),
@@ -73,7 +75,9 @@ const NOW: u64 = 1_104_537_600;
 
 fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let contents = parts.concat();
-    let len = u16::try_from(contents.len()).expect("short").to_be_bytes();
+    let len = u16::try_from(contents.len())
+        .expect("the length fits two bytes")
+        .to_be_bytes();
     let len = match contents.len() {
         0..0x80 => len[1..].to_vec(),
         0x80..0x100 => vec![0x81, len[1]],
@@ -91,15 +95,15 @@ fn extension(id: u8, value: &[u8]) -> Vec<u8> {
     tlv(0x30, &[&[6, 3, 0x55, 0x1d, id], &tlv(4, &[value])])
 }
 
-/// What a certificate is like, by five bytes.
-struct Traits {
+/// A certificate whose properties are selected by five bytes of the input.
+struct TestCertificate {
     certificate: Vec<u8>,
     may_sign_certificates: bool,
 }
 
-impl Traits {
-    fn new(of: &[u8; 5]) -> Self {
-        let [names, key, dates, usages, constraints] = *of;
+impl TestCertificate {
+    fn new(selectors: &[u8; 5]) -> Self {
+        let [names, key, dates, usages, constraints] = *selectors;
         let algorithm: &[u8] = &[0x30, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
         let point = [&[3, 0x42, 0, 4][..], &[key & 7; 64]].concat();
         let ec: &[u8] = &[
@@ -108,7 +112,7 @@ impl Traits {
         ];
         let time = |year: &str| tlv(0x18, &[format!("{year}0101000000Z").as_bytes()]);
         let (from, _) = BEGIN[usize::from(dates & 3)];
-        // One of eight ends as it begins, or before now.
+        // One of eight certificates ends when it begins, or in 2004, which is before NOW.
         let until = match dates & 0x1c {
             0 => from.max("2004"),
             _ => "2050",
@@ -160,11 +164,15 @@ impl Traits {
     }
 }
 
-/// The verdict of webpki at one time.
-fn at_once(all: &[Traits], anchors: &[TrustAnchor<'_>], time: u64) -> Result<(), webpki::Error> {
+/// Returns the result of webpki at this time.
+fn verify_with_webpki(
+    all: &[TestCertificate],
+    anchors: &[TrustAnchor<'_>],
+    time: u64,
+) -> Result<(), webpki::Error> {
     let mut ders: Vec<CertificateDer<'_>> = Vec::new();
     for (at, one) in all.iter().enumerate() {
-        // Repetitions are ignored by core and would only use up webpki's budget here.
+        // Core ignores repetitions, which would only exhaust webpki's budget here.
         if !all
             .iter()
             .take(at)
@@ -174,7 +182,7 @@ fn at_once(all: &[Traits], anchors: &[TrustAnchor<'_>], time: u64) -> Result<(),
             ders.push(CertificateDer::from(&*one.certificate));
         }
     }
-    let leaf = EndEntityCert::try_from(&ders[0]).expect("a certificate");
+    let leaf = EndEntityCert::try_from(&ders[0]).expect("the certificate is well-formed");
     let may_sign = |path: &VerifiedPath<'_>| {
         let all_may = path.intermediate_certificates().all(|between| {
             let der = between.der();
@@ -192,7 +200,7 @@ fn at_once(all: &[Traits], anchors: &[TrustAnchor<'_>], time: u64) -> Result<(),
     let time = UnixTime::since_unix_epoch(Duration::from_secs(time));
     let usage = KeyUsage::server_auth();
     let path = leaf.verify_for_usage(
-        &[&AtOnce],
+        &[&ImmediateVerifier],
         anchors,
         &ders[1..],
         time,
@@ -207,48 +215,57 @@ fuzz_target!(|input: &[u8]| {
     let Some((head, rest)) = input.split_first() else {
         return;
     };
-    let (traits, _) = rest.as_chunks::<5>();
+    let (selectors, _) = rest.as_chunks::<5>();
     let anchors_len = usize::from(head & 3) + 1;
-    if traits.len() < anchors_len + 1 {
+    if selectors.len() < anchors_len + 1 {
         return;
     }
-    let (of_anchors, of_path) = traits.split_at(anchors_len);
-    let of_anchors: Vec<_> = of_anchors.iter().map(Traits::new).collect();
-    let all: Vec<_> = of_path
+    let (anchor_certificates, path_selectors) = selectors.split_at(anchors_len);
+    let anchor_certificates: Vec<_> = anchor_certificates
+        .iter()
+        .map(TestCertificate::new)
+        .collect();
+    let all: Vec<_> = path_selectors
         .iter()
         .take(MAX_CANDIDATES + 1)
-        .map(Traits::new)
+        .map(TestCertificate::new)
         .collect();
 
-    let ders: Vec<_> = of_anchors.iter().map(|one| &*one.certificate).collect();
-    let anchors = Anchors::new(&ders).expect("anchors");
-    let (leaf, intermediates) = all.split_first().expect("a leaf");
+    let ders: Vec<_> = anchor_certificates
+        .iter()
+        .map(|one| &*one.certificate)
+        .collect();
+    let anchors = Anchors::new(&ders).expect("the anchors are well-formed");
+    let (leaf, intermediates) = all.split_first().expect("the path has a leaf");
     let intermediates: Vec<_> = intermediates.iter().map(|one| &*one.certificate).collect();
     let verify = |time| -> Result<(), PathError> {
         PathRules::new(&anchors, Usage::ServerAuth, time)
-            .with_p256(&Afterwards)
+            .with_p256(&DeferredVerifier)
             .verify(&leaf.certificate, intermediates.iter().copied())
             .map(|_| ())
     };
 
     let ders: Vec<_> = ders.into_iter().map(CertificateDer::from).collect();
     let anchors = ders.iter().map(anchor_from_trusted_cert);
-    let anchors: Vec<_> = anchors.map(|one| one.expect("an anchor")).collect();
+    let anchors: Vec<_> = anchors
+        .map(|one| one.expect("the anchor is well-formed"))
+        .collect();
     // webpki does not check the leaf's key usage.
-    let leaf_may_sign = of_path[0][3] & 3 != 2;
+    let leaf_may_sign = path_selectors[0][3] & 3 != 2;
 
-    let expected = match at_once(&all, &anchors, NOW) {
+    let expected = match verify_with_webpki(&all, &anchors, NOW) {
         Ok(()) if leaf_may_sign => Ok(()),
         Ok(()) => Err(PathError::Usage),
         Err(error) => Err(error.into()),
     };
     assert_eq!(verify(Time::At(NOW)), expected);
 
-    // There is a time at which all of it is good.
+    // If core accepts the path, there is a time at which webpki accepts all of it.
     let begin = BEGIN.map(|(_, time)| time).into_iter();
     let mut times = begin.filter(|&time| time > NOW).chain([NOW]);
-    let expected = leaf_may_sign && times.any(|time| at_once(&all, &anchors, time).is_ok());
-    let said = verify(Time::NotBefore(NOW));
-    // The other way round it is not: of several errors webpki says one, which need not be that a certificate has not begun.
-    assert!(said.is_err() || expected);
+    let expected =
+        leaf_may_sign && times.any(|time| verify_with_webpki(&all, &anchors, time).is_ok());
+    let result = verify(Time::NotBefore(NOW));
+    // The converse does not hold: webpki reports one of several errors, which is not always that a certificate is not yet valid.
+    assert!(result.is_err() || expected);
 });

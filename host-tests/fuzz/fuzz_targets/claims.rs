@@ -1,5 +1,5 @@
-//! Payloads of tokens that are rightly signed: the JSON reader, the claims and the policy. What was read is written and read
-//! again.
+//! Payloads of tokens with a valid signature: the JSON reader, the claims and the policy. Accepted claims are encoded and
+//! verified again.
 #![no_main]
 
 use chanbind_core::otp::{Header, OneTimeKey, Policy, jws, scratch_len};
@@ -13,16 +13,22 @@ fuzz_target!(|payload: &[u8]| {
         ..Policy::default()
     };
     let mut out = vec![0; 256 + payload.len() * 2];
-    let token = jws::sign(&key, &Header::default(), payload, &mut out).expect("room for the token");
+    let token =
+        jws::sign(&key, &Header::default(), payload, &mut out).expect("the token fits the buffer");
     let mut scratch = vec![0; scratch_len(token.len())];
-    let Ok(read) = jws::verify(&key, token, &policy, &mut scratch) else {
+    let Ok(first) = jws::verify(&key, token, &policy, &mut scratch) else {
         return;
     };
     let mut json = vec![0; 256 + payload.len() * 8];
-    let json = read.claims.encode(&mut json).expect("room for the claims");
+    let json = first
+        .claims
+        .encode(&mut json)
+        .expect("the claims fit the buffer");
     let mut out = vec![0; 256 + json.len() * 2];
-    let token = jws::sign(&key, &Header::default(), json, &mut out).expect("room for the token");
+    let token =
+        jws::sign(&key, &Header::default(), json, &mut out).expect("the token fits the buffer");
     let mut scratch = vec![0; scratch_len(token.len())];
-    let again = jws::verify(&key, token, &policy, &mut scratch).expect("what was accepted before");
-    assert_eq!(again.claims, read.claims);
+    let second = jws::verify(&key, token, &policy, &mut scratch)
+        .expect("claims that were accepted are accepted again");
+    assert_eq!(second.claims, first.claims);
 });

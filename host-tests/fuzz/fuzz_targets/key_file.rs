@@ -1,4 +1,4 @@
-//! A TSS2 PEM key file. What was read is written and read again.
+//! TSS2 PEM key files. A parsed file is encoded and parsed again.
 #![no_main]
 
 use chanbind::tpm::KeyFile;
@@ -6,9 +6,9 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|pem: &str| {
     if let Ok(file) = KeyFile::from_pem(pem) {
-        let written = file.to_pem().expect("what was read can be written");
+        let encoded = file.to_pem().expect("a parsed file can be encoded");
         assert_eq!(
-            KeyFile::from_pem(&written).expect("what was written can be read"),
+            KeyFile::from_pem(&encoded).expect("an encoded file can be parsed"),
             file
         );
     }

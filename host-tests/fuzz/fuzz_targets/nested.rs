@@ -1,4 +1,4 @@
-//! What a nested token has inside, after it was decrypted: rightly encrypted here, so that the inner parser is reached.
+//! Nested tokens. The payload is also encrypted with the right key, so that the inner parser is reached.
 #![no_main]
 
 use chanbind_core::otp::{Header, OneTimeKey, Policy, TokenError, nested, scratch_len};
@@ -30,7 +30,7 @@ fuzz_target!(|input: (&str, &[u8])| {
         },
     );
     let token = nested::seal(&keys, &[7; 12], headers, payload, &mut signed, &mut out)
-        .expect("room for the token");
+        .expect("the token fits the buffer");
     let mut scratch = vec![0; scratch_len(token.len())];
     if let Ok(opened) = nested::open(&keys, token, &Policy::default(), &mut scratch) {
         assert_eq!(opened.payload, payload);

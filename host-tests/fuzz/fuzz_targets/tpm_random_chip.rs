@@ -1,4 +1,4 @@
-//! A bus that answers with any bytes: the driver comes to an end, in bounded time by its own count, and nothing panics.
+//! A bus that returns the bytes of the input: the driver returns in bounded time by its own clock and does not panic.
 #![no_main]
 
 use chanbind_tpm_spi::{
@@ -12,7 +12,7 @@ use std::{cell::Cell, convert::Infallible};
 
 struct Bytes<'d> {
     rest: std::slice::Iter<'d, u8>,
-    /// What comes when all have been read.
+    /// The byte that is returned after all others have been read.
     last: u8,
     transfers: u32,
 }
@@ -28,7 +28,7 @@ impl Transport for Bytes<'_> {
     ) -> Result<(), TransportError<Infallible>> {
         assert_eq!(header[1], 0xd4);
         self.transfers += 1;
-        assert!(self.transfers < 300_000, "without end");
+        assert!(self.transfers < 300_000, "the driver does not stop");
         let len = usize::from(header[0] & 0x3f) + 1;
         match data {
             Data::Read(data) => {
@@ -73,6 +73,6 @@ fuzz_target!(|bytes: &[u8]| {
     for _ in 0..3 {
         let _ = run(tpm.random(&mut [0; 40]));
     }
-    // Three times: a few commands of 2 s, cancels, retries.
+    // Each of the three calls sends a few commands of at most 2 s, with cancellations and retries.
     assert!(clock.get() < 300_000_000_000, "{}", clock.get());
 });

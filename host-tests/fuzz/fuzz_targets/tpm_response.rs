@@ -1,5 +1,5 @@
-//! Any bytes as a TPM's response, to every command: a value or an error, never a panic, and never an HMAC that the session's key
-//! did not make.
+//! Any bytes as the response of a TPM to every command: the driver returns a value or an error, never panics, and never accepts
+//! an HMAC that was not computed with the session's key.
 #![no_main]
 
 use chanbind_tpm_spi::{
@@ -13,13 +13,13 @@ use libfuzzer_sys::fuzz_target;
 use rand_core::{CryptoRng, Error, RngCore};
 use std::convert::Infallible;
 
-/// Gives one response to every command but to the question what is in the chip, which is nothing.
+/// Returns the same response to every command. The first queries for the chip's contents get an empty list instead.
 struct Wire<'d> {
     response: &'d [u8],
-    answers: u32,
+    commands: u32,
 }
 
-const NOTHING: [u8; 19] = [
+const NO_HANDLES: [u8; 19] = [
     0x80, 0x01, 0, 0, 0, 19, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0,
 ];
 
@@ -27,10 +27,10 @@ impl Chip for Wire<'_> {
     type Error = Infallible;
 
     async fn exchange(&mut self, buffer: &mut [u8], _: usize, _: u32) -> Result<usize, Infallible> {
-        let asks = buffer[6..14] == [0, 0, 1, 0x7a, 0, 0, 0, 1];
-        self.answers += 1;
-        let response = if asks && self.answers < 8 {
-            &NOTHING
+        let queries_handles = buffer[6..14] == [0, 0, 1, 0x7a, 0, 0, 0, 1];
+        self.commands += 1;
+        let response = if queries_handles && self.commands < 8 {
+            &NO_HANDLES
         } else {
             self.response
         };
@@ -70,11 +70,11 @@ impl RngCore for Counter {
 
 impl CryptoRng for Counter {}
 
-fn answer<K: Command>(response: &[u8], command: &K) {
+fn check_response<K: Command>(response: &[u8], command: &K) {
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let wire = Wire {
         response,
-        answers: 0,
+        commands: 0,
     };
     let mut tpm = Tpm::new(wire, &mut buffer, &mut contexts);
     let mut passwords = [Password::empty(), Password::empty()];
@@ -90,11 +90,11 @@ fuzz_target!(|response: &[u8]| {
     let key = Entity::object(Handle(0x8000_0000), Name::new(&[7; 34]).unwrap());
     let session = Entity::named_by_handle(Handle(0x0300_0000));
     let blob = [0, 1, 0];
-    answer(response, &Startup(StartupType::Clear));
-    answer(response, &Shutdown(StartupType::State));
-    answer(response, &SelfTest { full_test: true });
-    answer(response, &GetTestResult);
-    answer(
+    check_response(response, &Startup(StartupType::Clear));
+    check_response(response, &Shutdown(StartupType::State));
+    check_response(response, &SelfTest { full_test: true });
+    check_response(response, &GetTestResult);
+    check_response(
         response,
         &GetCapability {
             capability: Capability::TPM_PROPERTIES,
@@ -102,20 +102,20 @@ fuzz_target!(|response: &[u8]| {
             count: 8,
         },
     );
-    answer(
+    check_response(
         response,
         &GetRandom {
             bytes_requested: 32,
         },
     );
-    answer(
+    check_response(
         response,
         &CreatePrimary {
             hierarchy: &Entity::OWNER,
             template: Template::H2,
         },
     );
-    answer(
+    check_response(
         response,
         &Load {
             parent: &key,
@@ -123,14 +123,14 @@ fuzz_target!(|response: &[u8]| {
             public: &blob,
         },
     );
-    answer(response, &ReadPublic { object: &key });
-    answer(
+    check_response(response, &ReadPublic { object: &key });
+    check_response(
         response,
         &FlushContext {
             handle: key.handle(),
         },
     );
-    answer(
+    check_response(
         response,
         &EvictControl {
             hierarchy: &Entity::OWNER,
@@ -138,7 +138,7 @@ fuzz_target!(|response: &[u8]| {
             persistent: Handle(0x8100_0000),
         },
     );
-    answer(
+    check_response(
         response,
         &Import {
             parent: &key,
@@ -147,28 +147,28 @@ fuzz_target!(|response: &[u8]| {
             in_sym_seed: &blob,
         },
     );
-    answer(
+    check_response(
         response,
         &Hmac {
             key: &key,
             data: &[&blob],
         },
     );
-    answer(
+    check_response(
         response,
         &HmacStart {
             key: &key,
             auth: &blob,
         },
     );
-    answer(
+    check_response(
         response,
         &SequenceUpdate {
             sequence: &key,
             data: &blob,
         },
     );
-    answer(
+    check_response(
         response,
         &SequenceComplete {
             sequence: &key,
@@ -179,8 +179,8 @@ fuzz_target!(|response: &[u8]| {
         x: [1; 32],
         y: [2; 32],
     };
-    answer(response, &EcdhZGen { key: &key, point });
-    answer(
+    check_response(response, &EcdhZGen { key: &key, point });
+    check_response(
         response,
         &Sign {
             key: &key,
@@ -188,7 +188,7 @@ fuzz_target!(|response: &[u8]| {
         },
     );
     let pcrs = PcrSelection::sha256(&[0, 7]);
-    answer(
+    check_response(
         response,
         &Quote {
             key: &key,
@@ -196,7 +196,7 @@ fuzz_target!(|response: &[u8]| {
             pcrs,
         },
     );
-    answer(
+    check_response(
         response,
         &PolicyPcr {
             session: &session,
@@ -204,24 +204,24 @@ fuzz_target!(|response: &[u8]| {
             pcrs,
         },
     );
-    answer(response, &PolicyAuthValue { session: &session });
-    answer(
+    check_response(response, &PolicyAuthValue { session: &session });
+    check_response(
         response,
         &PolicySecret {
             entity: &Entity::OWNER,
             session: &session,
         },
     );
-    answer(response, &PcrRead { pcrs });
-    answer(
+    check_response(response, &PcrRead { pcrs });
+    check_response(
         response,
         &PcrExtend {
             pcr: &Entity::pcr(0),
             digest: &[1; 32],
         },
     );
-    answer(response, &DictionaryAttackLockReset);
-    answer(
+    check_response(response, &DictionaryAttackLockReset);
+    check_response(
         response,
         &StartAuthSession {
             tpm_key: &key,
@@ -231,11 +231,11 @@ fuzz_target!(|response: &[u8]| {
         },
     );
 
-    // And in a session, that only the TPM's own key could have agreed to.
+    // The same in a session, which only the TPM's own key could have established.
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let wire = Wire {
         response,
-        answers: 0,
+        commands: 0,
     };
     let tpm = Tpm::new(wire, &mut buffer, &mut contexts);
     let parent = ParentKey::Primary(Template::H2);
