@@ -116,9 +116,7 @@ fn shared_bus_works_only_without_wait_states() {
     assert!(error.to_string().contains("ExclusiveBus"));
     assert_eq!(run(open().open()).err().unwrap().error, inserted);
 
-    fixture
-        .emulator
-        .script(|script| script.wait_states = Box::new(|_| 0));
+    fixture.restore_good_behaviour();
     run(tpm.random(&mut random)).unwrap();
 }
 

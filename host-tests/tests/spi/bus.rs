@@ -103,13 +103,6 @@ fn change_responses(
     });
 }
 
-fn leave_alone(emulator: &Emulator) {
-    emulator.script(|script| {
-        script.response = Box::new(|_, response| response);
-        script.command = Box::new(|command| command);
-    });
-}
-
 #[test]
 fn rejects_substituted_primary_parent_key() {
     let fixture = Fixture::new();
@@ -196,7 +189,7 @@ fn rejects_hmac_response_with_any_flipped_bit() {
                 .await
                 .expect_err("a changed response was accepted");
             assert_eq!(out, [0; 32], "{bit}: {error:?}");
-            leave_alone(&fixture.emulator);
+            fixture.restore_good_behaviour();
             keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
             assert_eq!(out, hmac(b"data"));
         }
@@ -227,7 +220,7 @@ fn flipped_command_bits_never_yield_wrong_hmac() {
             if keys.hmac(&mut key, &[b"data"], &mut out).await.is_ok() {
                 assert_eq!(out, hmac(b"data"), "{bit}");
             }
-            leave_alone(&fixture.emulator);
+            fixture.restore_good_behaviour();
             keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
         }
     });
@@ -268,7 +261,7 @@ fn rejects_replayed_stripped_and_forged_hmac_responses() {
             let error = keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap_err();
             assert_eq!(error, Error::NotAuthentic, "{name}");
             assert_eq!(out, [0; 32]);
-            leave_alone(&fixture.emulator);
+            fixture.restore_good_behaviour();
             keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
         }
     });
@@ -292,7 +285,7 @@ fn rejects_changed_session_start_response() {
             let mut out = [0; 32];
             let error = keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap_err();
             assert_eq!(out, [0; 32], "{byte} {error:?}");
-            leave_alone(&fixture.emulator);
+            fixture.restore_good_behaviour();
             keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
         });
     }
@@ -315,7 +308,7 @@ fn reports_forged_error_responses_and_recovers() {
                 matches!(error, Error::Tpm { code: rejected, .. } if rejected == ResponseCode::new(code.into())),
                 "{error:?}"
             );
-            leave_alone(&fixture.emulator);
+            fixture.restore_good_behaviour();
             keys.hmac(&mut key, &[b"data"], &mut out).await.unwrap();
             assert_eq!(out, hmac(b"data"));
         }

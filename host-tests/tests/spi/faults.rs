@@ -63,9 +63,7 @@ fn tolerates_wait_states_and_reports_endless_ones() {
             error,
             Error::Chip(TisError::Transport(TransportError::WaitStates))
         );
-        fixture
-            .emulator
-            .script(|script| script.wait_states = Box::new(|_| 0));
+        fixture.restore_good_behaviour();
         assert_hmac_succeeds(keys, &mut key).await;
         // The driver gave up in the middle of a transaction.
         fixture.discard_violations(|violation| *violation == Violation::CutShort);
@@ -100,9 +98,7 @@ fn respects_burst_counts_and_times_out_on_zero() {
             .script(|script| script.burst_count = Box::new(|_| 0));
         let error = try_hmac(keys, &mut key).await.unwrap_err();
         assert_eq!(error, Error::Chip(TisError::Timeout(Awaited::Room)));
-        fixture
-            .emulator
-            .script(|script| script.burst_count = Box::new(|_| 64));
+        fixture.restore_good_behaviour();
         assert_hmac_succeeds(keys, &mut key).await;
     });
 }
@@ -136,9 +132,7 @@ fn times_out_when_chip_never_takes_whole_command() {
         });
         let error = try_hmac(keys, &mut key).await.unwrap_err();
         assert_eq!(error, Error::Chip(TisError::Timeout(Awaited::CommandTaken)));
-        fixture
-            .emulator
-            .script(|script| script.takes = Box::new(|_| true));
+        fixture.restore_good_behaviour();
         assert_hmac_succeeds(keys, &mut key).await;
     });
 }
@@ -156,6 +150,7 @@ fn times_out_when_chip_is_never_ready_or_status_never_valid() {
         let error = try_hmac(keys, &mut key).await.unwrap_err();
         assert_eq!(error, Error::Chip(TisError::Timeout(Awaited::Ready)));
         fixture.emulator.event(Event::Reset);
+        // `commandReady` still leads to idle first.
         fixture.emulator.script(|script| script.ready_after = 0);
         assert_hmac_succeeds(keys, &mut key).await;
 
@@ -164,9 +159,7 @@ fn times_out_when_chip_is_never_ready_or_status_never_valid() {
             .script(|script| script.status_valid_after = 1 << 40);
         let error = try_hmac(keys, &mut key).await.unwrap_err();
         assert_eq!(error, Error::Chip(TisError::Timeout(Awaited::Room)));
-        fixture
-            .emulator
-            .script(|script| script.status_valid_after = 0);
+        fixture.restore_good_behaviour();
         assert_hmac_succeeds(keys, &mut key).await;
     });
 }
@@ -196,9 +189,7 @@ fn cancels_command_that_exceeds_time_limit() {
             // 120 s for the use of a key and 4 s for the cancellation.
             let took = fixture.emulator.now() - before;
             assert!((120_000_000..130_000_000).contains(&took), "{took}");
-            fixture
-                .emulator
-                .script(|script| script.execution = Box::new(|_| 0));
+            fixture.restore_good_behaviour();
             assert_hmac_succeeds(keys, &mut key).await;
         }
     });
@@ -310,9 +301,7 @@ fn rejects_invalid_response_sizes() {
                 ),
                 "{size}: {error:?}"
             );
-            fixture
-                .emulator
-                .script(|script| script.response = Box::new(|_, response| response));
+            fixture.restore_good_behaviour();
             assert_hmac_succeeds(keys, &mut key).await;
         }
         // Responses that are truncated or oversized consistently, in their size field and in their length.
@@ -329,9 +318,7 @@ fn rejects_invalid_response_sizes() {
                 matches!(error, Error::Malformed | Error::NotAuthentic),
                 "{len}: {error:?}"
             );
-            fixture
-                .emulator
-                .script(|script| script.response = Box::new(|_, response| response));
+            fixture.restore_good_behaviour();
             assert_hmac_succeeds(keys, &mut key).await;
         }
         fixture.discard_violations(|violation| *violation == Violation::NoData);
@@ -389,9 +376,7 @@ fn retries_on_tpm_warnings_up_to_a_limit() {
             );
             assert!(fixture.emulator.commands().len() - before < 30);
             assert!(fixture.emulator.now() - since < 6_000_000);
-            fixture
-                .emulator
-                .script(|script| script.refusal = Box::new(|_| None));
+            fixture.restore_good_behaviour();
             assert_hmac_succeeds(keys, &mut key).await;
         }
     });
@@ -419,9 +404,7 @@ fn stops_retrying_when_tpm_stays_uninitialized() {
             "{error:?}"
         );
         assert!(fixture.emulator.commands().len() - before < 20);
-        fixture
-            .emulator
-            .script(|script| script.refusal = Box::new(|_| None));
+        fixture.restore_good_behaviour();
         assert_hmac_succeeds(keys, &mut key).await;
     });
 }

@@ -178,9 +178,7 @@ fn start_fails_when_stale_objects_cannot_be_flushed() {
     let mut tpm = Tpm::new(fixture.chip(), &mut buffer, &mut contexts);
     assert_eq!(run(tpm.start()), Err(Error::Malformed));
     assert!(fixture.emulator.commands().len() < 200);
-    fixture
-        .emulator
-        .script(|script| script.refusal = Box::new(|_| None));
+    fixture.restore_good_behaviour();
     run(tpm.start()).unwrap();
 }
 
@@ -207,9 +205,7 @@ fn flushes_sessions_with_malformed_start_response() {
                 .await;
             assert_eq!(result.map(|_| ()), Err(Error::Malformed));
         }
-        fixture
-            .emulator
-            .script(|script| script.response = Box::new(|_, response| response));
+        fixture.restore_good_behaviour();
         for _ in 0..9 {
             tpm.start_session(&parent, SessionType::Hmac, &mut OsRng)
                 .await
@@ -237,9 +233,7 @@ fn session_stays_unusable_after_unauthentic_response() {
         let mut authorization = session.encrypting();
         let first = tpm.execute(&random, &mut [&mut authorization]).await;
         assert_eq!(first, Err(Error::NotAuthentic));
-        fixture
-            .emulator
-            .script(|script| script.response = Box::new(|_, response| response));
+        fixture.restore_good_behaviour();
         for _ in 0..3 {
             let again = tpm.execute(&random, &mut [&mut authorization]).await;
             assert_eq!(again, Err(Error::SessionInDoubt));

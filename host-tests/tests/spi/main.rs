@@ -17,7 +17,7 @@ mod socket;
 
 use chanbind::tpm::{Auth, KeyFile, KeyOptions, OpenOptions};
 use chanbind_host_tests::swtpm::Swtpm;
-use chanbind_tis_emulator::{Emulator, Violation};
+use chanbind_tis_emulator::{Emulator, Script, Violation};
 use chanbind_tpm_spi::{
     Contexts, ParentKey, Tpm,
     blocking::run,
@@ -109,6 +109,11 @@ impl Fixture {
         });
         self.assert_no_violations();
         result
+    }
+
+    /// Replaces the emulator's script by the default one, with which the chip and the bus behave well.
+    fn restore_good_behaviour(&self) {
+        self.emulator.script(|script| *script = Script::default());
     }
 
     fn assert_no_violations(&self) {

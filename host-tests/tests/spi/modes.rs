@@ -41,9 +41,7 @@ fn repair_commands_work_in_restricted_tpm_states() {
             };
             assert_eq!(command.0, 0x2000_0001);
             // The chip can be used after the repair.
-            fixture
-                .emulator
-                .script(|script| script.refusal = Box::new(|_| None));
+            fixture.restore_good_behaviour();
             tpm.random(&mut [0; 8]).await.unwrap();
         });
     }

@@ -114,9 +114,7 @@ fn accepts_wait_states_with_undefined_bits() {
 fn limits_wait_states_by_time() {
     let fixture = Fixture::new();
     let hold = |micros: u64, limit_ms: Option<u32>| {
-        fixture
-            .emulator
-            .script(|script| script.holds_off = Box::new(|_| 0));
+        fixture.restore_good_behaviour();
         let mut bus = ExclusiveBus::new(fixture.emulator.bus(), fixture.emulator.chip_select());
         if let Some(limit) = limit_ms {
             bus = bus.wait_limit_ms(limit);
