@@ -1,5 +1,7 @@
-//! A TLS 1.3 server (RFC 8446) that does what it is told, message by message and record by record: an honest one would be too
-//! well-behaved to test a client with. TLS_AES_128_GCM_SHA256, key exchange on P-256, ECDSA on P-256; no more.
+//! A TLS 1.3 server (RFC 8446) that a script controls message by message and record by record, to test a client against violations of
+//! the protocol.
+//!
+//! It supports only TLS_AES_128_GCM_SHA256, key exchange on P-256 and ECDSA on P-256.
 
 use aes_gcm::{Aes128Gcm, KeyInit, aead::AeadInPlace};
 use hkdf::Hkdf;
@@ -23,56 +25,57 @@ use std::{
     time::Duration,
 };
 
-/// Types of records.
+/// Content types of records (RFC 8446 section 5.1).
 pub mod content {
-    /// change_cipher_spec
+    /// The content type change_cipher_spec.
     pub const CHANGE_CIPHER_SPEC: u8 = 20;
-    /// alert
+    /// The content type alert.
     pub const ALERT: u8 = 21;
-    /// handshake
+    /// The content type handshake.
     pub const HANDSHAKE: u8 = 22;
-    /// application_data
+    /// The content type application_data.
     pub const APPLICATION_DATA: u8 = 23;
 }
 
-/// Types of handshake messages.
+/// Types of handshake messages (RFC 8446 section 4).
 pub mod message {
-    /// server_hello
+    /// The message type server_hello.
     pub const SERVER_HELLO: u8 = 2;
-    /// new_session_ticket
+    /// The message type new_session_ticket.
     pub const NEW_SESSION_TICKET: u8 = 4;
-    /// encrypted_extensions
+    /// The message type encrypted_extensions.
     pub const ENCRYPTED_EXTENSIONS: u8 = 8;
-    /// certificate
+    /// The message type certificate.
     pub const CERTIFICATE: u8 = 11;
-    /// certificate_request
+    /// The message type certificate_request.
     pub const CERTIFICATE_REQUEST: u8 = 13;
-    /// certificate_verify
+    /// The message type certificate_verify.
     pub const CERTIFICATE_VERIFY: u8 = 15;
-    /// finished
+    /// The message type finished.
     pub const FINISHED: u8 = 20;
-    /// key_update
+    /// The message type key_update.
     pub const KEY_UPDATE: u8 = 24;
 }
 
-/// One connection, from the server's side.
+/// The server's end of one connection.
 #[derive(Debug)]
 pub struct Attacker {
     stream: TcpStream,
     transcript: Vec<u8>,
     handshake_secret: [u8; 32],
-    client: Keys,
-    server: Keys,
-    /// Flips this bit of the n-th record that is sent, counted from 0: the record, the bit.
+    client: TrafficKeys,
+    server: TrafficKeys,
+    /// The number of a sent record, counted from 0, and the bit of it to flip, modulo the number of its bits.
     pub flip: Option<(usize, usize)>,
-    /// Cuts the connection after so many bytes.
+    /// The number of sent bytes after which to close the sending half of the connection.
     pub cut_after: Option<usize>,
     records: usize,
     bytes: usize,
 }
 
+/// The traffic secret, key and IV of one direction (RFC 8446 section 7.3), and the next sequence number.
 #[derive(Debug, Default, Clone)]
-struct Keys {
+struct TrafficKeys {
     secret: [u8; 32],
     key: [u8; 16],
     iv: [u8; 12],
@@ -85,8 +88,8 @@ impl Attacker {
             stream,
             transcript: Vec::new(),
             handshake_secret: [0; 32],
-            client: Keys::default(),
-            server: Keys::default(),
+            client: TrafficKeys::default(),
+            server: TrafficKeys::default(),
             flip: None,
             cut_after: None,
             records: 0,
@@ -94,18 +97,19 @@ impl Attacker {
         }
     }
 
-    /// Reads the ClientHello and answers with a ServerHello; what follows is protected.
+    /// Reads the ClientHello, sends a ServerHello, and switches to the handshake traffic keys.
     ///
     /// # Errors
-    /// As the stream says, or if the client sends something else.
+    /// Returns an error if the stream fails, or if the client sends no ClientHello with a key share on P-256.
     pub fn hello(&mut self) -> io::Result<()> {
         self.hello_with(|_| {}, &[])
     }
 
-    /// As [`Attacker::hello`], with a body that was changed, and with these bytes behind it in the same record.
+    /// Does the same as [`Attacker::hello`], but sends the ServerHello after `change` has modified its body, and appends the bytes
+    /// `behind` to it in the same record.
     ///
     /// # Errors
-    /// As the stream says, or if the client sends something else.
+    /// Returns an error if the stream fails, or if the client sends no ClientHello with a key share on P-256.
     pub fn hello_with(
         &mut self,
         change: impl FnOnce(&mut Vec<u8>),
@@ -113,19 +117,22 @@ impl Attacker {
     ) -> io::Result<()> {
         let (content_type, hello) = self.receive_record()?;
         if content_type != content::HANDSHAKE {
-            return Err(unexpected("no ClientHello"));
+            return Err(unexpected(
+                "the client's first record is not a handshake record",
+            ));
         }
-        let their_share = key_share(&hello).ok_or_else(|| unexpected("no key share on P-256"))?;
+        let client_share = key_share(&hello)
+            .ok_or_else(|| unexpected("the ClientHello has no key share on P-256"))?;
         self.transcript.extend(&hello);
         let secret = EphemeralSecret::random(&mut OsRng);
         let share = secret.public_key().to_encoded_point(false);
-        let shared = secret.diffie_hellman(&their_share);
+        let shared = secret.diffie_hellman(&client_share);
 
         let mut random = [0; 32];
         OsRng.fill_bytes(&mut random);
         let mut body = vec![3, 3];
         body.extend(random);
-        // No session id, TLS_AES_128_GCM_SHA256, no compression; supported_versions, key_share.
+        // Empty session id, TLS_AES_128_GCM_SHA256, no compression, 79 bytes of extensions: supported_versions, key_share.
         body.extend([0, 0x13, 0x01, 0, 0, 79]);
         body.extend([0, 43, 0, 2, 3, 4]);
         body.extend([0, 51, 0, 69, 0, 23, 0, 65]);
@@ -139,34 +146,35 @@ impl Attacker {
         let (handshake, _) = Hkdf::<Sha256>::extract(Some(&derived), shared.raw_secret_bytes());
         self.handshake_secret = handshake.into();
         let hash = self.transcript_hash();
-        self.client = Keys::new(derive(&handshake, b"c hs traffic", &hash));
-        self.server = Keys::new(derive(&handshake, b"s hs traffic", &hash));
+        self.client = TrafficKeys::new(derive(&handshake, b"c hs traffic", &hash));
+        self.server = TrafficKeys::new(derive(&handshake, b"s hs traffic", &hash));
         Ok(())
     }
 
-    /// A handshake message, which becomes part of the transcript, as bytes.
+    /// Encodes a handshake message, appends it to the transcript, and returns it. Sends nothing.
     pub fn handshake(&mut self, message_type: u8, body: &[u8]) -> Vec<u8> {
         let message = framed(message_type, body);
         self.transcript.extend(&message);
         message
     }
 
-    /// EncryptedExtensions without extensions.
+    /// Returns an EncryptedExtensions message without extensions, as part of the transcript.
     pub fn encrypted_extensions(&mut self) -> Vec<u8> {
         self.handshake(message::ENCRYPTED_EXTENSIONS, &[0, 0])
     }
 
-    /// Certificate with this chain.
+    /// Returns a Certificate message with this chain of certificates in DER, as part of the transcript.
     pub fn certificate(&mut self, chain: &[&[u8]]) -> Vec<u8> {
         self.handshake(message::CERTIFICATE, &certificate_body(chain))
     }
 
-    /// CertificateVerify over the transcript so far.
+    /// Returns a CertificateVerify message over the transcript up to now, as part of the transcript.
     pub fn certificate_verify(&mut self, key: &SigningKey) -> Vec<u8> {
         self.certificate_verify_with(key, "TLS 1.3, server CertificateVerify", 0x0403)
     }
 
-    /// CertificateVerify with another context string, or another scheme.
+    /// Returns a CertificateVerify message with this context string and this SignatureScheme, as part of the transcript. The signature
+    /// is always ECDSA on P-256 with SHA-256.
     pub fn certificate_verify_with(
         &mut self,
         key: &SigningKey,
@@ -183,16 +191,16 @@ impl Attacker {
         self.handshake(message::CERTIFICATE_VERIFY, &body)
     }
 
-    /// Finished over the transcript so far.
+    /// Returns a Finished message over the transcript up to now, as part of the transcript.
     pub fn finished(&mut self) -> Vec<u8> {
         let verify_data = finished(&self.server.secret, &self.transcript_hash());
         self.handshake(message::FINISHED, &verify_data)
     }
 
-    /// A whole first flight of an honest server, a message a record.
+    /// Reads the ClientHello and sends the whole first flight of a correct server, with each message in a record of its own.
     ///
     /// # Errors
-    /// As the stream says.
+    /// Returns an error if the stream fails, or if the client sends no ClientHello with a key share on P-256.
     pub fn honest_flight(&mut self, chain: &[&[u8]], key: &SigningKey) -> io::Result<()> {
         self.hello()?;
         let mut flight = vec![self.encrypted_extensions()];
@@ -205,47 +213,50 @@ impl Attacker {
         Ok(())
     }
 
-    /// Reads the client's Finished; what follows is protected by the keys of the application.
+    /// Reads and verifies the client's Finished message, and switches to the application traffic keys.
     ///
     /// # Errors
-    /// As the stream says, or if it is wrong.
+    /// Returns an error if the stream fails, or if the next record is not the correct Finished message.
     pub fn client_finished(&mut self) -> io::Result<()> {
         let hash = self.transcript_hash();
         let expected = framed(message::FINISHED, &finished(&self.client.secret, &hash));
         let (content_type, message) = self.receive()?;
         if content_type != content::HANDSHAKE || message != expected {
-            return Err(unexpected("no Finished of the client"));
+            return Err(unexpected(
+                "the client's record is not the expected Finished message",
+            ));
         }
         let derived = derive(&self.handshake_secret, b"derived", &Sha256::digest([]));
         let (main, _) = Hkdf::<Sha256>::extract(Some(&derived), &[0; 32]);
-        self.client = Keys::new(derive(&main, b"c ap traffic", &hash));
-        self.server = Keys::new(derive(&main, b"s ap traffic", &hash));
+        self.client = TrafficKeys::new(derive(&main, b"c ap traffic", &hash));
+        self.server = TrafficKeys::new(derive(&main, b"s ap traffic", &hash));
         Ok(())
     }
 
     /// Sends one protected record with this content.
     ///
     /// # Errors
-    /// As the stream says.
+    /// Returns an error if the stream fails, or if [`Attacker::cut_after`] has closed the connection.
     pub fn send(&mut self, content_type: u8, plaintext: &[u8]) -> io::Result<()> {
         let mut inner = plaintext.to_vec();
         inner.push(content_type);
         self.send_inner(&inner)
     }
 
-    /// Sends one protected record with exactly this inside, type and padding too.
+    /// Sends one protected record whose plaintext is exactly `inner`, including content type and padding (TLSInnerPlaintext, RFC 8446
+    /// section 5.2).
     ///
     /// # Errors
-    /// As the stream says.
+    /// Returns an error if the stream fails, or if [`Attacker::cut_after`] has closed the connection.
     pub fn send_inner(&mut self, inner: &[u8]) -> io::Result<()> {
         let body = self.server.seal(inner);
         self.send_record(content::APPLICATION_DATA, [3, 3], &body)
     }
 
-    /// Sends a record as it is.
+    /// Sends a record with this content type, version and body, without encrypting the body. Applies [`Attacker::flip`].
     ///
     /// # Errors
-    /// As the stream says.
+    /// Returns an error if the stream fails, or if [`Attacker::cut_after`] has closed the connection.
     pub fn send_record(
         &mut self,
         content_type: u8,
@@ -264,52 +275,54 @@ impl Attacker {
         self.send_bytes(&record)
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes without a record header.
     ///
     /// # Errors
-    /// As the stream says, or when the connection was cut.
+    /// Returns an error if the stream fails, or if [`Attacker::cut_after`] has closed the connection.
     pub fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let left = self
+        let remaining = self
             .cut_after
             .map_or(bytes.len(), |cut| cut.saturating_sub(self.bytes));
-        let (now, later) = bytes.split_at(left.min(bytes.len()));
-        self.stream.write_all(now)?;
-        self.bytes += now.len();
-        if later.is_empty() {
+        let (sent, withheld) = bytes.split_at(remaining.min(bytes.len()));
+        self.stream.write_all(sent)?;
+        self.bytes += sent.len();
+        if withheld.is_empty() {
             return Ok(());
         }
         self.end()?;
-        Err(unexpected("cut"))
+        Err(unexpected("the script has cut the connection"))
     }
 
-    /// Says that nothing more comes, without close_notify.
+    /// Closes the sending half of the TCP connection without a close_notify alert.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the system's error.
     pub fn end(&mut self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)
     }
 
-    /// How many records, and bytes in them, have been sent.
+    /// Returns the number of records and the number of bytes that have been sent.
     #[must_use]
     pub fn sent(&self) -> (usize, usize) {
         (self.records, self.bytes)
     }
 
-    /// Receives one protected record: its type and content.
+    /// Receives one protected record and returns its content type and content.
     ///
     /// # Errors
-    /// As the stream says, or if it cannot be decrypted.
+    /// Returns an error if the stream fails, or if the record is not protected, cannot be decrypted or has no content type.
     pub fn receive(&mut self) -> io::Result<(u8, Vec<u8>)> {
         let (content_type, body) = self.receive_record()?;
         if content_type != content::APPLICATION_DATA {
-            return Err(unexpected("not protected"));
+            return Err(unexpected("the record is not protected"));
         }
         let mut inner = self.client.open(&body)?;
         while inner.last() == Some(&0) {
             inner.pop();
         }
-        let content_type = inner.pop().ok_or_else(|| unexpected("empty"))?;
+        let content_type = inner
+            .pop()
+            .ok_or_else(|| unexpected("the record has no content type"))?;
         Ok((content_type, inner))
     }
 
@@ -321,14 +334,14 @@ impl Attacker {
         Ok((header[0], body))
     }
 
-    /// The hash of all messages so far.
+    /// Returns the SHA-256 hash of all messages of the transcript up to now.
     #[must_use]
     pub fn transcript_hash(&self) -> [u8; 32] {
         Sha256::digest(&self.transcript).into()
     }
 }
 
-impl Keys {
+impl TrafficKeys {
     fn new(secret: [u8; 32]) -> Self {
         let (mut key, mut iv) = ([0; 16], [0; 12]);
         expand_label(&secret, b"key", &[], &mut key);
@@ -365,12 +378,12 @@ impl Keys {
         let mut inner = body.to_vec();
         Aes128Gcm::new(&self.key.into())
             .decrypt_in_place(&nonce.into(), &protected_header(body.len()), &mut inner)
-            .map_err(|_| unexpected("cannot be decrypted"))?;
+            .map_err(|_| unexpected("the record cannot be decrypted"))?;
         Ok(inner)
     }
 }
 
-/// Certificate's body, without context and extensions.
+/// Returns the body of a Certificate message with an empty context and without extensions, for certificates in DER.
 #[must_use]
 pub fn certificate_body(chain: &[&[u8]]) -> Vec<u8> {
     let mut entries = Vec::new();
@@ -383,7 +396,7 @@ pub fn certificate_body(chain: &[&[u8]]) -> Vec<u8> {
     body
 }
 
-/// A handshake message.
+/// Returns a handshake message: the type, the length of the body in three bytes, the body.
 #[must_use]
 pub fn framed(message_type: u8, body: &[u8]) -> Vec<u8> {
     let mut message = vec![message_type];
@@ -442,7 +455,9 @@ fn expand_label(secret: &[u8], label: &[u8], context: &[u8], out: &mut [u8]) {
     }
 }
 
-/// The point of the ClientHello's key share on P-256: the only 65 bytes that begin with 04 behind its group and length.
+/// Returns the public key of the ClientHello's key share on P-256.
+///
+/// It is found without parsing, as the 65 bytes that begin with 04 (an uncompressed point) behind the group 23 and the length 65.
 fn key_share(hello: &[u8]) -> Option<PublicKey> {
     let at = hello
         .windows(5)
@@ -450,31 +465,31 @@ fn key_share(hello: &[u8]) -> Option<PublicKey> {
     PublicKey::from_sec1_bytes(hello.get(at + 4..at + 69)?).ok()
 }
 
-fn unexpected(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
+fn unexpected(message: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message.to_owned())
 }
 
-/// How long a client may keep it waiting: one that gives up does not always say so.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// The time limit of each read, because a client that gives up does not always close the connection.
+const READ_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// What one connection with an attacker comes to.
+/// The behaviour of the server on one connection.
 pub type Script = dyn Fn(&mut Attacker) -> io::Result<()> + Send + Sync;
 
-/// An attacker at a free port of 127.0.0.1, in threads that end when this is dropped.
+/// A server that runs a script on every connection to a free port of 127.0.0.1. Its thread ends on drop.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    /// What each connection came to.
+    /// The result of the script on each connection.
     outcomes: Arc<Mutex<Vec<Result<(), String>>>>,
 }
 
 impl Server {
-    /// Plays `script` on every connection.
+    /// Starts a server that accepts one connection at a time and runs `script` on it.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the system's error if no socket can be bound.
     pub fn start(
         script: impl Fn(&mut Attacker) -> io::Result<()> + Send + Sync + 'static,
     ) -> io::Result<Self> {
@@ -490,7 +505,7 @@ impl Server {
                         break;
                     }
                     let _ = stream.set_nodelay(true);
-                    let _ = stream.set_read_timeout(Some(PATIENCE));
+                    let _ = stream.set_read_timeout(Some(READ_TIMEOUT));
                     let outcome = script(&mut Attacker::new(stream));
                     outcomes
                         .lock()
@@ -507,13 +522,13 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// Returns the address on which the server listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What the connections so far came to, in their order.
+    /// Returns the results of the script on the connections up to now, in the order of the connections. The errors are texts.
     #[must_use]
     pub fn outcomes(&self) -> Vec<Result<(), String>> {
         self.outcomes

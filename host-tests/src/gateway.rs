@@ -1,4 +1,4 @@
-//! A gateway in this process, on a free port.
+//! A gateway that runs in the test's process on a port of 127.0.0.1.
 
 use crate::pki::{Authority, Pki};
 use axum::{
@@ -18,21 +18,24 @@ use std::{convert::Infallible, error::Error};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tower::{Layer, Service};
 
-/// A running gateway; ended when dropped, or in order by [`TestGateway::stop`].
+/// A running gateway.
+///
+/// Dropping it aborts the gateway; [`TestGateway::stop`] shuts it down gracefully.
 pub struct TestGateway {
-    /// The authority that vouches for it, and its certificate.
+    /// The gateway's certificate and the authority that issued it.
     pub pki: Pki,
-    /// Its port on 127.0.0.1.
+    /// The port on 127.0.0.1 on which the gateway listens.
     pub port: u16,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
 impl TestGateway {
-    /// A gateway that answers GET /get with `ok CLIENT FORM`, for the clients of `registry`.
+    /// Starts a gateway for the clients of `registry`, on a free port and with a new certificate. It responds to `GET /get` with
+    /// `ok CLIENT FORM`.
     ///
     /// # Errors
-    /// As TLS and the system say.
+    /// Returns an error if the certificate cannot be created, if rustls rejects it, or if no socket can be bound.
     pub async fn start(
         registry: Registry,
         settings: Settings,
@@ -40,25 +43,30 @@ impl TestGateway {
         Self::start_as(registry, settings, Pki::new()?, 0).await
     }
 
-    /// As [`TestGateway::start`], with the certificate and the port of one that has ended.
+    /// Starts a gateway as [`TestGateway::start`] does, with the certificate of `pki` and on `port`, for example those of a gateway that
+    /// was stopped. The port 0 stands for a free port.
     ///
     /// # Errors
-    /// As TLS and the system say.
+    /// Returns an error if rustls rejects the certificate, or if `port` cannot be bound.
     pub async fn start_as(
         registry: Registry,
         settings: Settings,
         pki: Pki,
         port: u16,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let who = |who: Identity| async move { format!("ok {} {}", who.client(), who.form()) };
-        let app = Router::new().route("/get", get(who));
+        let handler = |identity: Identity| async move {
+            format!("ok {} {}", identity.client(), identity.form())
+        };
+        let app = Router::new().route("/get", get(handler));
         Self::serve_as(ProofLayer::new(registry, settings).layer(app), pki, port).await
     }
 
-    /// A gateway that answers GET /get with `ok URI` to devices of `authority`, which prove their certificates.
+    /// Starts a gateway that requires an Exported Authenticator with a certificate of `authority`, and responds to `GET /get` with
+    /// `ok URI`. Returns the gateway and its layer. The port 0 stands for a free port.
     ///
     /// # Errors
-    /// As TLS and the system say.
+    /// Returns an error if the authority's certificate is rejected, if rustls rejects the gateway's certificate, or if `port` cannot be
+    /// bound.
     pub async fn certified(
         authority: &Authority,
         pki: Pki,
@@ -66,15 +74,16 @@ impl TestGateway {
     ) -> Result<(Self, AuthenticatorLayer), Box<dyn Error + Send + Sync>> {
         let trust = Trust::from_pem(authority.pem().as_bytes())?;
         let layer = AuthenticatorLayer::new(AuthenticatorPolicy::new().require("/", &trust));
-        let who = |who: CertifiedIdentity| async move { format!("ok {}", who.name()) };
-        let app = layer.layer(Router::new().route("/get", get(who)));
+        let handler =
+            |identity: CertifiedIdentity| async move { format!("ok {}", identity.name()) };
+        let app = layer.layer(Router::new().route("/get", get(handler)));
         Ok((Self::serve_as(app, pki, port).await?, layer))
     }
 
-    /// A gateway around any application.
+    /// Starts a gateway that serves `app`, on a free port and with a new certificate.
     ///
     /// # Errors
-    /// As TLS and the system say.
+    /// Returns an error if the certificate cannot be created, if rustls rejects it, or if no socket can be bound.
     pub async fn serve<S>(app: S) -> Result<Self, Box<dyn Error + Send + Sync>>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
@@ -109,16 +118,16 @@ impl TestGateway {
         })
     }
 
-    /// The address of a path.
+    /// Returns the URI of `path` on this gateway.
     #[must_use]
     pub fn uri(&self, path: &str) -> String {
         format!("https://localhost:{}{path}", self.port)
     }
 
-    /// A new connection to it.
+    /// Opens a connection to the gateway, with trust in its authority.
     ///
     /// # Errors
-    /// As the connection says.
+    /// Returns the error of [`Connection::open`], and [`ClientError::Uri`] if the authority's certificate is rejected.
     pub async fn connect(&self) -> Result<Connection, ClientError> {
         let roots = tls::roots_from_pem(self.pki.ca.as_bytes())
             .map_err(|error| ClientError::Uri(error.to_string()))?;
@@ -127,7 +136,7 @@ impl TestGateway {
         Connection::open("localhost", self.port, config).await
     }
 
-    /// Ends it in order.
+    /// Shuts the gateway down gracefully and waits for its end.
     pub async fn stop(mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());

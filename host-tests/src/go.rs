@@ -1,4 +1,4 @@
-//! The Go program in `host-tests/interop/go`, where Go is installed.
+//! Builds and runs the Go program in `host-tests/interop/go`, if Go is installed.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -7,10 +7,11 @@ use std::{
     sync::OnceLock,
 };
 
-/// The built program; `None` where there is no Go, of which `cargo x test` warns.
+/// Builds the program, once per process, and returns its path, or `None` if Go is not installed. `cargo x test` reports the tests that
+/// are skipped then.
 ///
 /// # Panics
-/// If Go is there and the program does not build.
+/// Panics if Go is installed and the program does not build.
 pub fn program() -> Option<&'static Path> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     BUILT
@@ -42,13 +43,13 @@ fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/go")
 }
 
-/// Runs the program's own tests, with these variables in their environment, and gives what they print.
+/// Runs the Go tests of the program with these variables in their environment, and returns their standard output.
 ///
 /// # Panics
-/// If they fail.
+/// Panics if Go cannot be run, or if a test fails.
 #[must_use]
 pub fn test(environment: &[(&str, &Path)]) -> String {
-    // Go takes a result of before for good where only files outside of its module have changed.
+    // Without `-count=1`, Go would reuse a cached result after changes to files outside of its module.
     let output = Command::new("go")
         .args(["test", "-count=1", "-v", "./..."])
         .envs(environment.iter().copied())
@@ -64,10 +65,10 @@ pub fn test(environment: &[(&str, &Path)]) -> String {
     printed
 }
 
-/// Runs the program to its end.
+/// Runs the program, waits for its end, and returns its output.
 ///
 /// # Panics
-/// If it cannot be run.
+/// Panics if the program cannot be run.
 #[must_use]
 pub fn run(program: &Path, arguments: &[&str]) -> Output {
     Command::new(program)
@@ -76,10 +77,10 @@ pub fn run(program: &Path, arguments: &[&str]) -> Output {
         .unwrap_or_else(|error| panic!("{}: {error}", program.display()))
 }
 
-/// Runs the program to its end, with `input` as its standard input, and gives the lines that it prints.
+/// Runs the program with `input` as its standard input, waits for its end, and returns the lines that it prints.
 ///
 /// # Panics
-/// If it cannot be run, or fails.
+/// Panics if the program cannot be run, or fails.
 #[must_use]
 pub fn run_with(program: &Path, arguments: &[&str], input: &str) -> Vec<String> {
     let mut child = Command::new(program)
@@ -89,10 +90,14 @@ pub fn run_with(program: &Path, arguments: &[&str], input: &str) -> Vec<String> 
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-    let mut to = child.stdin.take();
+    let mut stdin = child.stdin.take();
     let output = std::thread::scope(|scope| {
-        // It prints while it reads.
-        scope.spawn(move || to.take().map(|mut to| to.write_all(input.as_bytes())));
+        // The program prints while it reads: write from another thread, so that neither pipe can fill up and block both sides.
+        scope.spawn(move || {
+            stdin
+                .take()
+                .map(|mut stdin| stdin.write_all(input.as_bytes()))
+        });
         child.wait_with_output()
     })
     .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
@@ -105,19 +110,20 @@ pub fn run_with(program: &Path, arguments: &[&str], input: &str) -> Vec<String> 
     printed.lines().map(str::to_owned).collect()
 }
 
-/// The program as a server; ended when dropped.
+/// The Go program as a server. The process is killed on drop.
 pub struct Server {
     child: Child,
-    _open: ChildStdin,
-    /// Its port on 127.0.0.1.
+    /// Held open: the server ends at the end of its standard input.
+    _stdin: ChildStdin,
+    /// The port on 127.0.0.1 on which the server listens.
     pub port: u16,
 }
 
 impl Server {
-    /// Starts it; `command` is the one of its subcommands that serves.
+    /// Starts the server. `command` is the subcommand that serves, and `arguments` are the arguments of that subcommand.
     ///
     /// # Panics
-    /// If it does not come up.
+    /// Panics if the program cannot be run, or if the first line that it prints is not a port.
     #[must_use]
     pub fn start(program: &Path, command: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(program)
@@ -134,15 +140,15 @@ impl Server {
             .take()
             .is_some_and(|out| BufReader::new(out).read_line(&mut line).is_ok());
         match (line.trim().parse(), child.stdin.take()) {
-            (Ok(port), Some(open)) if started => Self {
+            (Ok(port), Some(stdin)) if started => Self {
                 child,
-                _open: open,
+                _stdin: stdin,
                 port,
             },
             _ => {
                 let _ = child.kill();
                 let _ = child.wait();
-                panic!("the Go server said {line:?}");
+                panic!("the Go server printed {line:?} instead of its port");
             }
         }
     }

@@ -1,4 +1,5 @@
-//! What the tests, the demo and the benches share: real TPMs, real certificates, and lines that can be cut.
+//! Shared parts of the tests, the demo and the benchmarks: software TPMs, certificates, gateways, emulated boards, and connections that
+//! can be recorded, altered and cut.
 
 pub mod attacker;
 pub mod board;

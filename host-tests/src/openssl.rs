@@ -1,4 +1,4 @@
-//! OpenSSL's programs at the other end.
+//! The command `openssl` as the peer of a TLS connection.
 
 use std::{
     io::{BufRead, BufReader},
@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-/// An OpenSSL process and the lines that it prints; ended when dropped.
+/// An `openssl` process and the lines that it prints. The process is killed on drop.
 pub struct OpenSsl {
     child: Child,
     lines: mpsc::Receiver<String>,
@@ -17,7 +17,7 @@ impl OpenSsl {
     /// Starts `openssl` with these arguments.
     ///
     /// # Panics
-    /// If it is not installed.
+    /// Panics if `openssl` cannot be run.
     #[must_use]
     pub fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new("openssl")
@@ -38,17 +38,17 @@ impl OpenSsl {
         Self { child, lines }
     }
 
-    /// The keying material that it prints next, in hexadecimal.
+    /// Waits for the exported keying material that the process prints next, and returns it in lower-case hexadecimal.
     ///
     /// # Panics
-    /// If it prints none in 20 seconds.
+    /// Panics if the process prints nothing for 20 seconds, or ends.
     #[must_use]
     pub fn keying_material(&self) -> String {
         loop {
             let line = self
                 .lines
                 .recv_timeout(Duration::from_secs(20))
-                .unwrap_or_else(|error| panic!("a line of openssl: {error}"));
+                .unwrap_or_else(|error| panic!("openssl printed no keying material: {error}"));
             if let Some((_, material)) = line.split_once("Keying material: ") {
                 return material.to_lowercase();
             }

@@ -1,4 +1,4 @@
-//! Certificates of this run.
+//! Certification authorities and certificates that are created anew in every run, with ECDSA keys on P-256.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use p256::{ecdsa::SigningKey, pkcs8::DecodePrivateKey};
@@ -8,22 +8,22 @@ use rcgen::{
     PublicKeyData, SanType, SignatureAlgorithm,
 };
 
-/// A certification authority and a server certificate for `localhost` and 127.0.0.1.
+/// A certification authority and a server certificate for `localhost` and 127.0.0.1, issued by it.
 #[derive(Clone)]
 pub struct Pki {
-    /// The authority's certificate, PEM.
+    /// The authority's certificate in PEM.
     pub ca: String,
-    /// The server's certificate, PEM.
+    /// The server's certificate in PEM.
     pub certificate: String,
-    /// The server's key, PEM.
+    /// The server's private key, PKCS #8 in PEM.
     pub key: String,
 }
 
 impl Pki {
-    /// Makes new ones, ECDSA P-256.
+    /// Creates an authority and a server certificate with new ECDSA keys on P-256.
     ///
     /// # Errors
-    /// If there are no random numbers.
+    /// Returns an error if no key can be generated, for want of random numbers.
     pub fn new() -> Result<Self, rcgen::Error> {
         let mut ca = CertificateParams::default();
         ca.distinguished_name = name("chanbind test authority");
@@ -45,27 +45,27 @@ impl Pki {
     }
 }
 
-/// An authority that issues whatever it is told to, ECDSA P-256.
+/// A certification authority with an ECDSA key on P-256, which issues any certificate without checks.
 pub struct Authority {
     common_name: String,
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
-/// A certificate and its key.
+/// A certificate and its private key.
 pub struct Issued {
-    /// DER
+    /// The certificate in DER.
     pub certificate: Vec<u8>,
-    /// Its key.
+    /// The private key of the certificate.
     pub key: SigningKey,
     pair: KeyPair,
     params: CertificateParams,
 }
 
 impl Authority {
-    /// A new one, self-signed.
+    /// Creates an authority with a new key and a self-signed certificate.
     ///
     /// # Errors
-    /// If there are no random numbers.
+    /// Returns an error if no key can be generated, for want of random numbers.
     pub fn new(common_name: &str) -> Result<Self, rcgen::Error> {
         let issuer = CertifiedIssuer::self_signed(authority(common_name), KeyPair::generate()?)?;
         Ok(Self {
@@ -74,28 +74,28 @@ impl Authority {
         })
     }
 
-    /// Its certificate, DER.
+    /// Returns the authority's certificate in DER.
     #[must_use]
     pub fn certificate(&self) -> &[u8] {
         self.issuer.der()
     }
 
-    /// Its certificate, PEM.
+    /// Returns the authority's certificate in PEM.
     #[must_use]
     pub fn pem(&self) -> String {
         self.issuer.pem()
     }
 
-    /// Its key, PKCS #8 in PEM.
+    /// Returns the authority's private key, PKCS #8 in PEM.
     #[must_use]
     pub fn key_pem(&self) -> String {
         self.issuer.key().serialize_pem()
     }
 
-    /// An authority below this one.
+    /// Creates an intermediate authority, with a new key and a certificate that this authority issues.
     ///
     /// # Errors
-    /// If there are no random numbers.
+    /// Returns an error if no key can be generated, for want of random numbers.
     pub fn subordinate(&self, common_name: &str) -> Result<Self, rcgen::Error> {
         let issuer =
             CertifiedIssuer::signed_by(authority(common_name), KeyPair::generate()?, &self.issuer)?;
@@ -105,21 +105,21 @@ impl Authority {
         })
     }
 
-    /// Issues a certificate for this authority's subject and key anew, with the key as a compressed point. `issuer` is this authority for a
-    /// self-signed one.
+    /// Issues another certificate for this authority's subject and key, with the public key as a compressed point, and returns it in DER.
+    /// `issuer` signs it; it is this authority for a self-signed certificate.
     ///
     /// # Errors
-    /// If there are no random numbers.
+    /// Returns an error if the certificate cannot be signed, for want of random numbers.
     pub fn compressed(&self, issuer: &Self) -> Result<Vec<u8>, rcgen::Error> {
         let point = compress(self.issuer.key().der_bytes());
         let certificate = authority(&self.common_name).signed_by(&Point(&point), &issuer.issuer)?;
         Ok(certificate.der().to_vec())
     }
 
-    /// Issues a server's certificate with a compressed key.
+    /// Issues a server certificate for `localhost` with a new public key as a compressed point, and returns it in DER.
     ///
     /// # Errors
-    /// If there are no random numbers.
+    /// Returns an error if no key can be generated, for want of random numbers.
     pub fn compressed_leaf(&self) -> Result<Vec<u8>, rcgen::Error> {
         let (pair, params) = leaf(|_| {})?;
         let point = compress(pair.der_bytes());
@@ -127,10 +127,10 @@ impl Authority {
         Ok(certificate.der().to_vec())
     }
 
-    /// A server's certificate for `localhost`, after `change` has had its way with it.
+    /// Issues a server certificate for `localhost` with a new key, after `change` has modified its parameters.
     ///
     /// # Errors
-    /// As rcgen says of what the change has done.
+    /// Returns an error if no key can be generated, or if rcgen rejects the modified parameters.
     pub fn issue(
         &self,
         change: impl FnOnce(&mut CertificateParams),
@@ -140,10 +140,11 @@ impl Authority {
         Issued::new(certificate, pair, params)
     }
 
-    /// As [`Authority::issue`], for a key in a TPM; the certificate, DER.
+    /// Issues a certificate for `public_key`, an uncompressed point whose private key may be in a TPM, after `change` has modified the
+    /// parameters of a server certificate for `localhost`. Returns the certificate in DER.
     ///
     /// # Errors
-    /// As rcgen says of what the change has done.
+    /// Returns an error if rcgen rejects the modified parameters.
     pub fn issue_for(
         &self,
         public_key: &[u8; 65],
@@ -155,10 +156,10 @@ impl Authority {
     }
 }
 
-/// Makes a certificate one for a device: for clients, with a URI as name.
+/// Changes the parameters of a certificate to those of a device: client authentication, with `uri` as the only subject alternative name.
 ///
 /// # Panics
-/// If the URI is not ASCII.
+/// Panics if `uri` is not ASCII.
 pub fn for_device(params: &mut CertificateParams, uri: &str) {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     let uri = uri
@@ -167,7 +168,7 @@ pub fn for_device(params: &mut CertificateParams, uri: &str) {
     params.subject_alt_names = vec![SanType::URI(uri)];
 }
 
-/// A public key on P-256 alone, an encoded point.
+/// A public key on P-256, without a private key, as an encoded point.
 struct Point<'p>(&'p [u8]);
 
 impl PublicKeyData for Point<'_> {
@@ -180,7 +181,7 @@ impl PublicKeyData for Point<'_> {
     }
 }
 
-/// The compressed form of an uncompressed point (SEC 1 section 2.3.3).
+/// Returns the compressed form of an uncompressed point (SEC 1 section 2.3.3).
 fn compress(point: &[u8]) -> Vec<u8> {
     let (x, y) = point.get(1..).unwrap_or_default().split_at(32);
     let sign = 2 | y.last().map_or(0, |last| last & 1);
@@ -203,20 +204,20 @@ impl Issued {
         })
     }
 
-    /// A certificate that signs itself.
+    /// Creates a self-signed server certificate for `localhost` with a new key, after `change` has modified its parameters.
     ///
     /// # Errors
-    /// As [`Authority::issue`].
+    /// Returns an error if no key can be generated, or if rcgen rejects the modified parameters.
     pub fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Result<Self, rcgen::Error> {
         let (pair, params) = leaf(change)?;
         let certificate = params.self_signed(&pair)?.der().to_vec();
         Self::new(certificate, pair, params)
     }
 
-    /// A certificate that this one's key has signed, which it may not.
+    /// Issues a certificate that is signed with the key of this certificate, although this certificate is not that of an authority.
     ///
     /// # Errors
-    /// As [`Authority::issue`].
+    /// Returns an error if no key can be generated, or if rcgen rejects the modified parameters.
     pub fn issue(&self, change: impl FnOnce(&mut CertificateParams)) -> Result<Self, rcgen::Error> {
         let issuer = Issuer::from_params(&self.params, &self.pair);
         let (pair, params) = leaf(change)?;
@@ -224,13 +225,13 @@ impl Issued {
         Self::new(certificate, pair, params)
     }
 
-    /// The certificate, PEM.
+    /// Returns the certificate in PEM.
     #[must_use]
     pub fn pem(&self) -> String {
         pem("CERTIFICATE", &self.certificate)
     }
 
-    /// The key, PKCS #8 in PEM.
+    /// Returns the private key, PKCS #8 in PEM.
     #[must_use]
     pub fn key_pem(&self) -> String {
         self.pair.serialize_pem()
@@ -256,7 +257,7 @@ fn leaf(
     Ok((KeyPair::generate()?, params))
 }
 
-/// PEM (RFC 7468).
+/// Encodes `der` in PEM with `label` (RFC 7468).
 #[must_use]
 pub fn pem(label: &str, der: &[u8]) -> String {
     let encoded = BASE64_STANDARD.encode(der);

@@ -7,23 +7,24 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Two neighbouring ports that are free and that this process has not given away before: swtpm's clients take the control port
-/// to be the data port's successor.
+/// Returns the lower of two adjacent free ports that this module has not returned before in this process.
+///
+/// Clients of swtpm expect the control port to be the successor of the data port.
 ///
 /// # Errors
-/// As the system says, after many tries.
+/// Returns the system's error if no pair of free ports is found in 100 attempts.
 pub fn neighbours() -> io::Result<u16> {
     let (first, _) = listeners()?;
     Ok(first.local_addr()?.port())
 }
 
-/// As [`neighbours`], with somebody listening on both.
+/// Returns listeners on two adjacent ports, the lower port first, that this module has not returned before in this process.
 ///
 /// # Errors
-/// As [`neighbours`].
+/// Returns the system's error if no pair of free ports is found in 100 attempts.
 pub fn listeners() -> io::Result<(TcpListener, TcpListener)> {
-    static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
-    let mut last = io::Error::other("no tries");
+    static RETURNED: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
+    let mut last_error = io::Error::other("no two adjacent ports are free");
     for _ in 0..100 {
         let first = TcpListener::bind(("127.0.0.1", 0))?;
         let port = first.local_addr()?.port();
@@ -32,15 +33,15 @@ pub fn listeners() -> io::Result<(TcpListener, TcpListener)> {
         };
         match TcpListener::bind(("127.0.0.1", next)) {
             Ok(second) => {
-                let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-                let given = given.get_or_insert_default();
-                if !given.contains(&port) && !given.contains(&next) {
-                    given.extend([port, next]);
+                let mut returned = RETURNED.lock().unwrap_or_else(PoisonError::into_inner);
+                let returned = returned.get_or_insert_default();
+                if !returned.contains(&port) && !returned.contains(&next) {
+                    returned.extend([port, next]);
                     return Ok((first, second));
                 }
             }
-            Err(error) => last = error,
+            Err(error) => last_error = error,
         }
     }
-    Err(last)
+    Err(last_error)
 }

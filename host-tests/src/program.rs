@@ -1,13 +1,13 @@
-//! The programs of this workspace, as cargo built them.
+//! Programs: those that cargo built from this workspace, installed ones, and running ones.
 
 use rustix::process::Pid;
 pub use rustix::process::Signal;
 use std::{env, io, path::PathBuf, process::Child};
 
-/// The path of a binary beside the running one.
+/// Returns the path of a binary of this workspace that was built with the same profile as the running program.
 ///
 /// # Panics
-/// If it is not built.
+/// Panics if the binary is not built.
 #[must_use]
 pub fn path(name: &str) -> PathBuf {
     let running = env::current_exe().unwrap_or_else(|error| panic!("{error}"));
@@ -25,17 +25,17 @@ pub fn path(name: &str) -> PathBuf {
         })
 }
 
-/// Whether there is a program of this name on the path.
+/// Returns whether a folder of `PATH` has a file of this name.
 #[must_use]
 pub fn is_installed(name: &str) -> bool {
     env::var_os("PATH")
         .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(name).is_file()))
 }
 
-/// Sends a signal to a child process by system call: a minimal system has no program `kill`.
+/// Sends a signal to a child process, by a system call because a minimal system has no program `kill`.
 ///
 /// # Errors
-/// The system's reason.
+/// Returns [`io::ErrorKind::InvalidInput`] for an invalid process id, otherwise the error of the system call.
 pub fn signal(child: &Child, signal: Signal) -> io::Result<()> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;

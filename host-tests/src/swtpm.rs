@@ -1,4 +1,6 @@
-//! A software TPM in its own process and directory, ended and removed when dropped.
+//! A software TPM with a process and a state directory of its own.
+//!
+//! Dropping the handle ends the process and removes the directory.
 
 use crate::port;
 use std::{
@@ -11,7 +13,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// A running swtpm.
+/// A swtpm process, which serves one TPM 2.0 on TCP ports of 127.0.0.1.
 pub struct Swtpm {
     child: Child,
     state: TempDir,
@@ -19,10 +21,11 @@ pub struct Swtpm {
 }
 
 impl Swtpm {
-    /// Starts a new TPM.
+    /// Starts a TPM with empty state.
     ///
     /// # Errors
-    /// If swtpm is not installed or does not come up.
+    /// Returns an error if swtpm is not installed, if it ends, or if it accepts no connection within 20 seconds, in each of five
+    /// attempts.
     pub fn start() -> io::Result<Self> {
         Self::start_in(
             tempfile::Builder::new()
@@ -31,10 +34,10 @@ impl Swtpm {
         )
     }
 
-    /// Starts a TPM with a copy of the state file `permall`.
+    /// Starts a TPM whose permanent state is a copy of the file `permall`.
     ///
     /// # Errors
-    /// As [`Swtpm::start`].
+    /// Returns an error if the file cannot be copied, and in the cases of [`Swtpm::start`].
     pub fn start_from(permall: &Path) -> io::Result<Self> {
         let state = tempfile::Builder::new()
             .prefix("chanbind-swtpm-")
@@ -44,59 +47,59 @@ impl Swtpm {
     }
 
     fn start_in(state: TempDir) -> io::Result<Self> {
-        let mut failed = io::Error::other("no tries");
-        // Another process may take the ports between the look and the start.
+        let mut last_error = io::Error::other("swtpm was not started");
+        // Another process may take the ports after they were found free and before swtpm binds them.
         for _ in 0..5 {
             let port = port::neighbours()?;
             let mut child = spawn(state.path(), port)?;
             match wait_until_up(&mut child, port) {
                 Ok(()) => return Ok(Self { child, state, port }),
-                Err(error) => failed = error,
+                Err(error) => last_error = error,
             }
             let _ = child.kill();
             let _ = child.wait();
         }
-        Err(failed)
+        Err(last_error)
     }
 
-    /// Ends the process and starts it again with the same state, as after a power cut.
+    /// Kills the process and starts it again with the same state and ports, as after a power failure.
     ///
     /// # Errors
-    /// As [`Swtpm::start`].
+    /// Returns an error if swtpm cannot be run, ends, or accepts no connection within 20 seconds.
     pub fn restart(&mut self) -> io::Result<()> {
         self.kill();
         self.child = spawn(self.state.path(), self.port)?;
         wait_until_up(&mut self.child, self.port)
     }
 
-    /// Ends the process.
+    /// Kills the process and waits for its end.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Whether it has not been killed.
+    /// Returns whether the control port accepts a connection.
     #[must_use]
     pub fn is_running(&self) -> bool {
         TcpStream::connect(("127.0.0.1", self.port.saturating_add(1))).is_ok()
     }
 
-    /// Its data port; the control port is the next one.
+    /// Returns the data port. The control port is the next higher one.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The TCTI string that reaches it.
+    /// Returns the TCTI string with which the TPM software stack reaches this TPM.
     #[must_use]
     pub fn tcti(&self) -> String {
         tcti(self.port)
     }
 
-    /// Runs a command of tpm2-tools against it.
+    /// Runs a command of tpm2-tools against this TPM.
     ///
     /// # Panics
-    /// If the command cannot be run or fails.
+    /// Panics if the command cannot be run or fails.
     pub fn tool(&self, command: &str, arguments: &[&str]) -> Output {
         let output = self.try_tool(command, arguments);
         assert!(
@@ -107,10 +110,10 @@ impl Swtpm {
         output
     }
 
-    /// As [`Swtpm::tool`], for a command that may fail.
+    /// Runs a command of tpm2-tools against this TPM and returns its output also when it fails.
     ///
     /// # Panics
-    /// If the command cannot be run.
+    /// Panics if the command cannot be run.
     pub fn try_tool(&self, command: &str, arguments: &[&str]) -> Output {
         Command::new(command)
             .args(arguments)
@@ -120,26 +123,29 @@ impl Swtpm {
             .unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
-    /// Puts a file into the folder in which tpm2-tools run.
+    /// Writes a file into the directory in which the commands of tpm2-tools run.
     ///
     /// # Panics
-    /// If it cannot be written.
+    /// Panics if the file cannot be written.
     pub fn put_file(&self, name: &str, contents: &[u8]) {
         std::fs::write(self.state.path().join(name), contents)
             .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 
-    /// A file that a command has written.
+    /// Reads a file that a command of tpm2-tools has written.
     ///
     /// # Panics
-    /// If there is none.
+    /// Panics if the file cannot be read.
     #[must_use]
     pub fn file(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.state.path().join(name))
             .unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// The transient objects and loaded sessions that the TPM holds.
+    /// Returns the handles of the transient objects and loaded sessions that the TPM holds, as `tpm2_getcap` prints them.
+    ///
+    /// # Panics
+    /// Panics if `tpm2_getcap` cannot be run or fails.
     #[must_use]
     pub fn orphans(&self) -> Vec<String> {
         ["handles-transient", "handles-loaded-session"]
@@ -161,7 +167,7 @@ impl Drop for Swtpm {
     }
 }
 
-/// The TCTI string of a swtpm at a port of 127.0.0.1.
+/// Returns the TCTI string of the swtpm with this data port on 127.0.0.1.
 #[must_use]
 pub fn tcti(port: u16) -> String {
     format!("swtpm:host=127.0.0.1,port={port}")
@@ -197,9 +203,9 @@ fn wait_until_up(child: &mut Child, port: u16) -> io::Result<()> {
         if let Some(status) = child.try_wait()? {
             return Err(io::Error::other(format!("swtpm ended with {status}")));
         }
-        // The control port: the data port serves one client at a time, and a look would be one.
+        // Probe the control port: the data port serves one client at a time, and a probe would occupy it.
         if TcpStream::connect(("127.0.0.1", port.saturating_add(1))).is_ok() {
-            // If that was somebody else's port, this swtpm is about to end for want of it.
+            // If another process listens on that port, this swtpm could not bind it and is about to end.
             thread::sleep(Duration::from_millis(20));
             if child.try_wait()?.is_none() {
                 return Ok(());
@@ -209,6 +215,6 @@ fn wait_until_up(child: &mut Child, port: u16) -> io::Result<()> {
     }
     Err(io::Error::new(
         io::ErrorKind::TimedOut,
-        "swtpm did not come up in 20 s",
+        "swtpm accepted no connection within 20 s",
     ))
 }

@@ -1,4 +1,4 @@
-//! The line to a TPM, listened to, and cut at will.
+//! A relay between a program and a TPM, which records the traffic and injects faults.
 
 use crate::{port, swtpm};
 use std::{
@@ -13,8 +13,10 @@ use std::{
     time::Duration,
 };
 
-/// A relay between a program and a swtpm. It remembers every byte that passes, and can cut the line in the middle of a
-/// command: the TPM gets the command, the program gets no answer.
+/// A relay between a program and a swtpm.
+///
+/// The relay records every byte that passes. It can close the connection after the TPM has executed a command and before the program
+/// gets the response, and it can change, replace and delay responses. Dropping the handle ends the relay for new connections.
 pub struct TpmLine {
     port: u16,
     shared: Arc<Shared>,
@@ -22,21 +24,22 @@ pub struct TpmLine {
 
 #[derive(Default)]
 struct Shared {
-    passed: Mutex<Vec<u8>>,
+    /// Every byte that the relay passed on, in both directions.
+    traffic: Mutex<Vec<u8>>,
     commands: Mutex<Vec<u32>>,
     cut_at: AtomicU32,
     change_at: AtomicU32,
-    answers: Mutex<HashMap<u32, Vec<u8>>>,
+    responses: Mutex<HashMap<u32, Vec<u8>>>,
     substitutes: Mutex<HashMap<u32, Vec<u8>>>,
-    holds: Mutex<HashMap<u32, Duration>>,
+    delays: Mutex<HashMap<u32, Duration>>,
     ended: AtomicBool,
 }
 
 impl TpmLine {
-    /// Puts a line before the swtpm at `tpm_port`.
+    /// Starts a relay to the swtpm with the data port `tpm_port`. The relay listens on two free ports of 127.0.0.1.
     ///
     /// # Errors
-    /// As the system says.
+    /// Returns the system's error if no pair of adjacent free ports is found.
     pub fn to(tpm_port: u16) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (data, control) = port::listeners()?;
@@ -67,61 +70,61 @@ impl TpmLine {
         Ok(Self { port, shared })
     }
 
-    /// The TCTI string that goes by this line.
+    /// Returns the TCTI string with which the TPM software stack reaches the TPM through the relay.
     #[must_use]
     pub fn tcti(&self) -> String {
         swtpm::tcti(self.port)
     }
 
-    /// Cuts the line once, when a command with this code has gone to the TPM.
+    /// Closes the connection once, when the TPM has responded to a command with this code. The program does not get the response.
     pub fn cut_at(&self, command_code: u32) {
         self.shared.cut_at.store(command_code, Ordering::SeqCst);
     }
 
-    /// Flips one bit in the parameters of the next answer to a command with this code.
+    /// Flips one bit of the next response to a command with this code, in its byte 20, which lies behind the header.
     pub fn change_answer_to(&self, command_code: u32) {
         self.shared.change_at.store(command_code, Ordering::SeqCst);
     }
 
-    /// The last answer to a command with this code.
+    /// Returns the last response that the program received to a command with this code, as it was passed on.
     #[must_use]
     pub fn answer_to(&self, command_code: u32) -> Option<Vec<u8>> {
-        let answers = self
+        let responses = self
             .shared
-            .answers
+            .responses
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        answers.get(&command_code).cloned()
+        responses.get(&command_code).cloned()
     }
 
-    /// Gives `answer` instead of the TPM's to the next command with this code.
-    pub fn substitute(&self, command_code: u32, answer: Vec<u8>) {
+    /// Replaces the TPM's response to the next command with this code by `response`.
+    pub fn substitute(&self, command_code: u32, response: Vec<u8>) {
         let mut substitutes = self
             .shared
             .substitutes
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        substitutes.insert(command_code, answer);
+        substitutes.insert(command_code, response);
     }
 
-    /// Keeps the answer to the next command with this code back for a time.
+    /// Delays the response to the next command with this code by `time`.
     pub fn hold_answer_to(&self, command_code: u32, time: Duration) {
-        let mut holds = (self.shared.holds.lock()).unwrap_or_else(PoisonError::into_inner);
-        holds.insert(command_code, time);
+        let mut delays = (self.shared.delays.lock()).unwrap_or_else(PoisonError::into_inner);
+        delays.insert(command_code, time);
     }
 
-    /// Whether `bytes` have passed in either direction.
+    /// Returns whether the recorded traffic contains `bytes`.
     #[must_use]
     pub fn has_seen(&self, bytes: &[u8]) -> bool {
-        let passed = self
+        let traffic = self
             .shared
-            .passed
+            .traffic
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        passed.windows(bytes.len()).any(|window| window == bytes)
+        traffic.windows(bytes.len()).any(|window| window == bytes)
     }
 
-    /// The codes of the commands that have passed since the last look.
+    /// Returns the codes of the commands that have passed since the last call, and forgets them.
     #[must_use]
     pub fn take_commands(&self) -> Vec<u32> {
         std::mem::take(
@@ -143,12 +146,12 @@ impl Drop for TpmLine {
     }
 }
 
-/// Passes whole commands and whole answers on.
+/// Passes on whole commands and whole responses, and injects the faults that `shared` asks for.
 fn relay(mut client: &TcpStream, mut tpm: &TcpStream, shared: &Shared) -> io::Result<()> {
     loop {
         let (command, code) = frame(client)?;
         shared
-            .passed
+            .traffic
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .extend(&command);
@@ -158,7 +161,7 @@ fn relay(mut client: &TcpStream, mut tpm: &TcpStream, shared: &Shared) -> io::Re
             .unwrap_or_else(PoisonError::into_inner)
             .push(code);
         tpm.write_all(&command)?;
-        let (mut answer, _) = frame(tpm)?;
+        let (mut response, _) = frame(tpm)?;
         if shared
             .cut_at
             .compare_exchange(code, 0, Ordering::SeqCst, Ordering::SeqCst)
@@ -170,7 +173,7 @@ fn relay(mut client: &TcpStream, mut tpm: &TcpStream, shared: &Shared) -> io::Re
             .change_at
             .compare_exchange(code, 0, Ordering::SeqCst, Ordering::SeqCst)
             .is_ok()
-            && let Some(byte) = answer.get_mut(20)
+            && let Some(byte) = response.get_mut(20)
         {
             *byte ^= 1;
         }
@@ -180,29 +183,29 @@ fn relay(mut client: &TcpStream, mut tpm: &TcpStream, shared: &Shared) -> io::Re
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&code);
         if let Some(substitute) = substitute {
-            answer = substitute;
+            response = substitute;
         }
         shared
-            .answers
+            .responses
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(code, answer.clone());
+            .insert(code, response.clone());
         shared
-            .passed
+            .traffic
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .extend(&answer);
-        let hold = (shared.holds.lock())
+            .extend(&response);
+        let delay = (shared.delays.lock())
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&code);
-        if let Some(time) = hold {
+        if let Some(time) = delay {
             thread::sleep(time);
         }
-        client.write_all(&answer)?;
+        client.write_all(&response)?;
     }
 }
 
-/// One TPM command or response: tag, size, code.
+/// Reads one TPM command or response (tag, size, code, body) and returns its bytes and its code.
 fn frame(mut from: &TcpStream) -> io::Result<(Vec<u8>, u32)> {
     let mut header = [0; 10];
     from.read_exact(&mut header)?;
@@ -211,7 +214,10 @@ fn frame(mut from: &TcpStream) -> io::Result<(Vec<u8>, u32)> {
     };
     let size = usize::try_from(word(2)).unwrap_or(usize::MAX);
     if !(10..=8192).contains(&size) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "no TPM frame"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the size of a TPM command or response is not between 10 and 8192 bytes",
+        ));
     }
     let mut bytes = header.to_vec();
     bytes.resize(size, 0);

@@ -9,28 +9,28 @@ use chanbind::tpm::{KeyFile, KeyOptions, OpenOptions, Parent, Tpm};
 use chanbind_device_config::build::Failure;
 use chanbind_tis_emulator::Emulator;
 
-/// What a device is beside its image: a TPM with a key in it, and the chip by which a board sees it.
+/// The parts of a device beside its image: a TPM with the device's key, and the emulated chip through which a board reaches the TPM.
 pub struct Device {
     _swtpm: Swtpm,
-    /// The chip.
+    /// The emulated TPM chip on SPI.
     pub chip: Emulator,
     key: KeyFile,
     parent_name: Vec<u8>,
-    /// Its certificate, PEM, if that is how it proves itself.
+    /// The device's certificate in PEM, if the device proves its identity with a certificate.
     certificate: Option<String>,
 }
 
 impl Device {
-    /// The name by which gateways know it.
+    /// The client id of the device.
     pub const CLIENT: &'static str = "client1";
 
-    /// The name in its certificate.
+    /// The URI in the device's certificate.
     pub const URI: &'static str = "urn:device:client1";
 
-    /// With this HMAC key in a new TPM.
+    /// Creates a device with a new TPM and imports `secret` into it as the device's HMAC key.
     ///
     /// # Errors
-    /// As the TPM says.
+    /// Returns an error if swtpm does not start, or if a TPM command fails.
     pub async fn provisioned(secret: &[u8]) -> Result<Self, Failure> {
         let swtpm = Swtpm::start()?;
         let tpm = Tpm::open(&swtpm.tcti(), OpenOptions::default()).await?;
@@ -38,10 +38,10 @@ impl Device {
         Self::with(swtpm, &tpm, key, None).await
     }
 
-    /// With a new ECDSA key in a new TPM, and a certificate of `authority` with its URI.
+    /// Creates a device with a new TPM, a new ECDSA key in it, and a certificate for [`Device::URI`] that `authority` issues.
     ///
     /// # Errors
-    /// As the TPM says.
+    /// Returns an error if swtpm does not start, if a TPM command fails, or if the certificate cannot be issued.
     pub async fn certified(authority: &Authority) -> Result<Self, Failure> {
         let swtpm = Swtpm::start()?;
         let tpm = Tpm::open(&swtpm.tcti(), OpenOptions::default()).await?;
@@ -72,7 +72,7 @@ impl Device {
         })
     }
 
-    /// Its certificate, DER, if it has one.
+    /// Returns the device's certificate in DER, if it has one.
     #[must_use]
     pub fn certificate(&self) -> Option<Vec<u8>> {
         let text = self.certificate.as_ref()?;
@@ -80,10 +80,10 @@ impl Device {
         BASE64_STANDARD.decode(body.collect::<String>()).ok()
     }
 
-    /// A configuration for a gateway at this port, with step_timeout that suits tests.
+    /// Returns the text of a `chanbind.toml` for a gateway on `port` of the host, with time limits that suit tests.
     #[must_use]
     pub fn toml(&self, kind: Kind, port: u16) -> String {
-        // rp2040js computes more slowly than the real chip.
+        // rp2040js is slower than the real chip.
         let step_timeout = match kind {
             Kind::QemuMps2 => 4_000,
             Kind::Rp2040W5500 => 30_000,
@@ -103,10 +103,10 @@ impl Device {
         )
     }
 
-    /// The image of a board, configured for this device and a gateway.
+    /// Returns the image of a board, configured for this device and `gateway`.
     ///
     /// # Errors
-    /// If it is not built.
+    /// Returns an error if the image is not built, or if the configuration is rejected.
     pub fn image(&self, kind: Kind, gateway: &TestGateway) -> Result<Image, Failure> {
         let (toml, ca) = (self.toml(kind, gateway.port), &gateway.pki.ca);
         match &self.certificate {

@@ -2,7 +2,7 @@ use super::Kind;
 use chanbind_device_config::build;
 use std::path::PathBuf;
 
-/// The flash image of a board with a configuration in it.
+/// The flash image of a board, as an ELF file, with or without a configuration.
 #[derive(Clone)]
 pub struct Image {
     kind: Kind,
@@ -10,18 +10,18 @@ pub struct Image {
 }
 
 impl Image {
-    /// The image as `cargo x firmware` built it.
+    /// Reads the image that `cargo x firmware` has built for a board.
     ///
     /// # Errors
-    /// If it is not built.
+    /// Returns an error if the image cannot be read, usually because it is not built.
     pub fn built(kind: Kind) -> Result<Self, build::Failure> {
         Self::read(kind, kind.name())
     }
 
-    /// As [`Image::built`], with the feature `authenticator`.
+    /// Reads the image that was built for a board with the feature `authenticator`.
     ///
     /// # Errors
-    /// If it is not built.
+    /// Returns an error if the image cannot be read, usually because it is not built.
     pub fn with_authenticators(kind: Kind) -> Result<Self, build::Failure> {
         Self::read(kind, &format!("{}-authenticator", kind.name()))
     }
@@ -30,25 +30,27 @@ impl Image {
         let path = built(kind, &format!("images/{name}.elf"));
         let elf = std::fs::read(path).map_err(|error| {
             format!(
-                "the image of {} ({error}): build it with `cargo x firmware`",
+                "the image of {} cannot be read ({error}): build it with `cargo x firmware`",
                 kind.name()
             )
         })?;
         Ok(Self { kind, elf })
     }
 
-    /// The same with the configuration of a `chanbind.toml`, whose authorities are all `authority`.
+    /// Returns a copy of the image with the configuration `toml`, the text of a `chanbind.toml`. Every file that it names as an
+    /// authority is replaced by `authority`, a certificate in PEM.
     ///
     /// # Errors
-    /// If the text is no configuration.
+    /// Returns an error if the configuration is invalid, or if the image has no place for a configuration.
     pub fn configured(&self, toml: &str, authority: &str) -> Result<Self, build::Failure> {
         self.configured_with(toml, authority, "")
     }
 
-    /// As [`Image::configured`], with `own` for what the text has as `certificates`: `own.pem`, or files that end in `crt`.
+    /// Returns a copy of the image with the configuration `toml`, as [`Image::configured`] does. The file `own.pem` and files with the
+    /// extension `crt`, which the text names as `certificates`, are replaced by `own`, certificates in PEM.
     ///
     /// # Errors
-    /// If the text is no configuration.
+    /// Returns an error if the configuration is invalid, or if the image has no place for a configuration.
     pub fn configured_with(
         &self,
         toml: &str,
@@ -56,9 +58,9 @@ impl Image {
         own: &str,
     ) -> Result<Self, build::Failure> {
         let config = build::from_toml(toml, |name| {
-            let is_own =
+            let is_own_certificate =
                 name.starts_with("own.pem") || name.extension().is_some_and(|end| end == "crt");
-            Ok(if is_own { own } else { authority }.to_owned())
+            Ok(if is_own_certificate { own } else { authority }.to_owned())
         })?;
         let mut image = self.clone();
         build::patch(&mut image.elf, &config)?;
@@ -69,14 +71,14 @@ impl Image {
         self.kind
     }
 
-    /// The ELF.
+    /// Returns the image as an ELF file.
     #[must_use]
     pub fn elf(&self) -> &[u8] {
         &self.elf
     }
 }
 
-/// Where a program for a board is when it is built.
+/// Returns the path of `program` among the built programs for a board. The file need not exist.
 #[must_use]
 pub fn built(kind: Kind, program: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

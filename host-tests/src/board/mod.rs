@@ -1,4 +1,4 @@
-//! Firmware that runs: the flash images of boards, in emulators, with a network that can be disturbed, and logs in words.
+//! Runs the flash images of boards in emulators, with a network that can be disturbed, and decodes their logs.
 
 mod device;
 mod image;
@@ -25,20 +25,20 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// The address by which a board reaches 127.0.0.1 of the host.
+/// The IPv4 address under which a board reaches 127.0.0.1 of the host.
 pub const HOST: &str = "10.0.2.2";
 
-/// The boards that run without hardware.
+/// A board that an emulator can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// `boards/qemu-mps2` in QEMU.
+    /// The board `boards/qemu-mps2`, which runs in QEMU.
     QemuMps2,
-    /// `boards/rp2040-w5500` in rp2040js.
+    /// The board `boards/rp2040-w5500`, which runs in rp2040js.
     Rp2040W5500,
 }
 
 impl Kind {
-    /// The folder under `boards`.
+    /// Returns the name of the board's folder under `boards`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ impl Kind {
         }
     }
 
-    /// Whether what runs it is installed: Node.js is not everywhere.
+    /// Returns whether the board can be run on this machine. The RP2040 needs Node.js, which `cargo x setup` does not install.
     #[must_use]
     pub fn can_run(self) -> bool {
         match self {
@@ -56,7 +56,7 @@ impl Kind {
         }
     }
 
-    /// The bare-metal target that it is built for.
+    /// Returns the bare-metal target for which the board is built.
     #[must_use]
     pub fn target(self) -> &'static str {
         match self {
@@ -66,11 +66,11 @@ impl Kind {
     }
 }
 
-/// A board that runs, with its TPM on a wire and its network on a spi_link; ended when dropped.
+/// A running board, with its TPM reached over a socket and its network over a link that can be pulled. The emulators are killed on drop.
 pub struct Board {
     child: Child,
     lines: Receiver<String>,
-    said: Mutex<String>,
+    log: Mutex<String>,
     spi_link: SpiLink,
     _nat: Nat,
     _wire: socket::Server,
@@ -78,26 +78,27 @@ pub struct Board {
 }
 
 impl Board {
-    /// Starts `image` with a network that is plugged in.
+    /// Starts `image` with the network plugged in.
     ///
     /// # Errors
-    /// If QEMU or Node.js is not installed.
+    /// Returns an error if QEMU, or for the RP2040 Node.js or rp2040js, is not installed, or if the system provides no sockets or files.
     pub fn start(image: &Image, tpm: &Emulator) -> io::Result<Self> {
         Self::start_on(image, tpm, true, None)
     }
 
-    /// Starts `image`, which must be one for QEMU, and has QEMU write what it executes to a file or pipe.
+    /// Starts `image`, which must be an image for QEMU, with the network plugged in. QEMU writes a trace of the executed blocks to the
+    /// file or pipe `trace`.
     ///
     /// # Errors
-    /// As [`Board::start`].
+    /// Returns an error in the cases of [`Board::start`].
     pub fn start_traced(image: &Image, tpm: &Emulator, trace: &Path) -> io::Result<Self> {
         Self::start_on(image, tpm, true, Some(trace))
     }
 
-    /// Starts `image` with a network that is not plugged in yet.
+    /// Starts `image` with the network unplugged.
     ///
     /// # Errors
-    /// As [`Board::start`].
+    /// Returns an error in the cases of [`Board::start`].
     pub fn start_unplugged(image: &Image, tpm: &Emulator) -> io::Result<Self> {
         Self::start_on(image, tpm, false, None)
     }
@@ -140,12 +141,12 @@ impl Board {
         let output = child
             .stdout
             .take()
-            .ok_or_else(|| io::Error::other("no output"))?;
+            .ok_or_else(|| io::Error::other("the emulator has no standard output"))?;
         let lines = decode(output, image.elf().to_vec());
         Ok(Self {
             child,
             lines,
-            said: Mutex::default(),
+            log: Mutex::default(),
             spi_link,
             _nat: nat,
             _wire: wire,
@@ -153,44 +154,50 @@ impl Board {
         })
     }
 
-    /// The network spi_link.
+    /// Returns the network link between the board and the gateway.
     #[must_use]
     pub fn spi_link(&self) -> &SpiLink {
         &self.spi_link
     }
 
-    /// The next line of its log; none when it has ended, or after so long.
-    pub fn line(&self, step_timeout: Duration) -> Option<String> {
-        let line = self.lines.recv_timeout(step_timeout).ok()?;
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = writeln!(said, "{line}");
+    /// Waits for the next line of the board's log. Returns `None` if the board has ended or logs nothing within `timeout`.
+    pub fn line(&self, timeout: Duration) -> Option<String> {
+        let line = self.lines.recv_timeout(timeout).ok()?;
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = writeln!(log, "{line}");
         Some(line)
     }
 
-    /// Waits for a line that has `what` in it.
+    /// Waits for a line of the log that contains `words`, and returns it.
     ///
     /// # Panics
-    /// If there is none in so many seconds; with the log.
-    pub fn wait_for_within(&self, what: &str, seconds: u64) -> String {
+    /// Panics with the log if there is no such line within `seconds`, or if the board ends.
+    pub fn wait_for_within(&self, words: &str, seconds: u64) -> String {
         let end = Instant::now() + Duration::from_secs(seconds);
         loop {
-            let left = end.saturating_duration_since(Instant::now());
-            match self.line(left) {
-                Some(line) if line.contains(what) => return line,
+            let remaining = end.saturating_duration_since(Instant::now());
+            match self.line(remaining) {
+                Some(line) if line.contains(words) => return line,
                 Some(_) => {}
-                None => panic!("the board does not say {what:?}, but:\n{}", self.said()),
+                None => panic!(
+                    "the board's log does not contain {words:?}:\n{}",
+                    self.said()
+                ),
             }
         }
     }
 
-    /// As [`Board::wait_for_within`], within a minute.
-    pub fn wait_for(&self, what: &str) -> String {
-        self.wait_for_within(what, 60)
+    /// Waits for a line of the log that contains `words`, for at most 60 seconds, and returns it.
+    ///
+    /// # Panics
+    /// Panics with the log if there is no such line within 60 seconds, or if the board ends.
+    pub fn wait_for(&self, words: &str) -> String {
+        self.wait_for_within(words, 60)
     }
 
-    /// All lines that have been waited for, and those between them.
+    /// Returns all lines of the log that have been read up to now.
     pub fn said(&self) -> String {
-        self.said
+        self.log
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -228,7 +235,7 @@ fn rp2040(elf: &Path, wire: std::net::SocketAddr, spi_link: &SpiLink) -> io::Res
     let harness = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("rp2040");
     if !harness.join("node_modules/rp2040js").is_dir() {
         return Err(io::Error::other(
-            "rp2040js is not installed: `cargo x setup` does it, where there is npm",
+            "rp2040js is not installed: install Node.js with npm, then run `cargo x setup`",
         ));
     }
     let mut command = Command::new("node");
@@ -245,12 +252,12 @@ fn rp2040(elf: &Path, wire: std::net::SocketAddr, spi_link: &SpiLink) -> io::Res
     Ok(command)
 }
 
-/// What the firmware logs by defmt, in words, a line a message.
+/// Decodes the firmware's defmt messages in a thread, and returns a channel with one line per message.
 fn decode(mut output: impl Read + Send + 'static, elf: Vec<u8>) -> Receiver<String> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
         let Ok(Some(table)) = defmt_decoder::Table::parse(&elf) else {
-            let _ = sender.send("the image has no log messages".to_owned());
+            let _ = sender.send("the image has no table of defmt messages".to_owned());
             return;
         };
         let mut decoder = table.new_stream_decoder();
@@ -269,7 +276,7 @@ fn decode(mut output: impl Read + Send + 'static, elf: Vec<u8>) -> Receiver<Stri
                     }
                     Err(defmt_decoder::DecodeError::UnexpectedEof) => break,
                     Err(defmt_decoder::DecodeError::Malformed) => {
-                        let _ = sender.send("(a log message that cannot be read)".to_owned());
+                        let _ = sender.send("(a malformed log message)".to_owned());
                         if !table.encoding().can_recover() {
                             return;
                         }

@@ -5,18 +5,21 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// QEMU's user-mode network without a machine: DHCP, DNS, and the host as 10.0.2.2, without privileges; ended when dropped.
+/// A QEMU process without a machine that provides QEMU's user-mode network: DHCP, DNS, and the host under the address 10.0.2.2.
+///
+/// It needs no privileges, and is killed on drop.
 pub(super) struct Nat {
     child: Child,
-    /// Where it sends frames to.
-    cable_side: UdpSocket,
+    /// The socket to which QEMU sends frames.
+    link_side: UdpSocket,
+    /// The port on which QEMU receives frames.
     port: u16,
 }
 
 impl Nat {
     pub(super) fn start() -> io::Result<Self> {
-        let cable_side = UdpSocket::bind(("127.0.0.1", 0))?;
-        let (to, port) = (cable_side.local_addr()?.port(), free_port()?);
+        let link_side = UdpSocket::bind(("127.0.0.1", 0))?;
+        let (to, port) = (link_side.local_addr()?.port(), free_port()?);
         let child = Command::new("qemu-system-arm")
             .args(["-M", "none", "-nodefaults", "-display", "none"])
             .args(["-monitor", "none", "-serial", "none"])
@@ -24,9 +27,9 @@ impl Nat {
             .args(["-netdev", "hubport,id=inside,hubid=0,netdev=user"])
             .arg("-netdev")
             .arg(format!(
-                "socket,id=spi_link,udp=127.0.0.1:{to},localaddr=127.0.0.1:{port}"
+                "socket,id=link,udp=127.0.0.1:{to},localaddr=127.0.0.1:{port}"
             ))
-            .args(["-netdev", "hubport,id=outside,hubid=0,netdev=spi_link"])
+            .args(["-netdev", "hubport,id=outside,hubid=0,netdev=link"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -39,15 +42,15 @@ impl Nat {
             })?;
         Ok(Self {
             child,
-            cable_side,
+            link_side,
             port,
         })
     }
 
-    /// The socket that it sends to, and the port that it receives at.
+    /// Returns the socket to which QEMU sends frames, and the port on which it receives them.
     pub(super) fn port(&self) -> (UdpSocket, u16) {
         let socket = self
-            .cable_side
+            .link_side
             .try_clone()
             .unwrap_or_else(|error| panic!("{error}"));
         (socket, self.port)

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-/// The network spi_link between a board and the rest of the world: one datagram is one Ethernet frame. It can be pulled, and lose frames.
+/// The network link between a board and the NAT, in which one UDP datagram is one Ethernet frame. It can be pulled and can lose frames.
 pub struct SpiLink {
     board: UdpSocket,
     board_port: u16,
@@ -21,13 +21,13 @@ pub struct SpiLink {
 struct Shared {
     ended: AtomicBool,
     plugged_in: AtomicBool,
-    /// One of so many frames is lost; 0: none.
+    /// The interval at which a frame is lost; 0 loses none.
     loses_one_in: AtomicU32,
     frames: AtomicU32,
 }
 
 impl SpiLink {
-    /// To the NAT that receives at `nat_port`.
+    /// Starts a link between a board and the NAT that sends to `nat_side` and receives on `nat_port`.
     pub(super) fn start(
         (nat_side, nat_port): (UdpSocket, u16),
         plugged_in: bool,
@@ -52,32 +52,32 @@ impl SpiLink {
         })
     }
 
-    /// Where the board sends its frames.
+    /// Returns the port to which the board must send its frames.
     pub(super) fn board_side(&self) -> u16 {
         self.board.local_addr().map_or(0, |address| address.port())
     }
 
-    /// Where the board is to listen for frames.
+    /// Returns the port on which the board must listen for frames.
     pub(super) fn board_port(&self) -> u16 {
         self.board_port
     }
 
-    /// Plugs it in.
+    /// Plugs the link in.
     pub fn plug_in(&self) {
         self.shared.plugged_in.store(true, Ordering::SeqCst);
     }
 
-    /// Pulls it out: every frame is lost.
+    /// Pulls the link out: every frame is lost.
     pub fn pull_out(&self) {
         self.shared.plugged_in.store(false, Ordering::SeqCst);
     }
 
-    /// Loses every `n`th frame from now on, in both directions; 0 loses none.
+    /// Makes the link lose every `n`th frame, counted over both directions; 0 loses none.
     pub fn lose_one_in(&self, n: u32) {
         self.shared.loses_one_in.store(n, Ordering::SeqCst);
     }
 
-    /// Frames that have come, lost ones too.
+    /// Returns the number of frames of both directions up to now, including lost ones.
     #[must_use]
     pub fn frames(&self) -> u32 {
         self.shared.frames.load(Ordering::SeqCst)
@@ -112,7 +112,7 @@ impl Drop for SpiLink {
     }
 }
 
-/// A UDP port that is free just now.
+/// Returns a UDP port of 127.0.0.1 that is free at the moment.
 pub(super) fn free_port() -> io::Result<u16> {
     Ok(UdpSocket::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
