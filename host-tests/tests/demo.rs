@@ -74,7 +74,7 @@ fn by_the_driver_for_spi() {
     let said = run("spi", "api-key");
     assert_admitted_twice_and_refused_once(&said);
     assert!(
-        said.contains("neither keying material nor key was among them"),
+        said.contains("the traffic contains neither the keying material nor the one-time key"),
         "{said}"
     );
 }

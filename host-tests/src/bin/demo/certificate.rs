@@ -1,6 +1,10 @@
-//! A device with a certificate, whose key is in its TPM, answers the gateway that asks for it; a thief has the answer.
+//! A device proves its certificate, whose key is in its TPM, with an Exported Authenticator (RFC 9261); a thief presents the same
+//! authenticator on another connection.
 
-use crate::{CLIENT, Gateway, Outcome, firmware, open_tpm, operate, say, start_swtpm, tell_answer};
+use crate::{
+    CLIENT, Gateway, Outcome, firmware, open_tpm, print_response, print_step, run_provision,
+    start_swtpm,
+};
 use axum::http::{Request, header};
 use chanbind::{
     authenticator::{Credentials, header_fields},
@@ -11,12 +15,12 @@ use chanbind::{
 use chanbind_host_tests::{board::Kind, pki::Authority, swtpm::Swtpm};
 use std::{path::Path, sync::Mutex};
 
-/// What the gateway's log says of a device that has proved itself.
+/// The lines of the gateway's log when it admits a device, in this order.
 const ACCEPTED: &[&str] = &["no authenticator", "authenticator accepted"];
 
 pub(crate) async fn scenario(device: &str, folder: &Path) -> Outcome<()> {
     println!(
-        "\nchanbind: a certificate for one TLS channel, by an Exported Authenticator (RFC 9261)\n"
+        "\nchanbind: a certificate proved for one TLS connection, with an Exported Authenticator (RFC 9261)\n"
     );
     let swtpm = start_swtpm()?;
     let pin = provision(folder, &swtpm)?;
@@ -24,13 +28,13 @@ pub(crate) async fn scenario(device: &str, folder: &Path) -> Outcome<()> {
     match device {
         "qemu-mps2" => firmware::run(Kind::QemuMps2, folder, &swtpm, &gateway, ACCEPTED)?,
         "rp2040-w5500" => firmware::run(Kind::Rp2040W5500, folder, &swtpm, &gateway, ACCEPTED)?,
-        _ => by_the_host(folder, &swtpm, &pin, &gateway).await?,
+        _ => run_on_host(folder, &swtpm, &pin, &gateway).await?,
     }
     drop((gateway, swtpm));
     Ok(())
 }
 
-/// The device's key, and a certificate for it; gives the name of the TPM's parent key.
+/// Creates the device's key and a certificate for it, by a new authority. Returns the name of the TPM's parent key.
 fn provision(folder: &Path, swtpm: &Swtpm) -> Outcome<String> {
     let authority = Authority::new("devices")?;
     std::fs::write(folder.join("device-ca.pem"), authority.pem())?;
@@ -53,86 +57,90 @@ fn provision(folder: &Path, swtpm: &Swtpm) -> Outcome<String> {
         "--device-config",
         "device-key.toml",
     ];
-    say(
+    print_step(
         "operator",
         format_args!("$ chanbind {}", arguments.join(" ")),
     );
-    let (_, pin) = operate(folder, swtpm, &arguments)?;
-    say(
+    let (_, pin) = run_provision(folder, swtpm, &arguments)?;
+    print_step(
         "operator",
-        "an ECDSA key was made inside the TPM, which it never leaves; client1.crt is its certificate, by the authority of the devices",
+        "an ECDSA key was created inside the TPM and never leaves it; client1.crt is its certificate, issued by the authority for devices",
     );
     Ok(pin)
 }
 
-async fn by_the_host(folder: &Path, swtpm: &Swtpm, pin: &str, gateway: &Gateway) -> Outcome<()> {
+/// Shows that the gateway admits the device, here a program on the host, and refuses the thief.
+async fn run_on_host(folder: &Path, swtpm: &Swtpm, pin: &str, gateway: &Gateway) -> Outcome<()> {
     let tpm = open_tpm(swtpm, pin).await?;
     let file = KeyFile::from_pem(&std::fs::read_to_string(folder.join("client1.pem"))?)?;
     let key = tpm.load_signing_key(file, None).await?;
     let credentials = Credentials::tpm(&std::fs::read(folder.join("client1.crt"))?, key)?;
-    say(
+    print_step(
         "device",
-        "loaded its key into the TPM; the parent has the pinned name",
+        "loaded its key into the TPM; the parent key has the pinned name",
     );
     let mut first = gateway.connect("device", "A").await?;
-    let request = ask(gateway, &mut first, "device", "A").await?;
+    let request = request_without_proof(gateway, &mut first, "device", "A").await?;
     let endpoint = Mutex::new(Endpoint::<Client>::new(first.channel())?);
     let parsed = AuthenticatorRequest::parse(&request)?;
     let authenticator = credentials.answer(&endpoint, &parsed).await?;
-    say(
+    print_step(
         "tpm",
-        "TPM2_Sign over the connection's own values, the gateway's request and the certificate",
+        "TPM2_Sign over the handshake context of A, the gateway's request and the certificate",
     );
-    let admitted = present(gateway, &mut first, "device", "A", &authenticator).await?;
+    let admitted = send_authenticator(gateway, &mut first, "device", "A", &authenticator).await?;
     gateway.log(&["authenticator accepted"])?;
-    tell_answer("device", "A", &admitted);
+    print_response("device", "A", &admitted);
 
     println!();
     let mut second = gateway.connect("thief", "B").await?;
-    ask(gateway, &mut second, "thief", "B").await?;
-    say("thief", "has the device's authenticator from A");
-    let refused = present(gateway, &mut second, "thief", "B", &authenticator).await?;
+    request_without_proof(gateway, &mut second, "thief", "B").await?;
+    print_step("thief", "has the device's authenticator from A");
+    let refused = send_authenticator(gateway, &mut second, "thief", "B", &authenticator).await?;
     gateway.log(&["the authenticator answers another request"])?;
-    tell_answer("thief", "B", &refused);
+    print_response("thief", "B", &refused);
 
     println!();
-    say(
+    print_step(
         "device",
-        "-> gateway on A: GET /get, and nothing else: the proof is good for its connection",
+        "-> gateway on A: GET /get, without an authenticator: connection A is already authenticated",
     );
     let again = first
         .send(Connection::get(&gateway.url().parse()?)?)
         .await?;
-    tell_answer("device", "A", &again);
+    print_response("device", "A", &again);
     tpm.close().await;
     let statuses =
         [admitted.status(), refused.status(), again.status()].map(|status| status.as_u16());
     if statuses != [200, 401, 200] {
-        return Err(format!("not as it should be: answers {statuses:?}").into());
+        return Err(
+            format!("the gateway's responses are {statuses:?} instead of 200, 401, 200").into(),
+        );
     }
     println!(
-        "\nThe same authenticator was good on connection A, and worth nothing on connection B.\n"
+        "\nThe gateway accepted the same authenticator on connection A and refused it on connection B.\n"
     );
     Ok(())
 }
 
-/// Asks without a proof; gives the gateway's request for one.
-async fn ask(
+/// Sends a request without an authenticator. Returns the authenticator request of the gateway's response.
+async fn request_without_proof(
     gateway: &Gateway,
     connection: &mut Connection,
-    who: &str,
+    actor: &str,
     name: &str,
 ) -> Outcome<Vec<u8>> {
-    say(who, format_args!("-> gateway on {name}: GET /get"));
+    print_step(actor, format_args!("-> gateway on {name}: GET /get"));
     let response = connection
         .send(Connection::get(&gateway.url().parse()?)?)
         .await?;
-    let request = header_fields::challenged(response.headers()).ok_or("no challenge")?;
+    let request = header_fields::challenged(response.headers())
+        .ok_or("the gateway's response has no authenticator request")?;
     gateway.log(&["no authenticator"])?;
-    say(
+    print_step(
         "gateway",
         format_args!(
-            "-> {who} on {name}: {}, with an authenticator request of {} bytes",
+            "-> {actor} on {name}: {}, with an authenticator request of {} bytes",
             response.status(),
             request.len()
         ),
@@ -140,18 +148,19 @@ async fn ask(
     Ok(request)
 }
 
-async fn present(
+/// Sends a request with `authenticator` and returns the response.
+async fn send_authenticator(
     gateway: &Gateway,
     connection: &mut Connection,
-    who: &str,
+    actor: &str,
     name: &str,
     authenticator: &[u8],
 ) -> Outcome<axum::http::Response<bytes::Bytes>> {
     let mut request: Request<()> = Connection::get(&gateway.url().parse()?)?;
     let value = header_fields::credentials(authenticator);
     request.headers_mut().insert(header::AUTHORIZATION, value);
-    say(
-        who,
+    print_step(
+        actor,
         format_args!(
             "-> gateway on {name}: GET /get, with an authenticator of {} bytes",
             authenticator.len()

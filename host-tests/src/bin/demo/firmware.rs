@@ -1,6 +1,6 @@
-//! The device as firmware: a flash image on an emulated board, with its TPM on SPI and its network on a spi_link.
+//! The device as firmware: a flash image on an emulated board, with an emulated TPM chip on SPI and an emulated network.
 
-use crate::{CLIENT, Gateway, Outcome, say};
+use crate::{CLIENT, Gateway, Outcome, print_step};
 use chanbind_host_tests::{
     board::{Board, HOST, Image, Kind},
     swtpm::Swtpm,
@@ -9,13 +9,13 @@ use chanbind_tis_emulator::Emulator;
 use chanbind_tpm_spi::command::CommandCode;
 use std::{path::Path, time::Duration};
 
-/// Runs the image until the gateway has admitted it, for which its log has the words `by`.
+/// Runs the image until the gateway has admitted the device, for which the gateway's log has lines with the texts of `accepted`.
 pub(crate) fn run(
     kind: Kind,
     folder: &Path,
     swtpm: &Swtpm,
     gateway: &Gateway,
-    by: &[&str],
+    accepted: &[&str],
 ) -> Outcome<()> {
     let key = std::fs::read_to_string(folder.join("device-key.toml"))?;
     let toml = format!(
@@ -25,30 +25,30 @@ pub(crate) fn run(
     );
     std::fs::write(folder.join("chanbind.toml"), &toml)?;
     std::fs::write(folder.join("ca.pem"), &gateway.ca)?;
-    let own = std::fs::read_to_string(folder.join("client1.crt")).ok();
-    let name = match own {
+    let certificate = std::fs::read_to_string(folder.join("client1.crt")).ok();
+    let name = match certificate {
         Some(_) => format!("{}-authenticator", kind.name()),
         None => kind.name().to_owned(),
     };
-    say(
+    print_step(
         "operator",
         format_args!("$ cargo x configure {name}.elf --config chanbind.toml --out device.elf"),
     );
-    let image = match own {
-        Some(own) => Image::with_authenticators(kind)
-            .and_then(|image| image.configured_with(&toml, &gateway.ca, &own)),
+    let image = match certificate {
+        Some(certificate) => Image::with_authenticators(kind)
+            .and_then(|image| image.configured_with(&toml, &gateway.ca, &certificate)),
         None => Image::built(kind).and_then(|image| image.configured(&toml, &gateway.ca)),
     }
     .map_err(|error| error.to_string())?;
     let tpm = Emulator::in_real_time(chanbind_tis_emulator::Swtpm::connect(swtpm.port())?);
-    let how = match kind {
+    let emulator = match kind {
         Kind::QemuMps2 => "QEMU, a Cortex-M4F with LAN9118 Ethernet",
         Kind::Rp2040W5500 => "rp2040js, a Cortex-M0+ with a W5500",
     };
-    say(
+    print_step(
         "operator",
         format_args!(
-            "the flash image of {} starts in {how}; its TPM is a chip on SPI, emulated in front of the swtpm",
+            "the flash image of {} starts in {emulator}; its TPM is a chip on SPI, emulated in front of the swtpm",
             kind.name()
         ),
     );
@@ -57,21 +57,21 @@ pub(crate) fn run(
     let admitted = loop {
         let line = board
             .line(Duration::from_secs(60))
-            .ok_or("the device says nothing more")?;
+            .ok_or("the device ended, or logged nothing for 60 s")?;
         if line.contains("admitted by what the TPM made") {
             break line;
         }
-        say("device", &line);
+        print_step("device", &line);
         if line.starts_with("ERROR") {
-            return Err("the device failed".into());
+            return Err("the device logged an error".into());
         }
     };
-    gateway.log(&[&["connection accepted"], by].concat())?;
+    gateway.log(&[&["connection accepted"], accepted].concat())?;
     let counts = tpm.counts();
-    say(
+    print_step(
         "spi bus",
         format_args!(
-            "{} bytes in {} transactions, what is secret encrypted: {}",
+            "{} bytes in {} transactions, with secret parameters encrypted: {}",
             counts.bytes,
             counts.transactions,
             commands(&tpm)
@@ -79,16 +79,16 @@ pub(crate) fn run(
     );
     let violations = tpm.take_violations();
     if !violations.is_empty() {
-        return Err(format!("the chip complains of the driver: {violations:?}").into());
+        return Err(format!("the driver violated the protocol of the chip: {violations:?}").into());
     }
-    say("device", admitted);
+    print_step("device", admitted);
     while let Some(line) = board.line(Duration::from_millis(500)) {
-        say("device", line);
+        print_step("device", line);
     }
     Ok(())
 }
 
-/// The names of the TPM commands that have passed, those that came more than once with how often.
+/// Returns the names of the TPM commands that have passed, in their order. A command that is repeated in a row appears once, with its count.
 fn commands(tpm: &Emulator) -> String {
     let mut names: Vec<(&str, usize)> = Vec::new();
     for command in tpm.commands() {

@@ -1,5 +1,5 @@
-//! The main job on real parts, as a scenario: a device with a TPM is admitted, a thief with its token is not.
-#![allow(clippy::print_stdout, reason = "it talks to people")]
+//! The demo: a gateway admits a device with a TPM, and refuses a thief who presents the device's proof on another connection.
+#![allow(clippy::print_stdout, reason = "the output is for people")]
 
 mod certificate;
 mod firmware;
@@ -52,8 +52,10 @@ async fn scenario() -> Outcome<()> {
     if arguments.get(1).map(String::as_str) == Some("authenticator") {
         return certificate::scenario(device, folder.path()).await;
     }
-    println!("\nchanbind: a one-time password for one TLS channel");
-    println!("secrets appear as fingerprints, the first 8 digits of their SHA-256\n");
+    println!("\nchanbind: a one-time password for one TLS connection");
+    println!(
+        "secrets are shown as fingerprints, the first 8 hexadecimal digits of their SHA-256\n"
+    );
 
     let swtpm = start_swtpm()?;
     let pin = provision(folder.path(), &swtpm)?;
@@ -61,22 +63,28 @@ async fn scenario() -> Outcome<()> {
     let file = KeyFile::from_pem(&std::fs::read_to_string(folder.path().join("client1.pem"))?)?;
     match device {
         "qemu-mps2" => {
-            let by = ["one-time key derived", "proof accepted"];
-            firmware::run(Kind::QemuMps2, folder.path(), &swtpm, &gateway, &by)?;
+            let accepted = ["one-time key derived", "proof accepted"];
+            firmware::run(Kind::QemuMps2, folder.path(), &swtpm, &gateway, &accepted)?;
         }
         "rp2040-w5500" => {
-            let by = ["one-time key derived", "proof accepted"];
-            firmware::run(Kind::Rp2040W5500, folder.path(), &swtpm, &gateway, &by)?;
+            let accepted = ["one-time key derived", "proof accepted"];
+            firmware::run(
+                Kind::Rp2040W5500,
+                folder.path(),
+                &swtpm,
+                &gateway,
+                &accepted,
+            )?;
         }
-        "spi" => spi::with_key(&swtpm, &file, &pin, &gateway).await?,
+        "spi" => spi::scenario(&swtpm, &file, &pin, &gateway).await?,
         _ => {
             let tpm = open_tpm(&swtpm, &pin).await?;
             let mut key = tpm.load(file, None).await?;
-            say(
+            print_step(
                 "device",
-                "loaded its key into the TPM; the parent has the pinned name",
+                "loaded its key into the TPM; the parent key has the pinned name",
             );
-            admitted_and_stolen(&gateway, &mut key).await?;
+            admit_device_and_refuse_thief(&gateway, &mut key).await?;
             tpm.close().await;
         }
     }
@@ -86,25 +94,26 @@ async fn scenario() -> Outcome<()> {
 
 fn start_swtpm() -> Outcome<Swtpm> {
     let swtpm = Swtpm::start()?;
-    say(
+    print_step(
         "tpm",
         format_args!(
-            "swtpm runs on 127.0.0.1:{}, its state in a temporary folder",
+            "swtpm runs on 127.0.0.1:{} with its state in a temporary folder",
             swtpm.port()
         ),
     );
     Ok(swtpm)
 }
 
-/// The device's TPM, whose parent key it has pinned.
+/// Opens the device's TPM and verifies that its parent key has the name `pin`.
 async fn open_tpm(swtpm: &Swtpm, pin: &str) -> Outcome<Tpm> {
     let mut options = OpenOptions::default();
     options.parent_name = Some(pin.parse()?);
     Ok(Tpm::open(&swtpm.tcti(), options).await?)
 }
 
-/// The device is admitted by a password that `key` makes, and a thief who has it is not. Gives keying material and password.
-async fn admitted_and_stolen<K: AsyncPrf<Error: Error + Send + Sync + 'static>>(
+/// Shows that the gateway admits the device by a one-time password derived with `key`, and refuses a thief who presents the same
+/// password on another connection. Returns the keying material and the one-time key.
+async fn admit_device_and_refuse_thief<K: AsyncPrf<Error: Error + Send + Sync + 'static>>(
     gateway: &Gateway,
     key: &mut K,
 ) -> Outcome<[Vec<u8>; 2]> {
@@ -112,18 +121,18 @@ async fn admitted_and_stolen<K: AsyncPrf<Error: Error + Send + Sync + 'static>>(
     let (settings, client) = (Settings::default(), ClientId::new(CLIENT)?);
     let profile = Profile::default();
     let material = profile.keying_material(first.channel(), Purpose::ApiKey, client)?;
-    say(
+    print_step(
         "device",
         format_args!(
-            "exported keying material of A: ekm={}",
+            "exported keying material from A: ekm={}",
             fingerprint(material.as_bytes())
         ),
     );
     let one_time = OneTimeKey::derive_async(&profile, &material, key).await?;
-    say(
+    print_step(
         "tpm",
         format_args!(
-            "TPM2_HMAC over it, in a salted session with encrypted parameters: key={}",
+            "TPM2_HMAC over the keying material, in a salted session with encrypted parameters: key={}",
             fingerprint(one_time.as_bytes())
         ),
     );
@@ -142,41 +151,45 @@ async fn admitted_and_stolen<K: AsyncPrf<Error: Error + Send + Sync + 'static>>(
             .insert(settings.key_header.clone(), password.clone());
         Ok(request)
     };
-    send("device", "A", &settings);
+    print_request("device", "A", &settings);
     let admitted = first.send(request()?).await?;
     gateway.log(&["one-time key derived", "proof accepted"])?;
-    tell_answer("device", "A", &admitted);
+    print_response("device", "A", &admitted);
 
     println!();
     let mut second = gateway.connect("thief", "B").await?;
     let material = profile.keying_material(second.channel(), Purpose::ApiKey, client)?;
-    say(
+    print_step(
         "thief",
         format_args!(
-            "has the device's request from A; B exports ekm={}",
+            "has the device's request from A; the keying material of B is ekm={}",
             fingerprint(material.as_bytes())
         ),
     );
-    send("thief", "B", &settings);
+    print_request("thief", "B", &settings);
     let refused = second.send(request()?).await?;
     gateway.log(&["one-time key derived", "request refused"])?;
-    tell_answer("thief", "B", &refused);
+    print_response("thief", "B", &refused);
 
     println!();
-    send("device", "A", &settings);
+    print_request("device", "A", &settings);
     let again = first.send(request()?).await?;
     gateway.log(&["proof accepted"])?;
-    tell_answer("device", "A", &again);
+    print_response("device", "A", &again);
     let statuses =
         [admitted.status(), refused.status(), again.status()].map(|status| status.as_u16());
     if statuses != [200, 401, 200] {
-        return Err(format!("not as it should be: answers {statuses:?}").into());
+        return Err(
+            format!("the gateway's responses are {statuses:?} instead of 200, 401, 200").into(),
+        );
     }
-    println!("\nThe same password was good on connection A, and worth nothing on connection B.\n");
+    println!(
+        "\nThe gateway accepted the same password on connection A and refused it on connection B.\n"
+    );
     Ok(secrets)
 }
 
-/// Makes the device's key and the gateway's registry, as an operator does it; gives the name of the TPM's parent key.
+/// Creates the device's key and the gateway's registry with the command `chanbind provision`. Returns the name of the TPM's parent key.
 fn provision(folder: &Path, swtpm: &Swtpm) -> Outcome<String> {
     let arguments = [
         "provision",
@@ -187,39 +200,41 @@ fn provision(folder: &Path, swtpm: &Swtpm) -> Outcome<String> {
         "--device-config",
         "device-key.toml",
     ];
-    say(
+    print_step(
         "operator",
         format_args!("$ chanbind {} > registry.toml", arguments.join(" ")),
     );
-    let (registry, pin) = operate(folder, swtpm, &arguments)?;
+    let (registry, pin) = run_provision(folder, swtpm, &arguments)?;
     std::fs::write(folder.join("registry.toml"), registry)?;
-    say(
+    print_step(
         "operator",
-        "a random HMAC key is wrapped in client1.pem for this TPM alone, and known to the gateway",
+        "a random HMAC key is wrapped for this TPM in client1.pem, and is in the gateway's registry",
     );
     Ok(pin)
 }
 
-/// Runs the command `chanbind provision`; gives what it prints, and the name of the TPM's parent key.
-fn operate(folder: &Path, swtpm: &Swtpm, arguments: &[&str]) -> Outcome<(Vec<u8>, String)> {
+/// Runs the command `chanbind provision`. Returns its standard output and the name of the TPM's parent key.
+fn run_provision(folder: &Path, swtpm: &Swtpm, arguments: &[&str]) -> Outcome<(Vec<u8>, String)> {
     let output = Command::new(program::path("chanbind"))
         .args(arguments)
         .env("CHANBIND_TCTI", swtpm.tcti())
         .current_dir(folder)
         .output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
+    let messages = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        return Err(said.into_owned().into());
+        return Err(messages.into_owned().into());
     }
-    let pin = said
+    let pin = messages
         .split("--parent-name ")
         .nth(1)
         .and_then(|rest| rest.lines().next());
-    let pin = pin.ok_or("no parent name")?.to_owned();
+    let pin = pin
+        .ok_or("chanbind provision printed no parent name")?
+        .to_owned();
     Ok((output.stdout, pin))
 }
 
-/// `chanbind gateway` in its own process; ended when dropped.
+/// The command `chanbind gateway` in a process of its own, which is killed on drop.
 struct Gateway {
     child: Child,
     log: Receiver<String>,
@@ -228,8 +243,8 @@ struct Gateway {
 }
 
 impl Gateway {
-    /// For the clients that `whom` says.
-    fn start(folder: &Path, whom: &[&str]) -> Outcome<Self> {
+    /// Starts a gateway with a new certificate. `client_arguments` are the arguments that say which clients it admits.
+    fn start(folder: &Path, client_arguments: &[&str]) -> Outcome<Self> {
         let pki = Pki::new()?;
         std::fs::write(folder.join("chain.pem"), &pki.certificate)?;
         std::fs::write(folder.join("key.pem"), &pki.key)?;
@@ -241,8 +256,8 @@ impl Gateway {
             "--listen",
             "127.0.0.1:0",
         ];
-        let arguments = [&["gateway"], whom, &rest].concat();
-        say(
+        let arguments = [&["gateway"], client_arguments, &rest].concat();
+        print_step(
             "operator",
             format_args!("$ chanbind {}", arguments.join(" ")),
         );
@@ -255,8 +270,14 @@ impl Gateway {
             .stderr(Stdio::piped())
             .spawn()?;
         let (out, err) = (
-            child.stdout.take().ok_or("no output")?,
-            child.stderr.take().ok_or("no log")?,
+            child
+                .stdout
+                .take()
+                .ok_or("the gateway has no standard output")?,
+            child
+                .stderr
+                .take()
+                .ok_or("the gateway has no standard error")?,
         );
         let (sender, log) = mpsc::channel();
         thread::spawn(move || {
@@ -276,9 +297,9 @@ impl Gateway {
             .strip_prefix("listening on 127.0.0.1:")
             .and_then(|rest| rest.split(' ').next());
         gateway.port = port
-            .ok_or_else(|| format!("the gateway said {line:?}"))?
+            .ok_or_else(|| format!("the gateway printed {line:?} instead of its address"))?
             .parse()?;
-        say("gateway", line.trim_end());
+        print_step("gateway", line.trim_end());
         Ok(gateway)
     }
 
@@ -286,11 +307,12 @@ impl Gateway {
         format!("https://localhost:{}/get", self.port)
     }
 
-    async fn connect(&self, who: &str, name: &str) -> Outcome<Connection> {
+    /// Opens the connection `name` as `actor`.
+    async fn connect(&self, actor: &str, name: &str) -> Outcome<Connection> {
         let config = tls::client_config(tls::roots_from_pem(self.ca.as_bytes())?)?;
         let connection = Connection::open("localhost", self.port, config).await?;
-        say(
-            who,
+        print_step(
+            actor,
             format_args!(
                 "opened TLS connection {name} to the gateway: {}",
                 connection.negotiated()
@@ -299,16 +321,16 @@ impl Gateway {
         Ok(connection)
     }
 
-    /// Shows the lines of the gateway's log that say of `expected`.
+    /// Waits for lines of the gateway's log that contain the texts of `expected`, in this order, and prints them from the text on.
     fn log(&self, expected: &[&str]) -> Outcome<()> {
-        for what in expected {
+        for text in expected {
             loop {
                 let line = self
                     .log
                     .recv_timeout(Duration::from_secs(20))
-                    .map_err(|_| format!("the gateway's log does not say {what:?}"))?;
-                if let Some(at) = line.find(what) {
-                    say("gateway", line.get(at..).unwrap_or_default());
+                    .map_err(|_| format!("the gateway's log has no line with {text:?}"))?;
+                if let Some(at) = line.find(text) {
+                    print_step("gateway", line.get(at..).unwrap_or_default());
                     break;
                 }
             }
@@ -324,19 +346,19 @@ impl Drop for Gateway {
     }
 }
 
-fn send(who: &str, connection: &str, settings: &Settings) {
-    say(
-        who,
+fn print_request(actor: &str, connection: &str, settings: &Settings) {
+    print_step(
+        actor,
         format_args!(
-            "-> gateway on {connection}: GET /get, {}: {CLIENT}, {}: (the key in base64)",
+            "-> gateway on {connection}: GET /get, {}: {CLIENT}, {}: (the one-time key in base64)",
             settings.client_header, settings.key_header
         ),
     );
 }
 
-fn tell_answer(to: &str, connection: &str, response: &axum::http::Response<impl AsRef<[u8]>>) {
+fn print_response(to: &str, connection: &str, response: &axum::http::Response<impl AsRef<[u8]>>) {
     let body = String::from_utf8_lossy(response.body().as_ref());
-    say(
+    print_step(
         "gateway",
         format_args!(
             "-> {to} on {connection}: {}, {:?}",
@@ -346,6 +368,7 @@ fn tell_answer(to: &str, connection: &str, response: &axum::http::Response<impl 
     );
 }
 
-fn say(who: &str, what: impl Display) {
-    println!("{who:>9} | {what}");
+/// Prints a line of the demo: the actor and the text.
+fn print_step(actor: &str, text: impl Display) {
+    println!("{actor:>9} | {text}");
 }

@@ -1,6 +1,6 @@
-//! The device as a firmware is one: driver and session of its own, to a chip on SPI, which is emulated in front of the swtpm.
+//! The device with the firmware's driver and sessions, on the host: the TPM is a chip on SPI, emulated in front of a swtpm.
 
-use crate::{Gateway, Outcome, admitted_and_stolen, say};
+use crate::{Gateway, Outcome, admit_device_and_refuse_thief, print_step};
 use chanbind::tpm::{KeyFile, TpmName};
 use chanbind_host_tests::swtpm::Swtpm;
 use chanbind_tis_emulator::Emulator;
@@ -13,7 +13,8 @@ use chanbind_tpm_spi::{
 };
 use rand_core::OsRng;
 
-pub(crate) async fn with_key(
+/// Shows that the device is admitted and the thief is refused, and that no secret passed the bus unencrypted.
+pub(crate) async fn scenario(
     swtpm: &Swtpm,
     file: &KeyFile,
     pin: &str,
@@ -26,10 +27,10 @@ pub(crate) async fn with_key(
         .open()
         .await
         .map_err(|failure| failure.error)?;
-    say(
+    print_step(
         "device",
         format_args!(
-            "found a TPM on its SPI bus, DID_VID {:08x}: an emulated chip in front of the swtpm",
+            "found a TPM on its SPI bus with DID_VID {:08x}: an emulated chip in front of the swtpm",
             chip.did_vid()
         ),
     );
@@ -38,33 +39,39 @@ pub(crate) async fn with_key(
     let tpm = Tpm::new(chip, &mut buffer, &mut contexts);
     let parent = ParentKey::Primary(Template::H2);
     let mut keys = TpmKeys::new(tpm, OsRng, parent, Name::new(pin.as_bytes())?);
-    let blobs = KeyBlobs::new(&file.private, &file.public).ok_or("the key file is damaged")?;
+    let blobs = KeyBlobs::new(&file.private, &file.public)
+        .ok_or("the key file contains invalid key blobs")?;
     let mut key = HmacKey::new(blobs, AuthValue::empty())?;
     keys.load(&mut key).await?;
-    say(
+    print_step(
         "device",
-        "loaded its key into the TPM; the parent has the pinned name",
+        "loaded its key into the TPM; the parent key has the pinned name",
     );
-    let secrets = admitted_and_stolen(gateway, &mut keys.prf(&mut key)).await?;
+    let secrets = admit_device_and_refuse_thief(gateway, &mut keys.prf(&mut key)).await?;
     drop(key);
     keys.close().await?;
 
     println!();
     let counts = emulator.counts();
-    say(
+    print_step(
         "spi bus",
         format_args!(
-            "{} bytes in {} transactions passed in all",
+            "{} bytes in {} transactions passed in total",
             counts.bytes, counts.transactions
         ),
     );
     if secrets.iter().any(|secret| emulator.has_seen(secret)) {
-        return Err("the bus has seen keying material or key".into());
+        return Err(
+            "the keying material or the one-time key passed the SPI bus unencrypted".into(),
+        );
     }
-    say("spi bus", "neither keying material nor key was among them");
+    print_step(
+        "spi bus",
+        "the traffic contains neither the keying material nor the one-time key",
+    );
     let violations = emulator.take_violations();
     if !violations.is_empty() {
-        return Err(format!("the chip complains of the driver: {violations:?}").into());
+        return Err(format!("the driver violated the protocol of the chip: {violations:?}").into());
     }
     Ok(())
 }
