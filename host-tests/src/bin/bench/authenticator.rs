@@ -1,4 +1,4 @@
-//! Validating authenticators on a Cortex-M4: instructions and stack.
+//! Counts of the instructions and the stack that a Cortex-M4 needs to validate authenticators.
 
 use crate::{
     Figure, Outcome,
@@ -31,10 +31,10 @@ pub(crate) fn figures() -> Outcome<Vec<Figure>> {
         authority.certificate(),
         &first,
         &second,
-        &of_certificate(&one.certificate, authority.certificate())?,
+        &certificate_signature(&one.certificate, authority.certificate())?,
         &first_signature,
-        &of_certificate(intermediate.certificate(), authority.certificate())?,
-        &of_certificate(&two.certificate, intermediate.certificate())?,
+        &certificate_signature(intermediate.certificate(), authority.certificate())?,
+        &certificate_signature(&two.certificate, intermediate.certificate())?,
         &second_signature,
     ] {
         file.extend(u16::try_from(field.len())?.to_be_bytes());
@@ -60,81 +60,91 @@ pub(crate) fn figures() -> Outcome<Vec<Figure>> {
         std::array::from_fn(|phase| counted.of_phase(phase));
     let stack: [u8; 4] = std::fs::read(folder.path().join("stack.bin"))?
         .try_into()
-        .map_err(|_| "no stack was written down")?;
+        .map_err(|_| "the program wrote no size of its stack")?;
     let figure = |name: &str, value: f64, unit| (format!("Cortex-M4: {name}"), value, unit);
     Ok(vec![
         figure(
-            "exports for authenticators, once a connection",
+            "exports for authenticators, once per connection",
             exports,
             "instructions",
         ),
         figure(
-            "authenticator with one certificate, asked for and validated",
+            "request and validation of an authenticator with one certificate",
             one,
             "instructions",
         ),
         figure(
-            "the same / bare ECDSA verifications in it",
+            "authenticator with one certificate / bare ECDSA verifications",
             one / bare_two,
             "ratio",
         ),
         figure(
-            "the same with the exports / bare ECDSA verifications",
+            "authenticator with one certificate and exports / bare ECDSA verifications",
             (one + exports) / bare_two,
             "ratio",
         ),
         figure(
-            "authenticator with two certificates / bare ECDSA verifications in it",
+            "authenticator with two certificates / bare ECDSA verifications",
             two / bare_three,
             "ratio",
         ),
         figure(
-            "stack to validate an authenticator with two certificates, by painting",
+            "stack to validate an authenticator with two certificates (stack painting)",
             f64::from(u32::from_be_bytes(stack)),
             "bytes",
         ),
     ])
 }
 
-/// The server's answer to the request that the board makes, and its signature.
-fn answer(context: [u8; 16], who: &Issued, others: &[&[u8]]) -> Outcome<(Vec<u8>, Vec<u8>)> {
+/// Returns the server's authenticator for the request that the board creates, and its public key, digest and signature.
+fn answer(
+    context: [u8; 16],
+    leaf: &Issued,
+    intermediates: &[&[u8]],
+) -> Outcome<(Vec<u8>, Vec<u8>)> {
     let secret = ExporterSecret::sha256(&[7; 32]);
     let mut client = Endpoint::<Client>::new(&secret)?;
     let mut server = Endpoint::<Server>::new(&secret)?;
     let request = client.request(&RequestParameters::new(&context, &[P256]), [0; 64])?;
     let request = Request::parse(request.as_bytes())?;
-    let certificates = [&[who.certificate.as_slice()], others].concat();
+    let certificates = [&[leaf.certificate.as_slice()], intermediates].concat();
     let mut out = [0; 4096];
     let chain = CertificateChain::new(&certificates, P256);
     let unsigned = server.authenticate(&request, &chain, &mut out)?;
     let digest = unsigned.sha256();
-    let signature: p256::ecdsa::Signature =
-        who.key.sign_prehash(&digest).map_err(|_| "no signature")?;
+    let signature: p256::ecdsa::Signature = leaf
+        .key
+        .sign_prehash(&digest)
+        .map_err(|_| "the digest cannot be signed")?;
     let (r, s) = signature.split_bytes();
     let authenticator = unsigned.sign_ecdsa(&Signature {
         r: r.into(),
         s: s.into(),
     })?;
-    let key = who.key.verifying_key().to_encoded_point(false);
+    let key = leaf.key.verifying_key().to_encoded_point(false);
     let signature = [key.as_bytes(), &digest, &r, &s].concat();
     Ok((authenticator.to_vec(), signature))
 }
 
-/// Public key, digest and signature of a certificate.
-fn of_certificate(certificate: &[u8], issuer: &[u8]) -> Outcome<Vec<u8>> {
+/// Returns the issuer's public key, the digest and the signature of a certificate.
+fn certificate_signature(certificate: &[u8], issuer: &[u8]) -> Outcome<Vec<u8>> {
     let mut parts = chanbind::core::wire::Reader::new(certificate);
-    let (_, contents) = parts.der().map_err(|_| "no certificate")?;
+    let (_, contents) = parts.der().map_err(|_| "the certificate is truncated")?;
     let mut parts = chanbind::core::wire::Reader::new(contents);
-    let (_, _) = parts.der().map_err(|_| "no certificate")?;
+    let (_, _) = parts.der().map_err(|_| "the certificate is truncated")?;
     let signed = contents
         .get(..contents.len() - parts.rest().len())
-        .ok_or("no certificate")?;
-    let (_, _) = parts.der().map_err(|_| "no algorithm")?;
-    let (_, signature) = parts.der().map_err(|_| "no signature")?;
+        .ok_or("the certificate is truncated")?;
+    let (_, _) = parts
+        .der()
+        .map_err(|_| "the certificate has no signature algorithm")?;
+    let (_, signature) = parts
+        .der()
+        .map_err(|_| "the certificate has no signature")?;
     let signature = Signature::from_der(signature.get(1..).unwrap_or_default())
-        .map_err(|_| "no ECDSA signature")?;
+        .map_err(|_| "the certificate has no ECDSA signature")?;
     let PublicKey::P256(key) = PublicKey::from_spki(subject_public_key_info(issuer)?)? else {
-        return Err("no key on P-256".into());
+        return Err("the issuer's key is not on P-256".into());
     };
     Ok([&key[..], &sha256(signed), &signature.r, &signature.s].concat())
 }

@@ -1,4 +1,4 @@
-//! What a board says of itself when the gateway has admitted it.
+//! Figures that a board logs after the gateway has admitted it.
 
 use crate::{Figure, Outcome, SECRET};
 use chanbind::{
@@ -15,20 +15,20 @@ pub(crate) async fn figures() -> Outcome<Vec<Figure>> {
     let device = Device::provisioned(SECRET).await?;
     let registry = Registry::new([(Device::CLIENT.to_owned(), ClientKey::secret(SECRET))])?;
     let gateway = TestGateway::start(registry, Settings::default()).await?;
-    let (microseconds, stack) = said(&device, &gateway).await?;
+    let (microseconds, stack) = logged_figures(&device, &gateway).await?;
 
     let authority = Authority::new("devices")?;
     let device = Device::certified(&authority).await?;
     let (gateway, _) = TestGateway::certified(&authority, Pki::new()?, 0).await?;
-    let (_, stack_with_certificate) = said(&device, &gateway).await?;
+    let (_, stack_with_certificate) = logged_figures(&device, &gateway).await?;
     Ok(vec![
         (
-            "firmware, qemu-mps2: stack used, by painting".to_owned(),
+            "firmware, qemu-mps2: stack used (stack painting)".to_owned(),
             stack,
             "bytes",
         ),
         (
-            "firmware, qemu-mps2: stack used by a device with a certificate".to_owned(),
+            "firmware, qemu-mps2: stack used, with authenticators (stack painting)".to_owned(),
             stack_with_certificate,
             "bytes",
         ),
@@ -40,11 +40,11 @@ pub(crate) async fn figures() -> Outcome<Vec<Figure>> {
     ])
 }
 
-/// Microseconds since the start, and bytes of stack.
-async fn said(device: &Device, gateway: &TestGateway) -> Outcome<(f64, f64)> {
+/// Runs the board until it is admitted. Returns the microseconds since its start and the bytes of stack that it has used.
+async fn logged_figures(device: &Device, gateway: &TestGateway) -> Outcome<(f64, f64)> {
     let image = device.image(Kind::QemuMps2, gateway)?;
     let board = Board::start(&image, &device.chip)?;
-    // The gateway runs on this thread.
+    // The gateway runs on this thread, which must not be blocked.
     let line = tokio::task::spawn_blocking(move || board.wait_for("bytes of stack used")).await?;
     let numbers: Vec<f64> = line
         .split(' ')
@@ -52,6 +52,6 @@ async fn said(device: &Device, gateway: &TestGateway) -> Outcome<(f64, f64)> {
         .collect();
     match numbers[..] {
         [microseconds, stack, ..] => Ok((microseconds, stack)),
-        _ => Err(format!("the board said {line:?}").into()),
+        _ => Err(format!("the board logged {line:?} instead of its figures").into()),
     }
 }

@@ -1,4 +1,5 @@
-//! Instructions on a Cortex-M4, counted exactly: QEMU writes down which blocks of code it executes, and this counts them.
+//! Exact counts of instructions on a Cortex-M4: QEMU writes a trace of the blocks of code that it executes, and this module adds up their
+//! instructions.
 
 use crate::{Figure, Outcome, SECRET};
 use chanbind::{
@@ -21,7 +22,7 @@ use std::{
     thread,
 };
 
-/// From exporter secret to token, over the bare compressions in it.
+/// Counts the instructions from the exporter secret to the one-time password, and relates them to those of the bare SHA-256 compressions.
 pub(crate) fn token() -> Outcome<Vec<Figure>> {
     let program = built(Kind::QemuMps2, "instructions");
     let phases = [
@@ -34,19 +35,20 @@ pub(crate) fn token() -> Outcome<Vec<Figure>> {
     let (token, bare) = (counted.of_phase(0), counted.of_phase(1));
     Ok(vec![
         (
-            "Cortex-M4: from exporter secret to token, TPM aside".to_owned(),
+            "Cortex-M4: from exporter secret to one-time password, without the TPM".to_owned(),
             token,
             "instructions",
         ),
         (
-            "Cortex-M4: the same / bare SHA-256 compressions".to_owned(),
+            "Cortex-M4: from exporter secret to one-time password / bare SHA-256 compressions"
+                .to_owned(),
             token / bare,
             "ratio",
         ),
     ])
 }
 
-/// Runs a program to be counted to its end, with the files of `folder` at hand.
+/// Runs a program in QEMU to its end, in the working directory `folder`, and has QEMU write a trace to the file or pipe `trace`.
 pub(crate) fn run(program: &Path, trace: &Path, folder: &Path) -> Outcome<()> {
     let status = Command::new("qemu-system-arm")
         .args(["-M", "mps2-an386", "-display", "none", "-monitor", "none"])
@@ -62,11 +64,11 @@ pub(crate) fn run(program: &Path, trace: &Path, folder: &Path) -> Outcome<()> {
     if status.success() {
         Ok(())
     } else {
-        Err(format!("the program to count ended with {status}").into())
+        Err(format!("the program in QEMU ended with {status}").into())
     }
 }
 
-/// Who is counted together, by words in the names of functions; the first that fits.
+/// The parts to which instructions are attributed, with words in the names of their functions. The first part that matches counts.
 const PARTS: [(&str, &[&str]); 8] = [
     (
         "P-256",
@@ -95,20 +97,20 @@ const PARTS: [(&str, &[&str]); 8] = [
     ),
     ("certificates (webpki)", &["webpki", "x509"]),
     ("TLS (embedded-tls)", &["embedded_tls::"]),
-    ("ours", &["chanbind"]),
+    ("chanbind", &["chanbind"]),
     (
         "network (smoltcp, embassy-net)",
         &["smoltcp", "embassy_net"],
     ),
-    ("copying and the rest", &[""]),
+    ("copying and other code", &[""]),
 ];
 
-/// A device's whole way from its start to the answer, by phases and by who has the work.
+/// Counts the instructions of a device from the TLS handshake to the response, by phases and by parts.
 pub(crate) async fn handshake() -> Outcome<Vec<Figure>> {
     let device = Device::provisioned(SECRET).await?;
     let registry = Registry::new([(Device::CLIENT.to_owned(), ClientKey::secret(SECRET))])?;
     let gateway = TestGateway::start(registry, Settings::default()).await?;
-    // Traced, it is slow.
+    // QEMU is slow when it writes a trace.
     let toml = device
         .toml(Kind::QemuMps2, gateway.port)
         .replace("step_timeout_ms = 4000", "step_timeout_ms = 100000");
@@ -130,12 +132,12 @@ pub(crate) async fn handshake() -> Outcome<Vec<Figure>> {
     })
     .await??;
     let mut figures = Vec::new();
-    for (at, phase) in ["TLS handshake", "proof", "request and answer"]
+    for (at, phase) in ["TLS handshake", "proof", "request and response"]
         .iter()
         .enumerate()
     {
         figures.push((
-            format!("Cortex-M4: {phase}, waiting aside"),
+            format!("Cortex-M4: {phase}, without waiting"),
             counted.of_phase(at),
             "instructions",
         ));
@@ -144,7 +146,7 @@ pub(crate) async fn handshake() -> Outcome<Vec<Figure>> {
         let all: f64 = (0..3).map(|phase| counted.of_phase(phase)).sum();
         let part_of_all: f64 = (0..3).map(|phase| counted.of_part(phase, at)).sum();
         figures.push((
-            format!("Cortex-M4: handshake, proof and answer, share of {part}"),
+            format!("Cortex-M4: handshake, proof and response, share of {part}"),
             part_of_all / all,
             "ratio",
         ));
@@ -152,7 +154,7 @@ pub(crate) async fn handshake() -> Outcome<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Instructions by phase and part.
+/// The number of instructions by phase and part.
 pub(crate) struct Counted(HashMap<(usize, usize), u64>);
 
 impl Counted {
@@ -166,7 +168,8 @@ impl Counted {
     }
 }
 
-/// Runs a program with a pipe for QEMU's trace, and counts; a phase begins with the function whose name has its words.
+/// Calls `run` with a pipe for QEMU's trace and counts the instructions in it. A phase begins with the function whose name contains its
+/// words; instructions before the first phase are not counted.
 pub(crate) fn traced(
     elf: &[u8],
     phases: &[&str],
@@ -190,23 +193,24 @@ pub(crate) fn traced(
                 &functions,
             )
         });
-        let ran = run(&pipe);
-        // If QEMU never opened the pipe, the reader still waits for a writer; else there is none to wait for.
+        let result = run(&pipe);
+        // If QEMU never opened the pipe, the reader still waits for a writer: open and close the pipe to end the wait.
         let mut end = File::options();
         drop(end.write(true).custom_flags(NONBLOCK).open(&pipe));
         let counted = counted.join().map_err(|_| "the trace cannot be counted")?;
-        ran?;
+        result?;
         counted
     })
 }
 
-/// O_NONBLOCK of Linux.
+/// The value of O_NONBLOCK on Linux.
 const NONBLOCK: i32 = 0o4000;
 
-/// A block of code as QEMU has translated it.
+/// A block of code that QEMU has translated.
 struct Block {
     instructions: u64,
     part: Option<usize>,
+    /// The phase that begins with this block.
     begins: Option<usize>,
 }
 
@@ -227,11 +231,11 @@ fn count(mut trace: impl BufRead, functions: &Functions) -> Outcome<Counted> {
                     .split(|&byte| byte == b'/')
                     .nth(1)
                     .and_then(|digits| u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok())
-                    .ok_or("a trace that QEMU 7 does not write")?;
+                    .ok_or("the trace does not have the format of QEMU 7")?;
                 blocks.insert(key.to_vec(), functions.block(address, translated));
             }
             if let Some(block) = blocks.get(key) {
-                // In their order: a function may be called before its phase, too.
+                // Phases begin only in their order, because the function of a later phase may be called earlier, too.
                 if block.begins == Some(phase.map_or(0, |phase: usize| phase + 1)) {
                     phase = block.begins;
                 }
@@ -263,7 +267,7 @@ impl Functions {
                 let name = rustc_demangle::demangle(symbol.name().unwrap_or_default()).to_string();
                 let phase = phases.iter().position(|words| name.contains(words));
                 let function = Function {
-                    // Who waits does no work.
+                    // The executor's loop is waiting, not work.
                     part: (!name.contains("executor::run")).then(|| part_of(&name)),
                     phase,
                 };

@@ -1,6 +1,11 @@
-//! Ratios, each measured within one run and interleaved step by step, so that a noisy machine disturbs both sides alike.
-//! Prints one JSON array of `{name, value, unit}`; `cargo x bench` holds them against the goals.
-#![allow(clippy::print_stdout, reason = "its output is its result")]
+//! The benchmarks: ratios and exact counts.
+//!
+//! Both sides of a ratio are measured in the same run, in alternation, so that a busy machine slows down both alike. The program prints
+//! one JSON array of `{name, value, unit}`; `cargo x bench` compares the values with the goals.
+#![allow(
+    clippy::print_stdout,
+    reason = "the output is the result of the program"
+)]
 
 mod authenticator;
 mod firmware;
@@ -38,7 +43,7 @@ use tss_esapi::{
     traits::UnMarshall,
 };
 
-/// Name, value, unit.
+/// A figure: name, value, unit.
 type Figure = (String, f64, &'static str);
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -46,7 +51,7 @@ const SECRET: &[u8] = b"my_api_key";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<()> {
-    // Counts are the same on every machine and at every time; ratios take a minute.
+    // Counts are the same in every run; ratios depend on the machine's load and take a minute.
     let figures = match std::env::args().nth(1).as_deref() {
         Some("--authenticator") => authenticator::figures()?,
         Some("--token") => instructions::token()?,
@@ -81,30 +86,30 @@ async fn ratios() -> Outcome<Vec<Figure>> {
             "ratio",
         ),
         (
-            "API key: SHA-256 compressions in it".to_owned(),
+            "API key: SHA-256 compressions to derive and verify".to_owned(),
             compressions,
             "count",
         ),
         (
-            "gateway: requests with the layer / without".to_owned(),
+            "gateway: requests per second with the layer / without".to_owned(),
             requests().await?,
             "ratio",
         ),
         (
-            "gateway: new connections with the layer / without".to_owned(),
+            "gateway: new connections per second with the layer / without".to_owned(),
             connections().await?,
             "ratio",
         ),
         (
-            "TPM: derivation / bare TPM2_HMAC".to_owned(),
+            "TPM: derivation of a one-time key / bare TPM2_HMAC".to_owned(),
             tpm().await?,
             "ratio",
         ),
     ])
 }
 
-/// From the HMAC key and the exporter secret of a connection to a verified API key, nothing prepared, against the compressions
-/// that the formulas ask for.
+/// Measures the derivation and verification of an API key, from the HMAC key and the exporter secret of a connection and without
+/// prepared values, relative to the SHA-256 compressions that the formulas require. Returns the ratio and the number of compressions.
 fn derive_and_verify() -> Outcome<(f64, f64)> {
     let profile = Profile::default();
     let client = ClientId::new("client1")?;
@@ -114,7 +119,7 @@ fn derive_and_verify() -> Outcome<(f64, f64)> {
     let derived = OneTimeKey::derive(&profile, Purpose::ApiKey, client, &channel, &mut key)?;
     let presented = api_key::encode(&derived, &mut presented);
 
-    // SHA-256 pads with at least nine bytes to blocks of 64; the key of an HMAC takes a block inside and one outside.
+    // SHA-256 pads with at least nine bytes to blocks of 64. HMAC hashes one block of the key in the inner and one in the outer hash.
     let blocks = |len: usize| (len + 9).div_ceil(64);
     let hmac = |len: usize| blocks(64 + len) + blocks(64 + 32);
     let expand_label = |label: usize| hmac(2 + 1 + 6 + label + 1 + 32 + 1);
@@ -154,8 +159,8 @@ fn derive_and_verify() -> Outcome<(f64, f64)> {
     Ok((ratio, f64::from(u32::try_from(compressions)?)))
 }
 
-/// Alternates two short pieces of work on one core and gives the ratio of their least times: whatever else the machine does
-/// only adds to a time.
+/// Alternates two short pieces of work on one core and returns the ratio of their shortest times: other load on the machine can only
+/// increase a time.
 fn interleaved(rounds: usize, mut one: impl FnMut(), mut other: impl FnMut()) -> f64 {
     let (mut ones, mut others) = (Vec::with_capacity(rounds), Vec::with_capacity(rounds));
     for _ in 0..rounds {
@@ -166,10 +171,10 @@ fn interleaved(rounds: usize, mut one: impl FnMut(), mut other: impl FnMut()) ->
         ones.push(middle - start);
         others.push(middle.elapsed());
     }
-    least(&ones) / least(&others)
+    shortest(&ones) / shortest(&others)
 }
 
-fn least(times: &[Duration]) -> f64 {
+fn shortest(times: &[Duration]) -> f64 {
     times.iter().min().map_or(0.0, Duration::as_secs_f64)
 }
 
@@ -180,9 +185,10 @@ fn median(mut times: Vec<Duration>) -> f64 {
         .map_or(0.0, Duration::as_secs_f64)
 }
 
+/// The same application with and without the layer that verifies proofs.
 struct Gateways {
-    with: TestGateway,
-    without: TestGateway,
+    with_layer: TestGateway,
+    without_layer: TestGateway,
 }
 
 impl Gateways {
@@ -190,13 +196,16 @@ impl Gateways {
         let app = || Router::new().route("/get", get(|| async { "ok" }));
         let registry = Registry::new([("client1".to_owned(), ClientKey::secret(SECRET))])?;
         Ok(Self {
-            with: TestGateway::serve(ProofLayer::new(registry, Settings::default()).layer(app()))
-                .await?,
-            without: TestGateway::serve(app()).await?,
+            with_layer: TestGateway::serve(
+                ProofLayer::new(registry, Settings::default()).layer(app()),
+            )
+            .await?,
+            without_layer: TestGateway::serve(app()).await?,
         })
     }
 }
 
+/// Opens a connection and returns it with a request that carries a proof for it.
 async fn open(gateway: &TestGateway) -> Outcome<(Connection, Request<()>)> {
     let connection = gateway.connect().await?;
     let mut request = Connection::get(&gateway.uri("/get").parse()?)?;
@@ -212,41 +221,46 @@ async fn open(gateway: &TestGateway) -> Outcome<(Connection, Request<()>)> {
     Ok((connection, request))
 }
 
+/// Sends a copy of `request` and returns the time until the response.
 async fn send(connection: &mut Connection, request: &Request<()>) -> Outcome<Duration> {
     let mut copy = Request::get(request.uri().clone()).body(())?;
     *copy.headers_mut() = request.headers().clone();
     let start = Instant::now();
     let response = connection.send(copy).await?;
-    let took = start.elapsed();
+    let elapsed = start.elapsed();
     if response.status() != 200 {
-        return Err(response.status().to_string().into());
+        return Err(format!(
+            "the gateway's response is {} instead of 200 OK",
+            response.status()
+        )
+        .into());
     }
-    Ok(took)
+    Ok(elapsed)
 }
 
-/// Requests a second on a kept-alive connection, with the layer over without.
+/// Measures requests per second on a persistent connection. Returns the ratio of the rates with and without the layer.
 async fn requests() -> Outcome<f64> {
     let gateways = Gateways::start().await?;
-    let (mut with, with_request) = open(&gateways.with).await?;
-    let (mut without, without_request) = open(&gateways.without).await?;
-    let (mut withs, mut withouts) = (Vec::new(), Vec::new());
+    let (mut with, with_request) = open(&gateways.with_layer).await?;
+    let (mut without, without_request) = open(&gateways.without_layer).await?;
+    let (mut times_with, mut times_without) = (Vec::new(), Vec::new());
     for round in 0..20_000 {
-        // Whoever comes first finds colder caches: they take turns.
+        // The first request of a round finds colder caches, so the order alternates.
         if round % 2 == 0 {
-            withs.push(send(&mut with, &with_request).await?);
-            withouts.push(send(&mut without, &without_request).await?);
+            times_with.push(send(&mut with, &with_request).await?);
+            times_without.push(send(&mut without, &without_request).await?);
         } else {
-            withouts.push(send(&mut without, &without_request).await?);
-            withs.push(send(&mut with, &with_request).await?);
+            times_without.push(send(&mut without, &without_request).await?);
+            times_with.push(send(&mut with, &with_request).await?);
         }
     }
-    Ok(median(withouts) / median(withs))
+    Ok(median(times_without) / median(times_with))
 }
 
-/// New connections a second, each with one request, with the layer over without.
+/// Measures new connections per second, each with one request. Returns the ratio of the rates with and without the layer.
 async fn connections() -> Outcome<f64> {
     let gateways = Gateways::start().await?;
-    let (mut withs, mut withouts) = (Vec::new(), Vec::new());
+    let (mut times_with, mut times_without) = (Vec::new(), Vec::new());
     for round in 0..1_000 {
         let order = if round % 2 == 0 {
             [true, false]
@@ -255,25 +269,26 @@ async fn connections() -> Outcome<f64> {
         };
         for with in order {
             let gateway = if with {
-                &gateways.with
+                &gateways.with_layer
             } else {
-                &gateways.without
+                &gateways.without_layer
             };
             let start = Instant::now();
             let (mut connection, request) = open(gateway).await?;
             send(&mut connection, &request).await?;
-            let took = start.elapsed();
+            let elapsed = start.elapsed();
             if with {
-                withs.push(took)
+                times_with.push(elapsed)
             } else {
-                withouts.push(took)
+                times_without.push(elapsed)
             }
         }
     }
-    Ok(median(withouts) / median(withs))
+    Ok(median(times_without) / median(times_with))
 }
 
-/// A derivation by the adapter, over TPM2_HMAC by tss-esapi with an open session that is salted and encrypts alike.
+/// Measures the derivation of a one-time key by the crate `chanbind`, relative to TPM2_HMAC by tss-esapi in an open session that is
+/// salted and encrypts parameters as well. Returns the ratio of the times.
 async fn tpm() -> Outcome<f64> {
     let swtpm = Swtpm::start()?;
     let tpm = Tpm::open(&swtpm.tcti(), OpenOptions::default()).await?;
@@ -287,35 +302,35 @@ async fn tpm() -> Outcome<f64> {
     )?;
 
     let other = Swtpm::start()?;
-    let mut bare = Bare::open(&other).await?;
+    let mut bare = BareTpm::open(&other).await?;
     let input = vec![0x5a; 62];
-    let (mut ours, mut bares) = (Vec::new(), Vec::new());
+    let (mut derive_times, mut bare_times) = (Vec::new(), Vec::new());
     for _ in 0..1_500 {
         let start = Instant::now();
         black_box(OneTimeKey::derive_async(&profile, &material, &mut key).await?);
         let middle = Instant::now();
         bare.hmac(&input)?;
-        ours.push(middle - start);
-        bares.push(middle.elapsed());
+        derive_times.push(middle - start);
+        bare_times.push(middle.elapsed());
     }
     tpm.close().await;
-    Ok(median(ours) / median(bares))
+    Ok(median(derive_times) / median(bare_times))
 }
 
-/// tss-esapi and nothing else.
-struct Bare {
+/// A loaded HMAC key and a salted session with encrypted parameters, used by tss-esapi without the crate `chanbind`.
+struct BareTpm {
     context: Context,
     session: AuthSession,
     key: tss_esapi::handles::KeyHandle,
 }
 
-impl Bare {
+impl BareTpm {
     async fn open(swtpm: &Swtpm) -> Outcome<Self> {
         let tpm = Tpm::open(&swtpm.tcti(), OpenOptions::default()).await?;
         let file: KeyFile = tpm.import_hmac_key(SECRET, KeyOptions::default()).await?;
         tpm.close().await;
         let mut context = Context::new(TctiNameConf::from_str(&swtpm.tcti())?)?;
-        // The H2 template, as the specification marshals it.
+        // The template H-2, marshalled as in the TCG's specification.
         let template = [
             0x00, 0x1a, 0x00, 0x23, 0x00, 0x0b, 0x00, 0x03, 0x04, 0x72, 0x00, 0x00, 0x00, 0x06,
             0x00, 0x80, 0x00, 0x43, 0x00, 0x10, 0x00, 0x03, 0x00, 0x10, 0x00, 0x00, 0x00, 0x00,
@@ -339,7 +354,7 @@ impl Bare {
                 SymmetricDefinition::AES_128_CFB,
                 HashingAlgorithm::Sha256,
             )?
-            .ok_or("no session")?;
+            .ok_or("tss-esapi returned no session")?;
         let (attributes, mask) = SessionAttributesBuilder::new()
             .with_decrypt(true)
             .with_encrypt(true)

@@ -1,4 +1,5 @@
-//! What crosses the SPI bus, counted: a chip that answers at once, without wait states, burst count 64.
+//! Counts of bytes and transactions on the SPI bus, with an emulated chip that responds at once, without wait states and with a burst
+//! count of 64.
 
 use super::{Figure, Outcome, SECRET};
 use chanbind::tpm::{KeyFile, KeyOptions, OpenOptions};
@@ -19,17 +20,17 @@ pub(crate) async fn figures() -> Outcome<Vec<Figure>> {
     let emulator = Emulator::new(chanbind_tis_emulator::Swtpm::connect(swtpm.port())?);
     let mut figures = Vec::new();
     let mut last = Counts::default();
-    let mut count = |what: &str| -> Counts {
+    let mut count = |name: &str| -> Counts {
         let now = emulator.counts();
         let counted = now - last;
         last = now;
-        if !what.is_empty() {
+        if !name.is_empty() {
             for (unit, value) in [
                 ("bytes", counted.bytes),
                 ("transactions", counted.transactions),
             ] {
                 let value = u32::try_from(value).map_or(0.0, f64::from);
-                figures.push((format!("SPI: {what}, {unit}"), value, unit));
+                figures.push((format!("SPI: {name}, {unit}"), value, unit));
             }
         }
         counted
@@ -76,7 +77,7 @@ pub(crate) async fn figures() -> Outcome<Vec<Figure>> {
         emulator.script(|script| script.execution = Box::new(|_| 50_000));
         tpm.execute(&hmac, &mut [&mut session.authorizing(&empty)])
             .await?;
-        count("TPM2_HMAC, the same, when the chip takes 50 ms");
+        count("TPM2_HMAC of 32 bytes, salted and encrypted, when the chip takes 50 ms");
         emulator.script(|script| script.execution = Box::new(|_| 0));
         for (unit, value) in [("bytes", cold.bytes), ("transactions", cold.transactions)] {
             let value = u32::try_from(value).map_or(0.0, f64::from);
@@ -84,24 +85,25 @@ pub(crate) async fn figures() -> Outcome<Vec<Figure>> {
             figures.push((name, value, unit));
         }
     }
-    // As a firmware does it, with chip and TPM started and what was left flushed.
+    // The whole sequence of a firmware: open the chip, start the TPM, flush orphaned objects, compute the HMAC.
     let before = emulator.counts();
     let (mut buffer, mut contexts) = ([0; 512], Contexts::new());
     let tpm = Tpm::new(open().await?, &mut buffer, &mut contexts);
     let mut keys = TpmKeys::new(tpm, OsRng, H2, name);
-    let blobs = KeyBlobs::new(&file.private, &file.public).ok_or("blobs")?;
+    let blobs = KeyBlobs::new(&file.private, &file.public)
+        .ok_or("the key file contains invalid key blobs")?;
     let mut key = HmacKey::new(blobs, AuthValue::empty())?;
     let mut out = [0; 32];
     keys.hmac(&mut key, &[&[7; 32]], &mut out).await?;
     let all = emulator.counts() - before;
     figures.push((
-        "SPI: from finding the chip to the first HMAC, bytes".to_owned(),
+        "SPI: from opening the chip to the first HMAC, bytes".to_owned(),
         u32::try_from(all.bytes).map_or(0.0, f64::from),
         "bytes",
     ));
     let violations = emulator.take_violations();
     if !violations.is_empty() {
-        return Err(format!("the chip complains: {violations:?}").into());
+        return Err(format!("the driver violated the protocol of the chip: {violations:?}").into());
     }
     Ok(figures)
 }
