@@ -1,14 +1,14 @@
-use crate::{Done, firmware, firmware_targets, report, run, setup};
+use crate::{TaskResult, firmware, firmware_targets, report, run, setup};
 use std::process::Stdio;
 
-pub(crate) fn run(arguments: &report::Arguments) -> Done {
-    setup::for_the_demo()?;
+pub(crate) fn run(arguments: &report::Arguments) -> TaskResult {
+    setup::install_for_demo()?;
     firmware_targets::prepare()?;
     for features in [&[firmware::AUTHENTICATOR][..], &[]] {
         firmware::build(&firmware::QEMU_MPS2, features)?;
     }
     run::quietly(
-        "build the benches",
+        "build the benchmarks",
         &mut run::cargo(&[
             "build",
             "--locked",
@@ -19,13 +19,13 @@ pub(crate) fn run(arguments: &report::Arguments) -> Done {
             "bench",
         ]),
     )?;
-    eprintln!("... measure");
+    eprintln!("... run the benchmarks");
     measure("target/release/bench", "bench", arguments)?;
     measure("target/release/bench", "counts", arguments)
 }
 
-/// What is counted and not timed, by the programs that the tests have built.
-pub(crate) fn counts() -> Done {
+/// Checks the figures that are counted and not timed against their goals, with the programs that the tests have built.
+pub(crate) fn counts() -> TaskResult {
     let arguments = report::Arguments {
         json: false,
         check: true,
@@ -33,12 +33,12 @@ pub(crate) fn counts() -> Done {
     measure("target/debug/bench", "counts", &arguments)
 }
 
-fn measure(program: &str, table: &str, arguments: &report::Arguments) -> Done {
+fn measure(program: &str, table: &str, arguments: &report::Arguments) -> TaskResult {
     let output = run::command(&[program, &format!("--{table}")])
         .stderr(Stdio::inherit())
         .output()?;
     if !output.status.success() {
-        return Err(format!("the benches ended with {}", output.status).into());
+        return Err(format!("the benchmarks ended with {}", output.status).into());
     }
     let figures: Vec<report::Figure> = serde_json::from_slice(&output.stdout)?;
     report::print(table, &figures, arguments)

@@ -1,25 +1,25 @@
-use crate::{Done, firmware, firmware_targets, run, setup};
+use crate::{TaskResult, firmware, firmware_targets, run, setup};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// What the device is.
+    /// The kind of device.
     #[arg(long, value_enum, default_value_t = Board::QemuMps2)]
     board: Board,
 
-    /// How the device proves who it is.
+    /// The proof of identity that the device presents.
     #[arg(long, value_enum, default_value_t = Proof::ApiKey)]
     proof: Proof,
 
-    /// How the device reaches its TPM, with --board host and --proof api-key.
+    /// The interface to the TPM, for --board host with --proof api-key.
     #[arg(long, value_enum, default_value_t = Tpm::Host)]
     tpm: Tpm,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Proof {
-    /// By a one-time password, which an HMAC key in the TPM makes.
+    /// A one-time password, which is derived with an HMAC key in the TPM.
     ApiKey,
-    /// By a certificate, whose key is in the TPM: an Exported Authenticator (RFC 9261).
+    /// An Exported Authenticator (RFC 9261) with a certificate whose key is in the TPM.
     Authenticator,
 }
 
@@ -36,14 +36,14 @@ enum Board {
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Tpm {
-    /// By tss-esapi, as a Linux host does.
+    /// The TPM software stack, through tss-esapi, as on a Linux host.
     Host,
-    /// By the driver for chips on SPI, which an emulated chip answers.
+    /// The driver for TPM chips on SPI, with an emulated chip.
     Spi,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Done {
-    setup::for_the_demo()?;
+pub(crate) fn run(arguments: &Arguments) -> TaskResult {
+    setup::install_for_demo()?;
     let device = match (arguments.board, arguments.tpm) {
         (Board::QemuMps2, _) => "qemu-mps2",
         (Board::Rp2040W5500, _) => "rp2040-w5500",
@@ -51,12 +51,12 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
         (Board::Host, Tpm::Spi) => "spi",
     };
     if arguments.board == Board::Rp2040W5500 {
-        if !run::has("npm") {
+        if !run::is_installed("npm") {
             return Err(
-                "Node.js with npm runs the RP2040: install it, or take --board qemu-mps2".into(),
+                "the emulator of the RP2040 needs Node.js with npm: install it, or use --board qemu-mps2".into(),
             );
         }
-        setup::for_the_rp2040()?;
+        setup::install_rp2040_emulator()?;
     }
     if arguments.board != Board::Host {
         firmware_targets::prepare()?;
@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
     )?;
     let proof = match (arguments.proof, device) {
         (Proof::Authenticator, "spi") => {
-            return Err("--tpm spi is a story of passwords: leave it out with --proof authenticator, where firmware signs over SPI".into());
+            return Err("--tpm spi cannot be combined with --proof authenticator: leave one of them out, or use a --board other than host, whose TPM is on SPI".into());
         }
         (Proof::Authenticator, _) => "authenticator",
         (Proof::ApiKey, _) => "api-key",

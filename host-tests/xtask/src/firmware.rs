@@ -1,6 +1,6 @@
-//! Boards: their images built, counted, configured and flashed.
+//! Builds, configures and flashes the images of the boards.
 
-use crate::{Done, firmware_targets, root, run, uf2};
+use crate::{TaskResult, firmware_targets, root, run, uf2};
 use chanbind_device_config::build as config;
 use std::{
     error::Error,
@@ -8,13 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A folder under `boards` that is a firmware.
+/// A firmware in a folder under `boards`.
 pub(crate) struct Board {
     pub(crate) name: &'static str,
     pub(crate) target: &'static str,
-    /// As probe-rs knows the part.
+    /// The name of the chip for probe-rs; `None` for an emulated board.
     chip: Option<&'static str>,
-    /// Of the boot loader that takes UF2.
+    /// The UF2 family of the chip's boot loader, if it accepts UF2 files.
     uf2_family: Option<u32>,
 }
 
@@ -25,7 +25,7 @@ pub(crate) const QEMU_MPS2: Board = Board {
     uf2_family: None,
 };
 
-/// All that there are.
+/// All boards.
 pub(crate) const BOARDS: [Board; 4] = [
     QEMU_MPS2,
     Board {
@@ -50,10 +50,10 @@ pub(crate) const BOARDS: [Board; 4] = [
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Arguments {
-    /// One board; all of them where none is named.
+    /// The board to build. Without it, all boards are built.
     board: Option<String>,
 
-    /// A feature of the board's, like small-records.
+    /// A feature of the board's crate, like small-records.
     #[arg(long)]
     feature: Vec<String>,
 }
@@ -63,30 +63,30 @@ pub(crate) struct FlashArguments {
     /// The board: rp2040-w5500, rp2350-w5500 or stm32h563-nucleo.
     board: String,
 
-    /// The drive of a board in boot mode, to copy a UF2 file to, instead of a debug probe.
+    /// The drive of a board in boot mode, to which a UF2 file is copied. Without it, a debug probe is used.
     #[arg(long, value_name = "FOLDER")]
     drive: Option<PathBuf>,
 
-    /// A feature of the board's, like small-records.
+    /// A feature of the board's crate, like small-records.
     #[arg(long)]
     feature: Vec<String>,
 }
 
 #[derive(clap::Args)]
 pub(crate) struct ConfigureArguments {
-    /// The image, ELF or raw flash contents.
+    /// The image to configure, as an ELF file or raw flash contents.
     image: PathBuf,
 
-    /// The device's configuration.
+    /// The configuration of the device, a chanbind.toml.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
 
-    /// The configured image.
+    /// The file to which the configured image is written.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Done {
+pub(crate) fn run(arguments: &Arguments) -> TaskResult {
     firmware_targets::prepare()?;
     let features: Vec<_> = arguments.feature.iter().map(String::as_str).collect();
     let boards = match &arguments.board {
@@ -100,8 +100,8 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
     Ok(())
 }
 
-/// The images that the tests run or link: every board, with authenticators and without.
-pub(crate) fn for_the_tests() -> Done {
+/// Builds the images of all boards, with and without authenticators. The tests run some of them; the others must at least build.
+pub(crate) fn build_for_tests() -> TaskResult {
     firmware_targets::prepare()?;
     for board in &BOARDS {
         build(board, &[AUTHENTICATOR])?;
@@ -110,11 +110,11 @@ pub(crate) fn for_the_tests() -> Done {
     Ok(())
 }
 
-/// The feature of firmware that proves certificates.
+/// The feature of the boards with which a firmware proves a certificate.
 pub(crate) const AUTHENTICATOR: &str = "authenticator";
 
-/// Puts a configuration into an image that is built.
-pub(crate) fn configure(arguments: &ConfigureArguments) -> Done {
+/// Writes a configuration into a built image.
+pub(crate) fn configure(arguments: &ConfigureArguments) -> TaskResult {
     let mut image = fs::read(&arguments.image)
         .map_err(|error| format!("{}: {error}", arguments.image.display()))?;
     config::from_file(&arguments.config)
@@ -126,11 +126,11 @@ pub(crate) fn configure(arguments: &ConfigureArguments) -> Done {
     Ok(())
 }
 
-/// Builds with the configuration that `CHANBIND_CONFIG` names, and flashes.
-pub(crate) fn flash(arguments: &FlashArguments) -> Done {
+/// Builds the image of a board with the configuration that `CHANBIND_CONFIG` names, and flashes it.
+pub(crate) fn flash(arguments: &FlashArguments) -> TaskResult {
     let board = board(&arguments.board)?;
     if std::env::var_os("CHANBIND_CONFIG").is_none() {
-        return Err("an image without configuration is of no use: say which, CHANBIND_CONFIG=/path/of/chanbind.toml cargo x flash ...".into());
+        return Err("the image needs a configuration: run CHANBIND_CONFIG=/path/to/chanbind.toml cargo x flash ...".into());
     }
     firmware_targets::prepare()?;
     let features: Vec<_> = arguments.feature.iter().map(String::as_str).collect();
@@ -140,36 +140,36 @@ pub(crate) fn flash(arguments: &FlashArguments) -> Done {
             let uf2 = uf2::from_elf(&fs::read(image)?, family)?;
             let to = drive.join(format!("{}.uf2", board.name));
             fs::write(&to, uf2).map_err(|error| format!("{}: {error}", to.display()))?;
-            println!("wrote {}: the board starts by itself", to.display());
+            println!("wrote {}: the board restarts and runs it", to.display());
             Ok(())
         }
-        (Some(_), None, _) => Err(format!("{} takes no UF2: use a debug probe", board.name).into()),
-        (None, _, Some(chip)) if run::has("probe-rs") => {
+        (Some(_), None, _) => Err(format!("the boot loader of {} does not accept UF2 files: leave out --drive and use a debug probe", board.name).into()),
+        (None, _, Some(chip)) if run::is_installed("probe-rs") => {
             run::show(run::command(&["probe-rs", "run", "--chip", chip]).arg(image))
         }
         (None, Some(family), _) => {
             let to = root().join("target").join(format!("{}.uf2", board.name));
             fs::write(&to, uf2::from_elf(&fs::read(image)?, family)?)?;
             println!(
-                "there is no probe-rs here (`cargo install probe-rs-tools`); copy {} to the drive that the board is while BOOTSEL is held at power-up",
+                "probe-rs is not installed (`cargo install probe-rs-tools`); without it, hold BOOTSEL while the board powers up and copy {} to its drive",
                 to.display()
             );
             Ok(())
         }
         (None, None, Some(_)) => Err(format!(
-            "there is no probe-rs here: `cargo install probe-rs-tools`, then this again; the image is {}",
+            "probe-rs is not installed: run `cargo install probe-rs-tools` and repeat this command; the image is {}",
             image.display()
         )
         .into()),
         (None, None, None) => Err(format!(
-            "{} is emulated: `cargo x demo --board {}` runs it",
+            "{} is an emulated board and cannot be flashed: run it with `cargo x demo --board {}`",
             board.name, board.name
         )
         .into()),
     }
 }
 
-/// Builds the image of a board, and says where it is.
+/// Builds the image of a board and returns its path.
 pub(crate) fn build(board: &Board, features: &[&str]) -> Result<PathBuf, Box<dyn Error>> {
     let package = format!("chanbind-board-{}", board.name);
     let mut command = firmware_targets::cargo_for(board.target, "build");
@@ -184,7 +184,7 @@ pub(crate) fn build(board: &Board, features: &[&str]) -> Result<PathBuf, Box<dyn
         ])
         .env("RUSTFLAGS", path_remapping());
     if let Some(config) = std::env::var_os("CHANBIND_CONFIG") {
-        // The build script runs in another folder than the user.
+        // The path may be relative to the user's folder, but the build script runs in another one.
         command.env("CHANBIND_CONFIG", std::path::absolute(config)?);
     }
     run::quietly(
@@ -194,7 +194,7 @@ pub(crate) fn build(board: &Board, features: &[&str]) -> Result<PathBuf, Box<dyn
         ),
         &mut command,
     )?;
-    // Cargo has one place for all features: each image gets its own.
+    // Cargo writes the builds with all combinations of features to the same file: copy each image to a file of its own.
     let folder = root().join("target").join(board.target).join("firmware");
     let name = [&[board.name], features].concat().join("-");
     let image = folder.join("images").join(format!("{name}.elf"));
@@ -209,11 +209,12 @@ pub(crate) fn board(name: &str) -> Result<&'static Board, Box<dyn Error>> {
         .find(|board| board.name == name)
         .ok_or_else(|| {
             let names: Vec<_> = BOARDS.iter().map(|board| board.name).collect();
-            format!("no board {name:?}: there are {}", names.join(", ")).into()
+            format!("unknown board {name:?}: use one of {}", names.join(", ")).into()
         })
 }
 
-/// Panic messages name files; where those lie on this machine is nobody's business, and takes room in flash.
+/// Returns the compiler flags that shorten the paths of source files in panic messages, which otherwise reveal folders of this machine
+/// and take space in flash.
 fn path_remapping() -> String {
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
@@ -229,8 +230,8 @@ fn path_remapping() -> String {
         .output()
         .ok()
         .and_then(|output| {
-            let said = String::from_utf8_lossy(&output.stdout).into_owned();
-            let hash = said
+            let version = String::from_utf8_lossy(&output.stdout).into_owned();
+            let hash = version
                 .lines()
                 .find_map(|line| line.strip_prefix("commit-hash: "))?;
             Some(format!("--remap-path-prefix=/rustc/{hash}/library/="))

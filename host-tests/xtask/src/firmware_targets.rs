@@ -1,7 +1,7 @@
-//! Builds of the no_std crates for bare-metal targets, by rustup's libraries where they are, else by Debian's compiler, which
-//! has the sources of its own library.
+//! Builds the no_std crates for bare-metal targets, with the standard libraries that rustup installs, or without rustup with Debian's
+//! compiler, which comes with the sources of `core`.
 
-use crate::{Done, root, run, setup};
+use crate::{TaskResult, root, run, setup};
 use std::{path::Path, process::Command};
 
 /// Cortex-M0+, Cortex-M4F, Cortex-M33F and RISC-V.
@@ -12,26 +12,28 @@ const TARGETS: [&str; 4] = [
     "riscv32imac-unknown-none-elf",
 ];
 
-/// The crates that firmware uses.
+/// The crates of this workspace that build for every bare-metal target.
 const CRATES: [&str; 3] = ["chanbind-core", "chanbind-embedded-tls", "chanbind-tpm-spi"];
 
-/// Debian's compiler.
+/// The compiler of Debian's package `rustc-web`.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 
-pub(crate) fn prepare() -> Done {
+/// Installs the libraries of the bare-metal targets, or else Debian's compiler.
+pub(crate) fn prepare() -> TaskResult {
     if TARGETS.iter().all(|target| has_library(target)) || add_by_rustup() {
         return Ok(());
     }
-    setup::for_bare_metal()
+    setup::install_for_bare_metal()
 }
 
-pub(crate) fn build() -> Done {
+/// Builds the no_std crates with all features for every bare-metal target.
+pub(crate) fn build() -> TaskResult {
     prepare()?;
     for target in TARGETS {
         let mut command = cargo_for(target, "build");
         command.arg("--release").args(["--target", target]);
-        // With every feature; `cargo x size` builds them without.
+        // All features; `cargo x size` builds the crates without them.
         command.args([
             "--features",
             "chanbind-core/authenticator,chanbind-embedded-tls/defmt,chanbind-tpm-spi/defmt",
@@ -47,7 +49,7 @@ pub(crate) fn build() -> Done {
     Ok(())
 }
 
-/// A cargo that can build for `target`.
+/// Returns a cargo command that can build for `target`.
 pub(crate) fn cargo_for(target: &str, verb: &str) -> Command {
     if has_library(target) {
         return run::cargo(&[verb, "--locked"]);
@@ -58,7 +60,7 @@ pub(crate) fn cargo_for(target: &str, verb: &str) -> Command {
         .args([verb, "--locked", "-Zbuild-std=core,alloc"])
         .env("RUSTC", DEBIAN_RUSTC)
         .env("RUSTC_BOOTSTRAP", "1");
-    // rustup's cargo has put its own in the way of what Debian's looks for.
+    // The cargo that runs this program may be rustup's, which sets variables that would lead Debian's cargo to rustup's compiler.
     for name in [
         "CARGO",
         "CARGO_TARGET_DIR",
@@ -82,7 +84,7 @@ fn has_library(target: &str) -> bool {
 }
 
 fn add_by_rustup() -> bool {
-    if !run::has("rustup") {
+    if !run::is_installed("rustup") {
         return false;
     }
     let arguments = [&["target", "add"][..], &TARGETS].concat();
@@ -91,7 +93,7 @@ fn add_by_rustup() -> bool {
         .output()
         .is_ok_and(|output| output.status.success());
     if !added {
-        println!("rustup cannot add the bare-metal targets here: Debian's compiler builds them");
+        println!("rustup cannot add the bare-metal targets: using Debian's compiler instead");
     }
     added
 }

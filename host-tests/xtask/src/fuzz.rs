@@ -1,7 +1,7 @@
-//! libFuzzer targets in `host-tests/fuzz`, in cargo-fuzz's layout, run without cargo-fuzz: the flags it would pass go to the
-//! compiler that is there.
+//! Builds and runs the libFuzzer targets in `host-tests/fuzz`. They have the layout of cargo-fuzz but do not need it: this module passes
+//! the same flags to the installed compiler.
 
-use crate::{Done, root, run, setup};
+use crate::{TaskResult, root, run, setup};
 use std::{
     error::Error,
     fs,
@@ -19,7 +19,7 @@ type Failure = Box<dyn Error>;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Minutes for each target; as many targets run at once as there are processors.
+    /// The minutes for each target. As many targets run at once as there are processors.
     #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     minutes: u32,
 
@@ -28,20 +28,24 @@ pub(crate) struct Arguments {
     target: Option<String>,
 }
 
-/// Coverage for libFuzzer, the address sanitizer, and checks on.
+/// The flags for libFuzzer's coverage, the address sanitizer, debug assertions and overflow checks.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Ccodegen-units=1 -Zsanitizer=address \
     -Cdebug-assertions -Coverflow-checks";
 
-pub(crate) fn run(arguments: &Arguments) -> Done {
-    setup::for_the_tests()?;
+pub(crate) fn run(arguments: &Arguments) -> TaskResult {
+    setup::install_for_tests()?;
     let all = targets()?;
     let chosen: Vec<_> = match &arguments.target {
         None => all,
         Some(name) if all.contains(name) => vec![name.clone()],
         Some(name) => {
-            return Err(format!("no fuzz target {name:?}: there are {}", all.join(", ")).into());
+            return Err(format!(
+                "unknown fuzz target {name:?}: use one of {}",
+                all.join(", ")
+            )
+            .into());
         }
     };
     build()?;
@@ -55,15 +59,15 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
             scope.spawn(|| {
                 while let Some(target) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let corpus = root().join("target/fuzz/corpus").join(target);
-                    let what = format!("fuzz {target} for {} min", arguments.minutes);
-                    let done = fuzz(
+                    let title = format!("fuzz {target} for {} min", arguments.minutes);
+                    let result = fuzz(
                         &host,
                         target,
                         &corpus,
                         &format!("-max_total_time={seconds}"),
                     )
-                    .and_then(|mut command| run::quietly(&what, &mut command));
-                    if let (Err(error), Ok(mut failed)) = (done, failed.lock()) {
+                    .and_then(|mut command| run::quietly(&title, &mut command));
+                    if let (Err(error), Ok(mut failed)) = (result, failed.lock()) {
                         failed.push(error.to_string());
                     }
                 }
@@ -75,18 +79,19 @@ pub(crate) fn run(arguments: &Arguments) -> Done {
         return Ok(());
     }
     Err(format!(
-        "{}\nstore each input that artifacts/ now has under seeds/, in host-tests/fuzz, with a name that says what it is",
+        "{}\nmove each new input from host-tests/fuzz/artifacts to host-tests/fuzz/seeds, under a name that describes it",
         failed.join("\n")
     )
     .into())
 }
 
-/// Replays the stored inputs of each target, then runs a fixed number of mutations from a fixed seed: the same in every run of a build.
-pub(crate) fn replay() -> Done {
+/// Replays the stored inputs of each target, then runs a fixed number of mutations from a fixed seed, so that all runs of a build are
+/// the same.
+pub(crate) fn replay() -> TaskResult {
     build()?;
     let host = host()?;
     for target in targets()? {
-        // An earlier search must not influence the result.
+        // The corpus of an earlier run must not influence this one.
         let corpus = root().join("target/fuzz/replay").join(&target);
         if corpus.exists() {
             fs::remove_dir_all(&corpus)?;
@@ -98,10 +103,10 @@ pub(crate) fn replay() -> Done {
     Ok(())
 }
 
-/// Runs of each target in the test command, the stored inputs included.
+/// The number of runs of each target in `cargo x test`, including the stored inputs.
 const RUNS: u32 = 10_000;
 
-fn build() -> Done {
+fn build() -> TaskResult {
     let host = host()?;
     let mut command = run::cargo(&[
         "build",
@@ -120,7 +125,7 @@ fn build() -> Done {
     Ok(())
 }
 
-/// The command that runs a target until `limit`, from its stored inputs; new ones are written to `corpus`.
+/// Returns the command that runs a target from its stored inputs until `limit`, a flag of libFuzzer. New inputs are written to `corpus`.
 fn fuzz(host: &str, target: &str, corpus: &Path, limit: &str) -> Result<Command, Failure> {
     let folder = root().join("host-tests/fuzz");
     let artifacts = folder.join("artifacts").join(target);
@@ -153,11 +158,11 @@ fn targets() -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-/// The triple of this machine.
+/// Returns the target triple of this machine.
 fn host() -> Result<String, Failure> {
     let output = Command::new("rustc").arg("-vV").output()?;
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .find_map(|line| line.strip_prefix("host: ").map(str::to_owned))
-        .ok_or_else(|| "rustc does not say what machine this is".into())
+        .ok_or_else(|| "`rustc -vV` does not print the target triple of this machine".into())
 }

@@ -1,5 +1,5 @@
-//! `cargo x`: the one script that a person and CI run.
-#![allow(clippy::print_stdout, reason = "it talks to people")]
+//! The commands of `cargo x`, which people and CI run alike.
+#![allow(clippy::print_stdout, reason = "the output is for people")]
 
 mod bench;
 mod demo;
@@ -16,7 +16,8 @@ mod uf2;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
-type Done = Result<(), Box<dyn Error>>;
+/// The result of a command or of a part of it.
+type TaskResult = Result<(), Box<dyn Error>>;
 
 /// The commands of chanbind's workspace.
 #[derive(Parser)]
@@ -28,28 +29,28 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Install what is missing, build, and show the main job on real parts: a TPM, a gateway, a device, a thief.
+    /// Install missing packages, build, and run the demo: a gateway admits a device with a TPM and refuses a thief.
     Demo(demo::Arguments),
-    /// Format, lints, tests, documents, bare-metal builds, fuzz targets: all that CI runs.
+    /// Run everything that CI runs: format, lints, tests, documentation, bare-metal builds, fuzz targets.
     Test,
-    /// Measure speed, as ratios within one run.
+    /// Measure speed, as ratios within one run, and count instructions, stack and bus traffic.
     Bench(report::Arguments),
-    /// Count the bytes of the bare-metal builds.
+    /// Count the bytes of flash, memory and stack that the bare-metal builds need.
     Size(report::Arguments),
-    /// Build the flash images of boards.
+    /// Build the flash images of the boards.
     Firmware(firmware::Arguments),
-    /// Build a board's image with a configuration, and flash it.
+    /// Build the flash image of a board with a configuration, and flash it.
     Flash(firmware::FlashArguments),
-    /// Put a configuration into an image that is built.
+    /// Write a configuration into a built flash image.
     Configure(firmware::ConfigureArguments),
-    /// Search for new inputs that break the fuzz targets, for as many minutes each as you give.
+    /// Search for inputs that crash the fuzz targets, for a number of minutes per target.
     Fuzz(fuzz::Arguments),
-    /// Install the system packages that tests and demo need, and say which and why.
+    /// Install the system packages that the tests and the demo need, and print their names and reasons.
     Setup,
 }
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
+    let result = match Arguments::parse().command {
         None => Arguments::command().print_help().map_err(Into::into),
         Some(Command::Demo(arguments)) => demo::run(&arguments),
         Some(Command::Test) => test::run(),
@@ -61,7 +62,7 @@ fn main() -> ExitCode {
         Some(Command::Fuzz(arguments)) => fuzz::run(&arguments),
         Some(Command::Setup) => setup::all(),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cargo x: {error}");
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The top folder of the workspace.
+/// Returns the root folder of the workspace.
 fn root() -> PathBuf {
     let xtask = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     xtask

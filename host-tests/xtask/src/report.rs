@@ -1,6 +1,6 @@
-//! Tables for people, rows for programs, and goals.
+//! Compares figures with their goals and prints them, as a table for people or as JSON for programs.
 
-use crate::{Done, root};
+use crate::{TaskResult, root};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Exit with 1 where a goal is missed.
+    /// Fail if a figure does not meet its goal.
     #[arg(long)]
     pub(crate) check: bool,
 }
 
-/// A figure as it was measured.
+/// A measured or counted figure.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Figure {
     pub(crate) name: String,
@@ -23,7 +23,7 @@ pub(crate) struct Figure {
     pub(crate) unit: String,
 }
 
-/// `host-tests/goals.toml`.
+/// The contents of `host-tests/goals.toml`: the goals by table and name of the figure.
 #[derive(Deserialize)]
 struct Goals {
     #[serde(flatten)]
@@ -43,7 +43,8 @@ impl Goal {
             && self.at_least.is_none_or(|least| value >= least)
     }
 
-    fn words(&self) -> String {
+    /// Describes the goal for the table.
+    fn describe(&self) -> String {
         match (self.at_least, self.at_most) {
             (Some(least), Some(most)) => format!("{least} to {most}"),
             (Some(least), None) => format!("at least {least}"),
@@ -62,8 +63,8 @@ struct Row<'f> {
     holds: Option<bool>,
 }
 
-/// Holds `figures` against the goals of `table` and prints them.
-pub(crate) fn print(table: &str, figures: &[Figure], arguments: &Arguments) -> Done {
+/// Compares `figures` with the goals of `table` and prints both.
+pub(crate) fn print(table: &str, figures: &[Figure], arguments: &Arguments) -> TaskResult {
     let path = root().join("host-tests/goals.toml");
     let text = std::fs::read_to_string(&path)
         .map_err(|error| format!("host-tests/goals.toml: {error}"))?;
@@ -77,7 +78,7 @@ pub(crate) fn print(table: &str, figures: &[Figure], arguments: &Arguments) -> D
                 name: &figure.name,
                 value: figure.value,
                 unit: &figure.unit,
-                goal: goal.map(Goal::words),
+                goal: goal.map(Goal::describe),
                 holds: goal.map(|goal| goal.holds(figure.value)),
             }
         })
@@ -85,7 +86,7 @@ pub(crate) fn print(table: &str, figures: &[Figure], arguments: &Arguments) -> D
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else if rows.is_empty() {
-        println!("nothing to count yet");
+        println!("there are no figures");
     } else {
         let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
         println!(
@@ -114,10 +115,12 @@ pub(crate) fn print(table: &str, figures: &[Figure], arguments: &Arguments) -> D
         .filter(|name| !measured(name))
         .collect();
     if !unmeasured.is_empty() {
-        return Err(format!("goals without a figure: {unmeasured:?}").into());
+        return Err(
+            format!("these goals of host-tests/goals.toml have no figure: {unmeasured:?}").into(),
+        );
     }
     if arguments.check && rows.iter().any(|row| row.holds == Some(false)) {
-        return Err("a goal is missed".into());
+        return Err("a figure does not meet its goal in host-tests/goals.toml".into());
     }
     Ok(())
 }

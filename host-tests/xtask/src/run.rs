@@ -1,4 +1,4 @@
-//! Runs programs, and says how it goes.
+//! Runs other programs and reports their progress.
 
 use crate::root;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,23 +9,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A command that runs in the workspace's top folder.
+/// Returns a command that runs in the root folder of the workspace. `line` is the program and its arguments.
 pub(crate) fn command(line: &[&str]) -> Command {
     let (program, arguments) = line.split_first().unwrap_or((&"true", &[]));
     let mut command = Command::new(program);
     command.args(arguments).current_dir(root());
-    // What is built is looked for in `target`.
+    // The other modules expect the built programs in the folder `target`.
     command.env_remove("CARGO_TARGET_DIR");
     command
 }
 
-/// The cargo that runs this.
+/// Returns a command of the cargo that runs this program.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     command(&[&[cargo.as_str()], arguments].concat())
 }
 
-/// Runs a command whose output the user sees.
+/// Runs a command and shows its output to the user.
 pub(crate) fn show(command: &mut Command) -> Result<(), Box<dyn Error>> {
     let status = command
         .status()
@@ -37,19 +37,20 @@ pub(crate) fn show(command: &mut Command) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Runs a long command quietly: a spinner on a terminal, a line otherwise; its output is shown if it fails.
-pub(crate) fn quietly(what: &str, command: &mut Command) -> Result<Duration, Box<dyn Error>> {
+/// Runs a long command and shows `title` with a spinner on a terminal, or as a line otherwise. The command's output is shown only if it
+/// fails. Returns the time that it took.
+pub(crate) fn quietly(title: &str, command: &mut Command) -> Result<Duration, Box<dyn Error>> {
     let start = Instant::now();
     let spinner = if std::io::stderr().is_terminal() {
         let spinner = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
             spinner.set_style(style);
         }
-        spinner.set_message(what.to_owned());
+        spinner.set_message(title.to_owned());
         spinner.enable_steady_tick(Duration::from_millis(120));
         Some(spinner)
     } else {
-        eprintln!("... {what}");
+        eprintln!("... {title}");
         None
     };
     let output = command
@@ -59,21 +60,21 @@ pub(crate) fn quietly(what: &str, command: &mut Command) -> Result<Duration, Box
     if let Some(spinner) = spinner {
         spinner.finish_and_clear();
     }
-    let took = start.elapsed();
+    let elapsed = start.elapsed();
     if !output.status.success() {
         eprint!(
             "{}{}",
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
-        return Err(format!("{what}: {} ended with {}", line(command), output.status).into());
+        return Err(format!("{title}: {} ended with {}", line(command), output.status).into());
     }
-    eprintln!("ok  {what} ({:.0} s)", took.as_secs_f64());
-    Ok(took)
+    eprintln!("ok  {title} ({:.0} s)", elapsed.as_secs_f64());
+    Ok(elapsed)
 }
 
-/// Whether a program can be found.
-pub(crate) fn has(program: &str) -> bool {
+/// Returns whether a folder of `PATH` has a file of this name.
+pub(crate) fn is_installed(program: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| {
         std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
     })

@@ -1,116 +1,119 @@
-//! System packages: only what is missing, by the system's own package manager.
+//! Installs missing system packages with apt-get.
 
-use crate::{Done, firmware_targets, root, run};
+use crate::{TaskResult, firmware_targets, root, run};
 use std::process::{Command, Stdio};
 
-/// A Debian package and why it is wanted.
+/// A Debian package and the reason to install it.
 pub(crate) struct Package {
     name: &'static str,
-    why: &'static str,
+    reason: &'static str,
 }
 
-const fn package(name: &'static str, why: &'static str) -> Package {
-    Package { name, why }
+const fn package(name: &'static str, reason: &'static str) -> Package {
+    Package { name, reason }
 }
 
-/// What the demo needs.
+/// The packages that the demo needs.
 const FOR_THE_DEMO: &[Package] = &[
-    package("swtpm", "the TPM that demo and tests run against"),
+    package("swtpm", "the software TPM of the demo and the tests"),
     package(
         "libtss2-dev",
-        "the TPM software stack that the crate tss-esapi is built on",
+        "the TPM software stack, which the crate tss-esapi links",
     ),
-    package("pkg-config", "finds that library"),
-    package("qemu-system-arm", "runs the firmware, and its network"),
+    package("pkg-config", "finds the TPM software stack"),
+    package("qemu-system-arm", "runs the firmware and its network"),
 ];
 
-/// What the tests need beyond that.
+/// The packages that the tests need in addition to those of the demo.
 const FOR_THE_TESTS: &[Package] = &[
     package(
         "tpm2-tools",
-        "reads the key files that we write, and writes some that we read",
+        "reads key files that chanbind writes, and writes key files that chanbind reads",
     ),
     package(
         "openssl",
-        "the other end of TLS connections, and certificates of every signature algorithm",
+        "peer of TLS connections, and certificates with every signature algorithm",
     ),
     package(
         "postgresql",
-        "a server that checks tls-server-end-point by itself",
+        "a server that verifies the channel binding tls-server-end-point",
     ),
     package("g++", "builds libFuzzer"),
 ];
 
-/// What bare-metal builds need where rustup cannot give the targets.
+/// The packages that bare-metal builds need if rustup cannot install the targets.
 const FOR_BARE_METAL: &[Package] = &[
-    package("rustc-web", "a compiler with its own library's sources"),
-    package("cargo-web", "builds core from them"),
-    package("rust-web-src", "the sources of core"),
-    package("lld-22", "the linker of bare-metal targets"),
+    package(
+        "rustc-web",
+        "a compiler whose standard library is available as source",
+    ),
+    package("cargo-web", "builds core from source"),
+    package("rust-web-src", "the source of core"),
+    package("lld-22", "the linker for bare-metal targets"),
     package(
         "rust-web-llvm",
-        "the name under which that compiler looks for it",
+        "provides the linker under the name that the compiler expects",
     ),
 ];
 
-pub(crate) fn for_the_demo() -> Done {
+pub(crate) fn install_for_demo() -> TaskResult {
     install(FOR_THE_DEMO)
 }
 
-pub(crate) fn for_the_tests() -> Done {
+pub(crate) fn install_for_tests() -> TaskResult {
     install(FOR_THE_DEMO)?;
     install(FOR_THE_TESTS)?;
-    for_the_rp2040()
+    install_rp2040_emulator()
 }
 
-/// The emulator of the RP2040, where there is Node.js to run it.
-pub(crate) fn for_the_rp2040() -> Done {
+/// Installs the emulator of the RP2040, if npm is installed. Otherwise does nothing.
+pub(crate) fn install_rp2040_emulator() -> TaskResult {
     let folder = root().join("host-tests/rp2040");
-    if !run::has("npm") || folder.join("node_modules/rp2040js").is_dir() {
+    if !run::is_installed("npm") || folder.join("node_modules/rp2040js").is_dir() {
         return Ok(());
     }
     let mut npm = run::command(&["npm", "ci", "--no-audit", "--no-fund"]);
     run::quietly("install rp2040js", npm.current_dir(folder)).map(|_| ())
 }
 
-pub(crate) fn for_bare_metal() -> Done {
+pub(crate) fn install_for_bare_metal() -> TaskResult {
     install(FOR_BARE_METAL)
 }
 
-pub(crate) fn all() -> Done {
-    for_the_tests()?;
+pub(crate) fn all() -> TaskResult {
+    install_for_tests()?;
     firmware_targets::prepare()?;
-    println!("everything is installed");
+    println!("all packages are installed");
     Ok(())
 }
 
-fn install(packages: &[Package]) -> Done {
+fn install(packages: &[Package]) -> TaskResult {
     let missing: Vec<_> = packages
         .iter()
-        .filter(|package| !is_installed(package.name))
+        .filter(|package| !is_package_installed(package.name))
         .collect();
     if missing.is_empty() {
         return Ok(());
     }
     println!("system packages to install:");
     for package in &missing {
-        println!("  {:14} {}", package.name, package.why);
+        println!("  {:14} {}", package.name, package.reason);
     }
     let names: Vec<_> = missing.iter().map(|package| package.name).collect();
-    if !run::has("apt-get") {
+    if !run::is_installed("apt-get") {
         return Err(format!(
-            "there is no apt-get here: install the equivalents of {} by hand",
+            "apt-get is not installed: install the equivalents of these Debian packages by hand: {}",
             names.join(" ")
         )
         .into());
     }
     let privilege: &[&str] = if is_root() {
         &[]
-    } else if run::has("sudo") {
+    } else if run::is_installed("sudo") {
         &["sudo"]
     } else {
         return Err(format!(
-            "run `apt-get install {}` as root, then this again",
+            "installing packages needs root or sudo: run `apt-get install {}` as root, then repeat this command",
             names.join(" ")
         )
         .into());
@@ -128,7 +131,7 @@ fn install(packages: &[Package]) -> Done {
         command.stdin(Stdio::inherit());
         command
     };
-    run::quietly("look for packages", &mut apt(&["update", "-q"]))?;
+    run::quietly("update the list of packages", &mut apt(&["update", "-q"]))?;
     run::quietly(
         &format!("install {}", names.join(" ")),
         &mut apt(&[
@@ -140,7 +143,7 @@ fn install(packages: &[Package]) -> Done {
     Ok(())
 }
 
-fn is_installed(name: &str) -> bool {
+fn is_package_installed(name: &str) -> bool {
     Command::new("dpkg-query")
         .args(["-W", "-f=${Status}", name])
         .stderr(Stdio::null())

@@ -1,20 +1,21 @@
-//! The bytes of `host-tests/size`: what a part of chanbind adds to a firmware, and what it needs of memory and stack.
+//! Counts the bytes of flash that parts of chanbind add to a firmware, and the memory and stack that they need, with the programs in
+//! `host-tests/size`.
 
 use crate::{
-    Done, firmware, firmware_targets,
+    TaskResult, firmware, firmware_targets,
     report::{self, Figure},
     root, run,
 };
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, elf};
 use std::{collections::HashMap, error::Error, fs};
 
-/// Cortex-M4F: what most of the boards have, or its like.
+/// Cortex-M4F, the target of the programs that are counted.
 const TARGET: &str = "thumbv7em-none-eabihf";
 
-/// How functions of the crate begin to be called, mangled.
-const OF_TPM_SPI: &str = "16chanbind_tpm_spi";
+/// The crate's name in the mangled names of its functions.
+const TPM_SPI_MANGLED: &str = "16chanbind_tpm_spi";
 
-pub(crate) fn run(arguments: &report::Arguments) -> Done {
+pub(crate) fn run(arguments: &report::Arguments) -> TaskResult {
     let figures = figures()?;
     report::print("size", &figures, arguments)
 }
@@ -29,7 +30,7 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
         .env("CARGO_TARGET_DIR", &target_folder)
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", "-Zemit-stack-sizes");
-    run::quietly("build the programs to count", &mut build)?;
+    run::quietly("build the programs whose size is counted", &mut build)?;
 
     let program = |name: &str| -> Result<Program, Box<dyn Error>> {
         let path = target_folder.join(TARGET).join("release").join(name);
@@ -42,7 +43,7 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
     let x509 = program("x509")?;
     let authenticator = program("authenticator")?;
     let frame = (session.largest_frame.max(password.largest_frame))
-        .ok_or("the programs do not tell the size of stack frames")?;
+        .ok_or("the programs have no sizes of stack frames")?;
     let bytes = |name: &str, value: u64| Figure {
         name: name.to_owned(),
         value: u32::try_from(value).map_or(f64::NAN, f64::from),
@@ -67,7 +68,7 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
             authenticators.memory,
         ),
         bytes(
-            "firmware, qemu-mps2: text, signatures by p256-cm4",
+            "firmware, qemu-mps2: text, signatures with p256-cm4",
             assembler.text,
         ),
         bytes(
@@ -75,11 +76,11 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
             whole.memory,
         ),
         bytes(
-            "firmware, qemu-mps2: static RAM, records of 2 KiB",
+            "firmware, qemu-mps2: static RAM, TLS records of 2 KiB",
             small_records.memory,
         ),
         bytes(
-            "authenticator: all of RFC 9261 section 7, text over P-256, SHA-256, certificate path",
+            "authenticator: all of RFC 9261 section 7, text without P-256, SHA-256, certificate path",
             authenticator.text.saturating_sub(x509.text),
         ),
         bytes(
@@ -87,7 +88,7 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
             password.text.saturating_sub(nothing.text),
         ),
         bytes(
-            "tpm-spi: the same with sessions, text over P-256, AES, SHA-256",
+            "tpm-spi: driver and HMAC path with sessions, text without P-256, AES, SHA-256",
             session.text.saturating_sub(crypto.text),
         ),
         bytes(
@@ -95,24 +96,24 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
             session.memory.max(password.memory),
         ),
         bytes(
-            "tpm-spi: memory while a key is used, beside the caller's buffer",
+            "tpm-spi: memory while a key is used, without the caller's buffer",
             session
                 .state
-                .ok_or("the program does not tell the size of its state")?,
+                .ok_or("the program has no symbol SIZE_OF_STATE")?,
         ),
         bytes("tpm-spi: largest stack frame", frame),
     ])
 }
 
-/// What is counted of a linked program.
+/// The sizes in a linked program, in bytes.
 struct Program {
-    /// Code and constants.
+    /// The size of code and constants, which lie in flash.
     text: u64,
-    /// Data and zeroes.
+    /// The size of static variables, which lie in RAM.
     memory: u64,
-    /// Of the functions of `chanbind-tpm-spi`, where the compiler was asked for it.
+    /// The largest stack frame of the functions of `chanbind-tpm-spi`, if the compiler was asked to emit the sizes.
     largest_frame: Option<u64>,
-    /// What its symbol `SIZE_OF_STATE` holds.
+    /// The value of the symbol `SIZE_OF_STATE`.
     state: Option<u64>,
 }
 
@@ -134,13 +135,15 @@ impl Program {
             }
         }
         if text < 500 {
-            return Err("an empty program: was it linked without its entry?".into());
+            return Err(
+                "the program is empty: it was probably linked without its entry point".into(),
+            );
         }
         let names: HashMap<u64, &str> = file
             .symbols()
-            // Bit 0 of a function's address says that it is Thumb code.
+            // Bit 0 of a function's address marks Thumb code.
             .map(|symbol| (symbol.address() & !1, symbol.name().unwrap_or_default()))
-            .filter(|(_, name)| name.contains(OF_TPM_SPI))
+            .filter(|(_, name)| name.contains(TPM_SPI_MANGLED))
             .collect();
         let frames = file
             .section_by_name(".stack_sizes")
@@ -167,7 +170,7 @@ impl Program {
     }
 }
 
-/// The section `.stack_sizes`: addresses of 32 bits, each with a size as ULEB128.
+/// Parses the section `.stack_sizes`: addresses of 32 bits, each followed by a size as ULEB128.
 fn stack_sizes(mut bytes: &[u8]) -> impl Iterator<Item = (u64, u64)> {
     std::iter::from_fn(move || {
         let (address, rest) = bytes.split_first_chunk::<4>()?;

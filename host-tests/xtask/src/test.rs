@@ -1,24 +1,27 @@
-use crate::{Done, bench, firmware, firmware_targets, fuzz, report, run, setup, size};
+//! Runs everything that CI runs, and summarises it.
+
+use crate::{TaskResult, bench, firmware, firmware_targets, fuzz, report, run, setup, size};
 use std::{
     error::Error,
     process::Command,
     time::{Duration, Instant},
 };
 
-/// A part of the tests, and how long it took.
+/// The name of a part of the tests, and the time that it took.
 type Part = (&'static str, Duration);
 
-pub(crate) fn run() -> Done {
+pub(crate) fn run() -> TaskResult {
     let mut parts: Vec<Part> = Vec::new();
-    let mut part = |name: &'static str, run: &dyn Fn() -> Done| -> Result<(), Box<dyn Error>> {
-        println!("\n== {name}");
-        let start = Instant::now();
-        run()?;
-        parts.push((name, start.elapsed()));
-        Ok(())
-    };
+    let mut part =
+        |name: &'static str, run: &dyn Fn() -> TaskResult| -> Result<(), Box<dyn Error>> {
+            println!("\n== {name}");
+            let start = Instant::now();
+            run()?;
+            parts.push((name, start.elapsed()));
+            Ok(())
+        };
     part("set-up", &|| {
-        setup::for_the_tests()?;
+        setup::install_for_tests()?;
         firmware_targets::prepare()
     })?;
     part("format", &|| {
@@ -40,7 +43,7 @@ pub(crate) fn run() -> Done {
         let build = &["build", "--quiet", "--locked", "--all-targets"];
         run::quietly("build programs and tests", &mut run::cargo(build)).map(|_| ())
     })?;
-    part("firmware", &firmware::for_the_tests)?;
+    part("firmware", &firmware::build_for_tests)?;
     part("tests", &|| {
         warn_of_what_is_skipped();
         run::show(&mut tests())
@@ -60,7 +63,7 @@ pub(crate) fn run() -> Done {
             .env("CARGO_TARGET_DIR", "target/features");
         run::quietly("check", &mut check).map(|_| ())
     })?;
-    part("documents", &|| {
+    part("documentation", &|| {
         let doc = &[
             "doc",
             "--quiet",
@@ -85,20 +88,20 @@ pub(crate) fn run() -> Done {
     println!();
     warn_of_what_is_skipped();
     println!("all parts passed");
-    for (name, took) in &parts {
-        println!("  {name:26} {:5.0} s", took.as_secs_f64());
+    for (name, elapsed) in &parts {
+        println!("  {name:26} {:5.0} s", elapsed.as_secs_f64());
     }
     Ok(())
 }
 
 /// Tests that pass are silent, also about what they skipped.
 fn warn_of_what_is_skipped() {
-    if !run::has("go") {
+    if !run::is_installed("go") {
         println!(
             "*** SKIPPED: Go is not installed, so nothing is tested against the Go implementation ***"
         );
     }
-    if !run::has("node") {
+    if !run::is_installed("node") {
         println!(
             "*** SKIPPED: Node.js is not installed, so the RP2040's flash image is built, but not run ***"
         );
@@ -106,7 +109,7 @@ fn warn_of_what_is_skipped() {
 }
 
 fn tests() -> Command {
-    // The TPM software stack prints what the tests provoke.
+    // The TPM software stack would print the errors that the tests provoke.
     let mut command = run::cargo(&["test", "--quiet", "--locked"]);
     command
         .env("TSS2_LOG", "all+NONE")

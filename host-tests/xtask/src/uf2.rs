@@ -1,4 +1,4 @@
-//! UF2, the file format of boot loaders that look like a drive.
+//! Converts ELF files to UF2, the file format of boot loaders that present themselves as a drive.
 
 use object::{
     Endianness,
@@ -9,36 +9,41 @@ use std::error::Error;
 const PAYLOAD: usize = 256;
 const FLASH: std::ops::Range<u64> = 0x1000_0000..0x2000_0000;
 
-/// What of an ELF is to be in the flash, as UF2 for a family of parts.
+/// Returns the flash contents of an ELF file as a UF2 file for a family of chips.
 pub(crate) fn from_elf(elf: &[u8], family: u32) -> Result<Vec<u8>, Box<dyn Error>> {
     blocks(&flash_contents(elf)?, family)
 }
 
+/// Returns the contents of the flash from its start. Gaps between segments are filled with 0xff, the value of erased flash.
 fn flash_contents(elf: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     let file = ElfFile32::<Endianness>::parse(elf)?;
     let endian = file.endian();
     let mut flash = Vec::new();
     for segment in file.elf_program_headers() {
-        // Where it is loaded from, which for initialized variables is not where it will be.
+        // The load address: initialised variables lie in flash and are copied to their virtual address in RAM.
         let address = u64::from(segment.p_paddr(endian));
-        let data = segment.data(endian, elf).map_err(|()| "a cut image")?;
+        let data = segment
+            .data(endian, elf)
+            .map_err(|()| "a segment extends beyond the end of the ELF file")?;
         if data.is_empty() || !FLASH.contains(&address) {
             continue;
         }
         let at = usize::try_from(address - FLASH.start)?;
-        let end = at.checked_add(data.len()).ok_or("an impossible segment")?;
+        let end = at
+            .checked_add(data.len())
+            .ok_or("a segment extends beyond the address space")?;
         if flash.len() < end {
             flash.resize(end, 0xff);
         }
         flash[at..end].copy_from_slice(data);
     }
     if flash.is_empty() {
-        return Err("the image has nothing for the flash".into());
+        return Err("the ELF file has no segment in flash".into());
     }
     Ok(flash)
 }
 
-/// Blocks of 512 bytes with 256 of the contents each.
+/// Returns UF2 blocks of 512 bytes, each with 256 bytes of the flash contents.
 fn blocks(flash: &[u8], family: u32) -> Result<Vec<u8>, Box<dyn Error>> {
     let blocks = u32::try_from(flash.len().div_ceil(PAYLOAD))?;
     let mut out = Vec::new();
@@ -47,7 +52,7 @@ fn blocks(flash: &[u8], family: u32) -> Result<Vec<u8>, Box<dyn Error>> {
         let head = [
             0x0a32_4655,
             0x9e5d_5157,
-            // The family is named.
+            // Flag: the last word of the header is the family.
             0x2000,
             address,
             u32::try_from(PAYLOAD)?,
@@ -69,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn are_laid_out_as_the_format_says() {
+    fn lays_out_blocks_as_the_uf2_format_specifies() {
         let contents: Vec<u8> = (0..=255).chain([1, 2, 3]).collect();
         let uf2 = blocks(&contents, 0xe48b_ff56).unwrap();
         assert_eq!(uf2.len(), 1024);
