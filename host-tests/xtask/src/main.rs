@@ -6,6 +6,7 @@ mod demo;
 mod firmware;
 mod firmware_targets;
 mod fuzz;
+mod prose;
 mod report;
 mod run;
 mod setup;
@@ -31,7 +32,7 @@ struct Arguments {
 enum Command {
     /// Install missing packages, build, and run the demo: a gateway admits a device with a TPM and refuses a thief.
     Demo(demo::Arguments),
-    /// Run everything that CI runs: format, lints, tests, documentation, bare-metal builds, fuzz targets.
+    /// Run everything that CI runs: format, prose, lints, tests, documentation, bare-metal builds, fuzz targets.
     Test,
     /// Measure speed, as ratios within one run, and count instructions, stack and bus traffic.
     Bench(report::Arguments),

@@ -1,6 +1,6 @@
 //! Runs everything that CI runs, and summarises it.
 
-use crate::{TaskResult, bench, firmware, firmware_targets, fuzz, report, run, setup, size};
+use crate::{TaskResult, bench, firmware, firmware_targets, fuzz, prose, report, run, setup, size};
 use std::{
     error::Error,
     process::Command,
@@ -27,6 +27,7 @@ pub(crate) fn run() -> TaskResult {
     part("format", &|| {
         run::show(&mut run::cargo(&["fmt", "--all", "--check"]))
     })?;
+    part("prose", &prose::check)?;
     part("lints", &|| {
         let clippy = &[
             "clippy",
