@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "the output is for people")]
 
 mod bench;
+mod check;
 mod demo;
 mod firmware;
 mod firmware_targets;
@@ -32,6 +33,8 @@ struct Arguments {
 enum Command {
     /// Install missing packages, build, and run the demo: a gateway admits a device with a TPM and refuses a thief.
     Demo(demo::Arguments),
+    /// Check format, prose and lints: the quick check for every edit, under a minute when the builds are warm.
+    Check,
     /// Run everything that CI runs: format, prose, lints, tests, documentation, bare-metal builds, fuzz targets.
     Test,
     /// Measure speed, as ratios within one run, and count instructions, stack and bus traffic.
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         None => Arguments::command().print_help().map_err(Into::into),
         Some(Command::Demo(arguments)) => demo::run(&arguments),
+        Some(Command::Check) => check::run(),
         Some(Command::Test) => test::run(),
         Some(Command::Bench(arguments)) => bench::run(&arguments),
         Some(Command::Size(arguments)) => size::run(&arguments),

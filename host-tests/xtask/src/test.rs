@@ -1,6 +1,6 @@
 //! Runs everything that CI runs, and summarises it.
 
-use crate::{TaskResult, bench, firmware, firmware_targets, fuzz, prose, report, run, setup, size};
+use crate::{TaskResult, bench, check, firmware, firmware_targets, fuzz, report, run, setup, size};
 use std::{
     error::Error,
     process::Command,
@@ -24,22 +24,9 @@ pub(crate) fn run() -> TaskResult {
         setup::install_for_tests()?;
         firmware_targets::prepare()
     })?;
-    part("format", &|| {
-        run::show(&mut run::cargo(&["fmt", "--all", "--check"]))
-    })?;
-    part("prose", &prose::check)?;
-    part("lints", &|| {
-        let clippy = &[
-            "clippy",
-            "--quiet",
-            "--locked",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ];
-        run::quietly("clippy", &mut run::cargo(clippy)).map(|_| ())
-    })?;
+    for (name, check) in check::PARTS {
+        part(name, &check)?;
+    }
     part("build", &|| {
         let build = &["build", "--quiet", "--locked", "--all-targets"];
         run::quietly("build programs and tests", &mut run::cargo(build)).map(|_| ())
