@@ -11,6 +11,15 @@ use std::{
 type Part = (&'static str, Duration);
 
 pub(crate) fn run() -> TaskResult {
+    let skipped = skipped_tests(run::is_installed);
+    if let Some(skipped) = &skipped
+        && std::env::var_os("CI").is_some_and(|value| value == "true")
+    {
+        return Err(format!(
+            "{skipped}: with CI=true every test must run, so install the missing programs"
+        )
+        .into());
+    }
     let mut parts: Vec<Part> = Vec::new();
     let mut part =
         |name: &'static str, run: &dyn Fn() -> TaskResult| -> Result<(), Box<dyn Error>> {
@@ -33,8 +42,10 @@ pub(crate) fn run() -> TaskResult {
     })?;
     part("firmware", &firmware::build_for_tests)?;
     part("tests", &|| {
-        warn_of_what_is_skipped();
-        run::show(&mut tests())
+        if let Some(skipped) = &skipped {
+            println!("{skipped}");
+        }
+        run::show(&mut cargo_test())
     })?;
     part("without default features", &|| {
         let check = &[
@@ -73,34 +84,59 @@ pub(crate) fn run() -> TaskResult {
     })?;
     part("fuzz targets", &fuzz::replay)?;
 
-    println!();
-    warn_of_what_is_skipped();
-    println!("all parts passed");
+    println!("\nall parts passed");
     for (name, elapsed) in &parts {
         println!("  {name:26} {:5.0} s", elapsed.as_secs_f64());
+    }
+    if let Some(skipped) = &skipped {
+        println!("{skipped}");
     }
     Ok(())
 }
 
-/// Tests that pass are silent, also about what they skipped.
-fn warn_of_what_is_skipped() {
-    if !run::is_installed("go") {
-        println!(
-            "*** SKIPPED: Go is not installed, so nothing is tested against the Go implementation ***"
-        );
-    }
-    if !run::is_installed("node") {
-        println!(
-            "*** SKIPPED: Node.js is not installed, so the RP2040's flash image is built, but not run ***"
-        );
-    }
+/// Returns a line with the tests that are skipped because a program is not installed, or `None` if all tests run. `cargo test` does not
+/// show what a test that passes has skipped.
+fn skipped_tests(is_installed: impl Fn(&str) -> bool) -> Option<String> {
+    let skipped: Vec<_> = PROGRAMS_OF_SKIPPED_TESTS
+        .iter()
+        .filter(|(program, _)| !is_installed(program))
+        .map(|(_, tests)| *tests)
+        .collect();
+    (!skipped.is_empty()).then(|| format!("SKIPPED: {}", skipped.join("; ")))
 }
 
-fn tests() -> Command {
+/// The programs that `cargo x setup` does not install, and the tests that are skipped without them.
+const PROGRAMS_OF_SKIPPED_TESTS: [(&str, &str); 2] = [
+    (
+        "go",
+        "all tests against the Go implementation, because Go is not installed",
+    ),
+    (
+        "node",
+        "all tests that run the flash image of the RP2040, because Node.js is not installed",
+    ),
+];
+
+fn cargo_test() -> Command {
     // The TPM software stack would print the errors that the tests provoke.
     let mut command = run::cargo(&["test", "--quiet", "--locked"]);
     command
         .env("TSS2_LOG", "all+NONE")
         .env("RUST_BACKTRACE", "0");
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_skipped_tests_in_one_line() {
+        assert_eq!(skipped_tests(|_| true), None);
+        let line = skipped_tests(|program| program == "go").unwrap();
+        assert!(line.contains("Node.js") && !line.contains("Go "), "{line}");
+        let line = skipped_tests(|_| false).unwrap();
+        assert!(line.contains("Node.js") && line.contains("Go "), "{line}");
+        assert_eq!(line.lines().count(), 1);
+    }
 }
