@@ -1,4 +1,4 @@
-//! [`crate::connect`] and [`crate::Connection`] on blocking transports.
+//! Blocking variants of [`crate::connect`] and [`crate::Connection`].
 
 use crate::{
     config::{Buffers, Config},
@@ -15,11 +15,12 @@ use rand_core::{CryptoRng, RngCore};
 
 /// Opens a TLS 1.3 connection over `transport` to the server that `config` describes, with cipher suite `S`.
 ///
-/// Time-outs are the transport's: give it a limit for the whole, as a server that sends a byte now and then passes one for each
-/// read. `rng` must be good: who can guess its numbers reads everything.
+/// There is no timeout: the transport should have one for the whole connection, because a server that sends a byte now and then
+/// never exceeds a timeout for each read. `rng` must be unpredictable: an attacker who can guess its output can read everything.
 ///
 /// # Errors
-/// [`ConnectError`]; the transport is then dropped.
+/// [`ConnectError`] if the buffers are too short, all slots are in use, the transport fails, or the server is not authenticated or
+/// violates the protocol. The transport is then dropped.
 pub fn connect<'b, S: Suite, T: Read + Write + 'b, R: CryptoRng + RngCore>(
     transport: T,
     config: &Config<'_>,
@@ -31,11 +32,12 @@ pub fn connect<'b, S: Suite, T: Read + Write + 'b, R: CryptoRng + RngCore>(
     slot.ok_or(ConnectError::NoExporter)
 }
 
-/// As [`connect`], with the connection's memory given by the caller, so that none of its 1.5 KiB is ever copied over the stack; an
-/// earlier connection in `slot` is dropped first. After an error there is none.
+/// Like [`connect`], but creates the connection, about 1.5 KiB, in `slot`, so that it is not copied across the stack. An earlier
+/// connection in `slot` is dropped first. After an error, `slot` is empty.
 ///
 /// # Errors
-/// [`ConnectError`]; the transport is then dropped.
+/// [`ConnectError`] if the buffers are too short, all slots are in use, the transport fails, or the server is not authenticated or
+/// violates the protocol. The transport is then dropped.
 pub fn connect_in<'s, 'b, S: Suite, T: Read + Write + 'b, R: CryptoRng + RngCore>(
     slot: &'s mut Option<Connection<'b, S, T>>,
     transport: T,
@@ -69,7 +71,7 @@ pub fn connect_in<'s, 'b, S: Suite, T: Read + Write + 'b, R: CryptoRng + RngCore
     }
 }
 
-/// In a frame of its own: it is made there and moved.
+/// Creates an unopened connection in `slot`. Not inlined, because the connection is built on the stack and then moved.
 #[inline(never)]
 fn prepare<'b, S: Suite, T: Read + Write + 'b>(
     slot: &mut Option<Connection<'b, S, T>>,
@@ -78,34 +80,35 @@ fn prepare<'b, S: Suite, T: Read + Write + 'b>(
     max_fragment_length: Option<MaxFragmentLength>,
 ) {
     let (read, write) = buffers.split(max_fragment_length);
-    let guard = RecordFilter::new(transport, read.len());
+    let filter = RecordFilter::new(transport, read.len());
     *slot = Some(Connection {
-        tls: TlsConnection::new(guard, read, write),
+        tls: TlsConnection::new(filter, read, write),
         exporter: None,
         health: Health::NOT_OPEN,
     });
 }
 
-/// An open connection with a server that has been authenticated.
+/// An open connection to a server that has been authenticated as configured.
 ///
-/// Reads, writes, and exports keying material. A read that gives 0 says that the server has closed the connection in order.
+/// Reads, writes, and exports keying material. A read that returns 0 means that the server has closed the connection with a
+/// close_notify.
 pub struct Connection<'b, S: Suite, T: Read + Write + 'b> {
     tls: TlsConnection<'b, RecordFilter<T>, S>,
-    /// None before the handshake has ended well.
+    /// `None` until the handshake has succeeded.
     exporter: Option<ExporterSecret>,
     health: Health,
 }
 
 impl<'b, S: Suite, T: Read + Write + 'b> Connection<'b, S, T> {
-    /// Tells the server that no more comes, and gives the transport back.
+    /// Sends the remaining data and a close_notify, and returns the transport.
     ///
     /// # Errors
-    /// [`StreamError`]
+    /// [`StreamError`] if the connection is broken or the transport fails. The transport is then dropped.
     pub fn close(mut self) -> Result<T, StreamError> {
         self.health.begin()?;
         match self.tls.close() {
-            Ok(guard) => Ok(guard.into_inner()),
-            Err((_, error)) => Err(StreamError::of(error)),
+            Ok(filter) => Ok(filter.into_inner()),
+            Err((_, error)) => Err(StreamError::from_tls(error)),
         }
     }
 }

@@ -7,11 +7,11 @@ use embedded_tls::MaxFragmentLength;
 #[cfg(feature = "client-certificates")]
 use p256::ecdsa::SigningKey;
 
-/// Whom to connect to, and how it is known that it is them.
+/// The configuration of a client: how it authenticates the server, and what it offers.
 #[derive(Debug, Clone)]
 pub struct Config<'a> {
     pub(crate) authentication: Authentication<'a>,
-    /// The name that is asked for, unless it is an IP address (RFC 6066 section 3).
+    /// The server_name extension; not sent for an IP address (RFC 6066 section 3).
     pub(crate) server_name: Option<&'a str>,
     #[cfg(feature = "client-certificates")]
     pub(crate) client: Option<ClientCertificate<'a>>,
@@ -21,14 +21,14 @@ pub struct Config<'a> {
 
 #[derive(Clone)]
 pub(crate) enum Authentication<'a> {
-    /// A certificate with this name, by a path as these rules ask for.
+    /// A certificate for `name` whose path satisfies `rules`.
     Path {
         rules: PathRules<'a>,
         name: &'a str,
     },
-    /// A certificate with the key whose SubjectPublicKeyInfo has this SHA-256, whatever else it says.
+    /// A certificate whose SubjectPublicKeyInfo has this SHA-256; nothing else in it is checked.
     Pin(&'a [u8; 32]),
-    /// Whoever has this key.
+    /// Knowledge of this pre-shared key.
     Psk {
         identity: &'a [u8],
         key: &'a [u8],
@@ -48,45 +48,46 @@ impl fmt::Debug for Authentication<'_> {
 }
 
 impl<'a> Config<'a> {
-    /// A server whose certificate is for `name`, a DNS name or an IP address, and is signed by one of `anchors`, directly or by
-    /// way of others; good at `time`.
+    /// Accepts a server whose certificate is for `name`, a DNS name or an IP address, is valid at `time`, and chains to one of
+    /// `anchors`, directly or through intermediate certificates.
     #[must_use]
     pub fn with_authority(name: &'a str, anchors: &'a Anchors<'a>, time: Time) -> Self {
         Self::with_path_rules(name, PathRules::new(anchors, Usage::ServerAuth, time))
     }
 
-    /// A server whose certificate is for `name`, and as `rules` ask for: with a pinned key beside the authority, say. It must be a
-    /// server's, whatever usage the rules ask for.
+    /// Accepts a server whose certificate is for `name` and satisfies `rules`, for example with a pinned key in addition to the
+    /// authority. The usage of `rules` is replaced by [`Usage::ServerAuth`].
     #[must_use]
     pub fn with_path_rules(name: &'a str, rules: PathRules<'a>) -> Self {
         let rules = rules.with_usage(Usage::ServerAuth);
         Self::new(Authentication::Path { rules, name }, Some(name))
     }
 
-    /// A server whose certificate has the key with this pin (SHA-256 of its SubjectPublicKeyInfo, see
-    /// [`chanbind_core::x509::spki_sha256`]). Nothing else of the certificate is looked at: it may be self-signed, expired, or
-    /// for another name. `server_name` is what is asked for (RFC 6066 section 3).
+    /// Accepts a server whose certificate has the key with this pin (SHA-256 of its SubjectPublicKeyInfo, see
+    /// [`chanbind_core::x509::spki_sha256`]). Nothing else in the certificate is checked: it may be self-signed, expired, or for
+    /// another name. `server_name` is sent to the server (RFC 6066 section 3) unless it is an IP address.
     #[must_use]
     pub fn with_spki_pin(pin: &'a [u8; 32], server_name: Option<&'a str>) -> Self {
         Self::new(Authentication::Pin(pin), server_name)
     }
 
-    /// A server that has the pre-shared key (RFC 8446 section 2.2), with a key exchange beside it; certificates are not looked at.
+    /// Accepts a server that has the pre-shared key (RFC 8446 section 2.2), in combination with a key exchange. Certificates are
+    /// not used.
     ///
     /// # Errors
-    /// [`InvalidConfig::Psk`] for an identity that is empty or has more than 128 bytes, for a key of less than 16 bytes, which could be
-    /// found by trying, or of more than 64, and for one of zeroes, which TLS takes for no key at all.
+    /// [`InvalidConfig::Psk`] if the identity is not 1 to 128 bytes long, if the key is shorter than 16 bytes, which could be
+    /// found by brute force, or longer than 64, or if all its bytes are zero, which TLS treats as the absence of a key.
     pub fn with_psk(identity: &'a [u8], key: &'a [u8]) -> Result<Self, InvalidConfig> {
-        let is_something = key.iter().any(|&byte| byte != 0);
-        if matches!(identity.len(), 1..=128) && matches!(key.len(), 16..=64) && is_something {
+        let is_nonzero = key.iter().any(|&byte| byte != 0);
+        if matches!(identity.len(), 1..=128) && matches!(key.len(), 16..=64) && is_nonzero {
             Ok(Self::new(Authentication::Psk { identity, key }, None))
         } else {
             Err(InvalidConfig::Psk)
         }
     }
 
-    /// **Dangerous**: any server, also one in the middle, which then can read and change everything. What is exported on such a
-    /// connection is shared with whoever is at its other end.
+    /// **Dangerous**: accepts any server, including an attacker in the middle, who can then read and change everything. Keying
+    /// material exported on such a connection is shared with an unauthenticated peer.
     #[must_use]
     pub fn dangerous_without_authentication(server_name: Option<&'a str>) -> Self {
         Self::new(Authentication::None, server_name)
@@ -103,7 +104,7 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// Shown to a server that asks for it (feature `client-certificates`).
+    /// Sets the certificate that the client sends if the server requests one (feature `client-certificates`).
     #[cfg(feature = "client-certificates")]
     #[must_use]
     pub fn with_client_certificate(mut self, client: ClientCertificate<'a>) -> Self {
@@ -111,15 +112,16 @@ impl<'a> Config<'a> {
         self
     }
 
-    /// Asks the server for smaller records (RFC 6066 section 4). Not every server heeds it (OpenSSL does; rustls does not, and is
-    /// to be configured): one that does not gets [`crate::ConnectError::RecordTooLarge`] when a record does not fit.
+    /// Asks the server for smaller records (RFC 6066 section 4). Not every server supports this: OpenSSL does; rustls does not,
+    /// and must be configured instead. With a server that ignores it, a record that does not fit the read buffer is reported as
+    /// [`crate::ConnectError::RecordTooLarge`].
     #[must_use]
     pub fn with_max_fragment_length(mut self, len: MaxFragmentLength) -> Self {
         self.max_fragment_length = Some(len);
         self
     }
 
-    /// Another implementation of P-256 for signatures, in certificates as well.
+    /// Replaces the implementation of P-256 that verifies signatures, including those in certificates.
     #[must_use]
     pub fn with_p256(mut self, p256: &'static dyn P256) -> Self {
         self.p256 = p256;
@@ -133,7 +135,7 @@ impl<'a> Config<'a> {
     }
 }
 
-/// What a client has to show: a certificate and its key.
+/// A client's certificate and its private key.
 #[cfg(feature = "client-certificates")]
 #[derive(Clone)]
 pub struct ClientCertificate<'a> {
@@ -143,10 +145,10 @@ pub struct ClientCertificate<'a> {
 
 #[cfg(feature = "client-certificates")]
 impl<'a> ClientCertificate<'a> {
-    /// The certificate, DER, which must fit the write buffer; and the private key on P-256, 32 bytes.
+    /// Creates a client certificate from DER, which must fit the write buffer, and a private key on P-256, 32 bytes big-endian.
     ///
     /// # Errors
-    /// [`InvalidConfig::ClientKey`] for a key that is none.
+    /// [`InvalidConfig::ClientKey`] if the key is zero or not less than the order of P-256.
     pub fn new(certificate: &'a [u8], private_key: &[u8; 32]) -> Result<Self, InvalidConfig> {
         let key = SigningKey::from_slice(private_key).map_err(|_| InvalidConfig::ClientKey)?;
         Ok(Self { certificate, key })
@@ -160,18 +162,19 @@ impl fmt::Debug for ClientCertificate<'_> {
     }
 }
 
-/// The memory of a connection.
+/// The record buffers of a connection.
 #[derive(Debug)]
 pub struct Buffers<'b> {
-    /// Holds one record of the server: [`Buffers::MAX_RECORD`] bytes, or [`Buffers::for_fragments`] where the server is known to
-    /// send smaller ones.
+    /// Holds one record of the server: [`Buffers::MAX_RECORD`] bytes, or [`Buffers::for_fragments`] if the server is known to send
+    /// smaller ones. At least [`Buffers::MIN_WRITE`] bytes.
     pub read: &'b mut [u8],
-    /// Holds one record of the client: 1,024 bytes are comfortable; a client certificate must fit with 256 bytes to spare.
+    /// Holds one record of the client: 1,024 bytes are enough without a client certificate, which must fit with 256 bytes to
+    /// spare. At least [`Buffers::MIN_WRITE`] bytes.
     pub write: &'b mut [u8],
 }
 
 impl<'b> Buffers<'b> {
-    /// Both, the write buffer cut so that it does not make records longer than `max_fragment_length` allows, or TLS.
+    /// Returns both buffers. The write buffer is shortened so that no record exceeds `max_fragment_length` or the limit of TLS.
     pub(crate) fn split(
         self,
         max_fragment_length: Option<MaxFragmentLength>,
@@ -191,13 +194,14 @@ impl<'b> Buffers<'b> {
     /// The longest record of TLS 1.3 without its header (RFC 8446 section 5.2).
     pub const MAX_RECORD: usize = 16_384 + 256;
 
-    /// What embedded-tls keeps free in a write buffer.
+    /// The number of bytes that embedded-tls reserves in a write buffer.
     const WRITE_OVERHEAD: usize = 128;
 
-    /// The shortest write buffer.
+    /// The shortest write buffer that [`connect`](crate::connect) accepts, in bytes. It does not accept a shorter read buffer
+    /// either.
     pub const MIN_WRITE: usize = 512;
 
-    /// The read buffer for a server that sends at most so many bytes of content in a record.
+    /// Returns the length of a read buffer for a server that sends at most `fragment_len` bytes of content in a record.
     #[must_use]
     pub const fn for_fragments(fragment_len: usize) -> usize {
         // One byte for the type, 16 for the tag, and some for padding.
@@ -205,22 +209,22 @@ impl<'b> Buffers<'b> {
     }
 }
 
-/// What cannot be a configuration.
+/// The reason why a configuration is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidConfig {
-    /// The pre-shared key, or its identity.
+    /// The pre-shared key or its identity is invalid.
     Psk,
-    /// The client's private key.
+    /// The client's private key is invalid.
     ClientKey,
 }
 
 impl fmt::Display for InvalidConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Psk => "a pre-shared key has 16 to 64 bytes that are not all zero, and its identity 1 to 128",
+            Self::Psk => "invalid pre-shared key: use a key of 16 to 64 bytes, not all zero, and an identity of 1 to 128 bytes",
             Self::ClientKey => {
-                "the client's private key is no scalar of P-256: give 32 bytes, big-endian"
+                "the client's private key is not a scalar of P-256: use 32 bytes, big-endian"
             }
         })
     }
@@ -228,7 +232,7 @@ impl fmt::Display for InvalidConfig {
 
 impl core::error::Error for InvalidConfig {}
 
-/// Whether it may stand in server_name: anything but an IP address.
+/// Returns true if `name` may appear in server_name, which excludes IP addresses.
 fn is_dns_name(name: &str) -> bool {
     name.parse::<core::net::IpAddr>().is_err()
 }

@@ -1,4 +1,4 @@
-//! What async and blocking handshakes share.
+//! The parts that async and blocking handshakes share.
 
 use crate::{
     config::{Authentication, Buffers, Config},
@@ -20,7 +20,7 @@ use {
     p256::ecdsa::DerSignature,
 };
 
-/// One handshake: what embedded-tls asks for, and what is known when it has ended.
+/// A handshake: the [`CryptoProvider`] of embedded-tls, and the checks to be made once embedded-tls has opened the connection.
 pub(crate) struct Handshake<'a, S, R> {
     config: &'a Config<'a>,
     verifier: Verifier<'a>,
@@ -30,7 +30,7 @@ pub(crate) struct Handshake<'a, S, R> {
 }
 
 impl<'a, S: Suite, R: CryptoRng + RngCore> Handshake<'a, S, R> {
-    /// Puts one into `slot`; in a frame of its own.
+    /// Creates a handshake in `slot`. Not inlined, so that temporaries do not enlarge the caller's stack frame.
     #[inline(never)]
     pub(crate) fn begin<'s>(
         slot: &'s mut Option<Self>,
@@ -65,7 +65,7 @@ impl<'a, S: Suite, R: CryptoRng + RngCore> Handshake<'a, S, R> {
         tls
     }
 
-    /// The exporter secret, if embedded-tls opened the connection and the server is who it is to be.
+    /// Returns the exporter secret if embedded-tls opened the connection and the server is authenticated as configured.
     pub(crate) fn finish(
         &self,
         opened: Result<(), TlsError>,
@@ -73,23 +73,27 @@ impl<'a, S: Suite, R: CryptoRng + RngCore> Handshake<'a, S, R> {
         if let Some(refusal) = self.verifier.refusal {
             return Err(refusal);
         }
-        opened.map_err(ConnectError::of)?;
+        opened.map_err(ConnectError::from_tls)?;
         match self.config.authentication {
             Authentication::Path { .. } | Authentication::Pin(_) => self.verifier.finish()?,
-            // With another key than the server's, what it sends cannot be decrypted.
+            // If the server had a different pre-shared key, its records could not have been decrypted.
             Authentication::Psk { .. } | Authentication::None => {}
         }
         self.check_flight()?;
         self.claim
-            .captured(S::exporter)
+            .with_captured(S::exporter)
             .ok_or(ConnectError::NoExporter)
     }
 }
 
 impl<S, R> Handshake<'_, S, R> {
-    /// The server's flight must be in order, and answer what this client has sent.
+    /// Checks that the server's messages were in order, and that its extensions answer ones that this client sent.
     fn check_flight(&self) -> Result<(), ConnectError> {
-        let Flight { fault, has, .. } = self.claim.flight();
+        let Flight {
+            fault,
+            answers: has,
+            ..
+        } = self.claim.flight();
         match fault {
             Some(Fault::Order) => return Err(ConnectError::MessageOrder),
             Some(Fault::NotOffered) => return Err(ConnectError::NotOffered),
@@ -101,10 +105,10 @@ impl<S, R> Handshake<'_, S, R> {
             server_name: config.server_name.is_some(),
             max_fragment_length: config.max_fragment_length.is_some(),
         };
-        let is_unasked = (has.pre_shared_key && !sent.pre_shared_key)
+        let is_unsolicited = (has.pre_shared_key && !sent.pre_shared_key)
             || (has.server_name && !sent.server_name)
             || (has.max_fragment_length && !sent.max_fragment_length);
-        if is_unasked {
+        if is_unsolicited {
             return Err(ConnectError::NotOffered);
         }
         Ok(())
@@ -145,7 +149,7 @@ impl<S: Suite, R: CryptoRng + RngCore> CryptoProvider for Handshake<'_, S, R> {
     }
 }
 
-/// What a connection exports, whose handshake may not have ended.
+/// Exports keying material; wipes `out` and fails without a secret, which is absent until the handshake completes.
 pub(crate) fn export(
     exporter: Option<&ExporterSecret>,
     label: &[u8],
@@ -161,7 +165,7 @@ pub(crate) fn export(
     }
 }
 
-/// Keeps a connection from being used after it failed, or after a future of it was dropped half way.
+/// Prevents the use of a connection after an operation failed, or after the future of an operation was dropped before completion.
 #[derive(Debug)]
 pub(crate) struct Health {
     state: State,
@@ -170,9 +174,9 @@ pub(crate) struct Health {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Good,
-    /// close_notify has come.
+    /// A close_notify was received.
     Ended,
-    /// An operation is under way, or failed, or was dropped.
+    /// An operation is in progress, has failed, or was dropped.
     InDoubt,
 }
 
@@ -182,7 +186,7 @@ impl Health {
         state: State::InDoubt,
     };
 
-    /// Before an operation; false if nothing more can be read.
+    /// Begins an operation. Returns false if a close_notify was received.
     pub(crate) fn begin(&mut self) -> Result<bool, crate::StreamError> {
         match self.state {
             State::Good => {
@@ -194,21 +198,21 @@ impl Health {
         }
     }
 
-    /// After it.
+    /// Ends an operation with this result. A close_notify is returned as the default value.
     pub(crate) fn end<T: Default>(
         &mut self,
-        done: Result<T, TlsError>,
+        result: Result<T, TlsError>,
     ) -> Result<T, crate::StreamError> {
-        match done {
-            Ok(done) => {
+        match result {
+            Ok(value) => {
                 self.state = State::Good;
-                Ok(done)
+                Ok(value)
             }
             Err(TlsError::ConnectionClosed) => {
                 self.state = State::Ended;
                 Ok(T::default())
             }
-            Err(error) => Err(crate::StreamError::of(error)),
+            Err(error) => Err(crate::StreamError::from_tls(error)),
         }
     }
 }

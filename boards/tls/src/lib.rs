@@ -1,13 +1,15 @@
-//! TLS 1.3 for firmware, by [`embedded-tls`](https://docs.rs/embedded-tls): no operating system, no allocator, no `unsafe`.
+//! A TLS 1.3 client for firmware, based on [`embedded-tls`](https://docs.rs/embedded-tls): no operating system, no allocator, no
+//! `unsafe`.
 //!
-//! What this crate adds to it:
+//! This crate adds to embedded-tls:
 //!
-//! - keying material exporters (RFC 8446 section 7.5): a [`Connection`] is core's [`Exporter`](chanbind_core::exporter::Exporter);
-//! - servers that are authenticated, or refused: nothing here opens a connection to somebody unknown but
-//!   [`Config::dangerous_without_authentication`];
-//! - records that would make embedded-tls panic, or act on what nobody has authenticated, do not reach it.
+//! - keying material exporters (RFC 8446 section 7.5): a [`Connection`] implements core's
+//!   [`Exporter`](chanbind_core::exporter::Exporter);
+//! - mandatory server authentication: only [`Config::dangerous_without_authentication`] connects to an unauthenticated server;
+//! - a record filter: records that would make embedded-tls panic, or act on unauthenticated data, do not reach it.
 //!
-//! [`connect`] is async; [`blocking`] is its twin. Both take the transport, a [`Config`], random numbers and two buffers.
+//! [`connect`] is async; [`blocking::connect`] is its blocking variant. Both take the transport, a [`Config`], a random number
+//! generator and two buffers.
 //!
 //! ```no_run
 //! use chanbind_core::{exporter::Exporter, x509::{Anchors, Time}};
@@ -35,14 +37,14 @@
 //!
 //! # Limits
 //!
-//! Those of embedded-tls 0.19: one cipher suite a connection, ECDHE on P-256, certificates with keys on P-256, no
-//! HelloRetryRequest, no KeyUpdate, no handshake message over more than one record. A future of a connection that is dropped
-//! before it is ready ends the connection: the next call says so.
+//! The limits are those of embedded-tls 0.19: one cipher suite per connection, ECDHE on P-256, certificates with keys on P-256, no
+//! HelloRetryRequest, no KeyUpdate, no handshake message that spans more than one record. Dropping a future of a connection before
+//! completion ends the connection: the next call returns [`StreamError::Broken`].
 //!
 //! # Secrets
 //!
-//! What this crate holds is wiped when it is dropped. What embedded-tls holds of its key schedule is not, nor the caller's buffers
-//! and random number generator, nor copies that the compiler leaves on the stack.
+//! The secrets that this crate holds are wiped on drop. The key schedule of embedded-tls, the caller's buffers and random number
+//! generator, and copies that the compiler leaves on the stack are not wiped.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(

@@ -1,21 +1,23 @@
-//! Where handshakes are watched: a slot for each that is under way.
+//! Slots in which handshakes are observed, one for each handshake in progress.
 //!
-//! embedded-tls makes the hashes of its key schedule itself, so nothing says to a hash which connection it is of. What it is fed
-//! does: [`crate::tap`] finds the slot by the ClientHello's random, and by the transcript's hash. Both are values, not "who is
-//! running now", so that any number of handshakes may be interleaved, on threads and cores too.
+//! embedded-tls creates the hashes of its key schedule itself, without a reference to the connection that they belong to. The
+//! data fed to a hash identifies the connection: [`crate::transcript`] finds the slot by the random of the ClientHello and by the
+//! hash of the transcript. Since both are values, not a notion of the handshake that currently runs, handshakes may be
+//! interleaved arbitrarily, also across threads and cores.
 
 use crate::transcript::{Flight, MAX_HASH_LEN};
 use chanbind_core::crypto::wipe;
 use core::cell::RefCell;
 use critical_section::Mutex;
 
-/// A place for `N` handshakes at a time; [`crate::handshake_slots!`] makes one of any size, [`DefaultSlots`] has four.
+/// A static table of slots, which limits the number of simultaneous handshakes. [`crate::handshake_slots!`] declares a table of
+/// any size; [`DefaultSlots`] has four slots.
 pub trait HandshakeSlots: 'static {
-    /// The slots.
+    /// Returns the table.
     fn table() -> &'static dyn Table;
 }
 
-/// Declares a place for so many handshakes at a time, to be named with a cipher suite.
+/// Declares a type with a table of handshake slots of the given size, for use as the parameter of a cipher suite.
 ///
 /// ```
 /// chanbind_embedded_tls::handshake_slots!(pub(crate) ManySlots, 16);
@@ -38,19 +40,19 @@ macro_rules! handshake_slots {
 }
 
 handshake_slots!(
-    /// Four handshakes at a time.
+    /// Slots for four simultaneous handshakes.
     pub DefaultSlots,
     4
 );
 
-/// `N` slots, about 150 bytes each.
+/// A table of `N` slots of about 150 bytes each.
 #[derive(Debug)]
 pub struct SlotTable<const N: usize>(Mutex<RefCell<[Slot; N]>>);
 
 impl<const N: usize> SlotTable<N> {
-    /// All free.
+    /// Creates a table of free slots.
     #[must_use]
-    #[allow(clippy::new_without_default, reason = "for a static")]
+    #[allow(clippy::new_without_default, reason = "intended for statics")]
     pub const fn new() -> Self {
         Self(Mutex::new(RefCell::new([const { Slot::FREE }; N])))
     }
@@ -80,16 +82,16 @@ impl<const N: usize> sealed::Slots for SlotTable<N> {
     }
 }
 
-/// What is known of a handshake.
+/// The state of one handshake.
 #[derive(Debug)]
 #[allow(unnameable_types, reason = "sealed")]
 pub struct Slot {
-    /// Told apart from those who had the slot before.
+    /// Distinguishes the current claim from earlier claims to the same slot.
     generation: u32,
     state: State,
     random: [u8; 32],
     hash_len: usize,
-    /// The last hash of the transcript.
+    /// The most recent hash of the transcript.
     transcript: [u8; MAX_HASH_LEN],
     main_secret: [u8; MAX_HASH_LEN],
     flight: Flight,
@@ -101,11 +103,11 @@ enum State {
     Claimed,
     /// The ClientHello's random is known.
     Random,
-    /// A transcript hash has seen that ClientHello.
+    /// A transcript hash has been fed that ClientHello.
     Bound,
-    /// The main secret is known, and the transcript that it goes with.
+    /// The main secret and the corresponding transcript hash are known.
     Captured,
-    /// Two had the same random numbers, so that nobody can tell which is which.
+    /// Another handshake has the same random, so that they cannot be told apart.
     Ambiguous,
 }
 
@@ -130,7 +132,7 @@ impl Slot {
     }
 }
 
-/// Which slot, and which of its users; of no effect when that one has gone.
+/// A reference to a claim. Its methods have no effect once the claim has been dropped.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Id {
     table: &'static dyn Table,
@@ -144,13 +146,13 @@ impl core::fmt::Debug for dyn Table {
     }
 }
 
-/// A claim to a slot, which is wiped and free when this is dropped.
+/// An exclusive claim to a slot. On drop, the main secret is wiped and the slot becomes free.
 #[derive(Debug)]
 pub(crate) struct Claim(Id);
 
 impl Claim {
     pub(crate) fn new(table: &'static dyn Table) -> Option<Self> {
-        first(
+        update_first(
             table,
             |slot| slot.state == State::Free,
             |slot| {
@@ -173,8 +175,11 @@ impl Claim {
         flight
     }
 
-    /// Gives main secret and transcript hash to `then`, if they were captured.
-    pub(crate) fn captured<T>(&self, then: impl FnOnce(&[u8], &[u8]) -> Option<T>) -> Option<T> {
+    /// Calls `then` with the main secret and the transcript hash, if they were captured.
+    pub(crate) fn with_captured<T>(
+        &self,
+        then: impl FnOnce(&[u8], &[u8]) -> Option<T>,
+    ) -> Option<T> {
         let mut secret = chanbind_core::crypto::SecretBytes::<MAX_HASH_LEN>::default();
         let mut transcript = [0; MAX_HASH_LEN];
         let mut len = 0;
@@ -212,13 +217,13 @@ impl Id {
         });
     }
 
-    /// The random numbers of the ClientHello, which are the first that are asked for. If another handshake has just the same ones, as
-    /// with a generator that is broken, neither gets an exporter.
+    /// Records the random of the ClientHello, the first 32 random bytes that embedded-tls requests. If another handshake has the
+    /// same random, which happens with a broken generator, neither gets an exporter.
     pub(crate) fn note_random(&self, random: &[u8; 32]) {
         self.table.with(&mut |slots| {
-            let mine =
+            let is_current =
                 |slot: &Slot| slot.generation == self.generation && slot.state == State::Claimed;
-            if !slots.get(self.index).is_some_and(mine) {
+            if !slots.get(self.index).is_some_and(is_current) {
                 return;
             }
             let mut state = State::Random;
@@ -237,12 +242,12 @@ impl Id {
         });
     }
 
-    /// A message that became part of the transcript.
+    /// Records a message that has been added to the transcript.
     pub(crate) fn note_message(&self, message: &[u8], hash_len: usize) {
-        self.with(|slot| slot.flight.take(message, hash_len));
+        self.with(|slot| slot.flight.observe(message, hash_len));
     }
 
-    /// What the transcript hashed to.
+    /// Records the hash of the transcript.
     pub(crate) fn note_transcript(&self, hash: &[u8]) {
         self.with(|slot| {
             if slot.state == State::Bound
@@ -255,18 +260,18 @@ impl Id {
     }
 }
 
-/// The slot whose ClientHello has these random numbers.
+/// Finds the slot of the ClientHello with this random, and marks it as bound to a transcript hash.
 pub(crate) fn bind(table: &'static dyn Table, random: &[u8]) -> Option<Id> {
-    first(
+    update_first(
         table,
         |slot| slot.state == State::Random && slot.random == random,
         |slot| slot.state = State::Bound,
     )
 }
 
-/// Hands the main secret to the slot whose transcript this is.
+/// Stores the main secret in the slot with this transcript hash.
 pub(crate) fn capture(table: &'static dyn Table, transcript: &[u8], main_secret: &[u8]) {
-    first(
+    update_first(
         table,
         |slot| slot.state == State::Bound && slot.transcript() == transcript,
         |slot| {
@@ -278,10 +283,10 @@ pub(crate) fn capture(table: &'static dyn Table, transcript: &[u8], main_secret:
     );
 }
 
-/// Changes the first slot that is like that.
-fn first(
+/// Applies `change` to the first slot for which `matches` returns true.
+fn update_first(
     table: &'static dyn Table,
-    is_it: impl Fn(&Slot) -> bool,
+    matches: impl Fn(&Slot) -> bool,
     change: impl Fn(&mut Slot),
 ) -> Option<Id> {
     let mut found = None;
@@ -289,7 +294,7 @@ fn first(
         found = slots
             .iter_mut()
             .enumerate()
-            .find(|(_, slot)| is_it(slot))
+            .find(|(_, slot)| matches(slot))
             .map(|(index, slot)| {
                 change(slot);
                 Id {

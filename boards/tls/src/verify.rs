@@ -12,19 +12,20 @@ use embedded_tls::{
     TlsVerifier,
 };
 
-/// Verifies a server, and knows afterwards whether it did: embedded-tls also opens connections with servers that show nothing.
+/// A server verifier that records whether it has verified the server, because embedded-tls also opens a connection to a server
+/// that sends no certificate.
 pub(crate) struct Verifier<'a> {
     authentication: &'a Authentication<'a>,
     p256: &'static dyn P256,
     progress: Progress,
-    /// Why not, for the caller; embedded-tls has words of its own.
+    /// The reason for a failed verification; embedded-tls cannot pass it on to the caller.
     pub(crate) refusal: Option<ConnectError>,
 }
 
 enum Progress {
-    /// Certificate is awaited.
+    /// Awaits Certificate.
     Certificate,
-    /// CertificateVerify is awaited, of this key over this transcript.
+    /// Awaits CertificateVerify, signed with this key over this transcript hash.
     CertificateVerify {
         public_key: PublicKey,
         transcript: [u8; crate::transcript::MAX_HASH_LEN],
@@ -43,8 +44,10 @@ impl<'a> Verifier<'a> {
         }
     }
 
+    /// Checks that the server has been verified.
+    ///
     /// # Errors
-    /// Which message is missing.
+    /// [`ConnectError::NoCertificate`] or [`ConnectError::NoCertificateVerify`], depending on the missing message.
     pub(crate) fn finish(&self) -> Result<(), ConnectError> {
         match self.progress {
             Progress::Certificate => Err(ConnectError::NoCertificate),
@@ -53,20 +56,21 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    fn refuse<T>(&mut self, verified: Result<T, ConnectError>) -> Result<T, TlsError> {
+    /// Keeps the error for the caller, and converts it for embedded-tls.
+    fn keep_error<T>(&mut self, verified: Result<T, ConnectError>) -> Result<T, TlsError> {
         verified.map_err(|error| {
             self.refusal = Some(error);
             TlsError::InvalidCertificate
         })
     }
 
-    // InPlace from the frame of embedded-tls, which is large already.
+    // Not inlined, to keep its locals out of the stack frame of embedded-tls, which is already large.
     #[inline(never)]
-    fn certificate(&self, message: &CertificateRef<'_>) -> Result<PublicKey, ConnectError> {
+    fn check_certificate(&self, message: &CertificateRef<'_>) -> Result<PublicKey, ConnectError> {
         if !matches!(self.progress, Progress::Certificate) {
             return Err(ConnectError::MessageOrder);
         }
-        // No other type was offered (RFC 7250).
+        // Raw public keys (RFC 7250) were not offered.
         let is_raw = |entry| matches!(entry, &CertificateEntryRef::RawPublicKey(_));
         if message.entries.iter().any(is_raw) {
             return Err(ConnectError::NoCertificate);
@@ -88,7 +92,7 @@ impl<'a> Verifier<'a> {
                 }
                 PublicKey::from_spki(subject_public_key_info(leaf)?)?
             }
-            // Not asked.
+            // embedded-tls gets no verifier in these cases.
             Authentication::Psk { .. } | Authentication::None => {
                 return Err(ConnectError::MessageOrder);
             }
@@ -96,9 +100,9 @@ impl<'a> Verifier<'a> {
         Ok(public_key)
     }
 
-    /// The signature of RFC 8446 section 4.4.3.
+    /// Verifies the signature of CertificateVerify (RFC 8446 section 4.4.3).
     #[inline(never)]
-    fn signature(&self, message: &CertificateVerifyRef<'_>) -> Result<(), ConnectError> {
+    fn check_signature(&self, message: &CertificateVerifyRef<'_>) -> Result<(), ConnectError> {
         let Progress::CertificateVerify {
             public_key: PublicKey::P256(point),
             transcript,
@@ -126,7 +130,7 @@ impl<'a> Verifier<'a> {
 }
 
 impl<S: Suite> TlsVerifier<S> for Verifier<'_> {
-    /// The name comes with the configuration.
+    /// Does nothing: the name comes from the configuration.
     fn set_hostname_verification(&mut self, _: &str) -> Result<(), TlsError> {
         Ok(())
     }
@@ -136,8 +140,8 @@ impl<S: Suite> TlsVerifier<S> for Verifier<'_> {
         transcript: &S::Hash,
         message: CertificateRef<'_>,
     ) -> Result<(), TlsError> {
-        let verified = self.certificate(&message);
-        let public_key = self.refuse(verified)?;
+        let verified = self.check_certificate(&message);
+        let public_key = self.keep_error(verified)?;
         let hash = transcript.clone().finalize();
         let mut copy = [0; crate::transcript::MAX_HASH_LEN];
         copy.get_mut(..hash.len())
@@ -152,13 +156,13 @@ impl<S: Suite> TlsVerifier<S> for Verifier<'_> {
     }
 
     fn verify_signature(&mut self, message: CertificateVerifyRef<'_>) -> Result<(), TlsError> {
-        let verified = self.signature(&message);
-        self.refuse(verified)?;
+        let verified = self.check_signature(&message);
+        self.keep_error(verified)?;
         self.progress = Progress::Verified;
         Ok(())
     }
 }
 
-/// 64 spaces, the context string, and a zero.
+/// The prefix of the signed content: 64 spaces, the context string, and a zero byte.
 const SIGNED_CONTEXT: &[u8] =
     b"                                                                TLS 1.3, server CertificateVerify\0";

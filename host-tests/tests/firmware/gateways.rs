@@ -145,7 +145,7 @@ async fn is_somebody_in_the_middle() {
         &authority,
         same,
         move |attacker| attacker.honest_flight(&[&leaf.certificate], &thief.key),
-        "the server's signature is wrong",
+        "the server's signature is invalid",
     )
     .await;
 }
@@ -154,7 +154,7 @@ async fn is_somebody_in_the_middle() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sends_what_would_make_it_panic() {
     let authority = Authority::new("authority").unwrap();
-    let says = "a record that may not come now, or is malformed";
+    let says = "the server sent a malformed or unexpected record";
     refuses(
         &authority,
         same,
@@ -185,7 +185,7 @@ async fn sends_what_would_make_it_panic() {
             flight.extend(attacker.certificate_verify(&leaf.key));
             attacker.send(content::HANDSHAKE, &flight)
         },
-        "messages came in a wrong order",
+        "messages came in the wrong order",
     )
     .await;
 }

@@ -5,7 +5,7 @@ use chanbind_core::{
     wire::{Reader, Truncated},
 };
 
-/// A cipher that gives out only what embedded-tls can stand; see the module.
+/// A cipher that releases only plaintext that embedded-tls can handle; see the module documentation.
 pub struct FilteredAead<C>(C);
 
 impl<C: KeySizeUser> KeySizeUser for FilteredAead<C> {
@@ -57,7 +57,7 @@ impl<C: AeadInPlace + KeySizeUser> AeadInPlace for FilteredAead<C> {
     }
 }
 
-/// TLSInnerPlaintext (RFC 8446 section 5.2): content, type, zeroes.
+/// Returns true if a TLSInnerPlaintext (RFC 8446 section 5.2: content, type, zero padding) may be passed to embedded-tls.
 fn is_acceptable(plaintext: &[u8], handshake_is_over: bool, hash_len: usize) -> bool {
     if plaintext.len() > MAX_INNER_PLAINTEXT {
         return false;
@@ -77,23 +77,24 @@ fn is_acceptable(plaintext: &[u8], handshake_is_over: bool, hash_len: usize) -> 
     }
 }
 
-/// The length of the hash that goes with the cipher in the suites that there are.
+/// Returns the length of the hash that belongs to the cipher in the supported suites.
 fn hash_len<C: KeySizeUser>() -> usize {
     if C::key_size() == 16 { 32 } else { 48 }
 }
 
-/// Whole messages, at least one, each of a type that may come now; behind Finished, none.
+/// Returns true if `content` consists of one or more whole messages of types that are allowed in this state, with none after
+/// Finished.
 ///
-/// embedded-tls does not look at a message's length but goes on where its fields end: the length must be that of the fields, or
-/// more messages would hide within one.
+/// embedded-tls ignores the length of a message and continues after its fields. The length must therefore match the fields, or
+/// further messages could be hidden within one.
 fn are_whole_messages(content: &[u8], handshake_is_over: bool, hash_len: usize) -> bool {
     let mut messages = Reader::new(content);
     loop {
         let Ok((message_type, body)) = message(&mut messages) else {
             return false;
         };
-        let may_come = (message_type == NEW_SESSION_TICKET) == handshake_is_over;
-        if !may_come || !is_whole(message_type, body, hash_len) {
+        let is_allowed = (message_type == NEW_SESSION_TICKET) == handshake_is_over;
+        if !is_allowed || !is_whole(message_type, body, hash_len) {
             return false;
         }
         if messages.is_empty() {
@@ -109,7 +110,7 @@ fn message<'a>(messages: &mut Reader<'a>) -> Result<(u8, &'a [u8]), Truncated> {
     Ok((messages.u8()?, sized24(messages)?))
 }
 
-/// Whether the fields of a message (RFC 8446 section 4) end where its body does.
+/// Returns true if the fields of a message (RFC 8446 section 4) end exactly at the end of its body.
 fn is_whole(message_type: u8, body: &[u8], hash_len: usize) -> bool {
     let mut fields = Reader::new(body);
     let read = match message_type {
@@ -130,12 +131,12 @@ fn is_whole(message_type: u8, body: &[u8], hash_len: usize) -> bool {
     read.is_ok() && fields.is_empty()
 }
 
-/// The entries of Certificate: a certificate and its extensions each, of which there may be none.
+/// Checks the entries of a Certificate message, each a certificate and its extensions, which must be empty.
 fn entries(list: &[u8]) -> Result<&[u8], Truncated> {
     let mut entries = Reader::new(list);
     while !entries.is_empty() {
         sized24(&mut entries)?;
-        // No extension that a certificate could answer is ever sent.
+        // The client sends no extension that a certificate entry could answer.
         if !entries.sized16()?.is_empty() {
             return Err(Truncated);
         }
@@ -154,7 +155,7 @@ fn sized24<'a>(from: &mut Reader<'a>) -> Result<&'a [u8], Truncated> {
     from.take(usize::try_from(len).map_err(|_| Truncated)?)
 }
 
-/// Content, type and padding (RFC 8446 section 5.2).
+/// The longest TLSInnerPlaintext, with content, type and padding (RFC 8446 section 5.2).
 const MAX_INNER_PLAINTEXT: usize = 16_384 + 1;
 
 const NEW_SESSION_TICKET: u8 = 4;

@@ -3,7 +3,8 @@ use super::{
 };
 use embedded_io::ErrorKind;
 
-/// Where one direction of a connection stands within its records: so many bytes of a header, then so many of a body to come.
+/// The position of one direction of a connection within its current record: the header bytes so far, then the remaining length of
+/// the body.
 #[derive(Debug, Default)]
 struct Position {
     header: [u8; 5],
@@ -11,16 +12,16 @@ struct Position {
     body_left: usize,
 }
 
-/// What the next bytes are.
+/// A part of a record.
 enum Part {
-    /// So many of a body.
+    /// This number of bytes of a body.
     Body(usize),
-    /// One of a header, at this place; with the last one, the whole.
+    /// One byte of a header, at this index. The last one comes with the whole header.
     Header(usize, Option<[u8; 5]>),
 }
 
 impl Position {
-    /// Takes the first bytes, or the first byte, of `bytes`.
+    /// Consumes bytes of a body, or one byte of a header, from the front of `bytes`. Returns `None` if `bytes` is empty.
     fn take(&mut self, bytes: &[u8]) -> Option<Part> {
         let &byte = bytes.first()?;
         if self.body_left > 0 {
@@ -44,27 +45,28 @@ fn body_len(&[_, _, _, high, low]: &[u8; 5]) -> usize {
     usize::from(u16::from_be_bytes([high, low]))
 }
 
-/// Which records may come.
+/// The phase of a connection, which determines the records that the server may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     ServerHello,
-    /// Of the server's first flight, which is protected.
+    /// The protected part of the server's first flight.
     Handshake,
     Application,
 }
 
-/// Both directions of a connection.
+/// The record framing of both directions of a connection.
 #[derive(Debug)]
 pub(super) struct Framing {
     phase: Phase,
     received: Position,
     sent: Position,
-    /// The longest body that fits the reader's buffer.
+    /// The longest body that fits the read buffer.
     max_body: usize,
-    /// How many bytes of the ServerHello's header are to come, and the length that it must have.
+    /// The number of bytes of the ServerHello's message header that are still to come.
     hello_left: usize,
+    /// The length that the message header must state.
     hello_len: usize,
-    /// How many more records the server's first flight may have.
+    /// The number of further records that the server's first flight may have.
     flight_left: u8,
     change_cipher_spec_left: bool,
 }
@@ -83,7 +85,10 @@ impl Framing {
         }
     }
 
-    /// Looks at what the server sent, before embedded-tls does.
+    /// Checks bytes from the server before embedded-tls processes them, and marks records after the handshake.
+    ///
+    /// # Errors
+    /// [`REFUSED`] or [`TOO_LARGE`].
     pub(super) fn receive(&mut self, mut bytes: &mut [u8]) -> Result<(), ErrorKind> {
         while let Some(part) = self.received.take(bytes) {
             let len = match part {
@@ -111,8 +116,8 @@ impl Framing {
         Ok(())
     }
 
-    /// Looks at the header of the message in the one handshake record without protection: a ServerHello that fills the record, for
-    /// records must not span a change of keys (RFC 8446 section 5.1).
+    /// Checks the message header in the only unprotected handshake record: it must be a ServerHello that fills the record, because
+    /// a message must not span a change of keys (RFC 8446 section 5.1).
     fn server_hello(&mut self, body: &[u8]) -> Result<(), ErrorKind> {
         let len = u32::try_from(self.hello_len).unwrap_or(u32::MAX);
         let [_, high, middle, low] = len.to_be_bytes();
@@ -127,11 +132,11 @@ impl Framing {
         Ok(())
     }
 
-    /// Whether a record with this header may come now.
+    /// Checks that a record with this header is allowed in the current phase and fits the read buffer.
     fn check_header(&mut self, header: &[u8; 5]) -> Result<(), ErrorKind> {
         let &[content_type, major, minor, ..] = header;
         let len = body_len(header);
-        let may_come = [major, minor] == VERSION
+        let is_allowed = [major, minor] == VERSION
             && match (self.phase, content_type) {
                 (Phase::ServerHello, HANDSHAKE) => {
                     self.phase = Phase::Handshake;
@@ -148,10 +153,10 @@ impl Framing {
                     len > TAG_LEN
                 }
                 (Phase::Application, APPLICATION_DATA) => len > TAG_LEN,
-                // Nobody has authenticated it.
+                // An unauthenticated record.
                 _ => false,
             };
-        if !may_come {
+        if !is_allowed {
             Err(REFUSED)
         } else if len > self.max_body {
             Err(TOO_LARGE)
@@ -160,14 +165,14 @@ impl Framing {
         }
     }
 
-    /// Whether a record of the client's must not go out: after the handshake none is sent without protection, though embedded-tls does
-    /// when it closes a connection that the server has closed.
-    pub(super) fn holds_back(&self, record: &[u8]) -> bool {
+    /// Returns true if a record of the client must not be sent. After the handshake, a client sends no unprotected records, but
+    /// embedded-tls does so when it closes a connection that the server has closed.
+    pub(super) fn must_discard(&self, record: &[u8]) -> bool {
         let begins = self.sent.header_len == 0 && self.sent.body_left == 0;
         self.phase == Phase::Application && begins && record.first() != Some(&APPLICATION_DATA)
     }
 
-    /// Looks at what the client has sent: with its first protected record the handshake is over.
+    /// Processes bytes that the client has sent. Its first protected record ends the handshake.
     pub(super) fn sent(&mut self, mut bytes: &[u8]) {
         while let Some(part) = self.sent.take(bytes) {
             let len = match part {
@@ -184,16 +189,17 @@ impl Framing {
     }
 }
 
-/// A record that must not reach embedded-tls.
+/// The error for a record that must not reach embedded-tls.
 pub(crate) const REFUSED: ErrorKind = ErrorKind::InvalidData;
-/// A record that does not fit the buffer.
+/// The error for a record that does not fit the read buffer.
 pub(crate) const TOO_LARGE: ErrorKind = ErrorKind::OutOfMemory;
 
 /// The longest body of a protected record (RFC 8446 section 5.2).
 const MAX_BODY: usize = 16_384 + 256;
 const HANDSHAKE_HEADER_LEN: usize = 4;
 const SERVER_HELLO: u8 = 2;
-/// A protected record of no more than this has nothing in it, not even its type.
+/// The length of an AEAD tag. A protected record that is not longer has no content, not even a content type.
 const TAG_LEN: usize = 16;
-/// EncryptedExtensions, CertificateRequest, Certificate, CertificateVerify and Finished, each in a record, and as many to spare.
+/// The limit of records in the server's first flight: twice the number of its messages, which are EncryptedExtensions,
+/// CertificateRequest, Certificate, CertificateVerify and Finished.
 const MAX_FLIGHT: u8 = 10;

@@ -1,10 +1,10 @@
-//! What stands between the network and embedded-tls, which panics on some records, and acts on others that nobody has
-//! authenticated.
+//! A filter between the network and embedded-tls, which panics on some records, and acts on some unauthenticated ones.
 //!
-//! [`RecordFilter`] is around the transport. Before it passes a record on, it looks at its header: type, version, length, and whether
-//! records of that kind may come now. [`FilteredAead`] is around the cipher and looks at what was decrypted. What may come differs
-//! before and after the handshake, which only the guard can tell: it says so in the record's version, which embedded-tls does not
-//! look at, and which the cipher puts right before it authenticates the header.
+//! [`RecordFilter`] wraps the transport. Before it passes a record on, it checks the type, version and length in its header, and
+//! that a record of this type is allowed in the current state. [`FilteredAead`] wraps the cipher and checks the decrypted
+//! content. The allowed content differs before and after the handshake, and only the record filter knows the state: it passes it
+//! to the cipher in the version field of the record, which embedded-tls ignores, and which the cipher restores before it
+//! authenticates the header.
 
 mod aead;
 mod framing;
@@ -14,9 +14,9 @@ pub(crate) use aead::FilteredAead;
 pub(crate) use transport::RecordFilter;
 pub(crate) use transport::{REFUSED, TOO_LARGE};
 
-/// What the version of a record's header must be (RFC 8446 section 5.1).
+/// The version in the header of a record (RFC 8446 section 5.1).
 const VERSION: [u8; 2] = [3, 3];
-/// What the guard makes of it in records after the handshake.
+/// The version that the record filter writes into records after the handshake.
 const VERSION_AFTER_HANDSHAKE: [u8; 2] = [3, 0xff];
 
 const CHANGE_CIPHER_SPEC: u8 = 20;

@@ -3,7 +3,7 @@ pub(crate) use super::framing::{REFUSED, TOO_LARGE};
 use core::fmt;
 use embedded_io::{ErrorKind, ErrorType};
 
-/// A transport behind which embedded-tls is safe from records that it cannot stand; see the module.
+/// A transport that protects embedded-tls from records that it cannot handle; see the module documentation.
 #[derive(Debug)]
 pub(crate) struct RecordFilter<T> {
     transport: T,
@@ -11,7 +11,7 @@ pub(crate) struct RecordFilter<T> {
 }
 
 impl<T> RecordFilter<T> {
-    /// For a reader with a buffer of so many bytes.
+    /// Creates a filter for a connection whose read buffer has `buffer_len` bytes.
     pub(crate) fn new(transport: T, buffer_len: usize) -> Self {
         Self {
             transport,
@@ -24,13 +24,13 @@ impl<T> RecordFilter<T> {
     }
 }
 
-/// What the transport said, or why the guard refused a record.
+/// An error of the transport, or the reason why the filter rejected a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RecordFilterError(ErrorKind);
 
 impl RecordFilterError {
-    fn of(error: &impl embedded_io::Error) -> Self {
-        // The guard's own words must not come from elsewhere.
+    fn from_transport(error: &impl embedded_io::Error) -> Self {
+        // The kinds that mean a rejected record must not come from the transport.
         Self(match error.kind() {
             REFUSED | TOO_LARGE => ErrorKind::Other,
             kind => kind,
@@ -65,7 +65,7 @@ impl<T: embedded_io_async::Read> embedded_io_async::Read for RecordFilter<T> {
 
 impl<T: embedded_io_async::Write> embedded_io_async::Write for RecordFilter<T> {
     async fn write(&mut self, buf: &[u8]) -> Result<usize, RecordFilterError> {
-        if self.framing.holds_back(buf) {
+        if self.framing.must_discard(buf) {
             return Ok(buf.len());
         }
         let written = self.transport.write(buf).await;
@@ -73,7 +73,7 @@ impl<T: embedded_io_async::Write> embedded_io_async::Write for RecordFilter<T> {
     }
 
     async fn flush(&mut self) -> Result<(), RecordFilterError> {
-        (self.transport.flush().await).map_err(|error| RecordFilterError::of(&error))
+        (self.transport.flush().await).map_err(|error| RecordFilterError::from_transport(&error))
     }
 }
 
@@ -86,7 +86,7 @@ impl<T: embedded_io::Read> embedded_io::Read for RecordFilter<T> {
 
 impl<T: embedded_io::Write> embedded_io::Write for RecordFilter<T> {
     fn write(&mut self, buf: &[u8]) -> Result<usize, RecordFilterError> {
-        if self.framing.holds_back(buf) {
+        if self.framing.must_discard(buf) {
             return Ok(buf.len());
         }
         let written = self.transport.write(buf);
@@ -94,7 +94,7 @@ impl<T: embedded_io::Write> embedded_io::Write for RecordFilter<T> {
     }
 
     fn flush(&mut self) -> Result<(), RecordFilterError> {
-        (self.transport.flush()).map_err(|error| RecordFilterError::of(&error))
+        (self.transport.flush()).map_err(|error| RecordFilterError::from_transport(&error))
     }
 }
 
@@ -104,7 +104,7 @@ impl<T> RecordFilter<T> {
         buf: &mut [u8],
         read: Result<usize, E>,
     ) -> Result<usize, RecordFilterError> {
-        let len = read.map_err(|error| RecordFilterError::of(&error))?;
+        let len = read.map_err(|error| RecordFilterError::from_transport(&error))?;
         let bytes = buf
             .get_mut(..len)
             .ok_or(RecordFilterError(ErrorKind::Other))?;
@@ -117,7 +117,7 @@ impl<T> RecordFilter<T> {
         buf: &[u8],
         written: Result<usize, E>,
     ) -> Result<usize, RecordFilterError> {
-        let len = written.map_err(|error| RecordFilterError::of(&error))?;
+        let len = written.map_err(|error| RecordFilterError::from_transport(&error))?;
         let bytes = buf.get(..len).ok_or(RecordFilterError(ErrorKind::Other))?;
         self.framing.sent(bytes);
         Ok(len)

@@ -1,25 +1,27 @@
-//! The server's first flight, as the transcript hash sees it: each message whole, in the order in which embedded-tls takes them.
+//! Checks of the server's first flight as fed to the transcript hash: whole messages, in the order in which embedded-tls processes
+//! them.
 //!
-//! embedded-tls does not check all of what a client must (RFC 8446 sections 4.1.3, 4.2 and 4.3): an order of messages, and answers that
-//! nothing in the ClientHello asks for. It has gone on when they are noticed here, so a fault is looked up when the handshake has ended, before
-//! anything is exported or sent.
+//! embedded-tls omits checks that a client must make (RFC 8446 sections 4.1.3, 4.2 and 4.3): it accepts messages out of order,
+//! and extensions that nothing in the ClientHello asks for. A fault found here does not stop embedded-tls; it is evaluated at the
+//! end of the handshake, before anything is exported or application data is sent.
 
 use chanbind_core::wire::{Reader, Truncated};
 
-/// The messages of a flight that have come, and the first fault among them.
+/// The state of a flight: the next message, and the first fault so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Flight {
     next: Next,
     pub(crate) fault: Option<Fault>,
-    /// The extensions by which the server has answered.
-    pub(crate) has: Answers,
+    /// The extensions that the server has sent.
+    pub(crate) answers: Answers,
 }
 
+/// The message that must follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     ServerHello,
     EncryptedExtensions,
-    /// CertificateRequest, Certificate, or with a pre-shared key Finished.
+    /// CertificateRequest or Certificate; Finished with a pre-shared key.
     Authentication,
     Certificate,
     CertificateVerify,
@@ -31,13 +33,13 @@ enum Next {
 /// A fault of a flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// A message is missing, or comes twice or in another place.
+    /// A message is missing, repeated or out of order.
     Order,
-    /// The server chose what was not offered, or answers what was not asked.
+    /// The server chose a parameter that was not offered, or sent an extension that was not requested.
     NotOffered,
 }
 
-/// Extensions of the server's that answer one of the client's which it need not have sent.
+/// The extensions of a server that answer an optional extension of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Answers {
     pub(crate) pre_shared_key: bool,
@@ -49,20 +51,21 @@ impl Flight {
     pub(crate) const NEW: Self = Self {
         next: Next::ServerHello,
         fault: None,
-        has: Answers {
+        answers: Answers {
             pre_shared_key: false,
             server_name: false,
             max_fragment_length: false,
         },
     };
 
-    /// A part of the transcript behind the ClientHello; from ServerHello on they are whole messages.
-    pub(crate) fn take(&mut self, message: &[u8], hash_len: usize) {
+    /// Processes a part of the transcript that follows the start of the ClientHello. From ServerHello on, parts are whole
+    /// messages.
+    pub(crate) fn observe(&mut self, message: &[u8], hash_len: usize) {
         let (Some(&message_type), Some(body)) = (message.first(), message.get(HEADER_LEN..)) else {
             return;
         };
-        let judged = match (self.next, message_type) {
-            // The end of a ClientHello with a pre-shared key is fed separately.
+        let checked = match (self.next, message_type) {
+            // embedded-tls feeds the end of a ClientHello with a pre-shared key separately.
             (Next::ServerHello, SERVER_HELLO) => {
                 self.next = Next::EncryptedExtensions;
                 self.server_hello(body, hash_len)
@@ -93,12 +96,13 @@ impl Flight {
                 return;
             }
         };
-        if judged.is_err() {
+        if checked.is_err() {
             self.fault = self.fault.or(Some(Fault::NotOffered));
         }
     }
 
-    /// ServerHello (section 4.1.3), held against the one ClientHello that embedded-tls writes: no session id, the suite of this hash, P-256.
+    /// Checks a ServerHello (section 4.1.3) against the fixed ClientHello of embedded-tls: no session id, the cipher suite with
+    /// this hash, and P-256.
     fn server_hello(&mut self, body: &[u8], hash_len: usize) -> Result<(), Truncated> {
         let mut fields = Reader::new(body);
         fields.take(LEGACY_VERSION_AND_RANDOM)?;
@@ -116,14 +120,14 @@ impl Flight {
         let mut extensions = Reader::new(fields.sized16()?);
         while !extensions.is_empty() {
             let (extension, data) = (extensions.u16()?, extensions.sized16()?);
-            let first = match (extension, data) {
+            let seen = match (extension, data) {
                 (SUPPORTED_VERSIONS, [3, 4]) => &mut version,
-                // The point itself is embedded-tls' to check.
+                // embedded-tls checks the point itself.
                 (KEY_SHARE, [0, 23, 0, 65, ..]) if data.len() == 69 => &mut share,
-                (PRE_SHARED_KEY, [0, 0]) => &mut self.has.pre_shared_key,
+                (PRE_SHARED_KEY, [0, 0]) => &mut self.answers.pre_shared_key,
                 _ => return Err(Truncated),
             };
-            if core::mem::replace(first, true) {
+            if core::mem::replace(seen, true) {
                 return Err(Truncated);
             }
         }
@@ -134,19 +138,19 @@ impl Flight {
         }
     }
 
-    /// EncryptedExtensions (section 4.3.1).
+    /// Checks EncryptedExtensions (section 4.3.1) for extensions that are repeated or cannot have been requested.
     fn encrypted_extensions(&mut self, body: &[u8]) -> Result<(), Truncated> {
         let mut groups = false;
         let mut extensions = Reader::new(Reader::new(body).sized16()?);
         while !extensions.is_empty() {
             let (extension, _) = (extensions.u16()?, extensions.sized16()?);
-            let first = match extension {
-                SERVER_NAME => &mut self.has.server_name,
-                MAX_FRAGMENT_LENGTH => &mut self.has.max_fragment_length,
+            let seen = match extension {
+                SERVER_NAME => &mut self.answers.server_name,
+                MAX_FRAGMENT_LENGTH => &mut self.answers.max_fragment_length,
                 SUPPORTED_GROUPS => &mut groups,
                 _ => return Err(Truncated),
             };
-            if core::mem::replace(first, true) {
+            if core::mem::replace(seen, true) {
                 return Err(Truncated);
             }
         }
@@ -154,7 +158,7 @@ impl Flight {
     }
 }
 
-/// A message's type and length.
+/// The length of a message header, which holds the type and the length of the message.
 const HEADER_LEN: usize = 4;
 const LEGACY_VERSION_AND_RANDOM: usize = 2 + 32;
 

@@ -6,25 +6,26 @@ use digest::{
 };
 use typenum::Unsigned;
 
-/// A hash that looks at what it is fed; see the module.
+/// A hash that inspects its input; see the module documentation.
 pub struct TranscriptHash<H: OutputSizeUser, S> {
     hash: H,
     seen: Seen<H>,
     slots: PhantomData<fn() -> S>,
 }
 
+/// The input so far.
 enum Seen<H: OutputSizeUser> {
     Nothing,
-    /// A whole block: if that was the start of an HMAC, this is the first part of its key.
+    /// One whole block. If it is the start of an HMAC, this is the first part of the HMAC's key.
     Block(Output<H>),
-    /// The ClientHello of a connection that is watched.
+    /// The ClientHello of an observed connection.
     ClientHello(Id),
-    /// Anything else.
+    /// Any other input.
     Other,
 }
 
 impl<H: OutputSizeUser> Seen<H> {
-    fn forget(&mut self) {
+    fn wipe(&mut self) {
         if let Self::Block(key) = self {
             wipe(key);
         }
@@ -44,7 +45,7 @@ impl<H: OutputSizeUser + Clone> Clone for Seen<H> {
 
 impl<H: OutputSizeUser, S> Drop for TranscriptHash<H, S> {
     fn drop(&mut self) {
-        self.seen.forget();
+        self.seen.wipe();
     }
 }
 
@@ -87,14 +88,14 @@ impl<H: OutputSizeUser + Default, S> Reset for TranscriptHash<H, S> {
 impl<H: Digest + BlockSizeUser + Default, S: HandshakeSlots> Update for TranscriptHash<H, S> {
     fn update(&mut self, data: &[u8]) {
         if !data.is_empty() {
-            self.look(data);
+            self.inspect(data);
         }
         Digest::update(&mut self.hash, data);
     }
 }
 
 impl<H: Digest + BlockSizeUser + Default, S: HandshakeSlots> TranscriptHash<H, S> {
-    fn look(&mut self, data: &[u8]) {
+    fn inspect(&mut self, data: &[u8]) {
         let seen = match &self.seen {
             Seen::Nothing if data.len() == H::BlockSize::USIZE => {
                 let mut key = Output::<H>::default();
@@ -121,7 +122,7 @@ impl<H: Digest + BlockSizeUser + Default, S: HandshakeSlots> TranscriptHash<H, S
             }
             Seen::Other => return,
         };
-        self.seen.forget();
+        self.seen.wipe();
         self.seen = seen;
     }
 }
@@ -137,10 +138,10 @@ impl<H: Digest + BlockSizeUser + Default + FixedOutput, S: HandshakeSlots> Fixed
     }
 }
 
-/// ipad of RFC 2104.
+/// The byte that ipad repeats (RFC 2104 section 2).
 const INNER_PAD: u8 = 0x36;
 
-/// Where `random` stands in a ClientHello (RFC 8446 section 4.1.2), if that is what `message` begins as.
+/// Returns `random` of a ClientHello (RFC 8446 section 4.1.2), or `None` if `message` does not begin like one.
 fn client_random(message: &[u8]) -> Option<&[u8]> {
     const CLIENT_HELLO: u8 = 1;
     const LEGACY_VERSION: &[u8] = &[3, 3];
@@ -149,7 +150,7 @@ fn client_random(message: &[u8]) -> Option<&[u8]> {
     message.get(6..38).filter(|_| is_client_hello)
 }
 
-/// The context of `HkdfLabel { length, "tls13 c ap traffic", context }`, if that is what `info` is.
+/// Returns the context if `info` is `HkdfLabel { length, "tls13 c ap traffic", context }`.
 fn client_traffic_context(info: &[u8], hash_len: usize) -> Option<&[u8]> {
     const LABEL: &[u8] = b"tls13 c ap traffic";
     let len = u8::try_from(hash_len).ok()?;

@@ -1,7 +1,7 @@
 use crate::slots::Id;
 use rand_core::{CryptoRng, Error, RngCore};
 
-/// The caller's random numbers; the first 32 at once are those of the ClientHello.
+/// The caller's random number generator. The first request for 32 bytes yields the random of the ClientHello, which is recorded.
 pub(crate) struct TranscriptRng<'a, R> {
     rng: &'a mut R,
     slot: Id,

@@ -9,9 +9,9 @@ use embedded_tls::TlsCipherSuite;
 use sha2::{Sha256, Sha384};
 use typenum::{Sum, U12, U16, U22, U32, U48};
 
-/// A cipher suite whose connections have an exporter.
+/// A cipher suite whose connections have an exporter. Sealed.
 pub trait Suite: TlsCipherSuite + sealed::Exports + 'static {
-    /// Where its handshakes are watched.
+    /// The slots in which its handshakes are observed.
     type Slots: HandshakeSlots;
 }
 
@@ -20,12 +20,13 @@ pub(crate) mod sealed {
 
     #[allow(unnameable_types, reason = "sealed")]
     pub trait Exports {
-        /// None if the lengths are not those of the suite's hash.
+        /// Returns the exporter secret, or `None` if a length is not that of the suite's hash.
         fn exporter(main_secret: &[u8], transcript_hash: &[u8]) -> Option<ExporterSecret>;
     }
 }
 
-/// TLS_AES_128_GCM_SHA256, which every implementation of TLS 1.3 has; handshakes are watched in `S`.
+/// TLS_AES_128_GCM_SHA256, which every implementation of TLS 1.3 supports (RFC 8446 section 9.1). Handshakes are observed in the
+/// slots `S`.
 #[derive(Debug)]
 pub struct Aes128GcmSha256<S = DefaultSlots>(PhantomData<fn() -> S>);
 
@@ -51,7 +52,7 @@ impl<S> sealed::Exports for Aes128GcmSha256<S> {
     }
 }
 
-/// TLS_AES_256_GCM_SHA384; handshakes are watched in `S`.
+/// TLS_AES_256_GCM_SHA384. Handshakes are observed in the slots `S`.
 #[derive(Debug)]
 pub struct Aes256GcmSha384<S = DefaultSlots>(PhantomData<fn() -> S>);
 
