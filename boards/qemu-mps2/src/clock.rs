@@ -1,13 +1,13 @@
-//! The time of day from the host, for the emulated board only: the machine has no calendar.
+//! The host's time of day, for the emulated board only: the machine has no calendar.
 
 use crate::HostError;
 use semihosting::sys::arm_compat::sys_time;
 
-/// Seconds since 1970-01-01 00:00 UTC, until the year 2106.
+/// Returns the seconds since 1970-01-01 00:00 UTC, until the year 2106.
 ///
 /// # Errors
-/// [`HostError`]
+/// [`HostError`] if the host refuses the request.
 pub fn seconds_since_1970() -> Result<u64, HostError> {
-    // usize has 32 bits here: nothing is lost.
+    // usize has 32 bits on this machine, so the conversion is lossless.
     Ok(sys_time()? as u64)
 }

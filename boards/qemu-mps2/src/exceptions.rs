@@ -1,28 +1,28 @@
-//! Where the processor goes on interrupts and faults.
+//! Handlers of interrupts and faults.
 //!
-//! There is no peripheral access crate for this machine, hence no table of interrupt handlers: all come to one function with their
-//! number.
+//! There is no peripheral access crate for this machine, hence no table of interrupt handlers: one function handles all
+//! interrupts, by number.
 #![allow(
     unsafe_code,
-    reason = "cortex-m-rt asks that exception handlers be unsafe functions"
+    reason = "cortex-m-rt requires exception handlers to be unsafe functions"
 )]
 
 use crate::{exit, lan9118, registers::Interrupt, spi_wire, time};
 use cortex_m_rt::{ExceptionFrame, exception};
 
 #[exception]
-// SAFETY: called by the processor alone; whatever it calls takes a critical section for what tasks use too.
+// SAFETY: called only by the processor; the functions it calls access state shared with tasks in critical sections.
 unsafe fn DefaultHandler(number: i16) {
     match Interrupt::of(number) {
         Some(Interrupt::Uart2) => spi_wire::on_interrupt(),
         Some(Interrupt::Timer0 | Interrupt::Timer1) => time::on_interrupt(),
         Some(Interrupt::Ethernet) => lan9118::on_interrupt(),
-        None => panic!("interrupt {number}, which nobody has enabled"),
+        None => panic!("unexpected interrupt {number}: no driver enabled it"),
     }
 }
 
 #[exception]
-// SAFETY: called by the processor alone, and does not return.
+// SAFETY: called only by the processor, and does not return.
 unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
     exit::after(exit::HARD_FAULT, || {
         defmt::error!(

@@ -1,4 +1,4 @@
-//! How a program ends: QEMU with it, with an exit code that tells why.
+//! The end of a program, which also ends QEMU, with an exit code that states the cause.
 
 use core::{
     panic::PanicInfo,
@@ -6,21 +6,22 @@ use core::{
 };
 use semihosting::process;
 
-/// All went well.
+/// The exit code of a program that succeeded.
 pub const SUCCESS: i32 = 0;
-/// The program says that something did not.
+/// The exit code of a program that reported a failure.
 pub const FAILURE: i32 = 1;
-/// The program panicked; the log says where.
+/// The exit code after a panic; the log states the location.
 pub const PANIC: i32 = 101;
-/// The processor faulted; the log says where.
+/// The exit code after a processor fault; the log states the location.
 pub const HARD_FAULT: i32 = 102;
 
-/// Ends the program with this exit code of QEMU, 0 to 255.
+/// Ends the program and QEMU with this exit code, 0 to 255.
 pub fn exit(code: i32) -> ! {
     process::exit(code)
 }
 
-/// Ends the program after last words. If those go wrong in turn, it ends without, and with the code of what came first.
+/// Ends the program after `last_words`. If `last_words` fails in turn, the program ends without it, with the code of the first
+/// failure.
 pub(crate) fn after(code: i32, last_words: impl FnOnce()) -> ! {
     static ENDING: AtomicI32 = AtomicI32::new(SUCCESS);
     match ENDING.swap(code, Ordering::SeqCst) {

@@ -1,11 +1,11 @@
-//! What the host does for the machine by semihosting, and does not always.
+//! The error of semihosting requests to the host.
 
 use semihosting::io;
 
-/// The host refused: is QEMU run with `-semihosting-config enable=on,target=native`?
+/// The host refused a request: QEMU must run with `-semihosting-config enable=on,target=native`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, defmt::Format)]
 pub struct HostError {
-    /// The host's `errno`, if it gave one.
+    /// The `errno` of the host, if it returned one.
     pub errno: Option<i32>,
 }
 

@@ -1,15 +1,15 @@
 //! The emulated board: QEMU's `mps2-an386`, a Cortex-M4F with LAN9118 Ethernet.
 //!
-//! What a program needs of the hardware is here, so that `main.rs` is the program alone. The TPM is at the end of UART2, which
-//! QEMU connects to a socket ([`spi_wire`]); logs, exit code, seed and time of day go through semihosting, which a debugger
-//! offers on a real part.
+//! This crate contains the support for the hardware; `main.rs` is the application. The TPM is connected to UART2, which QEMU
+//! connects to a socket ([`spi_wire`]). Logs, exit code, seed and time of day use semihosting, which a debugger provides on real
+//! hardware.
 //!
-//! - [`run`]: from reset to the first task;
+//! - [`run`]: the start from reset to the first task;
 //! - [`network`]: the IP stack on [`lan9118`];
-//! - [`spi_wire`]: the bus and pins that a TPM driver asks for;
-//! - [`rng`], [`clock`]: what the host knows and the machine does not;
+//! - [`spi_wire`]: the bus and pins that a TPM driver requires;
+//! - [`rng`], [`clock`]: random numbers and time of day from the host, which the machine lacks;
 //! - [`stack`], [`time::cycles`]: measurements;
-//! - [`exit`]: how a program ends.
+//! - [`exit`]: the end of a program.
 #![no_std]
 
 pub mod clock;
@@ -25,7 +25,7 @@ pub mod spi_wire;
 pub mod stack;
 pub mod time;
 
-// Linked for what they provide to others: the critical section, and the way of log messages to the host.
+// Linked for the symbols that they provide to other crates: the critical section, and the transport of log messages to the host.
 use cortex_m as _;
 use defmt_semihosting as _;
 
@@ -33,7 +33,10 @@ pub use host::HostError;
 
 use embassy_executor::Spawner;
 
-/// Runs the program for ever: `start` spawns the first tasks. To be called first thing in `main`, once.
+/// Runs the program forever: `start` spawns the first tasks. Must be called once, as the first statement of `main`.
+///
+/// # Panics
+/// Panics when called a second time.
 pub fn run(start: impl FnOnce(Spawner)) -> ! {
     stack::paint();
     time::start();

@@ -6,18 +6,18 @@ use embassy_net::{Config, Runner, Stack, StackResources};
 use embassy_time::{Duration, Ticker};
 use static_cell::StaticCell;
 
-/// Sockets at the same time; DHCP and DNS take one each.
+/// The maximum number of sockets; DHCP and DNS use one each.
 const SOCKETS: usize = 6;
-/// How often QEMU is given cause to look at its sockets.
+/// The interval at which QEMU is made to poll its sockets.
 const TICK: Duration = Duration::from_millis(5);
 
-/// Why there is no network.
+/// The reason why the network could not be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, defmt::Format)]
 #[non_exhaustive]
 pub enum Error {
     /// The chip cannot be used.
     Chip(lan9118::Error),
-    /// It has been started before.
+    /// The network has been started before.
     AlreadyStarted,
 }
 
@@ -29,21 +29,21 @@ impl From<lan9118::Error> for Error {
 
 impl From<SpawnError> for Error {
     fn from(_: SpawnError) -> Self {
-        // A task can be spawned as often as there is memory for it, which is once here.
+        // Each task has memory for one instance, so only a second start can fail.
         Self::AlreadyStarted
     }
 }
 
-/// Starts the stack, which asks for an address by DHCP: [`Stack::wait_config_up`] waits for it. Once.
+/// Starts the IP stack, which requests an address by DHCP: [`Stack::wait_config_up`] waits for it. Can be called once.
 ///
-/// `seed` is random, so that ports and TCP sequence numbers cannot be guessed.
+/// `seed` must be random, so that ports and TCP sequence numbers cannot be guessed.
 ///
 /// # Errors
-/// [`Error`]
+/// [`Error`] if the chip cannot be used or the stack has been started before.
 pub fn start(spawner: Spawner, seed: u64) -> Result<Stack<'static>, Error> {
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
     let chip = Lan9118::open()?;
-    // The chip can be opened once, so this is reached once.
+    // The chip can be opened only once, so this line runs only once.
     let resources = RESOURCES.init_with(StackResources::new);
     let (stack, runner) =
         embassy_net::new(chip, Config::dhcpv4(Default::default()), resources, seed);
@@ -57,8 +57,9 @@ async fn run(mut runner: Runner<'static, Lan9118>) -> ! {
     runner.run().await
 }
 
-/// A timer of the guest makes QEMU's main loop turn, which else notices only after half a second or a whole one that a socket of the
-/// host has something: for the emulated network, and for the first bytes on the SPI wire. A real board needs nothing of the kind.
+/// Keeps QEMU's main loop running with a timer of the guest. Without it, QEMU notices data on a socket of the host only after
+/// half a second to a second, which affects the emulated network and the first bytes on the SPI wire. A real board does not need
+/// this.
 #[embassy_executor::task]
 async fn tick() -> ! {
     let mut ticker = Ticker::every(TICK);

@@ -1,16 +1,16 @@
-//! The machine's device registers and interrupts: the one module that knows addresses.
+//! The machine's device registers and interrupts. No other module contains addresses.
 //!
-//! Every device that is named here moves data by its registers alone, none reaches memory by itself; therefore reading and writing
-//! them is safe, whatever the value.
+//! All devices listed here transfer data only through their registers and have no DMA; therefore reading and writing any value is
+//! safe.
 #![allow(
     unsafe_code,
-    reason = "device registers are reached by address, and interrupts are numbers"
+    reason = "device registers are accessed by address, and interrupts by number"
 )]
 
 use core::ptr;
 use cortex_m::{interrupt::InterruptNumber, peripheral::NVIC};
 
-/// The registers of one device: 32 bits each, in 4 KiB.
+/// The registers of one device: 32 bits each, in a block of 4 KiB.
 #[derive(Clone, Copy)]
 pub(crate) struct Device(usize);
 
@@ -34,11 +34,11 @@ impl Device {
     /// Writes the register at this offset in bytes.
     pub(crate) fn write(self, offset: u16, value: u32) {
         let address = ptr::with_exposed_provenance_mut::<u32>(self.address(offset));
-        // SAFETY: as in `read`; and no device here reaches memory by itself.
+        // SAFETY: as in `read`; and no device here has DMA.
         unsafe { address.write_volatile(value) }
     }
 
-    /// Aligned, and never outside the device.
+    /// Returns the address of a register, which is aligned and always within the device.
     const fn address(self, offset: u16) -> usize {
         self.0 | (offset & 0xffc) as usize
     }
@@ -54,26 +54,26 @@ pub(crate) enum Interrupt {
     Timer0 = 8,
     /// Timer 1 has reached zero.
     Timer1 = 9,
-    /// The LAN9118 has something to say.
+    /// The LAN9118 requests service.
     Ethernet = 13,
 }
 
 impl Interrupt {
-    /// The interrupt of this number, if it is in use.
+    /// Returns the interrupt with this number, if it is in use.
     pub(crate) fn of(number: i16) -> Option<Self> {
         [Self::Uart2, Self::Timer0, Self::Timer1, Self::Ethernet]
             .into_iter()
             .find(|interrupt| i32::from(interrupt.number()) == i32::from(number))
     }
 
-    /// Lets the processor take it from now on.
+    /// Enables the interrupt in the interrupt controller.
     pub(crate) fn enable(self) {
-        // SAFETY: no critical section here is made of masked interrupts; all disable them globally.
+        // SAFETY: no critical section of this program relies on a masked interrupt; all disable interrupts globally.
         unsafe { NVIC::unmask(self) }
     }
 }
 
-// SAFETY: `number` is the value of the variant, which is one of the machine's interrupts, and never changes.
+// SAFETY: `number` returns the value of the variant, which is one of the machine's interrupts and never changes.
 unsafe impl InterruptNumber for Interrupt {
     fn number(self) -> u16 {
         self as u16

@@ -1,6 +1,7 @@
-//! Time in microseconds for embassy, from two timers of 25 MHz.
+//! A time driver for embassy with a resolution of one microsecond, based on two timers of 25 MHz.
 //!
-//! Timer 0 counts down for ever; its interrupt, once in 172 seconds, counts the rounds. Timer 1 is the alarm for whoever waits.
+//! Timer 0 counts down continuously; its interrupt, once in 172 seconds, counts the rounds. Timer 1 is the alarm for waiting
+//! tasks.
 
 use crate::registers::{Device, Interrupt, TIMER0, TIMER1};
 use core::{
@@ -11,7 +12,7 @@ use critical_section::{CriticalSection, Mutex};
 use embassy_time_driver::Driver;
 use embassy_time_queue_utils::Queue;
 
-/// Timer ticks in one microsecond.
+/// The number of timer ticks in one microsecond.
 pub const CYCLES_PER_MICROSECOND: u64 = 25;
 
 /// Offsets of a CMSDK timer's registers.
@@ -19,20 +20,20 @@ mod register {
     pub(super) const CONTROL: u16 = 0x0;
     pub(super) const VALUE: u16 = 0x4;
     pub(super) const RELOAD: u16 = 0x8;
-    /// Reads 1 when zero was reached; cleared by writing 1.
+    /// Reads as 1 after the timer has reached zero; cleared by writing 1.
     pub(super) const INTERRUPT: u16 = 0xc;
 }
 
-/// CONTROL: counts, and interrupts at zero.
+/// CONTROL: the timer counts, and interrupts at zero.
 const COUNT_AND_INTERRUPT: u32 = 0b1001;
-/// CONTROL: stands still.
+/// CONTROL: the timer is stopped.
 const STOPPED: u32 = 0;
-/// INTERRUPT: zero was reached.
+/// INTERRUPT: the timer has reached zero.
 const REACHED: u32 = 1;
 
-/// The timers, and who waits for what.
+/// The timers, and the queue of waiting tasks.
 struct Timers {
-    /// How often timer 0 has gone through zero.
+    /// The number of times that timer 0 has passed zero.
     rounds: Mutex<Cell<u32>>,
     queue: Mutex<RefCell<Queue>>,
 }
@@ -44,7 +45,7 @@ embassy_time_driver::time_driver_impl!(static TIMERS: Timers = Timers {
 
 defmt::timestamp!("{=u64:us}", embassy_time::Instant::now().as_micros());
 
-/// Starts the count, and lets alarms come.
+/// Starts timer 0, and enables the interrupts of both timers.
 pub(crate) fn start() {
     TIMER0.write(register::RELOAD, u32::MAX);
     clear(TIMER0);
@@ -53,17 +54,17 @@ pub(crate) fn start() {
     Interrupt::Timer1.enable();
 }
 
-/// Ticks of 40 ns since the program began. With `-icount shift=6,sleep=off` QEMU makes of it an exact count of instructions, the
-/// same in every run: [`CYCLES_PER_MICROSECOND`] ticks are then 1000 / 64 instructions.
+/// Returns the number of ticks of 40 ns since the start of the program. With `-icount shift=6,sleep=off`, QEMU turns it into an
+/// exact count of instructions, the same in every run: [`CYCLES_PER_MICROSECOND`] ticks are then 1000 / 64 instructions.
 #[must_use]
 pub fn cycles() -> u64 {
     critical_section::with(|cs| TIMERS.cycles(cs))
 }
 
-/// One of the two timers has reached zero.
+/// Handles the interrupt of a timer that has reached zero.
 pub(crate) fn on_interrupt() {
     critical_section::with(|cs| {
-        // Counts the round, if it is timer 0's.
+        // Counts the round if the interrupt is that of timer 0.
         TIMERS.cycles(cs);
         TIMERS.set_next_alarm(cs, &mut TIMERS.queue.borrow_ref_mut(cs));
     });
@@ -80,13 +81,13 @@ impl Timers {
         if TIMER0.read(register::INTERRUPT) & REACHED != 0 {
             clear(TIMER0);
             rounds.set(rounds.get().wrapping_add(1));
-            // The first reading may be of the round before.
+            // The first reading may belong to the previous round.
             left = TIMER0.read(register::VALUE);
         }
         u64::from(rounds.get()) << 32 | u64::from(u32::MAX - left)
     }
 
-    /// Wakes whoever is due, and sets the alarm for who is due next.
+    /// Wakes the tasks that are due, and sets the alarm for the next one.
     fn set_next_alarm(&self, cs: CriticalSection<'_>, queue: &mut Queue) {
         loop {
             let now = self.cycles(cs) / CYCLES_PER_MICROSECOND;
@@ -96,7 +97,7 @@ impl Timers {
         }
     }
 
-    /// Has timer 1 interrupt at `microseconds`, or never, if that is `u64::MAX`. False if that time has come already.
+    /// Sets timer 1 to interrupt at `microseconds`, or never if that is `u64::MAX`. Returns false if that time has already passed.
     fn set_alarm(&self, cs: CriticalSection<'_>, microseconds: u64) -> bool {
         TIMER1.write(register::CONTROL, STOPPED);
         clear(TIMER1);
@@ -108,7 +109,7 @@ impl Timers {
         if wait == 0 {
             return false;
         }
-        // A longer wait than the timer can count is cut: the interrupt finds nobody due, and sets the rest.
+        // A wait that exceeds the range of the timer is shortened: the interrupt then finds no task due, and sets the alarm again.
         TIMER1.write(register::RELOAD, u32::try_from(wait).unwrap_or(u32::MAX));
         TIMER1.write(register::CONTROL, COUNT_AND_INTERRUPT);
         true

@@ -1,5 +1,5 @@
-//! Authenticators validated, to be counted: `cargo x bench` has QEMU write down what is executed, and gives what is validated in the
-//! file `authenticator.bin`: each field behind its length of two bytes.
+//! A benchmark of the validation of authenticators: `cargo x bench` makes QEMU record the executed instructions. The input is in
+//! the file `authenticator.bin`: the time, then fields that are each preceded by their length in two bytes.
 #![no_std]
 #![no_main]
 
@@ -19,30 +19,30 @@ use semihosting::{
     io::{Read, Write},
 };
 
-/// What was given.
-struct Given<'g> {
+/// The input.
+struct Input<'i> {
     now: u64,
-    authority: &'g [u8],
-    /// With a leaf, and with a leaf and an intermediate.
-    authenticators: [&'g [u8]; 2],
-    /// Public key, digest and signature, of all signatures in the second one; the last two are those of the first.
-    signatures: [&'g [u8]; 5],
+    authority: &'i [u8],
+    /// One authenticator with a leaf certificate, and one with a leaf and an intermediate.
+    authenticators: [&'i [u8]; 2],
+    /// Public key, digest and signature for each signature of the authenticators: two in the first one, then three in the second.
+    signatures: [&'i [u8]; 5],
 }
 
 #[entry]
 fn main() -> ! {
     let mut bytes = [0; 8192];
     let len = unwrap!(read(&mut bytes).ok());
-    let given = unwrap!(Given::parse(bytes.get(..len).unwrap_or_default()).ok());
+    let input = unwrap!(Input::parse(bytes.get(..len).unwrap_or_default()).ok());
     let secret = ExporterSecret::sha256(&[7; 32]);
-    let mut end = endpoint_of(&secret);
-    let mut all = validate_one(&mut end, &given).is_ok();
-    all &= bare_two(&given);
+    let mut endpoint = endpoint_of(&secret);
+    let mut all_valid = validate_one(&mut endpoint, &input).is_ok();
+    all_valid &= bare_two(&input);
     let used = prepare_stack();
-    all &= validate_two(&mut end, &given).is_ok();
-    let water = stack::high_water();
-    all &= bare_three(&given);
-    finish(water.saturating_sub(used), all)
+    all_valid &= validate_two(&mut endpoint, &input).is_ok();
+    let high_water = stack::high_water();
+    all_valid &= bare_three(&input);
+    finish(high_water.saturating_sub(used), all_valid)
 }
 
 fn read(bytes: &mut [u8]) -> Result<usize, semihosting::io::Error> {
@@ -56,8 +56,8 @@ fn read(bytes: &mut [u8]) -> Result<usize, semihosting::io::Error> {
     }
 }
 
-impl<'g> Given<'g> {
-    fn parse(bytes: &'g [u8]) -> Result<Self, Truncated> {
+impl<'i> Input<'i> {
+    fn parse(bytes: &'i [u8]) -> Result<Self, Truncated> {
         let mut fields = Reader::new(bytes);
         Ok(Self {
             now: u64::from_be_bytes(fields.array()?),
@@ -74,36 +74,36 @@ impl<'g> Given<'g> {
     }
 }
 
-/// The exports that every endpoint begins with.
+/// Creates an endpoint, which exports its keys from the connection.
 #[inline(never)]
 fn endpoint_of(secret: &ExporterSecret) -> Endpoint<Client> {
     unwrap!(Endpoint::<Client>::new(secret).ok())
 }
 
 #[inline(never)]
-fn validate_one(end: &mut Endpoint<Client>, given: &Given<'_>) -> Result<(), ValidateError> {
-    validate(end, given, [1; 16], given.authenticators[0])
+fn validate_one(endpoint: &mut Endpoint<Client>, input: &Input<'_>) -> Result<(), ValidateError> {
+    validate(endpoint, input, [1; 16], input.authenticators[0])
 }
 
 #[inline(never)]
-fn validate_two(end: &mut Endpoint<Client>, given: &Given<'_>) -> Result<(), ValidateError> {
-    validate(end, given, [2; 16], given.authenticators[1])
+fn validate_two(endpoint: &mut Endpoint<Client>, input: &Input<'_>) -> Result<(), ValidateError> {
+    validate(endpoint, input, [2; 16], input.authenticators[1])
 }
 
-/// Asks, and validates the answer.
+/// Creates a request, and validates the authenticator that answers it.
 fn validate(
-    end: &mut Endpoint<Client>,
-    given: &Given<'_>,
+    endpoint: &mut Endpoint<Client>,
+    input: &Input<'_>,
     context: [u8; 16],
     authenticator: &[u8],
 ) -> Result<(), ValidateError> {
     let schemes = [SignatureScheme::ECDSA_SECP256R1_SHA256];
     let parameters = RequestParameters::new(&context, &schemes);
-    let request = end.request(&parameters, [0; 64]);
+    let request = endpoint.request(&parameters, [0; 64]);
     let request = request.map_err(|_| ValidateError::ContextsExhausted)?;
-    let anchors = Anchors::new(&[given.authority]).map_err(ValidateError::Path)?;
-    let rules = PathRules::new(&anchors, Usage::ServerAuth, Time::At(given.now));
-    let validated = end.validate(request, authenticator, &rules)?;
+    let anchors = Anchors::new(&[input.authority]).map_err(ValidateError::Path)?;
+    let rules = PathRules::new(&anchors, Usage::ServerAuth, Time::At(input.now));
+    let validated = endpoint.validate(request, authenticator, &rules)?;
     let mut names = validated.leaf().subject_alt_names();
     black_box(names.next().is_some())
         .then_some(())
@@ -111,14 +111,14 @@ fn validate(
 }
 
 #[inline(never)]
-fn bare_two(given: &Given<'_>) -> bool {
-    let [leaf, own, ..] = given.signatures;
+fn bare_two(input: &Input<'_>) -> bool {
+    let [leaf, own, ..] = input.signatures;
     verified(leaf) & verified(own)
 }
 
 #[inline(never)]
-fn bare_three(given: &Given<'_>) -> bool {
-    let [.., intermediate, leaf, own] = given.signatures;
+fn bare_three(input: &Input<'_>) -> bool {
+    let [.., intermediate, leaf, own] = input.signatures;
     verified(intermediate) & verified(leaf) & verified(own)
 }
 
@@ -135,17 +135,17 @@ fn verified(signature: &[u8]) -> bool {
     RUST_CRYPTO.verify(&key, &digest, &Signature { r, s })
 }
 
-/// Paints it, and gives what is in use.
+/// Paints the stack, and returns the number of bytes in use.
 #[inline(never)]
 fn prepare_stack() -> usize {
     stack::paint();
     stack::used()
 }
 
-/// Writes down the stack that was used.
+/// Writes the stack usage to a file, and ends the program.
 #[inline(never)]
-fn finish(stack: usize, all: bool) -> ! {
+fn finish(stack: usize, all_valid: bool) -> ! {
     let written =
         File::create(c"stack.bin").and_then(|mut file| file.write_all(&stack.to_be_bytes()));
-    exit::exit(i32::from(!all || written.is_err()))
+    exit::exit(i32::from(!all_valid || written.is_err()))
 }

@@ -1,4 +1,4 @@
-//! Work to be counted: `cargo x bench` has QEMU write down what is executed, and counts what lies between these functions.
+//! A benchmark: `cargo x bench` makes QEMU record the executed instructions, and counts those of the functions below.
 #![no_std]
 #![no_main]
 
@@ -20,7 +20,7 @@ fn main() -> ! {
     exit::exit(i32::from(black_box(token).is_none()))
 }
 
-/// From the exporter secret of a connection to what is sent, but for the TPM's part.
+/// Computes the one-time password from the exporter secret of a connection, except for the work of the TPM.
 #[inline(never)]
 fn exporter_secret_to_token(secret: &[u8; 32]) -> Option<[u8; api_key::ENCODED_LEN]> {
     let channel = ExporterSecret::sha256(secret);
@@ -32,8 +32,8 @@ fn exporter_secret_to_token(secret: &[u8; 32]) -> Option<[u8; api_key::ENCODED_L
     Some(token)
 }
 
-/// SHA-256 compressions that RFC 8446 asks for on that way: HKDF-Expand-Label of the exporter's label (5), the hash of the context
-/// (1), and HKDF-Expand-Label of `exporter` (4).
+/// The number of SHA-256 compressions that this requires by RFC 8446: HKDF-Expand-Label with the exporter's label (5), the hash
+/// of the context (1), and HKDF-Expand-Label with `exporter` (4).
 const COMPRESSIONS: usize = 10;
 
 #[inline(never)]
@@ -46,7 +46,7 @@ fn compressions(count: usize) {
     black_box(state);
 }
 
-/// Answers at once, as its work is not the microcontroller's.
+/// A TPM that responds at once, because its work is not part of the measurement.
 struct Tpm;
 
 impl Prf for Tpm {

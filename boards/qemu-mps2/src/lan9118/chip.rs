@@ -1,15 +1,15 @@
-//! The chip's registers, and what is done with them (LAN9118 data sheet, chapter 5).
+//! The registers of the chip, and the operations on them (LAN9118 data sheet, chapter 5).
 
 use super::Error;
 use crate::registers::{ETHERNET, Interrupt};
 
-/// The longest frame with its checksum, rounded up: what must fit the transmit FIFO.
+/// The length of the longest frame with its checksum, rounded up, which must fit the transmit FIFO.
 pub(super) const BUFFER_LEN: usize = 1536;
-/// Bytes of the checksum that follows a received frame.
+/// The length of the checksum that follows a received frame.
 pub(super) const CHECKSUM_LEN: usize = 4;
-/// Bytes of the two commands before a frame to be sent.
+/// The length of the two commands that precede a frame to be sent.
 const COMMANDS_LEN: u32 = 8;
-/// Looks at a register before the chip is given up; a few milliseconds.
+/// The number of reads of a register before an operation is considered failed; they take a few milliseconds.
 const TRIES: u32 = 10_000;
 
 /// Offsets of the chip's registers.
@@ -34,7 +34,7 @@ mod register {
     pub(super) const AFC_CFG: u16 = 0xac;
 }
 
-/// Registers of the MAC, behind MAC_CMD and MAC_DATA.
+/// Registers of the MAC, accessed through MAC_CMD and MAC_DATA.
 mod mac {
     pub(super) const CR: u32 = 1;
     pub(super) const ADDRH: u32 = 2;
@@ -43,46 +43,51 @@ mod mac {
     pub(super) const MII_DATA: u32 = 7;
 }
 
-/// BYTE_TEST, if bus and byte order are right.
+/// BYTE_TEST: the value if the bus and the byte order are correct.
 const BYTE_ORDER: u32 = 0x8765_4321;
-/// HW_CFG: software reset, as long as it reads so.
+/// HW_CFG: software reset. Reads as one while the reset is in progress.
 const RESET: u32 = 1 << 0;
-/// HW_CFG: 5 KiB of the memory are for sending; and a bit that must be one.
+/// HW_CFG: reserves 5 KiB of the memory for transmission; and a bit that must be one.
 const TX_FIFO_SIZE: u32 = 0x0005_0000 | 1 << 20;
-/// AFC_CFG: the data sheet's value, for flow control.
+/// AFC_CFG: the value that the data sheet gives for flow control.
 const FLOW_CONTROL: u32 = 0x006e_3740;
 /// IRQ_CFG: the pin is enabled, active high, push-pull. Otherwise the line idles asserted.
 const IRQ_PIN: u32 = 1 << 8 | 1 << 4 | 1 << 0;
-/// FIFO_INT: interrupt as soon as one frame is there.
+/// FIFO_INT: interrupt as soon as one frame has been received.
 const ONE_FRAME: u32 = 0x4800_0000;
-/// INT_STS, INT_EN: a frame is there (RSFL).
+/// INT_STS, INT_EN: a frame has been received (RSFL).
 const FRAME_RECEIVED: u32 = 1 << 3;
-/// TX_CFG: the sender is on.
+/// TX_CFG: the transmitter is enabled.
 const TX_ON: u32 = 1 << 1;
-/// RX_DP_CTRL: drop the frame, as long as it reads so.
+/// RX_DP_CTRL: discard the frame. Reads as one while this is in progress.
 const FAST_FORWARD: u32 = 1 << 31;
 /// RX status: the frame is damaged.
 const RX_ERROR: u32 = 1 << 15;
-/// MAC_CMD: at work.
+/// MAC_CMD: an access is in progress.
 const MAC_BUSY: u32 = 1 << 31;
-/// MAC_CMD: read, not write.
+/// MAC_CMD: read access; write access if zero.
 const MAC_READ: u32 = 1 << 30;
-/// MAC CR: full duplex, sends, receives.
+/// MAC CR: full duplex, transmitter and receiver enabled.
 const MAC_ON: u32 = 1 << 20 | 1 << 3 | 1 << 2;
-/// MII_ACC: the PHY inside the chip, its number one.
+/// MII_ACC: the address of the internal PHY, which is one.
 const PHY: u32 = 1 << 11;
 const MII_WRITE: u32 = 1 << 1;
 const MII_BUSY: u32 = 1 << 0;
-/// The PHY's control register, and there: negotiate anew.
+/// The control register of the PHY.
 const PHY_CONTROL: u32 = 0;
+/// PHY control: restart auto-negotiation.
 const NEGOTIATE: u32 = 0x1200;
-/// The PHY's status register, and there: the link is up.
+/// The status register of the PHY.
 const PHY_STATUS: u32 = 1;
+/// PHY status: the link is up.
 const LINK_UP: u32 = 1 << 2;
 /// Transmit command A: the whole frame in one piece.
 const WHOLE_FRAME: u32 = 1 << 13 | 1 << 12;
 
-/// Whether there is a LAN9118: else what BYTE_TEST reads.
+/// Checks that there is a LAN9118.
+///
+/// # Errors
+/// [`Error::NoChip`] with the value of BYTE_TEST.
 pub(super) fn identify() -> Result<(), Error> {
     match ETHERNET.read(register::BYTE_TEST) {
         BYTE_ORDER => Ok(()),
@@ -90,13 +95,13 @@ pub(super) fn identify() -> Result<(), Error> {
     }
 }
 
-/// Resets the chip and starts it; its MAC address.
+/// Resets and starts the chip. Returns its MAC address.
 pub(super) fn start() -> Result<[u8; 6], Error> {
     ETHERNET.write(register::HW_CFG, RESET);
     wait_while(register::HW_CFG, RESET)?;
     ETHERNET.write(register::HW_CFG, TX_FIFO_SIZE);
     ETHERNET.write(register::AFC_CFG, FLOW_CONTROL);
-    // QEMU has put it there; on a real chip it comes from an EEPROM.
+    // QEMU sets the address; on real hardware the chip loads it from an EEPROM.
     let [a, b, c, d] = mac_read(mac::ADDRL)?.to_le_bytes();
     let [e, f, ..] = mac_read(mac::ADDRH)?.to_le_bytes();
     phy_write(PHY_CONTROL, NEGOTIATE)?;
@@ -111,42 +116,43 @@ pub(super) fn start() -> Result<[u8; 6], Error> {
     Ok([a, b, c, d, e, f])
 }
 
-/// Has frames that come from now on interrupt.
+/// Enables the interrupt for frames received from now on.
 pub(super) fn unmask_interrupt() {
     ETHERNET.write(register::INT_STS, FRAME_RECEIVED);
     ETHERNET.write(register::INT_EN, FRAME_RECEIVED);
 }
 
-/// Has no frame interrupt.
+/// Disables the interrupt for received frames.
 pub(super) fn mask_interrupt() {
     ETHERNET.write(register::INT_EN, 0);
 }
 
-/// Whether a frame has come.
+/// Returns true if a frame has been received.
 pub(super) fn has_frame() -> bool {
     ETHERNET.read(register::RX_FIFO_INF) >> 16 & 0xff != 0
 }
 
-/// The length of the next frame, checksum included; none if it is damaged. Its words come next, or [`drop_frame`].
+/// Returns the length of the next frame including its checksum, or `None` if the frame is damaged. The caller must then read all
+/// words of the frame, or call [`drop_frame`].
 pub(super) fn frame_len() -> Option<usize> {
     let status = ETHERNET.read(register::RX_STATUS);
     let [_, _, low, high] = status.to_le_bytes();
     (status & RX_ERROR == 0).then(|| usize::from(u16::from_le_bytes([low, high]) & 0x3fff))
 }
 
-/// The next four bytes of the frame, as they come on the wire.
+/// Reads the next four bytes of the frame, in network order.
 pub(super) fn read_word() -> [u8; 4] {
     ETHERNET.read(register::RX_DATA).to_le_bytes()
 }
 
-/// Drops what has not been read of a frame.
+/// Discards the unread part of a frame.
 pub(super) fn drop_frame() -> Result<(), Error> {
     ETHERNET.write(register::RX_DP_CTRL, FAST_FORWARD);
     wait_while(register::RX_DP_CTRL, FAST_FORWARD)
 }
 
-/// Whether the longest frame fits the transmit FIFO. Throws away what the chip says of frames that it has sent, for which it would
-/// run out of memory.
+/// Returns true if the longest frame fits the transmit FIFO. Discards the status of sent frames, for which the chip would run out
+/// of memory.
 pub(super) fn has_space() -> bool {
     for _ in 0..ETHERNET.read(register::TX_FIFO_INF) >> 16 & 0xff {
         ETHERNET.read(register::TX_STATUS);
@@ -155,25 +161,28 @@ pub(super) fn has_space() -> bool {
     usize::try_from(space.saturating_sub(COMMANDS_LEN)).is_ok_and(|space| space >= BUFFER_LEN)
 }
 
-/// Begins a frame of `len` bytes, of which every word must follow.
+/// Begins a frame of `len` bytes. The caller must then write every word of it.
 pub(super) fn begin_frame(len: u16) {
     let len = u32::from(len);
     ETHERNET.write(register::TX_DATA, WHOLE_FRAME | len);
-    // The upper half would come back in the status.
+    // The chip repeats the upper half in the status of the frame.
     ETHERNET.write(register::TX_DATA, len << 16 | len);
 }
 
-/// The next four bytes of a frame to be sent.
+/// Writes the next four bytes of a frame to be sent.
 pub(super) fn write_word(word: [u8; 4]) {
     ETHERNET.write(register::TX_DATA, u32::from_le_bytes(word));
 }
 
-/// Whether the spi_link is plugged in, as it were.
+/// Returns true if the link is up, that is, the emulated cable is plugged in.
 pub(super) fn is_link_up() -> Result<bool, Error> {
     phy_read(PHY_STATUS).map(|status| status & LINK_UP != 0)
 }
 
-/// Waits while any of `bits` is set, so long as the chip can be believed to be at work.
+/// Waits until all of `bits` are clear.
+///
+/// # Errors
+/// [`Error::Busy`] after [`TRIES`] reads.
 fn wait_while(register: u16, bits: u32) -> Result<(), Error> {
     for _ in 0..TRIES {
         if ETHERNET.read(register) & bits == 0 {

@@ -1,7 +1,7 @@
-//! SMSC LAN9118 Ethernet, as embassy-net's driver.
+//! An embassy-net driver for the SMSC LAN9118 Ethernet chip.
 //!
-//! Frames pass through the chip's FIFOs word by word. What the chip says is judged, not believed: a frame of impossible length is
-//! dropped, and every wait has an end.
+//! Frames pass through the FIFOs of the chip word by word. Values from the chip are not trusted: a frame of an impossible length
+//! is dropped, and every wait is bounded.
 
 mod chip;
 
@@ -11,33 +11,33 @@ use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxTok
 use embassy_sync::waitqueue::AtomicWaker;
 use static_cell::ConstStaticCell;
 
-/// The longest frame without its checksum.
+/// The length of the longest frame without its checksum.
 const MAX_FRAME_LEN: u16 = 1514;
-/// Bytes of an Ethernet header.
+/// The length of an Ethernet header.
 const HEADER_LEN: usize = 14;
-/// Frames in a row that are dropped before other tasks get their turn.
+/// The number of bad frames that are dropped in a row before the driver yields to other tasks.
 const BAD_FRAMES: u32 = 16;
 
 /// The task that waits for frames.
 static WAKER: AtomicWaker = AtomicWaker::new();
 static BUFFERS: ConstStaticCell<[[u8; BUFFER_LEN]; 2]> = ConstStaticCell::new([[0; BUFFER_LEN]; 2]);
 
-/// Why the chip cannot be used.
+/// The reason why the chip cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, defmt::Format)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no LAN9118: is QEMU run with `-nic user,model=lan9118`?
+    /// There is no LAN9118: QEMU must run with `-nic user,model=lan9118`.
     NoChip {
-        /// What BYTE_TEST reads.
+        /// The value of BYTE_TEST.
         actual: u32,
     },
-    /// The chip stays busy.
+    /// The chip did not complete an operation.
     Busy,
-    /// It has been opened before.
+    /// The chip has been opened before.
     AlreadyOpen,
 }
 
-/// The chip, receiving and sending.
+/// A started LAN9118 chip.
 pub struct Lan9118 {
     address: [u8; 6],
     received: &'static mut [u8; BUFFER_LEN],
@@ -45,10 +45,10 @@ pub struct Lan9118 {
 }
 
 impl Lan9118 {
-    /// Resets the chip and starts it, with the MAC address that QEMU gave it. Once.
+    /// Resets and starts the chip, with the MAC address that QEMU has set. Can be called once.
     ///
     /// # Errors
-    /// [`Error`]
+    /// [`Error`] if there is no LAN9118, it does not respond in time, or it has been opened before.
     pub fn open() -> Result<Self, Error> {
         chip::identify()?;
         let [received, to_send] = BUFFERS.try_take().ok_or(Error::AlreadyOpen)?;
@@ -59,14 +59,14 @@ impl Lan9118 {
         })
     }
 
-    /// Takes a good frame out of the chip, and gives its length. If there is none, or no space for an answer to it, the task is
-    /// woken when it is time to look again.
+    /// Reads the next valid frame from the chip and returns its length. If there is no frame, or no space for a response to it,
+    /// the task is woken when it should try again.
     fn next_frame(&mut self, context: &Context<'_>) -> Option<usize> {
         for _ in 0..BAD_FRAMES {
             if !chip::has_frame() {
                 WAKER.register(context.waker());
                 chip::unmask_interrupt();
-                // One that came before it was unmasked would not interrupt.
+                // A frame received before the interrupt was enabled does not cause one.
                 if !chip::has_frame() {
                     return None;
                 }
@@ -87,13 +87,13 @@ impl Lan9118 {
                 break;
             }
         }
-        // Frames are left.
+        // Frames may be left.
         context.waker().wake_by_ref();
         None
     }
 }
 
-/// The interrupt stays asserted as long as a frame is there: it is masked until the driver has found none left.
+/// Handles the interrupt of the chip, which stays asserted as long as a frame is left: it is masked until the driver finds none.
 pub(crate) fn on_interrupt() {
     chip::mask_interrupt();
     WAKER.wake();
@@ -111,14 +111,14 @@ impl Driver for Lan9118 {
 
     fn transmit(&mut self, context: &mut Context<'_>) -> Option<ToSend<'_>> {
         if !chip::has_space() {
-            // Hardly happens: QEMU has sent a frame when its last word is written.
+            // Rare: QEMU sends a frame as soon as its last word is written.
             context.waker().wake_by_ref();
             return None;
         }
         Some(ToSend(self.to_send))
     }
 
-    /// Looked at whenever embassy-net has something to do; there is no interrupt for it.
+    /// Returns the link state. embassy-net polls it; this driver uses no interrupt for it.
     fn link_state(&mut self, _: &mut Context<'_>) -> LinkState {
         match chip::is_link_up() {
             Ok(true) => LinkState::Up,
@@ -126,7 +126,7 @@ impl Driver for Lan9118 {
         }
     }
 
-    /// The burst size stays open: at a burst of one frame the TCP window would be one segment.
+    /// Returns the capabilities, without a burst size: with a burst of one frame, the TCP window would be one segment.
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
         capabilities.max_transmission_unit = MAX_FRAME_LEN.into();
@@ -138,7 +138,7 @@ impl Driver for Lan9118 {
     }
 }
 
-/// A frame that has come.
+/// A received frame.
 pub struct Received<'a>(&'a mut [u8]);
 
 impl RxToken for Received<'_> {
@@ -147,12 +147,12 @@ impl RxToken for Received<'_> {
     }
 }
 
-/// Leave to send a frame of up to 1514 bytes.
+/// A permit to send a frame of up to 1514 bytes.
 pub struct ToSend<'a>(&'a mut [u8; BUFFER_LEN]);
 
 impl TxToken for ToSend<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        // embassy-net asks for no more, as the capabilities say.
+        // embassy-net does not request more than the capabilities allow.
         let len = u16::try_from(len).map_or(MAX_FRAME_LEN, |len| len.min(MAX_FRAME_LEN));
         let frame = self.0.get_mut(..len.into()).unwrap_or_default();
         let result = f(frame);

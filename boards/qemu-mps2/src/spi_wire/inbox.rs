@@ -1,18 +1,18 @@
-//! What comes back on the wire: put there by the interrupt, byte by byte, and taken by the task that waits for it.
+//! The received bytes: stored by the interrupt one at a time, and read by the waiting task.
 
 use core::{cell::RefCell, future::poll_fn, mem, task::Poll};
 use critical_section::Mutex;
 use embassy_sync::waitqueue::AtomicWaker;
 
-/// Bytes that one message can clock, and the longest answer.
+/// The maximum number of bytes that one message can clock, and the length of the longest response.
 pub(super) const CHUNK_LEN: usize = 64;
 
 struct Inbox {
-    /// Bytes still to come that nobody waits for any more; they come before those of the answer.
+    /// The number of outstanding bytes of dropped transfers, which precede those of the response.
     stale: usize,
-    /// The length of the answer that is waited for.
+    /// The length of the awaited response.
     expected: usize,
-    /// How much of it has come.
+    /// The number of bytes of the response received so far.
     len: usize,
     bytes: [u8; CHUNK_LEN],
 }
@@ -24,7 +24,7 @@ static INBOX: Mutex<RefCell<Inbox>> = Mutex::new(RefCell::new(Inbox {
     bytes: [0; CHUNK_LEN],
 }));
 
-/// The task that waits for an answer, or for stale bytes.
+/// The task that waits for a response, or for stale bytes.
 static WAKER: AtomicWaker = AtomicWaker::new();
 
 fn inbox<R>(f: impl FnOnce(&mut Inbox) -> R) -> R {
@@ -48,7 +48,7 @@ impl Inbox {
     }
 }
 
-/// Takes a byte that has come; one that nobody asked for is dropped.
+/// Processes a received byte. An unexpected byte is dropped.
 pub(super) fn accept(byte: u8) {
     let is_complete = inbox(|inbox| {
         inbox.accept(byte);
@@ -59,7 +59,7 @@ pub(super) fn accept(byte: u8) {
     }
 }
 
-/// Until everything has come that was asked for.
+/// Waits until all outstanding bytes have been received.
 async fn complete() {
     poll_fn(|context| {
         WAKER.register(context.waker());
@@ -72,38 +72,38 @@ async fn complete() {
     .await;
 }
 
-/// Until the bytes have come that nobody waits for any more.
+/// Waits until all stale bytes have been received.
 pub(super) async fn stale_bytes() {
     complete().await;
 }
 
-/// Counts no longer on bytes that nobody waits for; how many they were.
+/// Gives up on stale bytes, and returns their number.
 pub(super) fn forget_stale_bytes() -> usize {
     inbox(|inbox| mem::take(&mut inbox.stale))
 }
 
-/// An answer that is waited for; when this is dropped, what is missing of it is stale.
-pub(super) struct Answer(());
+/// An awaited response. When it is dropped, its outstanding bytes become stale.
+pub(super) struct Response(());
 
-impl Answer {
-    /// The next `len` bytes, [`CHUNK_LEN`] at most, of what has not been asked for yet. One at a time.
+impl Response {
+    /// Expects `len` further bytes, at most [`CHUNK_LEN`]. Only one response can be awaited at a time.
     pub(super) fn expect(len: usize) -> Self {
         inbox(|inbox| (inbox.expected, inbox.len) = (len.min(CHUNK_LEN), 0));
         Self(())
     }
 
-    /// Waits for it.
+    /// Waits for the response and copies it to `bytes`.
     pub(super) async fn into(self, bytes: &mut [u8]) {
         complete().await;
         inbox(|inbox| {
-            for (byte, answered) in bytes.iter_mut().zip(&inbox.bytes) {
-                *byte = *answered;
+            for (byte, received) in bytes.iter_mut().zip(&inbox.bytes) {
+                *byte = *received;
             }
         });
     }
 }
 
-impl Drop for Answer {
+impl Drop for Response {
     fn drop(&mut self) {
         inbox(|inbox| {
             inbox.stale += inbox.expected - inbox.len;

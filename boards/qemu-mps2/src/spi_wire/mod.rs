@@ -1,11 +1,12 @@
-//! The SPI bus of the TPM, carried by UART2, which QEMU connects to a socket of the host.
+//! The SPI bus of the TPM over UART2, which QEMU connects to a socket of the host.
 //!
-//! Messages are those of the TIS emulator's `socket` module: a byte from `00` to `3f`, and that many bytes more one, are clocked, and
-//! as many bytes come back; `80` and `81`, the chip select goes low and high; `82` and `83`, so does the reset pin. Each is sent
-//! whole within one call, by the only executor there is; so bytes and edges reach the chip in the order of the calls.
+//! The messages are those of the `socket` module of the TIS emulator. A byte `n` from `00` to `3f` is followed by `n + 1` bytes
+//! to be clocked, and as many bytes come back. `80` and `81` set the chip select low and high; `82` and `83` do the same for the
+//! reset pin. Each message is sent within one call, and there is only one executor; therefore bytes and edges reach the chip in
+//! the order of the calls.
 //!
-//! The UART holds one byte. An interrupt takes it out and wakes the task when its answer is complete. The other end answers in order
-//! and loses nothing: what a dropped transfer did not wait for is counted, and those bytes are thrown away when they come.
+//! The UART holds one byte. An interrupt reads it, and wakes the task when its response is complete. The emulator responds in
+//! order and loses nothing: the outstanding bytes of a dropped transfer are counted, and discarded when they arrive.
 
 mod inbox;
 
@@ -17,10 +18,10 @@ use core::{
 use embassy_time::{Duration, with_timeout};
 use embedded_hal::digital::{self, OutputPin};
 use embedded_hal_async::spi::{self, SpiBus};
-use inbox::{Answer, CHUNK_LEN};
+use inbox::{CHUNK_LEN, Response};
 
-/// How long [`SpiBus::flush`] waits for answers that nobody wants any more: longer than a TPM works on a command, during which the
-/// emulator may answer nothing.
+/// The time that [`SpiBus::flush`] waits for outstanding bytes of dropped transfers. It exceeds the duration of a TPM command,
+/// during which the emulator may not respond.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(5);
 
 mod message {
@@ -35,45 +36,45 @@ mod register {
     pub(super) const DATA: u16 = 0x0;
     pub(super) const STATE: u16 = 0x4;
     pub(super) const CONTROL: u16 = 0x8;
-    /// Reads which interrupts are pending; cleared by writing their bits.
+    /// Reads as the pending interrupts; cleared by writing their bits.
     pub(super) const INTERRUPT: u16 = 0xc;
     pub(super) const BAUD_DIVISOR: u16 = 0x10;
 }
 
-/// STATE: the byte to be sent has not left yet.
+/// STATE: the byte to be sent has not been sent yet.
 const TRANSMIT_FULL: u32 = 1 << 0;
-/// STATE: a byte has come.
+/// STATE: a byte has been received.
 const RECEIVE_FULL: u32 = 1 << 1;
-/// CONTROL: sends, receives, and interrupts when a byte has come.
+/// CONTROL: enables transmitter, receiver and the interrupt for received bytes.
 const ENABLE: u32 = 0b1011;
-/// INTERRUPT: a byte has come.
+/// INTERRUPT: a byte has been received.
 const RECEIVED: u32 = 1 << 1;
-/// The smallest that the UART works with; QEMU does not slow it down by it.
+/// The smallest divisor that the UART supports; QEMU does not emulate the baud rate.
 const DIVISOR: u32 = 16;
 
-/// Takes UART2 into use.
+/// Initialises UART2, and returns the bus and its two pins.
 ///
 /// # Panics
-/// When called a second time.
+/// Panics when called a second time.
 pub fn open() -> (Bus, ChipSelect, Reset) {
     static OPENED: AtomicBool = AtomicBool::new(false);
     let opened_before = OPENED.swap(true, Ordering::SeqCst);
-    assert!(!opened_before, "the SPI wire is opened once");
+    assert!(!opened_before, "the SPI wire can be opened only once");
     UART2.write(register::BAUD_DIVISOR, DIVISOR);
     UART2.write(register::CONTROL, ENABLE);
     Interrupt::Uart2.enable();
     (Bus(()), ChipSelect(()), Reset(()))
 }
 
-/// The clock and the two data lines. Bytes that are only read are clocked with zeros.
+/// The clock and the two data lines. Reads send zeros.
 ///
-/// A future of it that is dropped has sent whole messages or none, and leaves nothing for the next one to trip over.
+/// Its futures can be dropped: whole messages or none have been sent then, and the next transfer is not affected.
 pub struct Bus(());
 
-/// The pin at the chip's CS#.
+/// The pin connected to CS# of the chip.
 pub struct ChipSelect(());
 
-/// The pin at the chip's RST#.
+/// The pin connected to RST# of the chip.
 pub struct Reset(());
 
 impl spi::ErrorType for Bus {
@@ -117,14 +118,14 @@ impl SpiBus for Bus {
         Ok(())
     }
 
-    /// Waits until nothing of a dropped transfer is under way.
+    /// Waits until all outstanding bytes of dropped transfers have arrived.
     async fn flush(&mut self) -> Result<(), Infallible> {
         if with_timeout(FORGOTTEN_AFTER, inbox::stale_bytes())
             .await
             .is_err()
         {
             let lost = inbox::forget_stale_bytes();
-            defmt::warn!("{=usize} bytes never came back on the SPI wire", lost);
+            defmt::warn!("{=usize} bytes were not returned on the SPI wire", lost);
         }
         Ok(())
     }
@@ -162,13 +163,13 @@ impl OutputPin for Reset {
     }
 }
 
-/// Sends one byte. The wait is short: QEMU hands each byte to the socket at once, and the other end reads all the time.
+/// Sends one byte. The wait is short: QEMU passes each byte to the socket at once, and the emulator reads continuously.
 fn send(byte: u8) {
     while UART2.read(register::STATE) & TRANSMIT_FULL != 0 {}
     UART2.write(register::DATA, byte.into());
 }
 
-/// Clocks up to [`CHUNK_LEN`] bytes, and puts those that come back in their place.
+/// Clocks up to [`CHUNK_LEN`] bytes, and replaces them with the bytes that come back.
 async fn exchange(bytes: &mut [u8]) {
     let Some(len) = bytes
         .len()
@@ -177,15 +178,15 @@ async fn exchange(bytes: &mut [u8]) {
     else {
         return;
     };
-    let answer = Answer::expect(bytes.len());
+    let response = Response::expect(bytes.len());
     send(len);
     for byte in bytes.iter() {
         send(*byte);
     }
-    answer.into(bytes).await;
+    response.into(bytes).await;
 }
 
-/// UART2 has a byte.
+/// Handles the interrupt of UART2 for a received byte.
 pub(crate) fn on_interrupt() {
     UART2.write(register::INTERRUPT, RECEIVED);
     if UART2.read(register::STATE) & RECEIVE_FULL == 0 {
