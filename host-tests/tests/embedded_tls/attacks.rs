@@ -1,4 +1,4 @@
-//! Servers that are not who they should be, each refused, with an error that says why.
+//! Tests of servers that are not authentic, each rejected with an error that states the reason.
 
 use super::*;
 use chanbind_core::x509::PathError;
@@ -8,72 +8,72 @@ use rcgen::{
     KeyUsagePurpose, NameConstraints, SanType, date_time_ymd,
 };
 
-fn hello_of_honesty(attacker: &mut Attacker, server: &Issued) -> io::Result<()> {
+fn behave_honestly(attacker: &mut Attacker, server: &Issued) -> io::Result<()> {
     attacker.honest_flight(&[&server.certificate], &server.key)?;
     attacker.client_finished()?;
     attacker.send(content::APPLICATION_DATA, b"hello")?;
     attacker.send(content::ALERT, &[1, 0])
 }
 
-/// What all the refusals are worth nothing without.
+/// The other tests are only meaningful if the test server is accepted when it behaves honestly.
 #[test]
-fn the_attacker_can_be_honest() {
-    let world = World::new();
-    let server = Arc::clone(&world.server);
-    let met = world.meet(move |attacker| hello_of_honesty(attacker, &server));
-    assert_eq!(met, Ok(Ok(b"hello".to_vec())));
+fn accepts_the_test_server_when_it_is_honest() {
+    let fixture = Fixture::new();
+    let server = Arc::clone(&fixture.server);
+    let result = fixture.run_client(move |attacker| behave_honestly(attacker, &server));
+    assert_eq!(result, Ok(Ok(b"hello".to_vec())));
 }
 
 #[test]
-fn no_certificate_at_all() {
-    let met = World::new().meet(|attacker| {
+fn rejects_a_server_without_certificate() {
+    let result = Fixture::new().run_client(|attacker| {
         attacker.hello()?;
         let flight = [attacker.encrypted_extensions(), attacker.finished()].concat();
         attacker.send(content::HANDSHAKE, &flight)
     });
-    assert_eq!(met, Err(ConnectError::NoCertificate));
+    assert_eq!(result, Err(ConnectError::NoCertificate));
 }
 
 #[test]
-fn an_empty_certificate_list() {
-    let met = World::new().meet(|attacker| {
+fn rejects_an_empty_certificate_list() {
+    let result = Fixture::new().run_client(|attacker| {
         attacker.hello()?;
         let mut flight = attacker.encrypted_extensions();
         flight.extend(attacker.certificate(&[]));
         flight.extend(attacker.finished());
         attacker.send(content::HANDSHAKE, &flight)
     });
-    assert_eq!(met, Err(ConnectError::NoCertificate));
+    assert_eq!(result, Err(ConnectError::NoCertificate));
 }
 
 #[test]
-fn a_genuine_certificate_replayed_without_its_key() {
-    let world = World::new();
-    let server = Arc::clone(&world.server);
-    let met = world.meet(move |attacker| {
+fn rejects_a_genuine_certificate_without_certificate_verify() {
+    let fixture = Fixture::new();
+    let server = Arc::clone(&fixture.server);
+    let result = fixture.run_client(move |attacker| {
         attacker.hello()?;
         let mut flight = attacker.encrypted_extensions();
         flight.extend(attacker.certificate(&[&server.certificate]));
         flight.extend(attacker.finished());
         attacker.send(content::HANDSHAKE, &flight)
     });
-    assert_eq!(met, Err(ConnectError::NoCertificateVerify));
+    assert_eq!(result, Err(ConnectError::NoCertificateVerify));
 }
 
 #[test]
-fn a_genuine_certificate_with_another_key() {
-    let world = World::new();
+fn rejects_a_genuine_certificate_with_another_key() {
+    let fixture = Fixture::new();
     let (server, other) = (
-        Arc::clone(&world.server),
-        world.authority.issue(|_| ()).unwrap(),
+        Arc::clone(&fixture.server),
+        fixture.authority.issue(|_| ()).unwrap(),
     );
-    let met =
-        world.meet(move |attacker| attacker.honest_flight(&[&server.certificate], &other.key));
-    assert_eq!(met, Err(ConnectError::CertificateVerify));
+    let result = fixture
+        .run_client(move |attacker| attacker.honest_flight(&[&server.certificate], &other.key));
+    assert_eq!(result, Err(ConnectError::CertificateVerify));
 }
 
 #[test]
-fn certificate_verify_of_another_context_or_scheme() {
+fn rejects_certificate_verify_with_another_context_or_scheme() {
     for (context, scheme, error) in [
         (
             "TLS 1.3, client CertificateVerify",
@@ -96,9 +96,9 @@ fn certificate_verify_of_another_context_or_scheme() {
             ConnectError::SignatureScheme,
         ),
     ] {
-        let world = World::new();
-        let server = Arc::clone(&world.server);
-        let met = world.meet(move |attacker| {
+        let fixture = Fixture::new();
+        let server = Arc::clone(&fixture.server);
+        let result = fixture.run_client(move |attacker| {
             attacker.hello()?;
             let mut flight = attacker.encrypted_extensions();
             flight.extend(attacker.certificate(&[&server.certificate]));
@@ -106,18 +106,18 @@ fn certificate_verify_of_another_context_or_scheme() {
             flight.extend(attacker.finished());
             attacker.send(content::HANDSHAKE, &flight)
         });
-        assert_eq!(met, Err(error), "{context} {scheme:04x}");
+        assert_eq!(result, Err(error), "{context} {scheme:04x}");
     }
 }
 
 #[test]
-fn messages_in_a_wrong_order_or_twice() {
-    let world = World::new();
+fn rejects_certificate_messages_out_of_order_or_repeated() {
+    let fixture = Fixture::new();
     for order in ["vc", "v", "ccv", "cvv", "cvcv", "cvc"] {
-        let server = Arc::clone(&world.server);
+        let server = Arc::clone(&fixture.server);
         for in_one_record in [true, false] {
             let server = Arc::clone(&server);
-            let met = world.meet(move |attacker| {
+            let result = fixture.run_client(move |attacker| {
                 attacker.hello()?;
                 let mut flight = vec![attacker.encrypted_extensions()];
                 for message in order.chars() {
@@ -135,16 +135,16 @@ fn messages_in_a_wrong_order_or_twice() {
                 }
                 Ok(())
             });
-            assert_eq!(met, Err(ConnectError::MessageOrder), "{order}");
+            assert_eq!(result, Err(ConnectError::MessageOrder), "{order}");
         }
     }
 }
 
 #[test]
-fn a_certificate_behind_finished() {
-    let world = World::new();
-    let server = Arc::clone(&world.server);
-    let met = world.meet(move |attacker| {
+fn rejects_a_certificate_after_finished() {
+    let fixture = Fixture::new();
+    let server = Arc::clone(&fixture.server);
+    let result = fixture.run_client(move |attacker| {
         attacker.hello()?;
         let mut flight = attacker.encrypted_extensions();
         flight.extend(attacker.finished());
@@ -152,14 +152,14 @@ fn a_certificate_behind_finished() {
         flight.extend(attacker.certificate_verify(&server.key));
         attacker.send(content::HANDSHAKE, &flight)
     });
-    assert_eq!(met, Err(ConnectError::Decrypt));
+    assert_eq!(result, Err(ConnectError::Decrypt));
 }
 
 #[test]
-fn a_wrong_finished() {
-    let world = World::new();
-    let server = Arc::clone(&world.server);
-    let met = world.meet(move |attacker| {
+fn rejects_an_invalid_finished() {
+    let fixture = Fixture::new();
+    let server = Arc::clone(&fixture.server);
+    let result = fixture.run_client(move |attacker| {
         attacker.hello()?;
         let mut flight = attacker.encrypted_extensions();
         flight.extend(attacker.certificate(&[&server.certificate]));
@@ -169,24 +169,24 @@ fn a_wrong_finished() {
         flight.extend(finished);
         attacker.send(content::HANDSHAKE, &flight)
     });
-    assert_eq!(met, Err(ConnectError::Finished));
+    assert_eq!(result, Err(ConnectError::Finished));
 }
 
 #[test]
-fn leaves_that_are_wrong() {
-    let world = World::new();
+fn rejects_invalid_leaf_certificates() {
+    let fixture = Fixture::new();
     let issue = |change: &dyn Fn(&mut rcgen::CertificateParams)| {
-        world.authority.issue(|params| change(params)).unwrap()
+        fixture.authority.issue(|params| change(params)).unwrap()
     };
     let dns = |name: &str| SanType::DnsName(name.try_into().unwrap());
     let year = |year| date_time_ymd(year, 1, 1);
 
     let leaf =
         issue(&|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]);
-    assert_eq!(world.refuses(leaf, vec![]), PathError::Usage.into());
+    assert_eq!(fixture.error_for(leaf, vec![]), PathError::Usage.into());
 
     let leaf = issue(&|params| params.not_after = year(2020));
-    let error = world.refuses(leaf, vec![]);
+    let error = fixture.error_for(leaf, vec![]);
     assert!(
         matches!(
             error,
@@ -199,7 +199,7 @@ fn leaves_that_are_wrong() {
     );
 
     let leaf = issue(&|params| params.not_before = year(2090));
-    let error = world.refuses(leaf, vec![]);
+    let error = fixture.error_for(leaf, vec![]);
     assert!(
         matches!(
             error,
@@ -209,17 +209,17 @@ fn leaves_that_are_wrong() {
     );
 
     let leaf = issue(&|params| params.subject_alt_names = vec![dns("example.org")]);
-    assert_eq!(world.refuses(leaf, vec![]), PathError::Name.into());
+    assert_eq!(fixture.error_for(leaf, vec![]), PathError::Name.into());
 
-    // Every name counts, not the first three; and none of these is it.
+    // None of these names matches; all are checked, not only the first three.
     let leaf = issue(&|params| {
         params.subject_alt_names = ["a", "b", "c", "d.localhost", "localhost.example"]
             .map(dns)
             .to_vec()
     });
-    assert_eq!(world.refuses(leaf, vec![]), PathError::Name.into());
+    assert_eq!(fixture.error_for(leaf, vec![]), PathError::Name.into());
 
-    // A common name is none, with names beside it and without.
+    // A common name is not used, with or without subjectAltName.
     for names in [vec![dns("example.org")], vec![]] {
         let leaf = issue(&|params| {
             params.subject_alt_names = names.clone();
@@ -227,56 +227,62 @@ fn leaves_that_are_wrong() {
                 .distinguished_name
                 .push(DnType::CommonName, "localhost");
         });
-        assert_eq!(world.refuses(leaf, vec![]), PathError::Name.into());
+        assert_eq!(fixture.error_for(leaf, vec![]), PathError::Name.into());
     }
 
-    // The address that the name resolves to is not the name.
+    // The address that the name resolves to does not match the name.
     let leaf =
         issue(&|params| params.subject_alt_names = vec![SanType::IpAddress([127, 0, 0, 1].into())]);
-    assert_eq!(world.refuses(leaf, vec![]), PathError::Name.into());
+    assert_eq!(fixture.error_for(leaf, vec![]), PathError::Name.into());
 
     let leaf = issue(&|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
-    assert_eq!(world.refuses(leaf, vec![]), PathError::CaOrLeaf.into());
+    assert_eq!(fixture.error_for(leaf, vec![]), PathError::CaOrLeaf.into());
 
     let leaf = Issued::self_signed(|_| ()).unwrap();
-    assert_eq!(world.refuses(leaf, vec![]), PathError::UnknownIssuer.into());
+    assert_eq!(
+        fixture.error_for(leaf, vec![]),
+        PathError::UnknownIssuer.into()
+    );
 
-    let leaf = Authority::new("somebody else")
+    let leaf = Authority::new("another authority")
         .unwrap()
         .issue(|_| ())
         .unwrap();
-    assert_eq!(world.refuses(leaf, vec![]), PathError::UnknownIssuer.into());
+    assert_eq!(
+        fixture.error_for(leaf, vec![]),
+        PathError::UnknownIssuer.into()
+    );
 
-    // Of the same name, with another key.
+    // An authority with the same name and another key.
     let leaf = Authority::new("chanbind test authority")
         .unwrap()
         .issue(|_| ())
         .unwrap();
-    assert_eq!(world.refuses(leaf, vec![]), PathError::Signature.into());
+    assert_eq!(fixture.error_for(leaf, vec![]), PathError::Signature.into());
 
     let mut leaf = issue(&|_| ());
     let last = leaf.certificate.len() - 1;
     leaf.certificate[last] ^= 1;
-    assert_eq!(world.refuses(leaf, vec![]), PathError::Signature.into());
+    assert_eq!(fixture.error_for(leaf, vec![]), PathError::Signature.into());
 }
 
 #[test]
-fn issuers_that_may_not_issue() {
-    let world = World::new();
-    // A leaf as issuer: with CA:FALSE, without basicConstraints, and one that claims it may sign certificates.
+fn rejects_invalid_and_missing_issuers() {
+    let fixture = Fixture::new();
+    // A leaf as issuer: with CA:FALSE, without basicConstraints, and with the key usage keyCertSign.
     for change in [
         (|params| params.is_ca = IsCa::ExplicitNoCa) as fn(&mut rcgen::CertificateParams),
         |_| (),
         |params| params.key_usages.push(KeyUsagePurpose::KeyCertSign),
     ] {
-        let issuer = world.authority.issue(change).unwrap();
+        let issuer = fixture.authority.issue(change).unwrap();
         let leaf = issuer.issue(|_| ()).unwrap();
-        let error = world.refuses(leaf, vec![issuer.certificate.clone()]);
+        let error = fixture.error_for(leaf, vec![issuer.certificate.clone()]);
         assert_eq!(error, PathError::CaOrLeaf.into());
     }
 
-    // An intermediate that is for other names.
-    let constrained = world
+    // An intermediate that is constrained to other names.
+    let constrained = fixture
         .authority
         .issue(|params| {
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -290,25 +296,28 @@ fn issuers_that_may_not_issue() {
         })
         .unwrap();
     let leaf = constrained.issue(|_| ()).unwrap();
-    let error = world.refuses(leaf, vec![constrained.certificate.clone()]);
+    let error = fixture.error_for(leaf, vec![constrained.certificate.clone()]);
     assert_eq!(error, PathError::Constraints.into());
 
-    // The right intermediate is not sent.
-    let subordinate = world.authority.subordinate("below").unwrap();
+    // The intermediate is missing.
+    let subordinate = fixture.authority.subordinate("below").unwrap();
     let leaf = subordinate.issue(|_| ()).unwrap();
-    assert_eq!(world.refuses(leaf, vec![]), PathError::UnknownIssuer.into());
+    assert_eq!(
+        fixture.error_for(leaf, vec![]),
+        PathError::UnknownIssuer.into()
+    );
 
-    // Nor among these.
+    // The intermediate is missing among other certificates.
     let leaf = subordinate.issue(|_| ()).unwrap();
     let strangers = vec![leaf.certificate.clone(); 4];
     assert_eq!(
-        world.refuses(leaf, strangers),
+        fixture.error_for(leaf, strangers),
         PathError::UnknownIssuer.into()
     );
     let leaf = subordinate.issue(|_| ()).unwrap();
     let namesakes: Vec<_> = (0..9)
         .map(|_| {
-            world
+            fixture
                 .authority
                 .subordinate("below")
                 .unwrap()
@@ -317,31 +326,31 @@ fn issuers_that_may_not_issue() {
         })
         .collect();
     assert_eq!(
-        world.refuses(leaf, namesakes),
+        fixture.error_for(leaf, namesakes),
         PathError::TooManyIntermediates.into()
     );
 }
 
 #[test]
-fn nothing_is_accepted_with_a_flipped_bit_or_cut() {
-    let world = World::new();
-    let server = Arc::clone(&world.server);
+fn rejects_handshakes_with_a_flipped_bit_or_truncated() {
+    let fixture = Fixture::new();
+    let server = Arc::clone(&fixture.server);
     let (record_sizes, sizes) = (
         Arc::new(std::sync::Mutex::new((0, 0))),
-        Arc::clone(&world.server),
+        Arc::clone(&fixture.server),
     );
     let sent = Arc::clone(&record_sizes);
-    let met = world.meet(move |attacker| {
+    let result = fixture.run_client(move |attacker| {
         attacker.honest_flight(&[&sizes.certificate], &sizes.key)?;
         *sent.lock().unwrap() = attacker.sent();
         attacker.client_finished()?;
         attacker.send(content::ALERT, &[1, 0])
     });
-    assert_eq!(met, Ok(Ok(vec![])));
+    assert_eq!(result, Ok(Ok(vec![])));
     let (records, bytes) = *record_sizes.lock().unwrap();
     assert_eq!(records, 5);
 
-    let certificate = [world.authority.certificate()];
+    let certificate = [fixture.authority.certificate()];
     let anchors = Anchors::new(&certificate).unwrap();
     let config = Config::with_authority("localhost", &anchors, now());
     let turn = Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -363,21 +372,21 @@ fn nothing_is_accepted_with_a_flipped_bit_or_cut() {
     .unwrap();
     for at in 0..tries {
         attempts.store(at, std::sync::atomic::Ordering::SeqCst);
-        // The record's version of the ServerHello is the one thing that may be anything (RFC 8446 section 5.1); here it may not.
-        let met = meet(&attacker, &config);
-        assert!(met.is_err(), "attempt {at}: {met:?}");
+        // RFC 8446 section 5.1 tells clients to ignore the record version of a ServerHello, but this client checks it, too.
+        let result = run_client(&attacker, &config);
+        assert!(result.is_err(), "attempt {at}: {result:?}");
     }
-    // Nobody ever got as far as to send its Finished.
+    // No client has sent its Finished.
     assert!(attacker.outcomes().iter().all(Result::is_err));
 }
 
 #[test]
-fn a_certificate_request_is_answered_with_nothing() {
-    let world = World::new();
-    let server = Arc::clone(&world.server);
+fn answers_a_certificate_request_with_an_empty_certificate() {
+    let fixture = Fixture::new();
+    let server = Arc::clone(&fixture.server);
     let outcome = Arc::new(std::sync::Mutex::new(Vec::new()));
     let received = Arc::clone(&outcome);
-    let met = world.meet(move |attacker| {
+    let result = fixture.run_client(move |attacker| {
         attacker.hello()?;
         let mut flight = attacker.encrypted_extensions();
         flight.extend(attacker.handshake(
@@ -391,7 +400,7 @@ fn a_certificate_request_is_answered_with_nothing() {
         *received.lock().unwrap() = attacker.receive()?.1;
         Ok(())
     });
-    assert!(met.is_ok(), "{met:?}");
+    assert!(result.is_ok(), "{result:?}");
     let expected =
         chanbind_host_tests::attacker::framed(message::CERTIFICATE, &certificate_body(&[]));
     assert_eq!(*outcome.lock().unwrap(), expected);

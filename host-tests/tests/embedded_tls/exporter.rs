@@ -1,5 +1,5 @@
-//! Keying material equal to that of the other end, however many handshakes are interleaved. This is the test that notices when
-//! embedded-tls changes what the exporter is read off.
+//! Tests that both ends export the same keying material, even if many handshakes are interleaved. They fail if embedded-tls changes
+//! the key schedule from which the exporter secret is captured.
 
 use super::*;
 use chanbind::tls::{RustlsExporter, crypto_provider};
@@ -35,14 +35,16 @@ fn ekm(channel: &impl Exporter, context: &[u8]) -> [u8; 40] {
     out
 }
 
-fn server(world: &World, client_certificates: bool) -> TlsAcceptor {
+fn server(fixture: &Fixture, client_certificates: bool) -> TlsAcceptor {
     let builder = ServerConfig::builder_with_provider(crypto_provider())
         .with_protocol_versions(&[&TLS13])
         .unwrap();
     let builder = if client_certificates {
         let mut roots = RootCertStore::empty();
         roots
-            .add(CertificateDer::from(world.authority.certificate().to_vec()))
+            .add(CertificateDer::from(
+                fixture.authority.certificate().to_vec(),
+            ))
             .unwrap();
         let verifier =
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), crypto_provider());
@@ -50,18 +52,18 @@ fn server(world: &World, client_certificates: bool) -> TlsAcceptor {
     } else {
         builder.with_no_client_auth()
     };
-    let chain = vec![CertificateDer::from(world.server.certificate.clone())];
-    let key = PrivateKeyDer::from_pem_slice(world.server.key_pem().as_bytes()).unwrap();
+    let chain = vec![CertificateDer::from(fixture.server.certificate.clone())];
+    let key = PrivateKeyDer::from_pem_slice(fixture.server.key_pem().as_bytes()).unwrap();
     TlsAcceptor::from(Arc::new(builder.with_single_cert(chain, key).unwrap()))
 }
 
-/// One connection: both ends export, and talk a little.
+/// Opens a connection on which both ends export keying material and exchange data. Returns the keying material.
 async fn connection<S: chanbind_embedded_tls::Suite>(
     config: &Config<'_>,
     acceptor: &TlsAcceptor,
     number: usize,
 ) -> [u8; 40] {
-    // Room for the tickets of a server whose client is not reading yet.
+    // Large enough for the tickets of a server whose client does not read yet.
     let (ours, theirs) = duplex(4096);
     let (mut read, mut write) = (vec![0; Buffers::MAX_RECORD], vec![0; 2048]);
     let buffers = Buffers {
@@ -72,9 +74,9 @@ async fn connection<S: chanbind_embedded_tls::Suite>(
     let at_server = async {
         let mut stream = acceptor.accept(theirs).await.unwrap();
         let exported = ekm(&RustlsExporter::new(stream.get_ref().1), context.as_bytes());
-        let mut said = vec![0; 2000];
-        stream.read_exact(&mut said).await.unwrap();
-        stream.write_all(&said).await.unwrap();
+        let mut echoed = vec![0; 2000];
+        stream.read_exact(&mut echoed).await.unwrap();
+        stream.write_all(&echoed).await.unwrap();
         stream.shutdown().await.unwrap();
         exported
     };
@@ -82,19 +84,19 @@ async fn connection<S: chanbind_embedded_tls::Suite>(
         let mut connection = connect::<S, _, _>(FromTokio::new(ours), config, OsRng, buffers)
             .await
             .unwrap();
-        let said: Vec<u8> = (0..2000)
+        let sent: Vec<u8> = (0..2000)
             .map(|at| u8::try_from((at * 7 + number) % 251).unwrap())
             .collect();
-        connection.write_all(&said).await.unwrap();
+        connection.write_all(&sent).await.unwrap();
         connection.flush().await.unwrap();
-        let (mut heard, mut some) = (Vec::<u8>::new(), [0; 300]);
+        let (mut received, mut chunk) = (Vec::<u8>::new(), [0; 300]);
         loop {
-            match connection.read(&mut some).await.unwrap() {
+            match connection.read(&mut chunk).await.unwrap() {
                 0 => break,
-                len => heard.extend(&some[..len]),
+                len => received.extend(&chunk[..len]),
             }
         }
-        assert_eq!(heard, said);
+        assert_eq!(received, sent);
         ekm(&connection, context.as_bytes())
     };
     let (client, server) = tokio::join!(at_client, at_server);
@@ -105,21 +107,22 @@ async fn connection<S: chanbind_embedded_tls::Suite>(
 type Small = Aes128GcmSha256<ManySlots>;
 type Large = Aes256GcmSha384<ManySlots>;
 
-/// 360 connections, 40 at a time on each of three threads, of both suites, with client certificates and without; some are given up.
+/// 360 connections, 40 at a time on each of three threads, with both suites, with and without client certificates; further ones
+/// are cancelled during the handshake.
 #[test]
-fn hundreds_of_interleaved_connections() {
+fn interleaved_connections_export_the_same_at_both_ends() {
     chanbind_embedded_tls::handshake_slots!(Slots, 256);
-    let world = World::new();
-    let client = world.authority.issue(|params| {
+    let fixture = Fixture::new();
+    let client = fixture.authority.issue(|params| {
         params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
     });
     let client = client.unwrap();
     let key: [u8; 32] = client.key.to_bytes().into();
-    let certificate = [world.authority.certificate()];
+    let certificate = [fixture.authority.certificate()];
     let anchors = Anchors::new(&certificate).unwrap();
     let config = Config::with_authority("localhost", &anchors, now())
         .with_client_certificate(ClientCertificate::new(&client.certificate, &key).unwrap());
-    let acceptors = [server(&world, false), server(&world, true)];
+    let acceptors = [server(&fixture, false), server(&fixture, true)];
     let all = std::sync::Mutex::new(std::collections::HashSet::new());
     std::thread::scope(|scope| {
         for thread in 0..3 {
@@ -134,12 +137,12 @@ fn hundreds_of_interleaved_connections() {
                         let number = thread * 1000 + round * 100 + at;
                         let acceptor = &acceptors[at % 2];
                         if at % 5 == 4 {
-                            // Given up before it is done.
-                            let doomed =
+                            // Cancelled before completion.
+                            let cancelled =
                                 connection::<Aes128GcmSha256<Slots>>(config, acceptor, number);
-                            let step_timeout =
+                            let cancel_after =
                                 Duration::from_micros(u64::try_from(at).unwrap() * 700);
-                            let _ = timeout(step_timeout, doomed).await;
+                            let _ = timeout(cancel_after, cancelled).await;
                         }
                         if at % 3 == 0 {
                             connection::<Aes256GcmSha384<Slots>>(config, acceptor, number).await
@@ -156,16 +159,16 @@ fn hundreds_of_interleaved_connections() {
     assert_eq!(all.lock().unwrap().len(), 360);
 }
 
-/// What is given up frees its slot, and what is under way keeps it.
+/// A cancelled handshake releases its slot; a handshake in progress keeps it.
 #[tokio::test]
-async fn slots_are_freed() {
+async fn cancelled_and_completed_handshakes_release_their_slots() {
     chanbind_embedded_tls::handshake_slots!(Two, 2);
     type Suite = Aes128GcmSha256<Two>;
-    let world = World::new();
-    let certificate = [world.authority.certificate()];
+    let fixture = Fixture::new();
+    let certificate = [fixture.authority.certificate()];
     let anchors = Anchors::new(&certificate).unwrap();
     let config = Config::with_authority("localhost", &anchors, now());
-    let acceptor = server(&world, false);
+    let acceptor = server(&fixture, false);
     let begin = || async {
         let (mut read, mut write) = (vec![0; Buffers::MAX_RECORD], vec![0; 2048]);
         let buffers = Buffers {
@@ -186,23 +189,23 @@ async fn slots_are_freed() {
         connection::<Suite>(&config, &acceptor, 1).await;
         drop(two);
     }
-    // An open connection has no slot any more.
+    // An open connection does not occupy a slot.
     let connections = (0..2).map(|number| connection::<Suite>(&config, &acceptor, number));
     futures_util::future::join_all(connections).await;
 }
 
 #[test]
-fn openssl_exports_the_same_also_with_a_pre_shared_key() {
-    let world = World::new();
+fn openssl_exports_the_same_with_certificates_and_pre_shared_keys() {
+    let fixture = Fixture::new();
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str, contents: String| {
         let path = folder.path().join(name);
         std::fs::write(&path, contents).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    let certificate = path("c.pem", pem("CERTIFICATE", &world.server.certificate));
-    let key = path("k.pem", world.server.key_pem());
-    let anchor = [world.authority.certificate()];
+    let certificate = path("c.pem", pem("CERTIFICATE", &fixture.server.certificate));
+    let key = path("k.pem", fixture.server.key_pem());
+    let anchor = [fixture.authority.certificate()];
     let anchors = Anchors::new(&anchor).unwrap();
     let psk = [0x5a; 32];
     let by_certificate = Config::with_authority("localhost", &anchors, now())
@@ -292,9 +295,9 @@ fn ekm_without_context(channel: &impl Exporter) -> [u8; 40] {
     out
 }
 
-/// A gateway admits by the one-time key that such a connection makes.
+/// A gateway admits a client with a one-time password derived from such a connection.
 #[tokio::test]
-async fn a_gateway_admits() {
+async fn gateway_admits_client_with_one_time_password() {
     use chanbind::{
         gateway::{ClientKey, Registry},
         proof::Settings,
@@ -346,15 +349,15 @@ async fn a_gateway_admits() {
     gateway.stop().await;
 }
 
-/// As a gateway for firmware with the feature `small-records` is set: all that it sends fits buffers for 2 KiB.
+/// A server configured like a gateway for firmware with the feature `small-records`: all its records fit buffers for 2 KiB.
 #[tokio::test]
-async fn small_records_of_a_server_that_is_set_so() {
-    let world = World::new();
-    let certificate = [world.authority.certificate()];
+async fn records_of_a_server_with_small_fragments_fit_a_small_buffer() {
+    let fixture = Fixture::new();
+    let certificate = [fixture.authority.certificate()];
     let anchors = Anchors::new(&certificate).unwrap();
     let config = Config::with_authority("localhost", &anchors, now());
     for (fragment, fits) in [(Some(2048 + 5), true), (None, false)] {
-        let mut server = ServerConfig::clone(server(&world, false).config());
+        let mut server = ServerConfig::clone(server(&fixture, false).config());
         server.max_fragment_size = fragment;
         let acceptor = TlsAcceptor::from(Arc::new(server));
         let (ours, theirs) = duplex(65_536);
@@ -373,9 +376,9 @@ async fn small_records_of_a_server_that_is_set_so() {
                 connect::<Small, _, _>(FromTokio::new(ours), &config, OsRng, buffers)
                     .await
                     .unwrap();
-            let (mut len, mut some) = (0, [0; 3000]);
+            let (mut len, mut chunk) = (0, [0; 3000]);
             loop {
-                match connection.read(&mut some).await {
+                match connection.read(&mut chunk).await {
                     Ok(0) => break Ok(len),
                     Ok(read) => len += read,
                     Err(error) => break Err(error),
@@ -392,13 +395,13 @@ async fn small_records_of_a_server_that_is_set_so() {
     }
 }
 
-/// A connection whose opening was given up exports nothing, and says why.
+/// A connection whose handshake was cancelled exports nothing, and reports the reason.
 #[tokio::test]
-async fn half_open_connections_export_nothing() {
+async fn cancelled_handshake_leaves_a_connection_that_exports_nothing() {
     use chanbind_core::exporter::ExporterError;
     use chanbind_embedded_tls::connect_in;
-    let world = World::new();
-    let certificate = [world.authority.certificate()];
+    let fixture = Fixture::new();
+    let certificate = [fixture.authority.certificate()];
     let anchors = Anchors::new(&certificate).unwrap();
     let config = Config::with_authority("localhost", &anchors, now());
     let (mut read, mut write) = (vec![0; Buffers::MAX_RECORD], vec![0; 1024]);
@@ -426,9 +429,9 @@ async fn half_open_connections_export_nothing() {
     assert_eq!(connection.write(&out).await, Err(StreamError::Broken));
 }
 
-/// With a generator that gives everybody the same, no connection gets the exporter of another: at worst it gets none.
+/// With a generator that always returns the same numbers, no connection gets the exporter of another one: it may get none.
 #[test]
-fn equal_random_numbers() {
+fn equal_client_randoms_never_mix_up_exporters() {
     struct Sevens;
     impl rand_core::RngCore for Sevens {
         fn next_u32(&mut self) -> u32 {
@@ -448,9 +451,9 @@ fn equal_random_numbers() {
     impl rand_core::CryptoRng for Sevens {}
 
     chanbind_embedded_tls::handshake_slots!(Shared, 8);
-    let world = World::new();
-    let acceptor = server(&world, false);
-    let certificate = [world.authority.certificate()];
+    let fixture = Fixture::new();
+    let acceptor = server(&fixture, false);
+    let certificate = [fixture.authority.certificate()];
     let anchors = Anchors::new(&certificate).unwrap();
     let config = Config::with_authority("localhost", &anchors, now());
     std::thread::scope(|scope| {

@@ -1,17 +1,18 @@
-//! A server whose flight is out of order, or answers what was not asked: everything else about it is right.
+//! Tests of servers whose flight is out of order, or contains parameters that were not offered, and is otherwise valid.
 
 use super::*;
 use chanbind_host_tests::attacker::{content, framed, message};
 
-/// A server with the right certificate and key that sends these messages behind its ServerHello, and then proves itself.
+/// Connects to a server with the right certificate and key that sends the messages `before` after its ServerHello, and then
+/// authenticates itself.
 fn flight(
     hello: impl Fn(&mut Vec<u8>) + Send + Sync + 'static,
     before: impl Fn(&mut Attacker) -> Vec<Vec<u8>> + Send + Sync + 'static,
 ) -> Result<(), ConnectError> {
-    let world = World::new();
-    let server = Arc::clone(&world.server);
-    world
-        .meet(move |attacker| {
+    let fixture = Fixture::new();
+    let server = Arc::clone(&fixture.server);
+    fixture
+        .run_client(move |attacker| {
             attacker.hello_with(&hello, &[])?;
             let mut messages = before(attacker);
             messages.push(attacker.certificate(&[&server.certificate]));
@@ -38,7 +39,7 @@ fn encrypted_extensions(extensions: &'static [u8]) -> Result<(), ConnectError> {
 }
 
 #[test]
-fn the_order_of_messages_counts() {
+fn rejects_missing_repeated_and_misplaced_messages() {
     assert_eq!(
         flight(|_| {}, |attacker| vec![attacker.encrypted_extensions()]),
         Ok(())
@@ -56,7 +57,7 @@ fn the_order_of_messages_counts() {
     );
     assert_eq!(twice, order);
     let request = |attacker: &mut Attacker| {
-        // A context of no bytes; signature_algorithms.
+        // An empty context; signature_algorithms.
         let body = [0, 0, 8, 0, 13, 0, 4, 0, 2, 4, 3];
         attacker.handshake(message::CERTIFICATE_REQUEST, &body)
     };
@@ -79,11 +80,11 @@ fn the_order_of_messages_counts() {
 }
 
 #[test]
-fn nothing_that_was_not_offered_is_accepted() {
+fn rejects_parameters_and_extensions_that_were_not_offered() {
     let hello = |change: fn(&mut Vec<u8>)| {
         flight(change, |attacker| vec![attacker.encrypted_extensions()]).unwrap_err()
     };
-    // Behind version and random: session id, suite, compression, extensions.
+    // After version and random: session id, suite, compression, extensions.
     let changes: [fn(&mut Vec<u8>); 9] = [
         |body: &mut Vec<u8>| {
             body.splice(34..35, [1, 7]);
@@ -91,7 +92,7 @@ fn nothing_that_was_not_offered_is_accepted() {
         |body: &mut Vec<u8>| body[36] = 0x02,
         |body: &mut Vec<u8>| body[36] = 0x03,
         |body: &mut Vec<u8>| body[37] = 1,
-        // Another version, another group, an extension twice, unasked ones.
+        // Another version, another group, a repeated extension, unsolicited extensions.
         |body: &mut Vec<u8>| body[45] = 3,
         |body: &mut Vec<u8>| body[51] = 24,
         |body: &mut Vec<u8>| {
@@ -117,7 +118,7 @@ fn nothing_that_was_not_offered_is_accepted() {
             "{error:?}"
         );
     }
-    // supported_groups may come unasked; others not, and none twice.
+    // Only supported_groups may be unsolicited, and no extension may be repeated.
     assert_eq!(encrypted_extensions(&[0, 10, 0, 4, 0, 2, 0, 23]), Ok(()));
     for extensions in [
         &[0, 16, 0, 5, 0, 3, 2, b'h', b'2'][..],
@@ -132,10 +133,10 @@ fn nothing_that_was_not_offered_is_accepted() {
             "{extensions:?}: {error:?}"
         );
     }
-    // A certificate may answer nothing: signed_certificate_timestamp.
-    let world = World::new();
-    let server = Arc::clone(&world.server);
-    let error = world.meet(move |attacker| {
+    // The extensions of a certificate must be empty; this one has signed_certificate_timestamp.
+    let fixture = Fixture::new();
+    let server = Arc::clone(&fixture.server);
+    let result = fixture.run_client(move |attacker| {
         attacker.hello()?;
         let extensions = attacker.encrypted_extensions();
         let mut body = vec![0];
@@ -154,43 +155,44 @@ fn nothing_that_was_not_offered_is_accepted() {
         }
         Ok(())
     });
-    assert_eq!(error, Err(ConnectError::Decrypt));
+    assert_eq!(result, Err(ConnectError::Decrypt));
 }
 
-/// Keys change behind the ServerHello, so nothing may follow it in its record.
+/// The keys change after the ServerHello, so nothing may follow it in its record.
 #[test]
-fn nothing_stands_behind_the_server_hello() {
+fn rejects_data_after_server_hello_in_its_record() {
     for behind in [
         framed(message::ENCRYPTED_EXTENSIONS, &[0, 0]),
         vec![0],
         framed(message::SERVER_HELLO, &[0; 40]),
     ] {
-        let refused = World::new().meet(move |attacker| attacker.hello_with(|_| {}, &behind));
-        assert_eq!(refused, Err(ConnectError::Record));
+        let result =
+            Fixture::new().run_client(move |attacker| attacker.hello_with(|_| {}, &behind));
+        assert_eq!(result, Err(ConnectError::Record));
     }
-    // Nor may another message stand in its place.
-    let refused = World::new().meet(|attacker| {
+    // Another message in its place is rejected, too.
+    let result = Fixture::new().run_client(|attacker| {
         let message = framed(message::ENCRYPTED_EXTENSIONS, &[0, 0]);
         attacker.send_record(content::HANDSHAKE, [3, 3], &message)
     });
-    assert_eq!(refused, Err(ConnectError::Record));
+    assert_eq!(result, Err(ConnectError::Record));
 }
 
-/// RFC 8446 section 5.2: 16,384 bytes of content, whatever fits a record.
+/// RFC 8446 section 5.2 allows 16,384 bytes of content, even if more would fit a record.
 #[test]
-fn long_plaintexts_are_rejected() {
-    for (len, is_right) in [(16_384, true), (16_385, false), (16_600, false)] {
-        let world = World::new();
-        let server = Arc::clone(&world.server);
-        let read = world.meet(move |attacker| {
+fn rejects_plaintexts_that_are_too_long() {
+    for (len, is_valid) in [(16_384, true), (16_385, false), (16_600, false)] {
+        let fixture = Fixture::new();
+        let server = Arc::clone(&fixture.server);
+        let read = fixture.run_client(move |attacker| {
             attacker.honest_flight(&[&server.certificate], &server.key)?;
             attacker.client_finished()?;
             attacker.send(content::APPLICATION_DATA, &vec![b'x'; len])?;
             attacker.send(content::ALERT, &[1, 0])
         });
         match read.unwrap() {
-            Ok(bytes) => assert_eq!((bytes.len(), is_right), (len, true)),
-            Err(error) => assert_eq!((error, is_right), (StreamError::Record, false), "{len}"),
+            Ok(bytes) => assert_eq!((bytes.len(), is_valid), (len, true)),
+            Err(error) => assert_eq!((error, is_valid), (StreamError::Record, false), "{len}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! embedded-tls with exporter and verification, against servers that are honest, and against one that is not.
+//! Tests of the embedded TLS client against honest servers, and against servers that violate the protocol.
 
 mod attacks;
 mod exporter;
@@ -38,15 +38,16 @@ fn seconds() -> u64 {
         .as_secs()
 }
 
-/// What a client makes of a server: the error, or what it read until the connection ended.
-fn meet(
+/// Connects a client to a server. Returns the error of the handshake, or the data that the client read until the connection ended,
+/// with the error if it did not end properly.
+fn run_client(
     server: &Server,
     config: &Config<'_>,
 ) -> Result<Result<Vec<u8>, StreamError>, ConnectError> {
-    meet_with(server, config, Buffers::MAX_RECORD)
+    run_client_with_buffer(server, config, Buffers::MAX_RECORD)
 }
 
-fn meet_with(
+fn run_client_with_buffer(
     server: &Server,
     config: &Config<'_>,
     read_buffer: usize,
@@ -60,60 +61,60 @@ fn meet_with(
         read: &mut read,
         write: &mut write,
     };
-    let met = catch_unwind(AssertUnwindSafe(|| {
+    let result = catch_unwind(AssertUnwindSafe(|| {
         let transport = FromStd::new(stream);
         let mut connection = blocking::connect::<Suite, _, _>(transport, config, OsRng, buffers)?;
-        let (mut all, mut some) = (Vec::new(), [0; 512]);
+        let (mut all, mut chunk) = (Vec::new(), [0; 512]);
         Ok(loop {
-            match embedded_io::Read::read(&mut connection, &mut some) {
+            match embedded_io::Read::read(&mut connection, &mut chunk) {
                 Ok(0) => break Ok(all),
-                Ok(len) => all.extend(&some[..len]),
+                Ok(len) => all.extend(&chunk[..len]),
                 Err(error) => {
-                    // It stays that way.
-                    let again = embedded_io::Read::read(&mut connection, &mut some);
+                    // The connection stays broken.
+                    let again = embedded_io::Read::read(&mut connection, &mut chunk);
                     assert_eq!(again, Err(StreamError::Broken));
                     break Err(error);
                 }
             }
         })
     }));
-    met.expect("the client panicked")
+    result.expect("the client panicked")
 }
 
-/// An authority, and a server of it.
-struct World {
+/// An authority, and a server certificate that it has issued.
+struct Fixture {
     authority: Authority,
     server: Arc<Issued>,
 }
 
-impl World {
+impl Fixture {
     fn new() -> Self {
         let authority = Authority::new("chanbind test authority").unwrap();
         let server = Arc::new(authority.issue(|_| ()).unwrap());
         Self { authority, server }
     }
 
-    /// What a client of `localhost` that trusts the authority makes of a server that runs this script.
-    fn meet(
+    /// Connects a client that trusts the authority to a server for `localhost` that runs `script`.
+    fn run_client(
         &self,
         script: impl Fn(&mut Attacker) -> io::Result<()> + Send + Sync + 'static,
     ) -> Result<Result<Vec<u8>, StreamError>, ConnectError> {
         let server = Server::start(script).unwrap();
         let certificate = [self.authority.certificate()];
         let anchors = Anchors::new(&certificate).unwrap();
-        meet(
+        run_client(
             &server,
             &Config::with_authority("localhost", &anchors, now()),
         )
     }
 
-    /// The error of a client that meets a server with this chain, which proves that it has the key.
-    fn refuses(&self, leaf: Issued, intermediates: Vec<Vec<u8>>) -> ConnectError {
-        self.meet(move |attacker| {
+    /// Returns the error of a client that connects to a server with this chain, which proves that it has the key.
+    fn error_for(&self, leaf: Issued, intermediates: Vec<Vec<u8>>) -> ConnectError {
+        self.run_client(move |attacker| {
             let mut chain = vec![leaf.certificate.as_slice()];
             chain.extend(intermediates.iter().map(Vec::as_slice));
             attacker.honest_flight(&chain, &leaf.key)
         })
-        .expect_err("it was accepted")
+        .expect_err("the server was accepted")
     }
 }

@@ -1,16 +1,17 @@
-//! Records that embedded-tls must not see: none panics, none is acted upon, and each ends the connection with a word.
+//! Tests of records that must not reach embedded-tls: none causes a panic or is acted upon, and each ends the connection with an
+//! error.
 
 use super::*;
 use chanbind_host_tests::attacker::{content, framed, message};
 
-/// A server that is honest until the handshake is over.
+/// Connects to a server that runs `then` after an honest handshake.
 fn after_handshake(
     then: impl Fn(&mut Attacker) -> io::Result<()> + Send + Sync + 'static,
 ) -> Result<Vec<u8>, StreamError> {
-    let world = World::new();
-    let server = Arc::clone(&world.server);
-    world
-        .meet(move |attacker| {
+    let fixture = Fixture::new();
+    let server = Arc::clone(&fixture.server);
+    fixture
+        .run_client(move |attacker| {
             attacker.honest_flight(&[&server.certificate], &server.key)?;
             attacker.client_finished()?;
             attacker.send(content::APPLICATION_DATA, b"first")?;
@@ -19,16 +20,16 @@ fn after_handshake(
         .unwrap()
 }
 
-/// A server that sends this behind its ServerHello.
+/// Connects to a server that runs `then` after its ServerHello.
 fn after_hello(
     then: impl Fn(&mut Attacker) -> io::Result<()> + Send + Sync + 'static,
 ) -> ConnectError {
-    World::new()
-        .meet(move |attacker| {
+    Fixture::new()
+        .run_client(move |attacker| {
             attacker.hello()?;
             then(attacker)
         })
-        .expect_err("it was accepted")
+        .expect_err("the server was accepted")
 }
 
 fn ticket() -> Vec<u8> {
@@ -39,8 +40,8 @@ fn ticket() -> Vec<u8> {
 }
 
 #[test]
-fn after_the_handshake() {
-    // Those that may come.
+fn filters_protected_records_after_the_handshake() {
+    // Allowed records.
     let read = after_handshake(|attacker| {
         attacker.send(content::HANDSHAKE, &[ticket(), ticket()].concat())?;
         attacker.send_inner(b"padded\x17\0\0\0\0\0")?;
@@ -50,8 +51,8 @@ fn after_the_handshake() {
     });
     assert_eq!(read, Ok(b"firstpaddedlast".to_vec()));
 
-    // Those that may not: nothing inside, types and messages that are not for now, messages that are cut.
-    let cut = ticket()[..9].to_vec();
+    // Forbidden records: no content, forbidden types and messages, truncated messages.
+    let truncated = ticket()[..9].to_vec();
     for inner in [
         vec![],
         vec![0],
@@ -82,19 +83,19 @@ fn after_the_handshake() {
             vec![content::HANDSHAKE],
         ]
         .concat(),
-        [cut, vec![content::HANDSHAKE]].concat(),
+        [truncated, vec![content::HANDSHAKE]].concat(),
         [ticket(), vec![4, 0, content::HANDSHAKE]].concat(),
     ] {
-        let named = format!("{inner:02x?}");
+        let description = format!("{inner:02x?}");
         let read = after_handshake(move |attacker| attacker.send_inner(&inner));
-        assert_eq!(read, Err(StreamError::Record), "{named}");
+        assert_eq!(read, Err(StreamError::Record), "{description}");
     }
 }
 
 #[test]
-fn after_the_handshake_without_protection() {
+fn rejects_unprotected_records_after_the_handshake() {
     for (content_type, body) in [
-        // An end that nobody has authenticated would cut what is read.
+        // An unauthenticated close_notify would truncate the data.
         (content::ALERT, vec![1, 0]),
         (content::ALERT, vec![2, 40]),
         (content::CHANGE_CIPHER_SPEC, vec![1]),
@@ -111,12 +112,12 @@ fn after_the_handshake_without_protection() {
         (0, vec![0; 30]),
         (99, vec![0; 30]),
     ] {
-        let named = format!("{content_type} {body:02x?}");
+        let description = format!("{content_type} {body:02x?}");
         let read =
             after_handshake(move |attacker| attacker.send_record(content_type, [3, 3], &body));
-        assert_eq!(read, Err(StreamError::Record), "{named}");
+        assert_eq!(read, Err(StreamError::Record), "{description}");
     }
-    // The version by which the guard tells the cipher where the connection stands is not for others to use.
+    // A server must not use the version with which the record filter marks records for the cipher.
     let read = after_handshake(|attacker| {
         attacker.send_record(content::APPLICATION_DATA, [3, 0xff], &[0; 40])
     });
@@ -128,70 +129,71 @@ fn after_the_handshake_without_protection() {
 }
 
 #[test]
-fn during_the_handshake() {
-    let refused = after_hello(|attacker| attacker.send(content::APPLICATION_DATA, b"early"));
-    assert_eq!(refused, ConnectError::Decrypt);
+fn rejects_forbidden_records_during_the_handshake() {
+    let error = after_hello(|attacker| attacker.send(content::APPLICATION_DATA, b"early"));
+    assert_eq!(error, ConnectError::Decrypt);
     for body in [vec![], vec![0; 15], vec![0; 16]] {
-        let refused = after_hello(move |attacker| {
+        let error = after_hello(move |attacker| {
             attacker.send_record(content::APPLICATION_DATA, [3, 3], &body)
         });
-        assert_eq!(refused, ConnectError::Record);
+        assert_eq!(error, ConnectError::Record);
     }
     for inner in [
         vec![0; 9],
         vec![content::HANDSHAKE],
         b"\x0b\0\0\x16".to_vec(),
     ] {
-        let refused = after_hello(move |attacker| attacker.send_inner(&inner));
-        assert_eq!(refused, ConnectError::Decrypt);
+        let error = after_hello(move |attacker| attacker.send_inner(&inner));
+        assert_eq!(error, ConnectError::Decrypt);
     }
-    let refused = after_hello(|attacker| {
+    let error = after_hello(|attacker| {
         let message = framed(message::NEW_SESSION_TICKET, &[0; 20]);
         attacker.send(content::HANDSHAKE, &message)
     });
-    assert_eq!(refused, ConnectError::Decrypt);
-    // Without protection.
-    let refused = after_hello(|attacker| {
+    assert_eq!(error, ConnectError::Decrypt);
+    // Unprotected records.
+    let error = after_hello(|attacker| {
         let message = attacker.encrypted_extensions();
         attacker.send_record(content::HANDSHAKE, [3, 3], &message)
     });
-    assert_eq!(refused, ConnectError::Record);
-    let refused = after_hello(|attacker| attacker.send_record(content::ALERT, [3, 3], &[1, 0]));
-    assert_eq!(refused, ConnectError::Record);
+    assert_eq!(error, ConnectError::Record);
+    let error = after_hello(|attacker| attacker.send_record(content::ALERT, [3, 3], &[1, 0]));
+    assert_eq!(error, ConnectError::Record);
 }
 
-/// Records without end keep nobody busy for ever.
+/// The number and length of records in a handshake are limited.
 #[test]
-fn bombs() {
-    let refused = after_hello(|attacker| {
+fn rejects_endless_and_oversized_records() {
+    let error = after_hello(|attacker| {
         loop {
             attacker.send_record(content::CHANGE_CIPHER_SPEC, [3, 3], &[1])?;
         }
     });
-    assert_eq!(refused, ConnectError::Record);
-    let refused = after_hello(|attacker| {
+    assert_eq!(error, ConnectError::Record);
+    let error = after_hello(|attacker| {
         loop {
             let message = attacker.encrypted_extensions();
             attacker.send(content::HANDSHAKE, &message)?;
         }
     });
-    assert_eq!(refused, ConnectError::Record);
-    let refused = after_hello(|attacker| {
+    assert_eq!(error, ConnectError::Record);
+    let error = after_hello(|attacker| {
         attacker.send_bytes(&[&[23, 3, 3, 0x41, 1][..], &[0; 0x4101]].concat())
     });
-    assert_eq!(refused, ConnectError::RecordTooLarge);
-    let refused = World::new().meet(|attacker| attacker.send_bytes(&[22, 3, 3, 0xff, 0xff]));
-    assert_eq!(refused, Err(ConnectError::RecordTooLarge));
+    assert_eq!(error, ConnectError::RecordTooLarge);
+    let result = Fixture::new().run_client(|attacker| attacker.send_bytes(&[22, 3, 3, 0xff, 0xff]));
+    assert_eq!(result, Err(ConnectError::RecordTooLarge));
 }
 
-/// Honest servers send these, too.
+/// Honest servers send some of these, too.
 #[test]
-fn what_may_come_first() {
-    let met = World::new().meet(|attacker| attacker.send_record(content::ALERT, [3, 3], &[2, 40]));
-    assert_eq!(met, Err(ConnectError::Alert(40)));
-    let world = World::new();
-    let server = Arc::clone(&world.server);
-    let met = world.meet(move |attacker| {
+fn handles_alert_change_cipher_spec_and_plain_text_during_the_handshake() {
+    let result = Fixture::new()
+        .run_client(|attacker| attacker.send_record(content::ALERT, [3, 3], &[2, 40]));
+    assert_eq!(result, Err(ConnectError::Alert(40)));
+    let fixture = Fixture::new();
+    let server = Arc::clone(&fixture.server);
+    let result = fixture.run_client(move |attacker| {
         attacker.hello()?;
         attacker.send_record(content::CHANGE_CIPHER_SPEC, [3, 3], &[1])?;
         let mut flight = attacker.encrypted_extensions();
@@ -202,20 +204,20 @@ fn what_may_come_first() {
         attacker.client_finished()?;
         attacker.send(content::ALERT, &[1, 0])
     });
-    assert_eq!(met, Ok(Ok(vec![])));
-    let met =
-        World::new().meet(|attacker| attacker.send_bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
-    assert_eq!(met, Err(ConnectError::Record));
-    let met = World::new().meet(|attacker| {
+    assert_eq!(result, Ok(Ok(vec![])));
+    let result = Fixture::new()
+        .run_client(|attacker| attacker.send_bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+    assert_eq!(result, Err(ConnectError::Record));
+    let result = Fixture::new().run_client(|attacker| {
         attacker.cut_after = Some(0);
         attacker.hello()
     });
-    assert_eq!(met, Err(ConnectError::Closed));
+    assert_eq!(result, Err(ConnectError::Closed));
 }
 
-/// A server hello that nobody should send: none panics.
+/// No invalid ServerHello causes a panic.
 #[test]
-fn server_hellos() {
+fn rejects_invalid_server_hellos() {
     for body in [
         vec![3, 3],
         vec![0; 38],
@@ -229,7 +231,7 @@ fn server_hellos() {
         .concat(),
         // TLS 1.2
         [&[3, 3][..], &[7; 32], &[0, 0xc0, 0x2b, 0, 0, 0]].concat(),
-        // A key share that is no point.
+        // A key share that is not a point on the curve.
         [
             &[3, 3][..],
             &[7; 32],
@@ -240,21 +242,21 @@ fn server_hellos() {
         ]
         .concat(),
     ] {
-        let met = World::new().meet(move |attacker| {
+        let result = Fixture::new().run_client(move |attacker| {
             let message = framed(message::SERVER_HELLO, &body);
             attacker.send_record(content::HANDSHAKE, [3, 3], &message)
         });
-        assert_eq!(met, Err(ConnectError::Handshake));
+        assert_eq!(result, Err(ConnectError::Handshake));
     }
 }
 
-/// Messages that hide within the length of another, where embedded-tls would find them.
+/// Messages hidden within the length of another one, which embedded-tls would process.
 #[test]
-fn messages_within_messages() {
-    let world = World::new();
+fn rejects_messages_hidden_within_messages() {
+    let fixture = Fixture::new();
     for hide_in_extensions in [true, false] {
-        let server = Arc::clone(&world.server);
-        let met = world.meet(move |attacker| {
+        let server = Arc::clone(&fixture.server);
+        let result = fixture.run_client(move |attacker| {
             attacker.hello()?;
             let certificate = attacker.certificate(&[&server.certificate]);
             let verify = attacker.certificate_verify(&server.key);
@@ -272,15 +274,15 @@ fn messages_within_messages() {
             };
             attacker.send(content::HANDSHAKE, &body)
         });
-        assert_eq!(met, Err(ConnectError::Decrypt));
+        assert_eq!(result, Err(ConnectError::Decrypt));
     }
 }
 
-/// What goes out behind the server's close_notify is nothing, and not something without protection.
+/// After the server's close_notify, the client sends nothing, in particular no unprotected record.
 #[test]
-fn closing_a_connection_that_the_server_has_closed() {
-    let world = World::new();
-    let leaf = Arc::clone(&world.server);
+fn closing_after_close_notify_sends_nothing() {
+    let fixture = Fixture::new();
+    let leaf = Arc::clone(&fixture.server);
     let rest = Arc::new(std::sync::Mutex::new(None));
     let received = Arc::clone(&rest);
     let server = Server::start(move |attacker| {
@@ -291,7 +293,7 @@ fn closing_a_connection_that_the_server_has_closed() {
         Ok(())
     })
     .unwrap();
-    let certificate = [world.authority.certificate()];
+    let certificate = [fixture.authority.certificate()];
     let anchors = Anchors::new(&certificate).unwrap();
     let config = Config::with_authority("localhost", &anchors, now());
     let (mut read, mut write) = (vec![0; Buffers::MAX_RECORD], [0; 1024]);

@@ -1,4 +1,4 @@
-//! The ways to know a server, each with the right one and with a wrong one.
+//! Tests of the ways to authenticate a server, each with a server that is accepted and one that is rejected.
 
 use super::*;
 use chanbind_core::x509::{PathError, PathRules, Usage, spki_sha256};
@@ -17,7 +17,7 @@ fn serve(leaf: Issued, intermediates: Vec<Vec<u8>>) -> Server {
 }
 
 #[test]
-fn by_name() {
+fn authenticates_by_name() {
     let authority = Authority::new("authority").unwrap();
     let certificate = [authority.certificate()];
     let anchors = Anchors::new(&certificate).unwrap();
@@ -53,12 +53,12 @@ fn by_name() {
                 params.subject_alt_names = [names.to_vec(), addresses.to_vec()].concat();
             })
             .unwrap();
-        let met = meet(
+        let result = run_client(
             &serve(leaf, vec![]),
             &Config::with_authority(name, &anchors, now()),
         );
         assert_eq!(
-            met.map(|_| ()),
+            result.map(|_| ()),
             accepted.map_err(ConnectError::from),
             "{name}"
         );
@@ -66,7 +66,7 @@ fn by_name() {
 }
 
 #[test]
-fn by_a_chain() {
+fn authenticates_by_chain() {
     let root = Authority::new("root").unwrap();
     let (first, certificate) = (root.subordinate("first").unwrap(), [root.certificate()]);
     let second = first.subordinate("second").unwrap();
@@ -78,9 +78,9 @@ fn by_a_chain() {
         root.certificate().to_vec(),
     ];
     let config = Config::with_authority("localhost", &anchors, now());
-    assert_eq!(meet(&serve(leaf, chain), &config), Ok(Ok(vec![])));
+    assert_eq!(run_client(&serve(leaf, chain), &config), Ok(Ok(vec![])));
 
-    // One of several anchors, in any place.
+    // One of several anchors, at the last position.
     let others: Vec<_> = (0..3).map(|_| Authority::new("other").unwrap()).collect();
     let certificates: Vec<_> = others
         .iter()
@@ -90,7 +90,7 @@ fn by_a_chain() {
     let anchors = Anchors::new(&certificates).unwrap();
     let config = Config::with_authority("localhost", &anchors, now());
     assert_eq!(
-        meet(&serve(root.issue(|_| ()).unwrap(), vec![]), &config),
+        run_client(&serve(root.issue(|_| ()).unwrap(), vec![]), &config),
         Ok(Ok(vec![]))
     );
 
@@ -104,30 +104,30 @@ fn by_a_chain() {
 }
 
 #[test]
-fn by_a_pin() {
+fn authenticates_by_pin() {
     let leaf = Issued::self_signed(|params| params.not_after = date_time_ymd(2001, 1, 1)).unwrap();
     let pin = spki_sha256(&leaf.certificate).unwrap();
     let other = Issued::self_signed(|_| ()).unwrap();
     let config = Config::with_spki_pin(&pin, Some("anything"));
-    assert_eq!(meet(&serve(leaf, vec![]), &config), Ok(Ok(vec![])));
+    assert_eq!(run_client(&serve(leaf, vec![]), &config), Ok(Ok(vec![])));
     assert_eq!(
-        meet(&serve(other, vec![]), &config),
+        run_client(&serve(other, vec![]), &config),
         Err(PathError::Pin.into())
     );
 
-    // Whoever has the certificate but not its key.
+    // A server that has the certificate but not its key.
     let leaf = Issued::self_signed(|_| ()).unwrap();
     let pin = spki_sha256(&leaf.certificate).unwrap();
     let thief = Issued::self_signed(|_| ()).unwrap();
     let server =
         Server::start(move |attacker| attacker.honest_flight(&[&leaf.certificate], &thief.key))
             .unwrap();
-    let met = meet(&server, &Config::with_spki_pin(&pin, None));
-    assert_eq!(met, Err(ConnectError::CertificateVerify));
+    let result = run_client(&server, &Config::with_spki_pin(&pin, None));
+    assert_eq!(result, Err(ConnectError::CertificateVerify));
 }
 
 #[test]
-fn by_authority_and_pin() {
+fn authenticates_by_authority_and_pin() {
     let authority = Authority::new("authority").unwrap();
     let certificate = [authority.certificate()];
     let anchors = Anchors::new(&certificate).unwrap();
@@ -138,15 +138,15 @@ fn by_authority_and_pin() {
     let pin = spki_sha256(&leaf.certificate).unwrap();
     let rules = PathRules::new(&anchors, Usage::ServerAuth, now()).with_spki_pin(&pin);
     let config = Config::with_path_rules("localhost", rules);
-    assert_eq!(meet(&serve(leaf, vec![]), &config), Ok(Ok(vec![])));
+    assert_eq!(run_client(&serve(leaf, vec![]), &config), Ok(Ok(vec![])));
     assert_eq!(
-        meet(&serve(other, vec![]), &config),
+        run_client(&serve(other, vec![]), &config),
         Err(PathError::Pin.into())
     );
 }
 
 #[test]
-fn by_what_is_known_of_the_time() {
+fn checks_validity_according_to_the_known_time() {
     let authority = Authority::new("authority").unwrap();
     let certificate = [authority.certificate()];
     let anchors = Anchors::new(&certificate).unwrap();
@@ -157,7 +157,7 @@ fn by_what_is_known_of_the_time() {
         (Time::At(at(2025)), (2024, 2026), true),
         (Time::At(at(2027)), (2024, 2026), false),
         (Time::At(at(2023)), (2024, 2026), false),
-        // Later than the lower bound is possible, earlier is not.
+        // The time may be later than the lower bound, but not earlier.
         (Time::NotBefore(at(2023)), (2024, 2026), true),
         (Time::NotBefore(at(2025)), (2024, 2026), true),
         (Time::NotBefore(at(2027)), (2024, 2026), false),
@@ -170,41 +170,47 @@ fn by_what_is_known_of_the_time() {
             })
             .unwrap();
         let server = serve(leaf, vec![below.certificate().to_vec()]);
-        let met = meet(
+        let result = run_client(
             &server,
             &Config::with_authority("localhost", &anchors, time),
         );
-        assert_eq!(met.is_ok(), accepted, "{time:?} {valid:?}: {met:?}");
+        assert_eq!(result.is_ok(), accepted, "{time:?} {valid:?}: {result:?}");
     }
 }
 
-/// The one way to an unknown server, by its name.
+/// The only way to connect to an unknown server is named dangerous.
 #[test]
-fn dangerously() {
+fn accepts_any_server_without_authentication() {
     let leaf = Issued::self_signed(|_| ()).unwrap();
     let config = Config::dangerous_without_authentication(None);
-    assert_eq!(meet(&serve(leaf, vec![]), &config), Ok(Ok(vec![])));
+    assert_eq!(run_client(&serve(leaf, vec![]), &config), Ok(Ok(vec![])));
 }
 
 #[test]
-fn small_buffers() {
+fn rejects_records_that_do_not_fit_small_buffers() {
     let authority = Authority::new("authority").unwrap();
     let certificate = [authority.certificate()];
     let anchors = Anchors::new(&certificate).unwrap();
     let config = Config::with_authority("localhost", &anchors, now());
     let server = serve(authority.issue(|_| ()).unwrap(), vec![]);
-    assert_eq!(meet_with(&server, &config, 1024), Ok(Ok(vec![])));
+    assert_eq!(
+        run_client_with_buffer(&server, &config, 1024),
+        Ok(Ok(vec![]))
+    );
     let server = serve(authority.issue(|_| ()).unwrap(), vec![vec![0; 1024]]);
     assert_eq!(
-        meet_with(&server, &config, 1024),
+        run_client_with_buffer(&server, &config, 1024),
         Err(ConnectError::RecordTooLarge)
     );
     let server = serve(authority.issue(|_| ()).unwrap(), vec![]);
-    assert_eq!(meet_with(&server, &config, 100), Err(ConnectError::Buffers));
+    assert_eq!(
+        run_client_with_buffer(&server, &config, 100),
+        Err(ConnectError::Buffers)
+    );
 }
 
 #[test]
-fn keys_that_are_none() {
+fn rejects_invalid_pre_shared_keys() {
     use chanbind_embedded_tls::InvalidConfig;
     for key in [&[0; 32][..], &[0; 48], &[], &[7; 15], &[7; 65]] {
         assert_eq!(
@@ -219,9 +225,9 @@ fn keys_that_are_none() {
     assert!(Config::with_psk(b"device", &[7; 16]).is_ok());
 }
 
-/// A certificate for clients is none for servers, whatever the rules ask for.
+/// A client certificate is not valid for a server, regardless of the usage in the rules.
 #[test]
-fn usage_of_servers_alone() {
+fn rejects_client_certificates_of_servers() {
     let authority = Authority::new("authority").unwrap();
     let certificate = [authority.certificate()];
     let anchors = Anchors::new(&certificate).unwrap();
@@ -229,9 +235,9 @@ fn usage_of_servers_alone() {
         params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth]
     });
     let rules = PathRules::new(&anchors, Usage::ClientAuth, now());
-    let met = meet(
+    let result = run_client(
         &serve(leaf.unwrap(), vec![]),
         &Config::with_path_rules("localhost", rules),
     );
-    assert_eq!(met, Err(PathError::Usage.into()));
+    assert_eq!(result, Err(PathError::Usage.into()));
 }
