@@ -1,5 +1,5 @@
-//! The Go program of `interop/go` against ours: its servers and our clients, its clients and our gateways, and the same bytes on both
-//! sides.
+//! Interoperability tests with the Go program in `interop/go`: its servers with Rust clients, its clients with Rust gateways, and
+//! byte-for-byte comparisons.
 
 mod authenticators;
 mod passwords;
@@ -7,9 +7,9 @@ mod passwords;
 use chanbind_host_tests::go;
 use std::path::Path;
 
-/// What the Go program knows of itself holds, before anything is held against it.
+/// The Go program's own tests must pass for the other tests to be meaningful.
 #[test]
-fn the_go_programs_own_tests() {
+fn go_program_passes_its_own_tests() {
     if go::program().is_none() {
         return;
     }

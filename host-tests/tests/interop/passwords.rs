@@ -1,4 +1,5 @@
-//! One-time passwords: our client at the Go server, the Go client at our gateway, and the same bytes on both sides.
+//! Tests of one-time passwords: the Rust client with the Go server, the Go client with the Rust gateway, and byte-for-byte
+//! comparisons.
 
 use axum::http::Request;
 use chanbind::{
@@ -25,8 +26,13 @@ fn settings(form: Form) -> Settings {
     }
 }
 
-/// Status and body of one request of ours to the Go server.
-async fn ask<P: AsyncPrf>(port: u16, pki: &Pki, form: Form, key: &mut P) -> (u16, String)
+/// Sends a request of the Rust client to the Go server. Returns the status and the body of the response.
+async fn request_from_go_server<P: AsyncPrf>(
+    port: u16,
+    pki: &Pki,
+    form: Form,
+    key: &mut P,
+) -> (u16, String)
 where
     P::Error: std::fmt::Debug,
 {
@@ -64,15 +70,16 @@ fn go_server(program: &Path, pki: &Pki) -> (go::Server, tempfile::TempDir) {
 }
 
 #[tokio::test]
-async fn our_client_at_the_go_server() {
+async fn rust_client_authenticates_to_go_server() {
     let Some(program) = go::program() else { return };
     let pki = Pki::new().unwrap();
     let (server, _folder) = go_server(program, &pki);
     for form in FORMS {
-        let admitted = ask(server.port, &pki, form, &mut &HmacSha256::new(SECRET)).await;
+        let admitted =
+            request_from_go_server(server.port, &pki, form, &mut &HmacSha256::new(SECRET)).await;
         assert_eq!(admitted, (200, "ok".to_owned()), "{form}");
         assert_eq!(
-            ask(server.port, &pki, form, &mut &HmacSha256::new(b"wrong"))
+            request_from_go_server(server.port, &pki, form, &mut &HmacSha256::new(b"wrong"))
                 .await
                 .0,
             401,
@@ -81,9 +88,9 @@ async fn our_client_at_the_go_server() {
     }
 }
 
-/// The key file and the TPM state that the demo published.
+/// Uses the key file and the TPM state published with the Go demo.
 #[tokio::test]
-async fn the_demos_own_key_at_the_go_server() {
+async fn published_demo_key_authenticates_to_go_server() {
     let Some(program) = go::program() else { return };
     let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/go-demo");
     let swtpm = Swtpm::start_from(&vectors.join("tpm2-00.permall")).unwrap();
@@ -99,7 +106,7 @@ async fn the_demos_own_key_at_the_go_server() {
     let (server, _folder) = go_server(program, &pki);
     for form in FORMS {
         assert_eq!(
-            ask(server.port, &pki, form, &mut key).await,
+            request_from_go_server(server.port, &pki, form, &mut key).await,
             (200, "ok".to_owned()),
             "{form}"
         );
@@ -143,7 +150,7 @@ async fn go_client(
 }
 
 #[tokio::test]
-async fn the_go_client_at_our_gateway() {
+async fn go_client_authenticates_to_rust_gateway() {
     let Some(program) = go::program() else { return };
     for form in FORMS {
         let registry = Registry::new([("client1".to_owned(), ClientKey::secret(SECRET))]).unwrap();
@@ -158,9 +165,9 @@ async fn the_go_client_at_our_gateway() {
                 .starts_with("401")
         );
         if form == Form::ApiKey {
-            let nobody = &["-secret", "my_api_key", "-client", "nobody"];
+            let unknown = &["-secret", "my_api_key", "-client", "unknown"];
             assert!(
-                go_client(program, &gateway, form, nobody)
+                go_client(program, &gateway, form, unknown)
                     .await
                     .starts_with("401")
             );
@@ -168,9 +175,9 @@ async fn the_go_client_at_our_gateway() {
     }
 }
 
-/// go-tpm loads the key file that we write and makes the same one-time key with it.
+/// go-tpm loads a key file written by the Rust code, and derives the same one-time key with it.
 #[tokio::test]
-async fn the_go_client_with_our_key_file_and_go_tpm() {
+async fn go_client_uses_a_rust_key_file_with_go_tpm() {
     let Some(program) = go::program() else { return };
     let swtpm = Swtpm::start().unwrap();
     let tpm = Tpm::open(&swtpm.tcti(), OpenOptions::default())
@@ -194,7 +201,7 @@ async fn the_go_client_with_our_key_file_and_go_tpm() {
 }
 
 #[test]
-fn tokens_are_go_joses_byte_for_byte() {
+fn tokens_equal_those_of_go_jose() {
     let Some(program) = go::program() else { return };
     let (signing, encryption) = (
         OneTimeKey::from_bytes([0x11; 32]),
@@ -208,7 +215,7 @@ fn tokens_are_go_joses_byte_for_byte() {
     let flags = ["token", "-signing-key", &hex[0], "-encryption-key", &hex[1]];
     let output = go::run(program, &flags);
     let printed = String::from_utf8(output.stdout).unwrap();
-    let (theirs_jws, theirs_nested) = printed.trim().split_once('\n').unwrap();
+    let (go_jws, go_nested) = printed.trim().split_once('\n').unwrap();
 
     let claims = Claims {
         issuer: Some("issuer"),
@@ -219,13 +226,13 @@ fn tokens_are_go_joses_byte_for_byte() {
     let payload = claims.encode(&mut payload).unwrap();
     assert_eq!(
         jws::sign(&signing, &Header::default(), payload, &mut out),
-        Ok(theirs_jws)
+        Ok(go_jws)
     );
 
-    // The nonce is go-jose's own; with it the rest is the same.
+    // go-jose chooses the nonce; with the same nonce, the tokens are equal.
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
     let nonce = BASE64_URL_SAFE_NO_PAD
-        .decode(theirs_nested.split('.').nth(2).unwrap())
+        .decode(go_nested.split('.').nth(2).unwrap())
         .unwrap();
     let headers = (
         &Header::default(),
@@ -244,11 +251,11 @@ fn tokens_are_go_joses_byte_for_byte() {
         &mut out,
     )
     .unwrap();
-    assert_eq!(ours, theirs_nested);
+    assert_eq!(ours, go_nested);
     let mut scratch = vec![0; scratch_len(ours.len())];
-    assert!(nested::open(&keys, theirs_nested, &Policy::default(), &mut scratch).is_ok());
+    assert!(nested::open(&keys, go_nested, &Policy::default(), &mut scratch).is_ok());
 
-    for token in [theirs_jws, ours] {
+    for token in [go_jws, ours] {
         let output = go::run(program, &[&flags[..], &["-verify", token]].concat());
         assert_eq!(
             String::from_utf8(output.stdout).unwrap(),

@@ -1,4 +1,4 @@
-//! rustls connections as channels: what they export, and when they refuse to.
+//! Tests of keying material exported from rustls connections, and of the configurations for rustls.
 
 mod openssl;
 
@@ -26,7 +26,7 @@ fn configs() -> (ClientConfig, ServerConfig) {
     )
 }
 
-/// The same, but for TLS 1.2, which only somebody else's configuration speaks.
+/// Configurations for TLS 1.2, which this project's own configurations do not support.
 fn tls12(server: &ServerConfig) -> (ClientConfig, ServerConfig) {
     let provider = || Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let versions = &[&rustls::version::TLS12];
@@ -103,7 +103,7 @@ impl Pair {
         }
     }
 
-    /// Passes one flight each way; whether there was anything to pass.
+    /// Transfers one flight in each direction. Returns true if there was any data.
     fn step(&mut self) -> Result<bool, rustls::Error> {
         let mut moved = false;
         let mut wire = Vec::new();
@@ -138,7 +138,10 @@ impl Pair {
 fn export(channel: &impl Exporter, context: Option<&[u8]>) -> Result<[u8; 32], ExporterError> {
     let mut out = [0xaa; 32];
     let result = channel.export_keying_material(b"EXPORTER-test", context, &mut out);
-    assert!(result.is_ok() || out == [0; 32], "nothing is left behind");
+    assert!(
+        result.is_ok() || out == [0; 32],
+        "the output must be wiped after an error"
+    );
     result.map(|()| out)
 }
 
@@ -177,7 +180,7 @@ fn x25519mlkem768_is_negotiated() {
 }
 
 #[test]
-fn nothing_before_the_handshake_is_complete() {
+fn exports_nothing_before_the_handshake_is_complete() {
     let mut pair = Pair::new(configs());
     assert_eq!(
         export(&RustlsExporter::new(&pair.client), None),
@@ -191,7 +194,7 @@ fn nothing_before_the_handshake_is_complete() {
         ChannelBinding::tls_exporter(&RustlsExporter::new(&pair.client)).err(),
         Some(BindingError::Exporter(ExporterError::HandshakeIncomplete))
     );
-    // The client has finished, the server has not heard of it.
+    // The client has completed the handshake, the server has not received its Finished.
     assert!(pair.step().unwrap());
     assert!(export(&RustlsExporter::new(&pair.client), None).is_ok());
     assert_eq!(
@@ -203,21 +206,21 @@ fn nothing_before_the_handshake_is_complete() {
 }
 
 #[test]
-fn a_tls_1_2_peer() {
+fn rejects_tls_1_2_peers() {
     let (client, server) = configs();
     let (old_client, old_server) = tls12(&server);
     assert!(
         Pair::new((client, old_server)).finish().is_err(),
-        "our client takes no TLS 1.2 server"
+        "the client must reject a TLS 1.2 server"
     );
     assert!(
         Pair::new((old_client, server)).finish().is_err(),
-        "our server takes no TLS 1.2 client"
+        "the server must reject a TLS 1.2 client"
     );
 }
 
 #[test]
-fn tls_1_2_exports_on_the_callers_word_only() {
+fn tls_1_2_exports_only_if_the_caller_asserts_extended_master_secret() {
     let (_, server) = configs();
     let pair = Pair::new(tls12(&server)).finish().unwrap();
     let refused = RustlsExporter::new(&pair.client);
@@ -226,21 +229,21 @@ fn tls_1_2_exports_on_the_callers_word_only() {
         ChannelBinding::tls_exporter(&refused).err(),
         Some(BindingError::NotUnique)
     );
-    let told = Tls12::ExtendedMasterSecretRequired;
+    let asserted = Tls12::ExtendedMasterSecretRequired;
     let (client, server) = (
-        RustlsExporter::with_tls12(&pair.client, told),
-        RustlsExporter::with_tls12(&pair.server, told),
+        RustlsExporter::with_tls12(&pair.client, asserted),
+        RustlsExporter::with_tls12(&pair.server, asserted),
     );
     assert_eq!(export(&client, Some(b"x")), export(&server, Some(b"x")));
     assert_ne!(
         export(&client, None),
         export(&client, Some(b"")),
-        "RFC 5705: no context is not an empty one"
+        "RFC 5705: no context differs from an empty context"
     );
 }
 
 #[test]
-fn limits() {
+fn enforces_limits_of_output_label_and_context() {
     let pair = Pair::new(configs()).finish().unwrap();
     let channel = RustlsExporter::new(&pair.client);
     let mut out = vec![0; 12_241];
@@ -270,7 +273,7 @@ fn limits() {
 }
 
 #[tokio::test]
-async fn a_shared_stream_reads_writes_and_exports() {
+async fn shared_stream_reads_writes_and_exports() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let (client, server) = configs();
     let (near, far) = tokio::io::duplex(4096);
@@ -300,9 +303,9 @@ async fn a_shared_stream_reads_writes_and_exports() {
 }
 
 #[test]
-fn pem_that_is_none() {
+fn reports_invalid_pem() {
     let pki = Pki::new().unwrap();
-    for (what, message) in [
+    for (error, message) in [
         (
             roots_from_pem(b"").unwrap_err().to_string(),
             "BEGIN CERTIFICATE",
@@ -327,6 +330,6 @@ fn pem_that_is_none() {
             "certificate and key",
         ),
     ] {
-        assert!(what.contains(message), "{what}");
+        assert!(error.contains(message), "{error}");
     }
 }

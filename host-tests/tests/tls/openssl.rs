@@ -1,4 +1,4 @@
-//! OpenSSL on the other end, and OpenSSL's certificates.
+//! Tests against OpenSSL as the peer, and with certificates of OpenSSL.
 
 use super::*;
 use chanbind_host_tests::openssl::OpenSsl;
@@ -20,7 +20,7 @@ fn ekm(channel: &impl Exporter) -> String {
 }
 
 #[tokio::test]
-async fn s_server_exports_the_same() {
+async fn openssl_server_exports_the_same() {
     let pki = Pki::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
@@ -70,7 +70,7 @@ async fn s_server_exports_the_same() {
 }
 
 #[tokio::test]
-async fn s_client_exports_the_same() {
+async fn openssl_client_exports_the_same() {
     let pki = Pki::new().unwrap();
     let config = server_config_from_pem(pki.certificate.as_bytes(), pki.key.as_bytes()).unwrap();
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
@@ -94,7 +94,7 @@ async fn s_client_exports_the_same() {
     assert_eq!(openssl.keying_material(), ours);
 }
 
-/// A certificate of OpenSSL's with this signature: DER.
+/// Creates a self-signed certificate with OpenSSL, and returns it as DER.
 fn certificate(key: &[&str], signature: &[&str]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name).display().to_string();
@@ -128,7 +128,7 @@ fn certificate(key: &[&str], signature: &[&str]) -> Vec<u8> {
     std::fs::read(file("c.der")).unwrap()
 }
 
-/// The hash of a file, as OpenSSL computes it.
+/// Returns the hash of `bytes` as computed by OpenSSL.
 fn digest(name: &str, bytes: &[u8]) -> Vec<u8> {
     let mut child = Command::new("openssl")
         .args(["dgst", &format!("-{name}"), "-binary"])
@@ -141,7 +141,7 @@ fn digest(name: &str, bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn tls_server_end_point_by_signature_algorithm() {
+fn tls_server_end_point_uses_the_hash_of_the_signature_algorithm() {
     let rsa = &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"][..];
     let ec = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"][..];
     let pss = |hash: &'static str, mgf1: &'static str| {

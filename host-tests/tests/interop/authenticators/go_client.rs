@@ -1,11 +1,11 @@
-//! The Go client at our gateway.
+//! Tests of the Go client with the Rust gateway.
 
 use super::{Ca, Files, Gateway, Identity, KINDS, SECOND, SUITES, TpmKey};
 use chanbind_host_tests::go;
 use std::path::Path;
 
-/// What the Go client prints of its visit to a gateway, or why it fails.
-async fn visit(
+/// Runs the Go client against a gateway. Returns the lines that it prints, or its error output if it fails.
+async fn run_go_client(
     program: &'static Path,
     gateway: &Gateway,
     files: &Files,
@@ -31,7 +31,7 @@ async fn visit(
     Ok(printed.lines().map(str::to_owned).collect())
 }
 
-/// The arguments for an identity.
+/// Returns the arguments for an identity.
 fn arguments(files: &Files, identity: &Identity) -> [String; 4] {
     [
         "-cert".to_owned(),
@@ -41,7 +41,7 @@ fn arguments(files: &Files, identity: &Identity) -> [String; 4] {
     ]
 }
 
-async fn visit_as(
+async fn run_go_client_as(
     program: &'static Path,
     gateway: &Gateway,
     identity: &Identity,
@@ -54,26 +54,28 @@ async fn visit_as(
         .map(String::as_str)
         .chain(more.iter().copied())
         .collect();
-    visit(program, gateway, &files, &all).await
+    run_go_client(program, gateway, &files, &all).await
 }
 
 #[tokio::test]
-async fn keys_of_every_kind_prove_a_client() {
+async fn authenticates_with_keys_of_every_kind() {
     let Some(program) = go::program() else { return };
     let devices = Ca::new("devices");
     for suite in SUITES {
         let gateway = Gateway::start(suite, &devices, Vec::new()).await;
         for (kind, algorithm) in KINDS {
             let identity = Identity::new(algorithm, |key| devices.client(key, kind));
-            let printed = visit_as(program, &gateway, &identity, &[]).await.unwrap();
+            let printed = run_go_client_as(program, &gateway, &identity, &[])
+                .await
+                .unwrap();
             assert_eq!(printed, [format!("200 ok {kind} {}", suite.0)]);
         }
     }
 }
 
-/// go-tpm loads the key file that we write, and signs with it.
+/// go-tpm loads a key file written by the Rust code, and signs with it.
 #[tokio::test]
-async fn a_key_in_a_tpm_proves_a_client() {
+async fn authenticates_with_a_tpm_key() {
     let Some(program) = go::program() else { return };
     let devices = Ca::new("devices");
     let tpm = TpmKey::new().await;
@@ -85,25 +87,29 @@ async fn a_key_in_a_tpm_proves_a_client() {
     for suite in SUITES {
         let gateway = Gateway::start(suite, &devices, Vec::new()).await;
         let arguments = ["-cert", &certificate, "-key", &key, "-tpm", &address];
-        let printed = visit(program, &gateway, &files, &arguments).await.unwrap();
+        let printed = run_go_client(program, &gateway, &files, &arguments)
+            .await
+            .unwrap();
         assert_eq!(printed, [format!("200 ok tpm {}", suite.0)]);
     }
     assert_eq!(tpm.swtpm.orphans(), [""; 0]);
 }
 
 #[tokio::test]
-async fn a_chain_is_followed() {
+async fn authenticates_with_an_intermediate_certificate() {
     let Some(program) = go::program() else { return };
     let devices = Ca::new("devices");
     let line = devices.subordinate("line 1");
     let gateway = Gateway::start(SUITES[0], &devices, Vec::new()).await;
     let identity = Identity::new(KINDS[0].1, |key| line.client(key, "device") + &line.0.pem());
-    let printed = visit_as(program, &gateway, &identity, &[]).await.unwrap();
+    let printed = run_go_client_as(program, &gateway, &identity, &[])
+        .await
+        .unwrap();
     assert_eq!(printed, ["200 ok device SHA-256"]);
 }
 
 #[tokio::test]
-async fn others_certificates_are_refused() {
+async fn gateway_rejects_wrong_usage_and_unknown_authority() {
     let Some(program) = go::program() else { return };
     let (devices, strangers) = (Ca::new("devices"), Ca::new("devices"));
     for suite in SUITES {
@@ -112,7 +118,9 @@ async fn others_certificates_are_refused() {
             let wrong_usage = Identity::new(algorithm, |key| devices.server(key, "server"));
             let stranger = Identity::new(algorithm, |key| strangers.client(key, "stranger"));
             for identity in [wrong_usage, stranger] {
-                let printed = visit_as(program, &gateway, &identity, &[]).await.unwrap();
+                let printed = run_go_client_as(program, &gateway, &identity, &[])
+                    .await
+                    .unwrap();
                 assert_eq!(printed, ["401 prove who you are on this connection"]);
             }
         }
@@ -120,17 +128,17 @@ async fn others_certificates_are_refused() {
 }
 
 #[tokio::test]
-async fn who_declines_is_refused() {
+async fn gateway_rejects_a_client_that_declines() {
     let Some(program) = go::program() else { return };
     for suite in SUITES {
         let gateway = Gateway::start(suite, &Ca::new("devices"), Vec::new()).await;
-        let printed = visit(program, &gateway, &Files::new(), &["-decline"]).await;
+        let printed = run_go_client(program, &gateway, &Files::new(), &["-decline"]).await;
         assert_eq!(printed.unwrap(), ["403 "]);
     }
 }
 
 #[tokio::test]
-async fn the_gateway_proves_a_second_identity() {
+async fn gateway_proves_a_second_identity() {
     let Some(program) = go::program() else { return };
     let (devices, seconds, strangers) =
         (Ca::new("devices"), Ca::new("seconds"), Ca::new("seconds"));
@@ -150,11 +158,13 @@ async fn the_gateway_proves_a_second_identity() {
             let admitted = format!("200 ok device {}", suite.0);
             for (name, proved) in [("", SECOND), (SECOND, SECOND), ("third.example", "none")] {
                 let more = ["-second-ca", &ca, "-second-name", name];
-                let printed = visit_as(program, &gateway, &device, &more).await.unwrap();
+                let printed = run_go_client_as(program, &gateway, &device, &more)
+                    .await
+                    .unwrap();
                 assert_eq!(printed, [admitted.clone(), format!("second {proved}")]);
             }
             let more = ["-second-ca", other_ca.as_str()];
-            let error = visit_as(program, &gateway, &device, &more)
+            let error = run_go_client_as(program, &gateway, &device, &more)
                 .await
                 .unwrap_err();
             assert!(error.contains("unknown authority"), "{error}");
@@ -163,9 +173,9 @@ async fn the_gateway_proves_a_second_identity() {
     tpm.close().await;
 }
 
-/// Whatever the answer says of the client.
+/// The gateway proves its second identity regardless of the status of the response.
 #[tokio::test]
-async fn the_gateway_proves_it_to_whom_it_refuses() {
+async fn gateway_proves_a_second_identity_to_a_rejected_client() {
     let Some(program) = go::program() else { return };
     let seconds = Ca::new("seconds");
     let second = Identity::new(KINDS[0].1, |key| seconds.server(key, "second"));
@@ -174,7 +184,9 @@ async fn the_gateway_proves_it_to_whom_it_refuses() {
     for (identities, proved) in [(vec![second.credentials()], SECOND), (Vec::new(), "none")] {
         let gateway = Gateway::start(SUITES[0], &Ca::new("devices"), identities).await;
         let more = ["-decline", "-second-ca", &ca];
-        let printed = visit(program, &gateway, &files, &more).await.unwrap();
+        let printed = run_go_client(program, &gateway, &files, &more)
+            .await
+            .unwrap();
         assert_eq!(printed, ["403 ".to_owned(), format!("second {proved}")]);
     }
 }

@@ -1,6 +1,6 @@
-//! Our client at the Go server.
+//! Tests of the Rust client with the Go server.
 
-use super::{Ca, GoServer, Identity, KINDS, SECOND, SUITES, TpmKey, is, seen};
+use super::{Ca, GoServer, Identity, KINDS, SECOND, SUITES, TpmKey, expected, status_and_body};
 use chanbind::{
     authenticator::{MAX_REQUESTS, Trust},
     client::{CertifiedError, Connection},
@@ -10,7 +10,7 @@ use chanbind_host_tests::go;
 use rcgen::PKCS_RSA_SHA256;
 
 #[tokio::test]
-async fn keys_of_every_kind_prove_a_client() {
+async fn authenticates_with_keys_of_every_kind() {
     let Some(program) = go::program() else { return };
     let devices = Ca::new("devices");
     let tpm = TpmKey::new().await;
@@ -29,11 +29,11 @@ async fn keys_of_every_kind_prove_a_client() {
             let mut connection = server.connect(suite).await;
             let first = connection.send(server.get()).await.unwrap();
             assert_eq!(first.status(), 401);
-            // It is good from then on, without being sent again.
+            // The client stays authenticated, without sending an authenticator again.
             for credentials in [Some(credentials), None] {
                 let proved = connection.send_with(server.get(), credentials);
-                let proved = seen(&proved.await.unwrap());
-                assert_eq!(proved, is(200, &format!("ok {kind} device")));
+                let proved = status_and_body(&proved.await.unwrap());
+                assert_eq!(proved, expected(200, &format!("ok {kind} device")));
             }
         }
     }
@@ -41,7 +41,7 @@ async fn keys_of_every_kind_prove_a_client() {
 }
 
 #[tokio::test]
-async fn a_chain_is_followed() {
+async fn authenticates_with_an_intermediate_certificate() {
     let Some(program) = go::program() else { return };
     let devices = Ca::new("devices");
     let line = devices.subordinate("line 1");
@@ -50,11 +50,14 @@ async fn a_chain_is_followed() {
     let mut connection = server.connect(SUITES[0]).await;
     let credentials = identity.credentials();
     let proved = connection.send_with(server.get(), Some(&credentials));
-    assert_eq!(seen(&proved.await.unwrap()), is(200, "ok device"));
+    assert_eq!(
+        status_and_body(&proved.await.unwrap()),
+        expected(200, "ok device")
+    );
 }
 
 #[tokio::test]
-async fn others_certificates_are_refused() {
+async fn server_rejects_wrong_usage_and_unknown_authority() {
     let Some(program) = go::program() else { return };
     let devices = Ca::new("devices");
     let server = GoServer::start(program, &devices, None);
@@ -74,9 +77,9 @@ async fn others_certificates_are_refused() {
     }
 }
 
-/// Whose certificate is signed as the server does not say it verifies has none that suits.
+/// A certificate is unsuitable if it is signed with an algorithm that the server does not list.
 #[tokio::test]
-async fn who_has_nothing_that_suits_declines() {
+async fn client_without_suitable_certificate_declines() {
     let Some(program) = go::program() else { return };
     let devices = Ca::new("devices");
     let server = GoServer::start(program, &devices, None);
@@ -99,7 +102,7 @@ async fn who_has_nothing_that_suits_declines() {
 }
 
 #[tokio::test]
-async fn a_connection_is_used_up_in_the_end() {
+async fn connection_is_closed_after_the_maximum_number_of_requests() {
     let Some(program) = go::program() else { return };
     let server = GoServer::start(program, &Ca::new("devices"), None);
     let mut connection = server.connect(SUITES[0]).await;
@@ -114,7 +117,7 @@ async fn a_connection_is_used_up_in_the_end() {
     assert!(connection.send(server.get()).await.is_err());
 }
 
-/// What the server proves when it is asked so.
+/// Requests an authenticator from the server, and returns the names that it proves.
 async fn ask(
     server: &GoServer,
     connection: &mut Connection,
@@ -134,7 +137,7 @@ fn is_empty(answer: &Result<Vec<String>, CertifiedError>) -> bool {
 }
 
 #[tokio::test]
-async fn the_server_proves_a_second_identity() {
+async fn server_proves_a_second_identity() {
     let Some(program) = go::program() else { return };
     let (devices, seconds) = (Ca::new("devices"), Ca::new("seconds"));
     let (strangers, namesake) = (Ca::new("strangers"), Ca::new("seconds"));
@@ -151,10 +154,10 @@ async fn the_server_proves_a_second_identity() {
             }
             let other_name = ask(&server, &mut connection, Some("third.example"), &trust).await;
             assert!(is_empty(&other_name), "{other_name:?}");
-            // It is of none of the authorities that the request names.
+            // The second identity is not from the authority that the request names.
             let other_authority = ask(&server, &mut connection, None, &strangers.trust()).await;
             assert!(is_empty(&other_authority), "{other_authority:?}");
-            // By name it is, and is sent.
+            // An authority with the same name and another key: the server sends its certificate, and the client rejects it.
             let forged = ask(&server, &mut connection, None, &namesake.trust()).await;
             assert!(
                 matches!(
@@ -171,7 +174,7 @@ async fn the_server_proves_a_second_identity() {
             let credentials = device.credentials();
             let response = connection.send_with(request, Some(&credentials));
             let response = response.await.unwrap();
-            assert_eq!(seen(&response), is(200, "ok device"));
+            assert_eq!(status_and_body(&response), expected(200, "ok device"));
             let proved = connection.proved(asked, &response).unwrap();
             assert_eq!(proved.dns_names(), [SECOND]);
         }
@@ -179,7 +182,7 @@ async fn the_server_proves_a_second_identity() {
 }
 
 #[tokio::test]
-async fn a_server_without_a_second_identity_declines() {
+async fn server_without_second_identity_declines() {
     let Some(program) = go::program() else { return };
     let trust = Ca::new("seconds").trust();
     let server = GoServer::start(program, &Ca::new("devices"), None);

@@ -1,4 +1,4 @@
-//! What a server says to each answer: ours and the Go program say the same.
+//! Tests of a server's response to every kind of header field, with the same expectations for the Rust gateway and the Go server.
 
 use super::{Ca, Gateway, GoServer, Identity, KINDS, SUITES, connect, get_request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
@@ -14,7 +14,7 @@ use chanbind_core::authenticator::{Client, Endpoint, Request as AuthenticatorReq
 use chanbind_host_tests::go;
 use std::sync::Mutex;
 
-/// One connection to a server, and the client's end of authenticators on it.
+/// A connection to a server, with the client's credentials.
 struct Peer {
     connection: Connection,
     get: Request<()>,
@@ -30,8 +30,8 @@ impl Peer {
         self.connection.send(request).await.unwrap()
     }
 
-    /// What is challenged with in an answer to these credentials.
-    async fn challenged(&mut self, fields: &[(HeaderName, HeaderValue)]) -> Vec<u8> {
+    /// Sends a request with these fields, expects status 401, and returns the challenge.
+    async fn expect_challenge(&mut self, fields: &[(HeaderName, HeaderValue)]) -> Vec<u8> {
         let response = self.send(fields).await;
         assert_eq!(response.status(), 401, "{fields:?}");
         header_fields::challenged(response.headers()).unwrap()
@@ -45,15 +45,17 @@ impl Peer {
         response.headers().clone()
     }
 
-    /// The right answer, and the empty one.
+    /// Returns a valid authenticator and an empty one for a challenge.
     async fn answers(&self, challenge: &[u8]) -> [Vec<u8>; 2] {
         let request = AuthenticatorRequest::parse(challenge).unwrap();
-        // Each is the first answer of its end.
-        let end = || Endpoint::<Client>::new(self.connection.channel()).unwrap();
-        let right = self.credentials.answer(&Mutex::new(end()), &request).await;
+        // Each authenticator is the first one of its endpoint.
+        let endpoint = || Endpoint::<Client>::new(self.connection.channel()).unwrap();
+        let valid = (self.credentials)
+            .answer(&Mutex::new(endpoint()), &request)
+            .await;
         let mut out = [0; 52];
-        let empty = end().decline(&request, &mut out).unwrap().to_vec();
-        [right.unwrap(), empty]
+        let empty = endpoint().decline(&request, &mut out).unwrap().to_vec();
+        [valid.unwrap(), empty]
     }
 }
 
@@ -68,14 +70,14 @@ fn field(name: HeaderName, value: &str) -> (HeaderName, HeaderValue) {
     (name, HeaderValue::from_str(value).unwrap())
 }
 
-/// All that the document's table of answers says but 421.
-async fn converse(mut peer: Peer) {
-    let first = peer.challenged(&[]).await;
-    let [right, empty] = peer.answers(&first).await;
+/// Checks all responses in the table of `docs/HTTP-AUTHENTICATORS.md` except 421.
+async fn check_responses(mut peer: Peer) {
+    let first = peer.expect_challenge(&[]).await;
+    let [valid, empty] = peer.answers(&first).await;
 
-    // What is no authenticator leaves the request as it is, and so does what is for others.
+    // Invalid credentials, and credentials of other schemes, do not use up the challenge.
     let text = |text: &str| field(header::AUTHORIZATION, text);
-    let encoded = header_fields::credentials(&right)
+    let encoded = header_fields::credentials(&valid)
         .to_str()
         .unwrap()
         .to_owned();
@@ -93,63 +95,70 @@ async fn converse(mut peer: Peer) {
         vec![text("Bearer x"), text(&encoded)],
     ] {
         peer.expect(&fields, 400).await;
-        assert_eq!(peer.challenged(&[]).await, first, "{fields:?}");
+        assert_eq!(peer.expect_challenge(&[]).await, first, "{fields:?}");
     }
-    assert_eq!(peer.challenged(&[text("Bearer x")]).await, first);
+    assert_eq!(peer.expect_challenge(&[text("Bearer x")]).await, first);
 
-    // Declined: it is used up.
+    // Declining uses up the challenge.
     peer.expect(&with(&empty), 403).await;
-    let second = peer.challenged(&with(&right)).await;
+    let second = peer.expect_challenge(&with(&valid)).await;
     assert_ne!(second, first);
-    // The right answer to a request that is used up leaves the next one as it is.
-    assert_eq!(peer.challenged(&with(&right)).await, second);
-    // An empty one that fits none uses up none.
-    let third = peer.challenged(&with(&empty)).await;
+    // A valid authenticator for a used challenge does not use up the next one.
+    assert_eq!(peer.expect_challenge(&with(&valid)).await, second);
+    // An empty authenticator for a used challenge does not either.
+    let third = peer.expect_challenge(&with(&empty)).await;
     assert_eq!(third, second);
 
-    // One that is not valid.
-    let [right, _] = peer.answers(&third).await;
-    let mut changed = right.clone();
+    // An invalid authenticator uses up the challenge.
+    let [valid, _] = peer.answers(&third).await;
+    let mut changed = valid.clone();
     *changed.last_mut().unwrap() ^= 1;
-    let fourth = peer.challenged(&with(&changed)).await;
+    let fourth = peer.expect_challenge(&with(&changed)).await;
     assert_ne!(fourth, third);
-    assert_eq!(peer.challenged(&with(&right)).await, fourth);
+    assert_eq!(peer.expect_challenge(&with(&valid)).await, fourth);
 
-    // The client's own requests, looked at first.
-    let mut asks = peer.get.clone();
+    // The client's own authenticator requests are processed first.
+    let mut with_request = peer.get.clone();
     let trust = Ca::new("seconds").trust();
-    let _asked = peer.connection.ask(&mut asks, None, &trust).unwrap();
-    let question = asks.headers()[REQUEST_HEADER].to_str().unwrap().to_owned();
-    let asks = |value: &str| field(REQUEST_HEADER, value);
+    let _pending = peer
+        .connection
+        .ask(&mut with_request, None, &trust)
+        .unwrap();
+    let own_request = with_request.headers()[REQUEST_HEADER].to_str();
+    let own_request = own_request.unwrap().to_owned();
+    let request_field = |value: &str| field(REQUEST_HEADER, value);
     let challenge = header_fields::field_value(&fourth)
         .to_str()
         .unwrap()
         .to_owned();
     let malformed = [
-        vec![asks("")],
-        vec![asks("!")],
-        vec![asks("EQAAAwAAAA")],
-        vec![asks(&"A".repeat(1_367))],
-        vec![asks(&challenge)],
-        vec![asks(&question), asks(&question)],
+        vec![request_field("")],
+        vec![request_field("!")],
+        vec![request_field("EQAAAwAAAA")],
+        vec![request_field(&"A".repeat(1_367))],
+        vec![request_field(&challenge)],
+        vec![request_field(&own_request), request_field(&own_request)],
     ];
     for fields in &malformed {
         let headers = peer.expect(fields, 400).await;
         assert!(!headers.contains_key(AUTHENTICATOR_HEADER));
     }
-    let [right, _] = peer.answers(&fourth).await;
-    let both = [asks("!"), with(&right)[0].clone()];
+    let [valid, _] = peer.answers(&fourth).await;
+    let both = [request_field("!"), with(&valid)[0].clone()];
     peer.expect(&both, 400).await;
-    assert_eq!(peer.challenged(&[]).await, fourth);
-    // Its answer comes with whatever is said to the other field; and once.
-    let both = [asks(&question), text("Exported-Authenticator !")];
+    assert_eq!(peer.expect_challenge(&[]).await, fourth);
+    // The server answers a request regardless of the other field, but only once.
+    let both = [
+        request_field(&own_request),
+        text("Exported-Authenticator !"),
+    ];
     let headers = peer.expect(&both, 400).await;
     assert!(headers.contains_key(AUTHENTICATOR_HEADER));
-    let headers = peer.expect(&[asks(&question)], 400).await;
+    let headers = peer.expect(&[request_field(&own_request)], 400).await;
     assert!(!headers.contains_key(AUTHENTICATOR_HEADER));
 
-    // Proved, in whatever letters; from then on credentials are not looked at.
-    let encoded = header_fields::credentials(&right);
+    // The scheme is case-insensitive. Once the client is authenticated, further credentials are ignored.
+    let encoded = header_fields::credentials(&valid);
     let in_capitals = encoded.to_str().unwrap().replacen(
         "Exported-Authenticator ",
         "EXPORTED-AUTHENTICATOR  ",
@@ -158,7 +167,7 @@ async fn converse(mut peer: Peer) {
     peer.expect(&[text(&in_capitals)], 200).await;
     for fields in [
         Vec::new(),
-        with(&right).to_vec(),
+        with(&valid).to_vec(),
         with(&empty).to_vec(),
         vec![text("Exported-Authenticator !")],
         vec![text("Bearer x"), text("Bearer x")],
@@ -171,20 +180,20 @@ async fn converse(mut peer: Peer) {
 }
 
 #[tokio::test]
-async fn both_say_what_the_document_says() {
+async fn rust_and_go_servers_respond_as_documented() {
     let Some(program) = go::program() else { return };
     let devices = Ca::new("devices");
     let device = Identity::new(KINDS[0].1, |key| devices.client(key, "device"));
     let go_server = GoServer::start(program, &devices, None);
     for suite in SUITES {
         let gateway = Gateway::start(suite, &devices, Vec::new()).await;
-        converse(Peer {
+        check_responses(Peer {
             connection: connect(gateway.port, &gateway.pki, suite).await,
             get: get_request(gateway.port),
             credentials: device.credentials(),
         })
         .await;
-        converse(Peer {
+        check_responses(Peer {
             connection: go_server.connect(suite).await,
             get: go_server.get(),
             credentials: device.credentials(),

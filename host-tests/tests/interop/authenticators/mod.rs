@@ -1,4 +1,5 @@
-//! Exported Authenticators (RFC 9261) against the Go program's, which was written from the RFC and `docs/HTTP-AUTHENTICATORS.md`.
+//! Tests of Exported Authenticators (RFC 9261) with the Go program, which was written from the RFC and
+//! `docs/HTTP-AUTHENTICATORS.md`.
 
 mod go_client;
 mod go_server;
@@ -37,7 +38,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tower::Layer;
 
-/// The hashes that RFC 9261 has on a connection, each by a cipher suite that leaves Go no other.
+/// The hash algorithms of TLS 1.3, each with a cipher suite that forces Go to use it.
 const SUITES: [(HashAlgorithm, SupportedCipherSuite); 2] = [
     (
         HashAlgorithm::SHA256,
@@ -49,20 +50,20 @@ const SUITES: [(HashAlgorithm, SupportedCipherSuite); 2] = [
     ),
 ];
 
-/// The keys that both programs have in software.
+/// The kinds of software keys that both programs support.
 const KINDS: [(&str, &SignatureAlgorithm); 3] = [
     ("ecdsa", &PKCS_ECDSA_P256_SHA256),
     ("ed25519", &PKCS_ED25519),
     ("rsa", &PKCS_RSA_SHA256),
 ];
 
-/// The DNS name of every second identity.
+/// The DNS name of the second identities.
 const SECOND: &str = "second.example";
 
-/// An authority, ECDSA P-256, that issues to any key.
+/// A certificate authority with an ECDSA P-256 key that issues certificates for keys of any kind.
 struct Ca(CertifiedIssuer<'static, KeyPair>);
 
-/// A certificate and its key in software, PEM.
+/// A certificate and its software key, both PEM.
 struct Identity {
     certificate: String,
     key: String,
@@ -82,14 +83,14 @@ impl Ca {
         Trust::from_pem(self.0.pem().as_bytes()).unwrap()
     }
 
-    /// A client's certificate, PEM. Its common name is all that it has.
+    /// Issues a client certificate as PEM. The common name is its only name.
     fn client(&self, key: &dyn PublicKeyData, name: &str) -> String {
         let mut params = params(name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.signed_by(&key, &self.0).unwrap().pem()
     }
 
-    /// A server's, for [`SECOND`].
+    /// Issues a server certificate for [`SECOND`] as PEM.
     fn server(&self, key: &dyn PublicKeyData, name: &str) -> String {
         let mut params = params(name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -112,7 +113,7 @@ fn ca_params(name: &str) -> CertificateParams {
 }
 
 impl Identity {
-    /// A key of this kind, with the certificate that `issue` gives it.
+    /// Creates a key of this kind and a certificate for it with `issue`.
     fn new(
         algorithm: &'static SignatureAlgorithm,
         issue: impl FnOnce(&dyn PublicKeyData) -> String,
@@ -129,7 +130,7 @@ impl Identity {
     }
 }
 
-/// A key that is in a TPM and nowhere else.
+/// A key that exists only in a TPM.
 struct TpmKey {
     swtpm: Swtpm,
     tpm: Tpm,
@@ -158,7 +159,7 @@ impl TpmKey {
         Credentials::tpm(certificate.as_bytes(), key.unwrap()).unwrap()
     }
 
-    /// Leaves it to others, in good order.
+    /// Closes the TPM for use by others, and checks that no objects are left in it.
     async fn close(&self) {
         self.tpm.close().await;
         assert_eq!(self.swtpm.orphans(), [""; 0]);
@@ -175,7 +176,7 @@ impl PublicKeyData for TpmKey {
     }
 }
 
-/// Files for the Go program.
+/// A temporary folder for files that the Go program reads.
 struct Files(TempDir);
 
 impl Files {
@@ -190,7 +191,7 @@ impl Files {
     }
 }
 
-/// The Go program as a server that wants clients of an authority.
+/// The Go program as a server that requires client certificates of an authority.
 struct GoServer {
     server: go::Server,
     pki: Pki,
@@ -233,7 +234,7 @@ impl GoServer {
     }
 }
 
-/// A gateway of ours with one cipher suite. GET /get tells who has proved itself, and by which hash.
+/// A Rust gateway with one cipher suite. GET /get returns the name of the authenticated client and the hash algorithm.
 struct Gateway {
     port: u16,
     pki: Pki,
@@ -246,13 +247,14 @@ impl Gateway {
         clients: &Ca,
         seconds: Vec<Credentials>,
     ) -> Self {
-        let who = async |who: CertifiedIdentity,
-                         channel: axum::Extension<chanbind::gateway::Channel>| {
-            let hash = channel.exporter().hash().unwrap();
-            format!("ok {} {hash}", who.name())
-        };
+        let identify =
+            async |identity: CertifiedIdentity,
+                   channel: axum::Extension<chanbind::gateway::Channel>| {
+                let hash = channel.exporter().hash().unwrap();
+                format!("ok {} {hash}", identity.name())
+            };
         let policy = AuthenticatorPolicy::new().require("/", &clients.trust());
-        let app = Router::new().route("/get", get(who));
+        let app = Router::new().route("/get", get(identify));
         let app = AuthenticatorLayer::with_identities(policy, seconds).layer(app);
         let pki = Pki::new().unwrap();
         let tls = ServerConfig::builder_with_provider(provider(suite.1))
@@ -276,7 +278,7 @@ impl Drop for Gateway {
     }
 }
 
-/// A client's connection with one cipher suite.
+/// Opens a client's connection with one cipher suite.
 async fn connect(
     port: u16,
     pki: &Pki,
@@ -304,12 +306,12 @@ fn get_request(port: u16) -> Request<()> {
     Connection::get(&uri.parse().unwrap()).unwrap()
 }
 
-/// Status and body.
-fn seen(response: &Response<Bytes>) -> (u16, String) {
+/// Returns the status and the body of a response.
+fn status_and_body(response: &Response<Bytes>) -> (u16, String) {
     let body = String::from_utf8(response.body().to_vec()).unwrap();
     (response.status().as_u16(), body.trim().to_owned())
 }
 
-fn is(status: u16, body: &str) -> (u16, String) {
+fn expected(status: u16, body: &str) -> (u16, String) {
     (status, body.to_owned())
 }

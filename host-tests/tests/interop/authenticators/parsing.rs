@@ -1,4 +1,4 @@
-//! Requests and authenticators that cross: each program reads the other's, and takes the same bytes for none.
+//! Tests of the parsers: each program parses the requests and authenticators of the other, and both reject the same bytes.
 
 use super::{Ca, Gateway, Identity, KINDS, SECOND, SUITES, connect, get_request, vectors::vectors};
 use chanbind::authenticator::header_fields::{self, MAX_REQUEST_LEN, REQUEST_HEADER};
@@ -15,10 +15,10 @@ use chanbind_host_tests::go;
 use serde_json::{Value, json};
 use std::{path::Path, sync::Mutex};
 
-/// Bytes, and what `ea-parse` is to take them for.
+/// An input line of `ea-parse`: the kind of message, and its bytes.
 type Line = (String, Vec<u8>);
 
-/// The type of a request's handshake message, as `ea-parse` has it.
+/// Returns a line for a request. Its kind is the type of the handshake message.
 fn request_line(side: Side, bytes: &[u8]) -> Line {
     let kind = match side {
         Side::Server => "13",
@@ -31,8 +31,8 @@ fn authenticator_line(hash: HashAlgorithm, bytes: &[u8]) -> Line {
     (hash.to_string(), bytes.to_vec())
 }
 
-/// What the Go program reads; null for what it takes for none.
-fn theirs(program: &Path, lines: &[Line]) -> Vec<Value> {
+/// Parses the lines with the Go program. An invalid message results in null.
+fn parse_with_go(program: &Path, lines: &[Line]) -> Vec<Value> {
     let input: String = lines
         .iter()
         .map(|(kind, bytes)| format!("{kind} {}\n", hex::encode(bytes)))
@@ -43,16 +43,16 @@ fn theirs(program: &Path, lines: &[Line]) -> Vec<Value> {
     values.collect::<Result<_, _>>().unwrap()
 }
 
-/// What we read, likewise.
-fn ours((kind, bytes): &Line) -> Value {
+/// Parses a line with the Rust code, with the same result.
+fn parse_with_rust((kind, bytes): &Line) -> Value {
     match kind.as_str() {
-        "13" => our_request(Side::Server, bytes),
-        "17" => our_request(Side::Client, bytes),
-        _ => our_authenticator(bytes),
+        "13" => parse_request(Side::Server, bytes),
+        "17" => parse_request(Side::Client, bytes),
+        _ => parse_authenticator(bytes),
     }
 }
 
-fn our_request(sender: Side, bytes: &[u8]) -> Value {
+fn parse_request(sender: Side, bytes: &[u8]) -> Value {
     let Ok(request) = Request::parse(bytes) else {
         return Value::Null;
     };
@@ -69,7 +69,7 @@ fn our_request(sender: Side, bytes: &[u8]) -> Value {
     })
 }
 
-fn our_authenticator(bytes: &[u8]) -> Value {
+fn parse_authenticator(bytes: &[u8]) -> Value {
     match Authenticator::parse(bytes) {
         Ok(Authenticator::Certified(certified)) => {
             let entries = certified.entries();
@@ -89,8 +89,8 @@ fn our_authenticator(bytes: &[u8]) -> Value {
     }
 }
 
-/// Requests of ours, with all that they can have.
-fn our_requests() -> Vec<Line> {
+/// Returns requests created by the Rust code, with and without all optional parts.
+fn rust_requests() -> Vec<Line> {
     let schemes = [
         SignatureScheme::ECDSA_SECP256R1_SHA256,
         SignatureScheme::RSA_PSS_RSAE_SHA512,
@@ -134,8 +134,8 @@ fn our_requests() -> Vec<Line> {
     lines
 }
 
-/// Authenticators of ours, by keys of every kind, and empty ones.
-async fn our_authenticators() -> Vec<Line> {
+/// Returns authenticators created by the Rust code with keys of every kind, and empty ones.
+async fn rust_authenticators() -> Vec<Line> {
     let devices = Ca::new("devices");
     let schemes = [
         SignatureScheme::ECDSA_SECP256R1_SHA256,
@@ -156,8 +156,8 @@ async fn our_authenticators() -> Vec<Line> {
             let request = request.unwrap();
             let identity = Identity::new(algorithm, |key| devices.client(key, "device"));
             let request = Request::parse(request.as_bytes()).unwrap();
-            let made = identity.credentials().answer(&client, &request).await;
-            lines.push(authenticator_line(hash, &made.unwrap()));
+            let authenticator = identity.credentials().answer(&client, &request).await;
+            lines.push(authenticator_line(hash, &authenticator.unwrap()));
         }
         let parameters = RequestParameters::new(b"declined", &schemes);
         let request = server.request(&parameters, vec![0; parameters.encoded_len()]);
@@ -175,46 +175,49 @@ async fn our_authenticators() -> Vec<Line> {
     lines
 }
 
-/// What `ea-vector` makes.
-fn their_lines(program: &Path) -> Vec<Line> {
+/// Returns the requests and authenticators that `ea-vector` creates.
+fn go_messages(program: &Path) -> Vec<Line> {
     let mut lines = Vec::new();
     for vector in vectors(program) {
-        let asks = if vector.of_client {
+        let requester = if vector.of_client {
             Side::Server
         } else {
             Side::Client
         };
         if !vector.request.is_empty() {
-            let line = request_line(asks, &vector.request);
-            assert_eq!(ours(&line)["context"], hex::encode(&vector.context));
+            let line = request_line(requester, &vector.request);
+            assert_eq!(
+                parse_with_rust(&line)["context"],
+                hex::encode(&vector.context)
+            );
             lines.push(line);
         }
         let line = authenticator_line(vector.hash, &vector.authenticator);
-        let read = ours(&line);
+        let parsed = parse_with_rust(&line);
         if !vector.certificate.is_empty() {
-            assert_eq!(read["context"], hex::encode(&vector.context));
+            assert_eq!(parsed["context"], hex::encode(&vector.context));
         }
-        assert_eq!(read["empty"], vector.certificate.is_empty());
+        assert_eq!(parsed["empty"], vector.certificate.is_empty());
         lines.push(line);
     }
     lines
 }
 
 #[tokio::test]
-async fn both_read_the_same() {
+async fn go_and_rust_parse_valid_messages_alike() {
     let Some(program) = go::program() else { return };
-    let mut lines = their_lines(program);
-    lines.extend(our_requests());
-    lines.extend(our_authenticators().await);
-    for (line, theirs) in lines.iter().zip(theirs(program, &lines)) {
-        assert!(!theirs.is_null(), "{line:x?}");
-        assert_eq!(theirs, ours(line), "{line:x?}");
+    let mut lines = go_messages(program);
+    lines.extend(rust_requests());
+    lines.extend(rust_authenticators().await);
+    for (line, by_go) in lines.iter().zip(parse_with_go(program, &lines)) {
+        assert!(!by_go.is_null(), "{line:x?}");
+        assert_eq!(by_go, parse_with_rust(line), "{line:x?}");
     }
 }
 
-/// The requests that client and gateway make of a [`Trust`](chanbind::authenticator::Trust).
+/// The requests that client and gateway create from a [`Trust`](chanbind::authenticator::Trust), as sent in HTTP header fields.
 #[tokio::test]
-async fn requests_as_they_travel() {
+async fn go_and_rust_parse_requests_in_header_fields_alike() {
     let Some(program) = go::program() else { return };
     let devices = Ca::new("devices");
     for suite in SUITES {
@@ -232,23 +235,24 @@ async fn requests_as_they_travel() {
         let response = connection.send(get_request(gateway.port)).await.unwrap();
         let challenge = header_fields::challenged(response.headers()).unwrap();
         lines.push(request_line(Side::Server, &challenge));
-        let theirs = theirs(program, &lines);
-        for (line, theirs) in lines.iter().zip(&theirs) {
-            assert_eq!(*theirs, ours(line));
-            assert_eq!(theirs["context"].as_str().unwrap().len(), 32);
+        let all_by_go = parse_with_go(program, &lines);
+        for (line, by_go) in lines.iter().zip(&all_by_go) {
+            assert_eq!(*by_go, parse_with_rust(line));
+            assert_eq!(by_go["context"].as_str().unwrap().len(), 32);
         }
-        assert_eq!(theirs[0]["server_name"], "");
-        assert_eq!(theirs[1]["server_name"], SECOND);
+        assert_eq!(all_by_go[0]["server_name"], "");
+        assert_eq!(all_by_go[1]["server_name"], SECOND);
     }
 }
 
-/// With any bit of a request changed, or one in any byte of an authenticator, or with bytes missing: both read the same, or both refuse.
+/// Flips every bit of a request and one bit in every byte of an authenticator, and truncates both: both programs parse the same, or
+/// both reject the message.
 #[tokio::test]
-async fn both_refuse_the_same() {
+async fn go_and_rust_parse_changed_messages_alike() {
     let Some(program) = go::program() else { return };
-    let mut whole = their_lines(program);
-    whole.extend(our_requests());
-    whole.extend(our_authenticators().await);
+    let mut whole = go_messages(program);
+    whole.extend(rust_requests());
+    whole.extend(rust_authenticators().await);
     let mut lines = Vec::new();
     for (kind, bytes) in &whole {
         let is_request = kind.len() == 2;
@@ -264,10 +268,16 @@ async fn both_refuse_the_same() {
         }
         lines.push((kind.clone(), [bytes, &[0][..]].concat()));
     }
-    let mut refused = 0;
-    for (line, theirs) in lines.iter().zip(theirs(program, &lines)) {
-        refused += usize::from(theirs.is_null());
-        assert_eq!(theirs, ours(line), "{} {}", line.0, hex::encode(&line.1));
+    let mut rejected = 0;
+    for (line, by_go) in lines.iter().zip(parse_with_go(program, &lines)) {
+        rejected += usize::from(by_go.is_null());
+        assert_eq!(
+            by_go,
+            parse_with_rust(line),
+            "{} {}",
+            line.0,
+            hex::encode(&line.1)
+        );
     }
-    assert!(refused > lines.len() / 4, "{refused} of {}", lines.len());
+    assert!(rejected > lines.len() / 4, "{rejected} of {}", lines.len());
 }

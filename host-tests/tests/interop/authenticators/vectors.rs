@@ -1,4 +1,4 @@
-//! What the Go program makes on connections of its own, validated by core from the exported values.
+//! Tests of authenticators that the Go program creates on its own connections, validated by core with the recorded exporter values.
 
 use chanbind::tls;
 use chanbind_core::{
@@ -19,30 +19,30 @@ const SCHEMES: [SignatureScheme; 3] = [
     SignatureScheme::RSA_PSS_RSAE_SHA256,
 ];
 
-/// Of the ClientHello, what spontaneous authenticators here depend on.
+/// The parts of the ClientHello on which the spontaneous authenticators depend.
 const OFFERED: Offered<'_> = Offered {
     signature_algorithms_cert: &[],
     signature_algorithms: &SCHEMES,
     extensions: &[ExtensionType::SIGNATURE_ALGORITHMS],
 };
 
-/// One authenticator, and what was exported for its sender.
+/// An authenticator, and the values exported for its sender.
 pub(super) struct Vector {
     pub(super) name: String,
     pub(super) of_client: bool,
     pub(super) hash: HashAlgorithm,
     handshake_context: Vec<u8>,
     finished_key: Vec<u8>,
-    /// Empty if nobody asked.
+    /// Empty if the authenticator is spontaneous.
     pub(super) request: Vec<u8>,
     pub(super) context: Vec<u8>,
     pub(super) authenticator: Vec<u8>,
-    /// Empty if the authenticator is.
+    /// Empty if the authenticator is empty.
     pub(super) certificate: Vec<u8>,
     ca: Vec<u8>,
 }
 
-/// All that the Go program makes.
+/// Returns all vectors of the Go program.
 pub(super) fn vectors(program: &Path) -> Vec<Vector> {
     let lines = go::run_with(program, &["ea-vector"], "");
     lines.iter().map(|line| Vector::parse(line)).collect()
@@ -75,7 +75,7 @@ impl Vector {
         }
     }
 
-    /// A connection that has the recorded values for one side, and for the other one too or none that are worth anything.
+    /// Returns a connection that exports the recorded values for the given sides, and dummy values for the others.
     fn channel(&self, for_client: bool, for_server: bool) -> Recorded<'_> {
         Recorded {
             vector: self,
@@ -88,22 +88,22 @@ impl Vector {
         self.channel(self.of_client, !self.of_client)
     }
 
-    /// What its receiver says to an authenticator.
+    /// Validates an authenticator as the receiver.
     fn validate(
         &self,
         channel: &Recorded<'_>,
         authenticator: &[u8],
-    ) -> Result<Seen, ValidateError> {
+    ) -> Result<Proved, ValidateError> {
         if self.of_client {
             let mut server = Endpoint::<Server>::new(channel).unwrap();
             let pending = pending(&mut server, &self.request);
-            self.judge(&mut server, pending, authenticator)
+            self.validate_with(&mut server, pending, authenticator)
         } else if self.request.is_empty() {
             let mut client = Endpoint::<Client>::new(channel).unwrap();
             let anchors = Anchors::new(&[&self.ca]).unwrap();
             let rules = rules(&anchors);
             let validated = client.validate_spontaneous(&OFFERED, authenticator, &rules)?;
-            Ok(Seen {
+            Ok(Proved {
                 certificate: validated.leaf().as_der().to_vec(),
                 context: validated.context().to_vec(),
                 scheme: validated.scheme(),
@@ -111,37 +111,37 @@ impl Vector {
         } else {
             let mut client = Endpoint::<Client>::new(channel).unwrap();
             let pending = pending(&mut client, &self.request);
-            self.judge(&mut client, pending, authenticator)
+            self.validate_with(&mut client, pending, authenticator)
         }
     }
 
-    /// What its own sender's side would say, had it made a request with the same context.
-    fn validate_by_sender(&self, channel: &Recorded<'_>) -> Result<Seen, ValidateError> {
-        fn own<R: Role>(end: &mut Endpoint<R>, context: &[u8]) -> PendingRequest<R, Vec<u8>> {
+    /// Validates the authenticator as its own sender, which has made a request with the same context.
+    fn validate_by_sender(&self, channel: &Recorded<'_>) -> Result<Proved, ValidateError> {
+        fn own<R: Role>(endpoint: &mut Endpoint<R>, context: &[u8]) -> PendingRequest<R, Vec<u8>> {
             let parameters = RequestParameters::new(context, &SCHEMES);
             let buffer = vec![0; parameters.encoded_len()];
-            end.request(&parameters, buffer).unwrap()
+            endpoint.request(&parameters, buffer).unwrap()
         }
         if self.of_client {
             let mut client = Endpoint::<Client>::new(channel).unwrap();
             let pending = own(&mut client, &self.context);
-            self.judge(&mut client, pending, &self.authenticator)
+            self.validate_with(&mut client, pending, &self.authenticator)
         } else {
             let mut server = Endpoint::<Server>::new(channel).unwrap();
             let pending = own(&mut server, &self.context);
-            self.judge(&mut server, pending, &self.authenticator)
+            self.validate_with(&mut server, pending, &self.authenticator)
         }
     }
 
-    fn judge<R: Role, B: AsRef<[u8]>>(
+    fn validate_with<R: Role, B: AsRef<[u8]>>(
         &self,
-        end: &mut Endpoint<R>,
+        endpoint: &mut Endpoint<R>,
         pending: PendingRequest<R, B>,
         authenticator: &[u8],
-    ) -> Result<Seen, ValidateError> {
+    ) -> Result<Proved, ValidateError> {
         let anchors = Anchors::new(&[&self.ca]).unwrap();
-        let validated = end.validate(pending, authenticator, &rules(&anchors))?;
-        Ok(Seen {
+        let validated = endpoint.validate(pending, authenticator, &rules(&anchors))?;
+        Ok(Proved {
             certificate: validated.leaf().as_der().to_vec(),
             context: validated.context().to_vec(),
             scheme: validated.scheme(),
@@ -149,50 +149,51 @@ impl Vector {
     }
 }
 
-/// What was proved.
+/// The content of a validated authenticator.
 #[derive(Debug, PartialEq)]
-struct Seen {
+struct Proved {
     certificate: Vec<u8>,
     context: Vec<u8>,
     scheme: SignatureScheme,
 }
 
 fn rules<'a>(anchors: &'a Anchors<'a>) -> PathRules<'a> {
-    // The usage is the endpoint's to say.
+    // The endpoint replaces the usage.
     PathRules::new(anchors, Usage::ServerAuth, Time::At(1_800_000_000))
         .with_algorithms(tls::signature_algorithms())
 }
 
-/// A buffer in which the Go program's request stands whatever is written to it: the order of extensions is its maker's.
-struct Theirs {
+/// A buffer that always contains the request of the Go program, regardless of what is written to it, because the order of the
+/// extensions is up to the sender.
+struct GoRequest {
     request: Vec<u8>,
     written: Vec<u8>,
 }
 
-impl AsRef<[u8]> for Theirs {
+impl AsRef<[u8]> for GoRequest {
     fn as_ref(&self) -> &[u8] {
         &self.request
     }
 }
 
-impl AsMut<[u8]> for Theirs {
+impl AsMut<[u8]> for GoRequest {
     fn as_mut(&mut self) -> &mut [u8] {
         &mut self.written
     }
 }
 
-fn pending<R: Role>(end: &mut Endpoint<R>, recorded: &[u8]) -> PendingRequest<R, Theirs> {
+fn pending<R: Role>(endpoint: &mut Endpoint<R>, recorded: &[u8]) -> PendingRequest<R, GoRequest> {
     let request = Request::parse(recorded).unwrap();
     assert_eq!(request.sender(), R::SIDE);
     let schemes: Vec<_> = request.signature_algorithms().collect();
     let mut parameters = RequestParameters::new(request.context(), &schemes);
     parameters.server_name = request.server_name();
     assert_eq!(parameters.encoded_len(), recorded.len());
-    let buffer = Theirs {
+    let buffer = GoRequest {
         request: recorded.to_vec(),
         written: vec![0; recorded.len()],
     };
-    let pending = end.request(&parameters, buffer).unwrap();
+    let pending = endpoint.request(&parameters, buffer).unwrap();
     assert_eq!(pending.as_bytes(), recorded);
     pending
 }
@@ -220,20 +221,20 @@ impl Exporter for Recorded<'_> {
     ) -> Result<(), ExporterError> {
         assert_eq!(context.unwrap_or_default(), b"");
         let label = str::from_utf8(label).unwrap();
-        let (is_there, what) = if let Some(what) = label.strip_prefix("EXPORTER-client ") {
-            (self.for_client, what)
-        } else if let Some(what) = label.strip_prefix("EXPORTER-server ") {
-            (self.for_server, what)
+        let (is_recorded, name) = if let Some(name) = label.strip_prefix("EXPORTER-client ") {
+            (self.for_client, name)
+        } else if let Some(name) = label.strip_prefix("EXPORTER-server ") {
+            (self.for_server, name)
         } else {
             panic!("{label}")
         };
-        let value = match what {
+        let value = match name {
             "authenticator handshake context" => &self.vector.handshake_context,
             "authenticator finished key" => &self.vector.finished_key,
             other => panic!("{other}"),
         };
         out.copy_from_slice(value);
-        if !is_there {
+        if !is_recorded {
             out.fill(0x55);
         }
         Ok(())
@@ -241,22 +242,22 @@ impl Exporter for Recorded<'_> {
 }
 
 #[test]
-fn every_one_is_validated() {
+fn validates_all_go_authenticators() {
     let Some(program) = go::program() else { return };
     let (mut kinds, mut lengths, mut hashes) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for vector in vectors(program) {
         let name = &vector.name;
-        let read = Authenticator::parse(&vector.authenticator).unwrap();
+        let parsed = Authenticator::parse(&vector.authenticator).unwrap();
         let scheme = match vector.validate(&vector.channel_of_sender(), &vector.authenticator) {
-            Ok(seen) => {
-                assert_eq!(seen.certificate, vector.certificate, "{name}");
-                assert_eq!(seen.context, vector.context, "{name}");
-                assert_eq!(read.context(), Some(vector.context.as_slice()), "{name}");
-                seen.scheme.to_string()
+            Ok(proved) => {
+                assert_eq!(proved.certificate, vector.certificate, "{name}");
+                assert_eq!(proved.context, vector.context, "{name}");
+                assert_eq!(parsed.context(), Some(vector.context.as_slice()), "{name}");
+                proved.scheme.to_string()
             }
             Err(ValidateError::Empty) => {
                 assert_eq!(vector.certificate, b"", "{name}");
-                assert_eq!(read.context(), None, "{name}");
+                assert_eq!(parsed.context(), None, "{name}");
                 "empty".to_owned()
             }
             Err(error) => panic!("{name}: {error}"),
@@ -264,14 +265,14 @@ fn every_one_is_validated() {
         let from = match (vector.of_client, vector.request.is_empty()) {
             (true, _) => "client",
             (false, false) => "server",
-            (false, true) => "server, unasked",
+            (false, true) => "server, spontaneous",
         };
         lengths.insert((scheme == "empty", vector.context.len()));
         hashes.insert(vector.hash.to_string());
         kinds.insert(format!("{scheme} of {from}"));
     }
-    // That there were enough of them.
-    for from in ["client", "server", "server, unasked"] {
+    // The vectors must cover all kinds.
+    for from in ["client", "server", "server, spontaneous"] {
         for scheme in SCHEMES {
             assert!(kinds.contains(&format!("{scheme} of {from}")), "{kinds:?}");
         }
@@ -286,24 +287,24 @@ fn every_one_is_validated() {
 }
 
 #[test]
-fn none_is_valid_with_another_bit() {
+fn rejects_go_authenticators_with_a_flipped_bit() {
     let Some(program) = go::program() else { return };
     for vector in vectors(program) {
         let name = &vector.name;
         let channel = vector.channel_of_sender();
-        let refused = |authenticator: &[u8], what: &str, at: usize| {
-            let seen = vector.validate(&channel, authenticator);
-            let is_valid = matches!(seen, Ok(_) | Err(ValidateError::Empty));
-            assert!(!is_valid, "{name}: {what} {at}");
+        let assert_rejected = |authenticator: &[u8], change: &str, at: usize| {
+            let result = vector.validate(&channel, authenticator);
+            let is_valid = matches!(result, Ok(_) | Err(ValidateError::Empty));
+            assert!(!is_valid, "{name}: {change} {at}");
         };
         let whole = &vector.authenticator;
         for at in 0..whole.len() {
             let mut changed = whole.clone();
             changed[at] ^= 1 << (at % 8);
-            refused(&changed, "another bit in byte", at);
-            refused(&whole[..at], "cut at byte", at);
+            assert_rejected(&changed, "flipped bit in byte", at);
+            assert_rejected(&whole[..at], "truncated at byte", at);
         }
-        refused(
+        assert_rejected(
             &[whole.as_slice(), &[0]].concat(),
             "longer than",
             whole.len(),
@@ -312,7 +313,7 @@ fn none_is_valid_with_another_bit() {
 }
 
 #[test]
-fn none_is_valid_for_another_request() {
+fn rejects_go_authenticators_for_another_request() {
     let Some(program) = go::program() else { return };
     for mut vector in vectors(program) {
         if vector.request.is_empty() {
@@ -328,34 +329,34 @@ fn none_is_valid_for_another_request() {
             vector.request.clone_from(&original);
             vector.request[at] ^= 0x20;
             let channel = vector.channel_of_sender();
-            let seen = vector.validate(&channel, &vector.authenticator);
+            let result = vector.validate(&channel, &vector.authenticator);
             let as_expected = if vector.certificate.is_empty() {
-                seen == Err(ValidateError::Finished)
+                result == Err(ValidateError::Finished)
             } else if at == context {
-                seen == Err(ValidateError::Context)
+                result == Err(ValidateError::Context)
             } else {
                 matches!(
-                    seen,
+                    result,
                     Err(ValidateError::Finished | ValidateError::Scheme(_))
                 )
             };
-            assert!(as_expected, "{}: {seen:?}", vector.name);
+            assert!(as_expected, "{}: {result:?}", vector.name);
         }
     }
 }
 
 #[test]
-fn none_is_valid_with_the_roles_swapped() {
+fn rejects_go_authenticators_with_swapped_roles() {
     let Some(program) = go::program() else { return };
     for vector in vectors(program) {
         let name = &vector.name;
-        // What was exported for the sender is not what is exported for it, but for its peer.
+        // The recorded values are exported for the peer of the sender instead of the sender.
         let channel = vector.channel(!vector.of_client, vector.of_client);
-        let seen = vector.validate(&channel, &vector.authenticator);
-        assert_eq!(seen, Err(ValidateError::Finished), "{name}");
-        // Its receiver is its sender, on a connection that had the same values for both.
+        let result = vector.validate(&channel, &vector.authenticator);
+        assert_eq!(result, Err(ValidateError::Finished), "{name}");
+        // The receiver is the sender, on a connection that exports the same values for both.
         let channel = vector.channel(true, true);
-        let seen = vector.validate_by_sender(&channel);
-        assert_eq!(seen, Err(ValidateError::Finished), "{name}");
+        let result = vector.validate_by_sender(&channel);
+        assert_eq!(result, Err(ValidateError::Finished), "{name}");
     }
 }
