@@ -18,15 +18,15 @@ import (
 	"slices"
 )
 
-// notForCertificate are the extensions that say what is asked for (RFC 8446 section 4.2).
+// notForCertificate are the extensions of requests that must not appear in Certificate (RFC 8446 section 4.2).
 var notForCertificate = []uint16{
 	extensionServerName, extensionSignatureAlgorithms, extensionCertificateAuthorities, extensionOIDFilters, extensionSignatureAlgorithmsCert,
 }
 
-// errEmpty is the peer's refusal: an empty authenticator with the right Finished.
+// errEmpty means that the peer declined: it sent an empty authenticator with a valid Finished.
 var errEmpty = errors.New("empty authenticator")
 
-// eaKeys are RFC 9261 section 5.1 for one sender, "client" or "server".
+// eaKeys are the exported values (RFC 9261 section 5.1) for one sender, "client" or "server".
 type eaKeys struct {
 	sender           string
 	hash             crypto.Hash
@@ -37,7 +37,7 @@ type eaKeys struct {
 func exportedKeys(state *tls.ConnectionState, sender string) (eaKeys, error) {
 	keys := eaKeys{sender: sender}
 	if state.Version != tls.VersionTLS13 || !state.HandshakeComplete {
-		return keys, errors.New("not TLS 1.3, or no handshake yet")
+		return keys, errors.New("the connection is not TLS 1.3, or its handshake is incomplete")
 	}
 	switch state.CipherSuite {
 	case tls.TLS_AES_128_GCM_SHA256, tls.TLS_CHACHA20_POLY1305_SHA256:
@@ -45,11 +45,11 @@ func exportedKeys(state *tls.ConnectionState, sender string) (eaKeys, error) {
 	case tls.TLS_AES_256_GCM_SHA384:
 		keys.hash = crypto.SHA384
 	default:
-		return keys, fmt.Errorf("hash of cipher suite %#04x", state.CipherSuite)
+		return keys, fmt.Errorf("unknown hash of cipher suite %#04x", state.CipherSuite)
 	}
 	var err error
-	export := func(what string) []byte {
-		out, failed := state.ExportKeyingMaterial("EXPORTER-"+sender+" authenticator "+what, nil, keys.hash.Size())
+	export := func(name string) []byte {
+		out, failed := state.ExportKeyingMaterial("EXPORTER-"+sender+" authenticator "+name, nil, keys.hash.Size())
 		err = errors.Join(err, failed)
 		return out
 	}
@@ -73,34 +73,34 @@ func (k eaKeys) verifyData(messages ...[]byte) []byte {
 	return mac.Sum(nil)
 }
 
-// signedContent is what CertificateVerify signs.
+// signedContent returns the content that CertificateVerify signs.
 func (k eaKeys) signedContent(messages ...[]byte) []byte {
 	out := bytes.Repeat([]byte{0x20}, 64)
 	out = append(out, "Exported Authenticator\x00"...)
 	return append(out, k.transcript(messages...)...)
 }
 
-// answers says if this sender may answer the request: clients answer CertificateRequests, servers
+// mayAnswer returns true if this sender may answer the request: clients answer CertificateRequests, servers
 // ClientCertificateRequests and ClientHellos.
-func (k eaKeys) answers(request *eaRequest) bool {
+func (k eaKeys) mayAnswer(request *eaRequest) bool {
 	if k.sender == "client" {
 		return request.kind == typeCertificateRequest
 	}
 	return request.raw == nil || request.kind == typeClientCertificateRequest
 }
 
-// authenticate is the API of section 7.3 for an identity that was chosen.
+// authenticate is the "authenticate" API (RFC 9261 section 7.3) with an identity that the caller has chosen.
 func (k eaKeys) authenticate(request *eaRequest, identity tls.Certificate) ([]byte, error) {
-	if !k.answers(request) {
-		return nil, errors.New("a request of the wrong side")
+	if !k.mayAnswer(request) {
+		return nil, errors.New("the request is not from the peer's side")
 	}
 	signer, ok := identity.PrivateKey.(crypto.Signer)
 	if !ok || len(identity.Certificate) == 0 {
-		return nil, errors.New("no identity")
+		return nil, errors.New("the identity has no signing key or no certificate")
 	}
 	scheme := schemeOf(signer.Public())
 	if scheme == 0 || !slices.Contains(request.schemes, scheme) {
-		return nil, errors.New("no signature scheme for this key")
+		return nil, errors.New("the request has no signature scheme for this key")
 	}
 	var list []byte
 	for _, one := range identity.Certificate {
@@ -117,10 +117,11 @@ func (k eaKeys) authenticate(request *eaRequest, identity tls.Certificate) ([]by
 	return slices.Concat(certificate, verify, finished), nil
 }
 
-// decline is section 6. The Certificate message of its transcript is not sent; its context is the request's.
+// decline creates an empty authenticator (RFC 9261 section 6). The Certificate message in its transcript is not sent; it has the
+// context of the request.
 func (k eaKeys) decline(request *eaRequest) ([]byte, error) {
-	if request.raw == nil || !k.answers(request) {
-		return nil, errors.New("no request to decline")
+	if request.raw == nil || !k.mayAnswer(request) {
+		return nil, errors.New("there is no request of the peer to decline")
 	}
 	return message(typeFinished, k.verifyData(request.raw, emptyCertificate(request))), nil
 }
@@ -129,7 +130,7 @@ func emptyCertificate(request *eaRequest) []byte {
 	return message(typeCertificate, prefixed(1, request.context), prefixed(3, nil))
 }
 
-// authenticator is one taken apart, not yet validated. An empty one has verifyData alone.
+// authenticator is a parsed authenticator that has not been validated. An empty one has only verifyData.
 type authenticator struct {
 	context             []byte
 	entries             [][]byte
@@ -178,31 +179,31 @@ func (k eaKeys) parse(raw []byte) (*authenticator, error) {
 	return out, nil
 }
 
-// validate is section 7.4. It gives the leaf, or errEmpty for a right refusal. Who calls it sees to it that a request is
-// answered once and that spontaneous contexts do not come back.
+// validate is the "validate" API (RFC 9261 section 7.4). It returns the leaf certificate, or errEmpty for a valid empty
+// authenticator. The caller must ensure that each request is answered only once, and that spontaneous contexts are not reused.
 func (k eaKeys) validate(request *eaRequest, a *authenticator, roots *x509.CertPool) (*x509.Certificate, error) {
-	if !k.answers(request) {
-		return nil, errors.New("a request of the wrong side")
+	if !k.mayAnswer(request) {
+		return nil, errors.New("the sender may not answer this request")
 	}
 	if a.empty() {
 		if request.raw == nil {
-			return nil, errors.New("refusal without a request")
+			return nil, errors.New("empty authenticator without a request")
 		}
 		if !hmac.Equal(a.verifyData, k.verifyData(request.raw, emptyCertificate(request))) {
-			return nil, errors.New("Finished of an empty authenticator")
+			return nil, errors.New("invalid Finished of an empty authenticator")
 		}
 		return nil, errEmpty
 	}
 	if request.raw != nil && !bytes.Equal(a.context, request.context) {
-		return nil, errors.New("context of another request")
+		return nil, errors.New("the context is not that of the request")
 	}
 	for _, kind := range a.extensions {
 		if !slices.Contains(request.extensions, kind) || slices.Contains(notForCertificate, kind) {
-			return nil, fmt.Errorf("extension %d of an entry", kind)
+			return nil, fmt.Errorf("unsolicited extension %d of a certificate entry", kind)
 		}
 	}
 	if !hmac.Equal(a.verifyData, k.verifyData(request.raw, a.certificate, a.verify)) {
-		return nil, errors.New("Finished")
+		return nil, errors.New("invalid Finished")
 	}
 	chain := make([]*x509.Certificate, len(a.entries))
 	for i, der := range a.entries {
@@ -213,10 +214,10 @@ func (k eaKeys) validate(request *eaRequest, a *authenticator, roots *x509.CertP
 	}
 	leaf := chain[0]
 	if !slices.Contains(request.schemes, a.scheme) || schemeOf(leaf.PublicKey) != a.scheme {
-		return nil, fmt.Errorf("scheme %04x", a.scheme)
+		return nil, fmt.Errorf("unsuitable signature scheme %04x", a.scheme)
 	}
 	if !verifySignature(leaf.PublicKey, k.signedContent(request.raw, a.certificate), a.signature) {
-		return nil, errors.New("signature")
+		return nil, errors.New("invalid signature")
 	}
 	if err := k.verifyPath(chain, roots); err != nil {
 		return nil, err
@@ -227,10 +228,10 @@ func (k eaKeys) validate(request *eaRequest, a *authenticator, roots *x509.CertP
 func (k eaKeys) verifyPath(chain []*x509.Certificate, roots *x509.CertPool) error {
 	leaf := chain[0]
 	if leaf.Version != 3 {
-		return errors.New("not X.509v3")
+		return errors.New("the certificate is not X.509v3")
 	}
 	if leaf.KeyUsage != 0 && leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
-		return errors.New("key not for signatures")
+		return errors.New("the key usage does not include digitalSignature")
 	}
 	usage := x509.ExtKeyUsageServerAuth
 	if k.sender == "client" {
@@ -244,7 +245,7 @@ func (k eaKeys) verifyPath(chain []*x509.Certificate, roots *x509.CertPool) erro
 	return err
 }
 
-// schemeOf is the one scheme for a key here, 0 for none.
+// schemeOf returns the only signature scheme that this program uses with a key, or 0 if it does not support the key.
 func schemeOf(key crypto.PublicKey) uint16 {
 	switch key := key.(type) {
 	case *ecdsa.PublicKey:

@@ -36,11 +36,11 @@ type recorded struct {
 	}
 }
 
-// TestRecorded validates what another implementation made, and makes again what is deterministic.
+// TestRecorded validates authenticators of another implementation, and reproduces those with deterministic signatures.
 func TestRecorded(t *testing.T) {
 	path := os.Getenv("VECTORS")
 	if path == "" {
-		t.Skip("SKIPPED: VECTORS does not name the recorded authenticators")
+		t.Skip("SKIPPED: set VECTORS to the file of recorded authenticators")
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -51,7 +51,7 @@ func TestRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	seed := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
-	validated, remade := 0, 0
+	validated, reproduced := 0, 0
 	for _, session := range all.Sessions {
 		hash := crypto.SHA256
 		if session.Hash == "SHA-384" {
@@ -70,15 +70,15 @@ func TestRecorded(t *testing.T) {
 			if !one.Empty {
 				scheme = []uint16{uint16(one.SignatureScheme[0])<<8 | uint16(one.SignatureScheme[1])}
 			}
-			asked, expected := helloRequest(one.Context, scheme, nil), helloRequest(nil, scheme, nil)
+			request, expected := helloRequest(one.Context, scheme, nil), helloRequest(nil, scheme, nil)
 			if len(one.Request) > 0 {
-				if asked, err = parseRequest(one.Request, typeCertificateRequest); err != nil {
+				if request, err = parseRequest(one.Request, typeCertificateRequest); err != nil {
 					t.Fatal(name, err)
 				}
-				expected = asked
+				expected = request
 			}
-			if !bytes.Equal(asked.context, one.Context) {
-				t.Error(name, "context of the request")
+			if !bytes.Equal(request.context, one.Context) {
+				t.Error(name, "wrong context of the request")
 			}
 			roots := x509.NewCertPool()
 			if !one.Empty {
@@ -89,76 +89,76 @@ func TestRecorded(t *testing.T) {
 				roots.AddCert(leaf)
 			}
 			check := func(keys eaKeys, raw []byte) (*authenticator, error) {
-				given, err := keys.parse(raw)
+				parsed, err := keys.parse(raw)
 				if err != nil {
 					return nil, err
 				}
-				_, err = keys.validate(expected, given, roots)
+				_, err = keys.validate(expected, parsed, roots)
 				if one.Empty && errors.Is(err, errEmpty) {
 					err = nil
 				}
-				return given, err
+				return parsed, err
 			}
-			given, err := check(keys, one.Authenticator)
+			parsed, err := check(keys, one.Authenticator)
 			if err != nil {
 				t.Error(name, err)
 				continue
 			}
 			validated++
-			if given.empty() != one.Empty || (!one.Empty && !bytes.Equal(given.context, one.Context)) {
-				t.Error(name, "taken apart wrongly")
+			if parsed.empty() != one.Empty || (!one.Empty && !bytes.Equal(parsed.context, one.Context)) {
+				t.Error(name, "parsed incorrectly")
 			}
-			if !one.Empty && !bytes.Equal(given.entries[0], one.Certificate) {
-				t.Error(name, "certificate")
+			if !one.Empty && !bytes.Equal(parsed.entries[0], one.Certificate) {
+				t.Error(name, "wrong certificate")
 			}
 			if _, err := check(others, one.Authenticator); err == nil {
-				t.Error(name, "valid with the other side's keys")
+				t.Error(name, "valid with the keys of the other side")
 			}
-			spoil(t, name, one.Authenticator, func(raw []byte) error {
+			expectChangesRejected(t, name, one.Authenticator, func(raw []byte) error {
 				_, err := check(keys, raw)
 				return err
 			})
-			var again []byte
+			var reproduction []byte
 			if one.Empty {
-				again, err = keys.decline(asked)
+				reproduction, err = keys.decline(request)
 			} else if scheme[0] == ed25519Scheme {
 				identity := tls.Certificate{Certificate: [][]byte{one.Certificate}, PrivateKey: seed}
-				again, err = keys.authenticate(asked, identity)
+				reproduction, err = keys.authenticate(request, identity)
 			} else {
 				continue
 			}
-			if err != nil || !bytes.Equal(again, one.Authenticator) {
-				t.Error(name, "made again otherwise", err)
+			if err != nil || !bytes.Equal(reproduction, one.Authenticator) {
+				t.Error(name, "not reproduced", err)
 			}
-			remade++
+			reproduced++
 		}
 	}
-	t.Log(validated, "valid,", remade, "made again")
-	if validated == 0 || remade == 0 {
+	t.Log(validated, "valid,", reproduced, "reproduced")
+	if validated == 0 || reproduced == 0 {
 		t.Error("no vectors")
 	}
 }
 
-// spoil sees every shorter and longer input and every changed octet refused.
-func spoil(t *testing.T, name string, raw []byte, check func([]byte) error) {
+// expectChangesRejected checks that every truncated input, every changed octet and an additional octet are rejected.
+func expectChangesRejected(t *testing.T, name string, raw []byte, check func([]byte) error) {
 	t.Helper()
 	for i := range raw {
 		if check(raw[:i]) == nil {
-			t.Error(name, "valid with octets", i)
+			t.Error(name, "valid if truncated to octets:", i)
 		}
 		changed := bytes.Clone(raw)
 		changed[i] ^= 1
 		if check(changed) == nil {
-			t.Error(name, "valid with another octet", i)
+			t.Error(name, "valid with changed octet", i)
 		}
 	}
 	if check(append(bytes.Clone(raw), 0)) == nil {
-		t.Error(name, "valid with one octet more")
+		t.Error(name, "valid with an additional octet")
 	}
 }
 
-// TestOwn is what ea-vector prints: each one validated at the other end, and here what must not be.
-func TestOwn(t *testing.T) {
+// TestGenerated creates the authenticators that ea-vector prints, which validates them, and checks that invalid ones are rejected.
+func TestGenerated(t *testing.T) {
 	issuer, err := newAuthority()
 	if err != nil {
 		t.Fatal(err)
@@ -183,38 +183,38 @@ func TestOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	given, err := peers.parse(raw)
+	parsed, err := peers.parse(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf, err := peers.validate(request, given, issuer.pool)
+	leaf, err := peers.validate(request, parsed, issuer.pool)
 	if err != nil || leaf.Subject.CommonName != "ecdsa" || leaf.DNSNames[0] != "second.example" {
 		t.Fatal(err)
 	}
-	spoil(t, "own", raw, func(raw []byte) error {
-		given, err := peers.parse(raw)
+	expectChangesRejected(t, "generated", raw, func(raw []byte) error {
+		parsed, err := peers.parse(raw)
 		if err == nil {
-			_, err = peers.validate(request, given, issuer.pool)
+			_, err = peers.validate(request, parsed, issuer.pool)
 		}
 		return err
 	})
-	for what, validate := range map[string]func() (*x509.Certificate, error){
-		"other request": func() (*x509.Certificate, error) { return peers.validate(other, given, issuer.pool) },
-		"other roots":   func() (*x509.Certificate, error) { return peers.validate(request, given, x509.NewCertPool()) },
-		"client unasked": func() (*x509.Certificate, error) {
-			return peers.validate(helloRequest(nil, request.schemes, nil), given, issuer.pool)
+	for name, validate := range map[string]func() (*x509.Certificate, error){
+		"other request": func() (*x509.Certificate, error) { return peers.validate(other, parsed, issuer.pool) },
+		"other roots":   func() (*x509.Certificate, error) { return peers.validate(request, parsed, x509.NewCertPool()) },
+		"spontaneous authenticator of a client": func() (*x509.Certificate, error) {
+			return peers.validate(helloRequest(nil, request.schemes, nil), parsed, issuer.pool)
 		},
 	} {
 		if leaf, err := validate(); err == nil || leaf != nil {
-			t.Error("valid:", what)
+			t.Error("valid:", name)
 		}
 	}
 	if _, err := keys.authenticate(mustRequest(t, typeClientCertificateRequest), identity); err == nil {
 		t.Error("a client answered a ClientCertificateRequest")
 	}
-	// An extension that was not asked for, under a right signature and a right Finished.
+	// An unsolicited extension with a valid signature and a valid Finished.
 	for kind, block := range map[string][]byte{
-		"unrequested": extension(5, nil), "not for Certificate": extension(extensionSignatureAlgorithms, nil),
+		"unsolicited": extension(5, nil), "not allowed in Certificate": extension(extensionSignatureAlgorithms, nil),
 	} {
 		entry := append(prefixed(3, identity.Certificate[0]), prefixed(2, block)...)
 		certificate := message(typeCertificate, prefixed(1, request.context), prefixed(3, entry))
@@ -224,12 +224,12 @@ func TestOwn(t *testing.T) {
 		}
 		verify := message(typeCertificateVerify, numbers(ecdsaP256SHA256), prefixed(2, signature))
 		finished := message(typeFinished, keys.verifyData(request.raw, certificate, verify))
-		given, err := peers.parse(bytes.Join([][]byte{certificate, verify, finished}, nil))
+		parsed, err := peers.parse(bytes.Join([][]byte{certificate, verify, finished}, nil))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := peers.validate(request, given, issuer.pool); err == nil {
-			t.Error("valid with an extension", kind)
+		if _, err := peers.validate(request, parsed, issuer.pool); err == nil {
+			t.Error("valid with an extension that is", kind)
 		}
 	}
 }
@@ -249,43 +249,43 @@ func TestRequests(t *testing.T) {
 	unknown := extension(0xfafa, []byte("?"))
 	with := func(kind uint16, body string) []byte { return append(extension(kind, []byte(body)), algorithms...) }
 	for _, one := range []struct {
-		what   string
+		name   string
 		kind   int
 		blocks []byte
-		good   bool
+		valid  bool
 	}{
-		{"least", 13, algorithms, true},
-		{"with a name", 17, append(bytes.Clone(name), algorithms...), true},
+		{"minimum", 13, algorithms, true},
+		{"server name", 17, append(bytes.Clone(name), algorithms...), true},
 		{"unknown extension", 13, append(bytes.Clone(unknown), algorithms...), true},
-		{"name in a CertificateRequest", 13, append(bytes.Clone(name), algorithms...), false},
+		{"server name in a CertificateRequest", 13, append(bytes.Clone(name), algorithms...), false},
 		{"no extensions", 13, nil, false},
 		{"no algorithms", 17, name, false},
-		{"algorithms twice", 13, append(bytes.Clone(algorithms), algorithms...), false},
-		{"half an algorithm", 13, extension(extensionSignatureAlgorithms, []byte{0, 3, 4, 3, 4}), false},
-		{"no ASCII name", 17, with(extensionServerName, "\x00\x05\x00\x00\x02\xc3\xa4"), false},
+		{"repeated algorithms", 13, append(bytes.Clone(algorithms), algorithms...), false},
+		{"truncated algorithm", 13, extension(extensionSignatureAlgorithms, []byte{0, 3, 4, 3, 4}), false},
+		{"server name not in ASCII", 17, with(extensionServerName, "\x00\x05\x00\x00\x02\xc3\xa4"), false},
 		{"authorities", 17, with(extensionCertificateAuthorities, "\x00\x04\x00\x02\x30\x00"), true},
-		{"no authorities", 17, with(extensionCertificateAuthorities, "\x00\x00"), false},
-		{"an empty authority", 17, with(extensionCertificateAuthorities, "\x00\x02\x00\x00"), false},
+		{"empty list of authorities", 17, with(extensionCertificateAuthorities, "\x00\x00"), false},
+		{"empty authority", 17, with(extensionCertificateAuthorities, "\x00\x02\x00\x00"), false},
 		{"filters", 13, with(extensionOIDFilters, "\x00\x04\x01x\x00\x00"), true},
-		{"no filters", 13, with(extensionOIDFilters, "\x00\x00"), true},
-		{"half a filter", 13, with(extensionOIDFilters, "\x00\x02\x01x"), false},
-		{"algorithms of certificates", 13, with(extensionSignatureAlgorithmsCert, "\x00\x02\x04\x03"), true},
-		{"no algorithms of certificates", 13, with(extensionSignatureAlgorithmsCert, "\x00\x00"), false},
-		{"list of none", 13, extension(extensionSignatureAlgorithms, []byte{0, 0}), false},
+		{"empty list of filters", 13, with(extensionOIDFilters, "\x00\x00"), true},
+		{"truncated filter", 13, with(extensionOIDFilters, "\x00\x02\x01x"), false},
+		{"certificate algorithms", 13, with(extensionSignatureAlgorithmsCert, "\x00\x02\x04\x03"), true},
+		{"empty list of certificate algorithms", 13, with(extensionSignatureAlgorithmsCert, "\x00\x00"), false},
+		{"empty list of algorithms", 13, extension(extensionSignatureAlgorithms, []byte{0, 0}), false},
 	} {
 		raw := message(one.kind, prefixed(1, []byte("c")), prefixed(2, one.blocks))
 		request, err := parseRequest(raw, one.kind)
-		if (err == nil) != one.good || (err != nil && !errors.Is(err, errMalformed)) {
-			t.Error(one.what, err)
+		if (err == nil) != one.valid || (err != nil && !errors.Is(err, errMalformed)) {
+			t.Error(one.name, err)
 		}
-		if one.what == "with a name" && (err != nil || request.serverName != "a.test") {
-			t.Error(one.what, err)
+		if one.name == "server name" && (err != nil || request.serverName != "a.test") {
+			t.Error(one.name, err)
 		}
 		if _, err := parseRequest(append(raw, 0), one.kind); err == nil {
-			t.Error(one.what, "with an octet more")
+			t.Error(one.name, "with an additional octet")
 		}
 		if _, err := parseRequest(raw, 13+17-one.kind); err == nil {
-			t.Error(one.what, "as the other kind")
+			t.Error(one.name, "as the other message type")
 		}
 	}
 }

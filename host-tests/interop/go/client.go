@@ -13,14 +13,14 @@ import (
 	"os"
 )
 
-// client opens one connection, proves itself on it and prints the status and the body.
+// client opens one connection, sends a request with a one-time password on it, and prints the status and the body.
 func client(arguments []string) error {
 	flags := flag.NewFlagSet("client", flag.ExitOnError)
 	target := flags.String("url", "", "https://...")
 	ca := flags.String("ca", "", "PEM")
 	form := flags.String("form", "api-key", "api-key, jws or nested")
 	clientID := flags.String("client", "client1", "id")
-	secret := flags.String("secret", "", "the HMAC key, if it is not in a TPM")
+	secret := flags.String("secret", "", "the HMAC key, unless it is in a TPM")
 	tpm := flags.String("tpm", "", "host:port of a swtpm")
 	keyFile := flags.String("key", "", "TSS2 PEM, for -tpm")
 	flags.Parse(arguments)

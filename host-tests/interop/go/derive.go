@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/vault/sdk/helper/kdf"
 )
 
-// prf is HMAC-SHA256 under a key that may be in a TPM.
+// prf is HMAC-SHA256 with a key that may be in a TPM.
 type prf func(data []byte) ([]byte, error)
 
 func softwarePRF(secret []byte) prf {
@@ -19,7 +19,7 @@ func softwarePRF(secret []byte) prf {
 	}
 }
 
-// apiKey is the demo's: Vault's counter mode over keying material with the client id as context.
+// apiKey derives the key like the Go demo: Vault's counter mode over keying material with the client id as context.
 func apiKey(state tls.ConnectionState, clientID string, key prf) ([]byte, error) {
 	ekm, err := state.ExportKeyingMaterial("EXPORTER-my_label", []byte(clientID), 32)
 	if err != nil {
@@ -29,7 +29,7 @@ func apiKey(state tls.ConnectionState, clientID string, key prf) ([]byte, error)
 	return kdf.CounterMode(step, kdf.HMACSHA256PRFLen, nil, ekm, 256)
 }
 
-// tokenKey is the demo's: HMAC over keying material with a fixed context.
+// tokenKey derives the key like the Go demo: HMAC over keying material with a fixed context.
 func tokenKey(state tls.ConnectionState, context string, key prf) ([]byte, error) {
 	ekm, err := state.ExportKeyingMaterial("EXPORTER-Channel-Binding", []byte(context), 32)
 	if err != nil {

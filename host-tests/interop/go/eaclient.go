@@ -14,25 +14,25 @@ import (
 	"strings"
 )
 
-// eaPeer is a client's side of one connection.
+// eaPeer is the client's side of one connection.
 type eaPeer struct {
 	connection *tls.Conn
 	in         *bufio.Reader
 	target     string
 }
 
-// eaClient opens one connection, answers the server's challenge on it and prints the status and the body. It may ask the
-// server for a second identity in the same HTTP request.
+// eaClient opens one connection, answers the server's challenge on it, and prints the status and the body. It can request a
+// second identity of the server in the same HTTP request.
 func eaClient(arguments []string) error {
 	flags := flag.NewFlagSet("ea-client", flag.ExitOnError)
 	target := flags.String("url", "", "https://...")
-	ca := flags.String("ca", "", "PEM, of the server")
-	certificate := flags.String("cert", "", "PEM")
-	key := flags.String("key", "", "PEM, with -tpm TSS2 PEM")
+	ca := flags.String("ca", "", "CA of the server, PEM")
+	certificate := flags.String("cert", "", "certificate, PEM")
+	key := flags.String("key", "", "key, PEM; with -tpm TSS2 PEM")
 	tpm := flags.String("tpm", "", "host:port of a swtpm that has the key")
-	secondCA := flags.String("second-ca", "", "PEM: ask for a second identity of the server")
-	secondName := flags.String("second-name", "", "its DNS name")
-	decline := flags.Bool("decline", false, "answer with the empty authenticator")
+	secondCA := flags.String("second-ca", "", "CA of a second identity to request of the server, PEM")
+	secondName := flags.String("second-name", "", "DNS name of the second identity")
+	decline := flags.Bool("decline", false, "answer with an empty authenticator")
 	flags.Parse(arguments)
 	at, err := url.Parse(*target)
 	if err != nil {
@@ -106,7 +106,7 @@ func (p eaPeer) get(header http.Header) (*http.Response, string, error) {
 	return response, string(body), err
 }
 
-// loadIdentity loads the certificate and its key, and says what is to be called when they are not needed any more.
+// loadIdentity loads a certificate and its key, and returns a function that releases the key.
 func loadIdentity(certificate, key, tpm string) (tls.Certificate, func(), error) {
 	if tpm == "" {
 		pair, err := tls.LoadX509KeyPair(certificate, key)
@@ -128,13 +128,13 @@ func loadIdentity(certificate, key, tpm string) (tls.Certificate, func(), error)
 	return out, signer.done, nil
 }
 
-// answer makes the authenticator for the challenge of a response, the empty one without an identity.
+// answer creates the authenticator for the challenge in a response. Without an identity, it is empty.
 func (p eaPeer) answer(response *http.Response, identity func() (tls.Certificate, func(), error)) ([]byte, error) {
 	text, err := challengedRequest(response.Header.Values("WWW-Authenticate"))
 	if err != nil {
 		return nil, err
 	}
-	raw, err := decode(text, mostRequestBytes)
+	raw, err := decode(text, maxRequestBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (p eaPeer) answer(response *http.Response, identity func() (tls.Certificate
 	return keys.authenticate(request, pair)
 }
 
-// secondIdentity gives the DNS name that the server proved, or "none" if it has no such identity.
+// secondIdentity returns the DNS name that the server proved, or "none" if the server has no suitable identity.
 func (p eaPeer) secondIdentity(response *http.Response, request *eaRequest, ca string) (string, error) {
 	roots, err := loadPool(ca)
 	if err != nil {
@@ -166,18 +166,18 @@ func (p eaPeer) secondIdentity(response *http.Response, request *eaRequest, ca s
 	}
 	fields := response.Header.Values(eaAnswerField)
 	if len(fields) != 1 {
-		return "", fmt.Errorf("%d fields %s", len(fields), eaAnswerField)
+		return "", fmt.Errorf("expected one field %s, got %d", eaAnswerField, len(fields))
 	}
 	state := p.connection.ConnectionState()
 	keys, err := exportedKeys(&state, "server")
 	if err != nil {
 		return "", err
 	}
-	given, err := decodeAuthenticator(keys, fields[0])
+	received, err := decodeAuthenticator(keys, fields[0])
 	if err != nil {
 		return "", err
 	}
-	leaf, err := keys.validate(request, given, roots)
+	leaf, err := keys.validate(request, received, roots)
 	if errors.Is(err, errEmpty) {
 		return "none", nil
 	}

@@ -28,28 +28,28 @@ const (
 	rsaPSSRSAESHA256 = 0x0804
 )
 
-// errMalformed is of bytes that are no request or no authenticator, whatever the connection.
+// errMalformed means that the bytes are not a request or not an authenticator, independently of the connection.
 var errMalformed = errors.New("malformed")
 
 func malformed(what string) error { return fmt.Errorf("%w: %s", errMalformed, what) }
 
-// eaRequest is an authenticator request or, with raw nil, what a ClientHello says for spontaneous authentication.
+// eaRequest is an authenticator request or, if raw is nil, the parts of a ClientHello that matter for spontaneous authentication.
 type eaRequest struct {
 	raw         []byte
 	kind        int
 	context     []byte
 	schemes     []uint16
-	authorities [][]byte // distinguished names; none: any
+	authorities [][]byte // distinguished names; empty: any authority
 	serverName  string
 	extensions  []uint16
 }
 
-// helloRequest is for authenticators that nobody asked for. The validator has no context to expect: nil.
+// helloRequest returns a request for spontaneous authenticators. The validator passes nil, because it expects no specific context.
 func helloRequest(context []byte, schemes, extensions []uint16) *eaRequest {
 	return &eaRequest{context: context, schemes: schemes, extensions: extensions}
 }
 
-// makeRequest is the "request" API with a random context.
+// makeRequest is the "request" API (RFC 9261 section 7.1) with a random context.
 func makeRequest(kind int, serverName string) (*eaRequest, error) {
 	context := make([]byte, 16)
 	rand.Read(context)
@@ -63,14 +63,14 @@ func makeRequestWith(kind int, context []byte, serverName string) (*eaRequest, e
 		host := append([]byte{0}, prefixed(2, []byte(serverName))...)
 		extensions = append(extension(extensionServerName, prefixed(2, host)), extensions...)
 	}
-	// What is sent is what was parsed: no request leaves here that the parser would refuse.
+	// The request is parsed again, so that no request is created that the parser would reject.
 	return parseRequest(message(kind, prefixed(1, context), prefixed(2, extensions)), kind)
 }
 
-// parseRequest takes a whole handshake message of this kind.
+// parseRequest parses a whole handshake message of this kind.
 func parseRequest(raw []byte, kind int) (*eaRequest, error) {
 	if kind != typeCertificateRequest && kind != typeClientCertificateRequest {
-		return nil, errors.New("no kind of request")
+		return nil, errors.New("the message type is not a request")
 	}
 	outer := reader{rest: raw}
 	body := reader{rest: outer.message(kind)}
@@ -86,7 +86,7 @@ func parseRequest(raw []byte, kind int) (*eaRequest, error) {
 	request := &eaRequest{raw: bytes.Clone(raw), kind: kind, context: context, extensions: types}
 	algorithms, found := bodies[extensionSignatureAlgorithms]
 	if !found {
-		return nil, malformed("no signature_algorithms")
+		return nil, malformed("missing signature_algorithms")
 	}
 	if request.schemes, ok = parseSchemes(algorithms); !ok {
 		return nil, malformed("signature_algorithms")
@@ -125,7 +125,7 @@ func parseSchemes(body []byte) (out []uint16, ok bool) {
 	return out, outer.done() && list.done() && len(out) > 0
 }
 
-// parseAuthorities is RFC 8446 section 4.2.4.
+// parseAuthorities parses certificate_authorities (RFC 8446 section 4.2.4).
 func parseAuthorities(body []byte) (out [][]byte, ok bool) {
 	outer := reader{rest: body}
 	list := reader{rest: outer.vector(2)}
@@ -139,7 +139,7 @@ func parseAuthorities(body []byte) (out [][]byte, ok bool) {
 	return out, outer.done() && list.done() && len(out) > 0
 }
 
-// parseFilters is RFC 8446 section 4.2.5, and no more than its form: nothing here has filters to pass.
+// parseFilters checks the syntax of oid_filters (RFC 8446 section 4.2.5). The filters are not applied.
 func parseFilters(body []byte) bool {
 	outer := reader{rest: body}
 	list := reader{rest: outer.vector(2)}
@@ -152,7 +152,7 @@ func parseFilters(body []byte) bool {
 	return outer.done() && list.done()
 }
 
-// from says if one of the certificates is of an authority that the request names.
+// from returns true if one of the certificates was issued by an authority that the request names.
 func (r *eaRequest) from(chain [][]byte) bool {
 	return len(r.authorities) == 0 || slices.ContainsFunc(chain, func(der []byte) bool {
 		certificate, err := x509.ParseCertificate(der)
@@ -162,17 +162,17 @@ func (r *eaRequest) from(chain [][]byte) bool {
 	})
 }
 
-// parseServerName is RFC 6066 section 3 with its only name type, and so one name.
+// parseServerName parses server_name (RFC 6066 section 3), which has one name, because there is only one name type.
 func parseServerName(body []byte) (string, bool) {
 	outer := reader{rest: body}
 	list := reader{rest: outer.vector(2)}
 	nameType := list.number(1)
 	name := list.vector(2)
-	unfit := func(octet byte) bool { return octet <= ' ' || octet >= 0x7f }
-	return string(name), outer.done() && list.done() && nameType == 0 && len(name) > 0 && !slices.ContainsFunc(name, unfit)
+	invalid := func(octet byte) bool { return octet <= ' ' || octet >= 0x7f }
+	return string(name), outer.done() && list.done() && nameType == 0 && len(name) > 0 && !slices.ContainsFunc(name, invalid)
 }
 
-// parseExtensions gives the types in their order, and refuses one that is there twice.
+// parseExtensions returns the types in their order, and the bodies by type. A repeated type is an error.
 func parseExtensions(block []byte) (types []uint16, bodies map[uint16][]byte, ok bool) {
 	bodies = map[uint16][]byte{}
 	in := reader{rest: block}
@@ -188,7 +188,7 @@ func parseExtensions(block []byte) (types []uint16, bodies map[uint16][]byte, ok
 	return types, bodies, in.done()
 }
 
-// reader takes TLS presentation language apart. After the first failure it gives nothing more.
+// reader parses TLS presentation language. After the first failure it returns only empty values.
 type reader struct {
 	rest   []byte
 	failed bool

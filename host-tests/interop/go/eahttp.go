@@ -8,33 +8,33 @@ import (
 	"strings"
 )
 
-// How requests and authenticators travel in HTTP/1.1.
+// Names and limits for requests and authenticators in HTTP/1.1 header fields.
 const (
 	eaScheme       = "Exported-Authenticator"
 	eaRequestField = "Exported-Authenticator-Request"
 	eaAnswerField  = "Exported-Authenticator"
 
-	mostRequestBytes       = 1024
-	mostAuthenticatorBytes = 8192
-	mostCertificates       = 5
-	mostRequests           = 64
+	maxRequestBytes       = 1024
+	maxAuthenticatorBytes = 8192
+	maxCertificates       = 5
+	maxRequests           = 64
 )
 
 func encode(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
 
-func decode(text string, most int) ([]byte, error) {
+func decode(text string, maxBytes int) ([]byte, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil {
-		return nil, malformed("base64")
+		return nil, malformed("invalid base64")
 	}
-	if len(raw) == 0 || len(raw) > most {
-		return nil, malformed("length")
+	if len(raw) == 0 || len(raw) > maxBytes {
+		return nil, malformed("invalid length")
 	}
 	return raw, nil
 }
 
 func decodeAuthenticator(keys eaKeys, text string) (*authenticator, error) {
-	raw, err := decode(text, mostAuthenticatorBytes)
+	raw, err := decode(text, maxAuthenticatorBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -42,19 +42,19 @@ func decodeAuthenticator(keys eaKeys, text string) (*authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(out.entries) > mostCertificates {
+	if len(out.entries) > maxCertificates {
 		return nil, malformed("too many certificates")
 	}
 	return out, nil
 }
 
-// credentials gives what follows the scheme's name in an Authorization field.
+// credentials returns the part of an Authorization field that follows the name of the scheme, and whether the scheme is eaScheme.
 func credentials(field string) (string, bool) {
 	scheme, rest, _ := strings.Cut(field, " ")
 	return strings.Trim(rest, " "), strings.EqualFold(scheme, eaScheme)
 }
 
-// challengedRequest finds the parameter request of the first challenge of the scheme among all WWW-Authenticate fields.
+// challengedRequest returns the request parameter of the first challenge with eaScheme in all WWW-Authenticate fields.
 func challengedRequest(fields []string) (string, error) {
 	found := false
 	for _, field := range fields {
@@ -62,7 +62,7 @@ func challengedRequest(fields []string) (string, error) {
 		for _, item := range splitList(field) {
 			name, rest := cutToken(item)
 			if name == "" {
-				return "", errors.New("WWW-Authenticate")
+				return "", errors.New("malformed WWW-Authenticate field")
 			}
 			if !strings.HasPrefix(rest, "=") {
 				if found {
@@ -75,7 +75,7 @@ func challengedRequest(fields []string) (string, error) {
 			}
 			if ours && strings.EqualFold(name, "request") {
 				if found {
-					return "", errors.New("request twice")
+					return "", errors.New("repeated request parameter in a challenge")
 				}
 				found, text = true, unquote(strings.Trim(rest[1:], " \t"))
 			}
@@ -84,10 +84,10 @@ func challengedRequest(fields []string) (string, error) {
 			return text, nil
 		}
 	}
-	return "", errors.New("no challenge")
+	return "", errors.New("no challenge with scheme " + eaScheme)
 }
 
-// splitList splits at the commas outside of quoted strings.
+// splitList splits a field at the commas outside quoted strings.
 func splitList(field string) (out []string) {
 	quoted, start := false, 0
 	add := func(end int) {
@@ -139,7 +139,7 @@ func loadPool(file string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("no certificate in " + file)
+		return nil, errors.New("no PEM certificate in " + file)
 	}
 	return pool, nil
 }

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// authority is a CA on P-256 for ea-vector.
+// authority is a CA with a P-256 key for ea-vector.
 type authority struct {
 	certificate *x509.Certificate
 	key         crypto.Signer
@@ -60,7 +60,7 @@ func (a *authority) issue(serial int64, commonName string, key crypto.Signer) (t
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
 
-// identities gives one for each scheme.
+// identities returns one identity for each signature scheme.
 func (a *authority) identities() (onP256, onRSA, onEd25519 tls.Certificate, err error) {
 	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -84,7 +84,7 @@ func (a *authority) identities() (onP256, onRSA, onEd25519 tls.Certificate, err 
 	return
 }
 
-// memoryTLS is both ends of one connection, and what its ClientHello offered.
+// memoryTLS holds both ends of one connection, and the signature schemes and extensions of its ClientHello.
 type memoryTLS struct {
 	client, server      tls.ConnectionState
 	schemes, extensions []uint16
@@ -126,7 +126,8 @@ func dialMemory(identity tls.Certificate, issuer *authority) (*memoryTLS, error)
 	return out, nil
 }
 
-// keys gives a sender's keys as it has them, and as its peer has them.
+// keys returns the keys of a sender as exported by the sender and as exported by its peer. With sha384, the keys are random and
+// belong to no connection.
 func (m *memoryTLS) keys(sender string, sha384 bool) (own, peers eaKeys, err error) {
 	if sha384 {
 		own = eaKeys{sender: sender, hash: crypto.SHA384, handshakeContext: make([]byte, 48), finishedKey: make([]byte, 48)}

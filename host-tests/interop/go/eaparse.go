@@ -26,8 +26,8 @@ type parsedAuthenticator struct {
 	Signature    string   `json:"signature"`
 }
 
-// eaParse reads lines of a kind and hexadecimal bytes: 13 and 17 are requests, SHA-256 and SHA-384 authenticators of such a
-// connection. It prints what is in them, one line each, null where they are none.
+// eaParse reads lines of a kind and hexadecimal bytes: 13 and 17 are requests; SHA-256 and SHA-384 are authenticators of a
+// connection with this hash. It prints the content of each as a line of JSON, which is null if the bytes are invalid.
 func eaParse(arguments []string) error {
 	flags := flag.NewFlagSet("ea-parse", flag.ExitOnError)
 	flags.Parse(arguments)
@@ -50,7 +50,7 @@ func eaParse(arguments []string) error {
 		case crypto.SHA384.String():
 			parsed = describeAuthenticator(raw, crypto.SHA384)
 		default:
-			return fmt.Errorf("what is %q?", kind)
+			return fmt.Errorf("unknown kind %q", kind)
 		}
 		if err := out.Encode(parsed); err != nil {
 			return err
@@ -68,15 +68,15 @@ func describeRequest(raw []byte, kind int) *parsedRequest {
 }
 
 func describeAuthenticator(raw []byte, hash crypto.Hash) *parsedAuthenticator {
-	given, err := eaKeys{hash: hash}.parse(raw)
+	parsed, err := eaKeys{hash: hash}.parse(raw)
 	if err != nil {
 		return nil
 	}
 	out := &parsedAuthenticator{
-		Empty: given.empty(), Context: hex.EncodeToString(given.context), Certificates: []string{}, Scheme: given.scheme,
-		Signature: hex.EncodeToString(given.signature),
+		Empty: parsed.empty(), Context: hex.EncodeToString(parsed.context), Certificates: []string{}, Scheme: parsed.scheme,
+		Signature: hex.EncodeToString(parsed.signature),
 	}
-	for _, one := range given.entries {
+	for _, one := range parsed.entries {
 		out.Certificates = append(out.Certificates, hex.EncodeToString(one))
 	}
 	return out

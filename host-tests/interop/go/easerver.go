@@ -17,9 +17,9 @@ import (
 
 type eaConnectionKey struct{}
 
-// eaConnection is what a server remembers of one TLS connection. HTTP/1.1 has one request at a time on it.
+// eaConnection is the server's state of one TLS connection. It needs no lock, because HTTP/1.1 has one request at a time.
 type eaConnection struct {
-	open     []*eaRequest // not answered yet, the last one is in challenges
+	open     []*eaRequest // unanswered requests; challenges contain the last one
 	contexts map[string]bool
 	requests int
 	identity *x509.Certificate
@@ -30,15 +30,15 @@ type eaHandler struct {
 	second *tls.Certificate
 }
 
-// eaServer answers GET /get to clients that prove an identity with an exported authenticator, and proves a second one if
-// it is asked to.
+// eaServer accepts GET /get from clients that prove an identity with an exported authenticator, and proves a second identity on
+// request.
 func eaServer(arguments []string) error {
 	flags := flag.NewFlagSet("ea-server", flag.ExitOnError)
-	certificate := flags.String("cert", "", "PEM")
-	key := flags.String("key", "", "PEM")
-	ca := flags.String("ca", "", "PEM, of the clients")
-	secondCertificate := flags.String("second-cert", "", "PEM")
-	secondKey := flags.String("second-key", "", "PEM")
+	certificate := flags.String("cert", "", "certificate, PEM")
+	key := flags.String("key", "", "key, PEM")
+	ca := flags.String("ca", "", "CA of the clients, PEM")
+	secondCertificate := flags.String("second-cert", "", "certificate of the second identity, PEM")
+	secondKey := flags.String("second-key", "", "key of the second identity, PEM")
 	flags.Parse(arguments)
 	pair, err := tls.LoadX509KeyPair(*certificate, *key)
 	if err != nil {
@@ -62,7 +62,7 @@ func eaServer(arguments []string) error {
 	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
 	server := handler.server()
 	go func() {
-		// The test closes standard input when it is done.
+		// The test closes standard input at its end.
 		io.Copy(io.Discard, os.Stdin)
 		server.Shutdown(context.Background())
 	}()
@@ -85,7 +85,7 @@ func (h eaHandler) server() *http.Server {
 func (h eaHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	connection := r.Context().Value(eaConnectionKey{}).(*eaConnection)
 	if err := h.proveSecond(w, r, connection); err != nil {
-		refuse(w, connection, err)
+		reject(w, connection, err)
 		return
 	}
 	if r.URL.Path != "/get" || r.Method != "GET" {
@@ -93,7 +93,7 @@ func (h eaHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := h.admit(r, connection); err != nil {
-		refuse(w, connection, err)
+		reject(w, connection, err)
 		return
 	}
 	io.WriteString(w, "ok "+connection.identity.Subject.CommonName)
@@ -101,8 +101,8 @@ func (h eaHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 var errTooMany = errors.New("too many requests on this connection")
 
-func refuse(w http.ResponseWriter, connection *eaConnection, err error) {
-	fmt.Fprintln(os.Stderr, "refused:", err)
+func reject(w http.ResponseWriter, connection *eaConnection, err error) {
+	fmt.Fprintln(os.Stderr, "rejected:", err)
 	if !errors.Is(err, errMalformed) && !errors.Is(err, errEmpty) && !errors.Is(err, errTooMany) {
 		var request *eaRequest
 		if request, err = connection.challenge(); err == nil {
@@ -124,7 +124,7 @@ func refuse(w http.ResponseWriter, connection *eaConnection, err error) {
 	}
 }
 
-// challenge repeats the request that is open, or makes one.
+// challenge returns the last unanswered request, or creates one.
 func (c *eaConnection) challenge() (*eaRequest, error) {
 	if len(c.open) > 0 {
 		return c.open[len(c.open)-1], nil
@@ -140,12 +140,12 @@ func (c *eaConnection) challenge() (*eaRequest, error) {
 	return request, nil
 }
 
-// use counts a request of either side, and its context.
+// use counts a request of either side, and records its context.
 func (c *eaConnection) use(request *eaRequest) error {
 	if c.contexts[string(request.context)] {
 		return malformed("context used before")
 	}
-	if c.requests == mostRequests {
+	if c.requests == maxRequests {
 		return errTooMany
 	}
 	c.requests++
@@ -153,17 +153,17 @@ func (c *eaConnection) use(request *eaRequest) error {
 	return nil
 }
 
-// admit is nil if an identity is proved on this connection, now or before: credentials are not looked at then.
+// admit returns nil if the client proves an identity. Once it has done so on this connection, further credentials are ignored.
 func (h eaHandler) admit(r *http.Request, connection *eaConnection) error {
 	if connection.identity != nil {
 		return nil
 	}
 	fields := r.Header.Values("Authorization")
 	if len(fields) > 1 {
-		return malformed("Authorization twice")
+		return malformed("repeated Authorization field")
 	}
 	if len(fields) == 0 {
-		return errors.New("no authenticator")
+		return errors.New("no Authorization field")
 	}
 	text, ours := credentials(fields[0])
 	if !ours {
@@ -173,16 +173,16 @@ func (h eaHandler) admit(r *http.Request, connection *eaConnection) error {
 	if err != nil {
 		return err
 	}
-	given, err := decodeAuthenticator(keys, text)
+	received, err := decodeAuthenticator(keys, text)
 	if err != nil {
 		return err
 	}
-	requests := connection.answered(given)
+	requests := connection.candidates(received)
 	if len(requests) == 0 {
-		return errors.New("context of no open request")
+		return errors.New("the authenticator does not answer an open request")
 	}
 	for _, one := range requests {
-		if connection.identity, err = keys.validate(one, given, h.roots); err == nil || errors.Is(err, errEmpty) {
+		if connection.identity, err = keys.validate(one, received, h.roots); err == nil || errors.Is(err, errEmpty) {
 			connection.open = slices.DeleteFunc(connection.open, func(other *eaRequest) bool { return other == one })
 			break
 		}
@@ -190,13 +190,13 @@ func (h eaHandler) admit(r *http.Request, connection *eaConnection) error {
 	return err
 }
 
-// answered gives the open requests that an authenticator may be for. One with a certificate names the context, and uses that request
-// up, valid or not; an empty one may be for any, and uses up the one that it fits.
-func (c *eaConnection) answered(given *authenticator) (taken []*eaRequest) {
-	if given.empty() {
+// candidates returns the open requests that an authenticator may answer. An authenticator with a certificate names the context, and
+// uses up that request even if it is invalid. An empty one may answer any request; admit removes the one that it is valid for.
+func (c *eaConnection) candidates(received *authenticator) (taken []*eaRequest) {
+	if received.empty() {
 		return slices.Clone(c.open)
 	}
-	at := slices.IndexFunc(c.open, func(one *eaRequest) bool { return bytes.Equal(one.context, given.context) })
+	at := slices.IndexFunc(c.open, func(one *eaRequest) bool { return bytes.Equal(one.context, received.context) })
 	if at >= 0 {
 		taken = []*eaRequest{c.open[at]}
 		c.open = slices.Delete(c.open, at, at+1)
@@ -204,16 +204,16 @@ func (c *eaConnection) answered(given *authenticator) (taken []*eaRequest) {
 	return taken
 }
 
-// proveSecond answers the client's request, if there is one, with the second identity or the empty authenticator.
+// proveSecond answers the client's request, if there is one, with the second identity or an empty authenticator.
 func (h eaHandler) proveSecond(w http.ResponseWriter, r *http.Request, connection *eaConnection) error {
 	fields := r.Header.Values(eaRequestField)
 	if len(fields) == 0 {
 		return nil
 	}
 	if len(fields) > 1 {
-		return malformed(eaRequestField + " twice")
+		return malformed("repeated field " + eaRequestField)
 	}
-	raw, err := decode(fields[0], mostRequestBytes)
+	raw, err := decode(fields[0], maxRequestBytes)
 	if err != nil {
 		return err
 	}

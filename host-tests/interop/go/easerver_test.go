@@ -44,14 +44,14 @@ func dialHandler(t *testing.T, second bool) (eaPeer, tls.Certificate, *authority
 	return eaPeer{connection, bufio.NewReader(connection), "https://second.example/get"}, identity, issuer
 }
 
-func (p eaPeer) expect(t *testing.T, what string, header http.Header, status int) *http.Response {
+func (p eaPeer) expect(t *testing.T, name string, header http.Header, status int) *http.Response {
 	t.Helper()
 	response, body, err := p.get(header)
 	if err != nil {
-		t.Fatal(what, err)
+		t.Fatal(name, err)
 	}
 	if response.StatusCode != status {
-		t.Fatal(what, response.Status, body)
+		t.Fatal(name, response.Status, body)
 	}
 	return response
 }
@@ -62,7 +62,7 @@ func (p eaPeer) challenge(t *testing.T, response *http.Response) *eaRequest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, _ := decode(text, mostRequestBytes)
+	raw, _ := decode(text, maxRequestBytes)
 	request, err := parseRequest(raw, typeCertificateRequest)
 	if err != nil {
 		t.Fatal(err)
@@ -93,42 +93,43 @@ func TestServer(t *testing.T) {
 		t.Error("an open request was not repeated")
 	}
 	proof := prove(first)
-	for what, header := range map[string]http.Header{
-		"base64":        authorization(eaScheme + " *"),
-		"padding":       authorization(eaScheme + " AAAA===="),
-		"nothing":       authorization(eaScheme),
-		"a length":      authorization(proof[:len(proof)-8]),
-		"a longer one":  authorization(proof + "AAAA"),
-		"header twice":  authorization(proof, proof),
-		"over the most": authorization(eaScheme + " " + strings.Repeat("AAAA", 2731)),
-		"no request":    {eaRequestField: {encode(first.raw)}},
+	for name, header := range map[string]http.Header{
+		"invalid base64":                    authorization(eaScheme + " *"),
+		"excess padding":                    authorization(eaScheme + " AAAA===="),
+		"no authenticator":                  authorization(eaScheme),
+		"truncated":                         authorization(proof[:len(proof)-8]),
+		"trailing bytes":                    authorization(proof + "AAAA"),
+		"repeated field":                    authorization(proof, proof),
+		"too long":                          authorization(eaScheme + " " + strings.Repeat("AAAA", 2731)),
+		"request of the wrong message type": {eaRequestField: {encode(first.raw)}},
 	} {
-		peer.expect(t, what, header, 400)
+		peer.expect(t, name, header, 400)
 	}
 	peer.expect(t, "another scheme", authorization("Bearer x"), 401)
 	declined, _ := keys.decline(first)
 	peer.expect(t, "empty", authorization(eaScheme+" "+encode(declined)), 403)
-	after := peer.challenge(t, peer.expect(t, "a proof for the request that was declined", authorization(proof), 401))
+	after := peer.challenge(t, peer.expect(t, "proof for the declined request", authorization(proof), 401))
 	if string(after.raw) == string(first.raw) {
-		t.Error("an answered request came back")
+		t.Error("an answered request was repeated")
 	}
 	peer.expect(t, "empty for another request", authorization(eaScheme+" "+encode(declined)), 401)
-	wrong := peer.challenge(t, peer.expect(t, "no proof", nil, 401))
-	unknown := peer.challenge(t, peer.expect(t, "of a context that is not open", authorization(proof), 401))
-	if string(unknown.raw) != string(wrong.raw) {
+	open := peer.challenge(t, peer.expect(t, "no proof", nil, 401))
+	unknown := peer.challenge(t, peer.expect(t, "unknown context", authorization(proof), 401))
+	if string(unknown.raw) != string(open.raw) {
 		t.Error("an unknown context used up an open request")
 	}
-	changed := answer(wrong)
+	changed := answer(open)
 	changed[len(changed)-1] ^= 1
-	renewed := peer.challenge(t, peer.expect(t, "wrong", authorization(eaScheme+" "+encode(changed)), 401))
-	if string(renewed.raw) == string(wrong.raw) {
-		t.Error("no new request after a wrong authenticator")
+	renewed := peer.challenge(t, peer.expect(t, "invalid Finished", authorization(eaScheme+" "+encode(changed)), 401))
+	if string(renewed.raw) == string(open.raw) {
+		t.Error("no new request after an invalid authenticator")
 	}
-	peer.expect(t, "right", authorization(strings.ToLower(eaScheme)+prove(renewed)[len(eaScheme):]), 200)
-	for what, header := range map[string]http.Header{
-		"later": nil, "no base64": authorization(eaScheme + " *"), "header twice": authorization(proof, proof), "used": authorization(proof),
+	peer.expect(t, "valid", authorization(strings.ToLower(eaScheme)+prove(renewed)[len(eaScheme):]), 200)
+	for name, header := range map[string]http.Header{
+		"no credentials after success": nil, "invalid base64 after success": authorization(eaScheme + " *"),
+		"repeated field after success": authorization(proof, proof), "used proof after success": authorization(proof),
 	} {
-		peer.expect(t, what, header, 200)
+		peer.expect(t, name, header, 200)
 	}
 }
 
@@ -146,31 +147,31 @@ func TestSecondIdentity(t *testing.T) {
 		}
 		header := http.Header{eaRequestField: {encode(request.raw)}}
 		response := peer.expect(t, name, header, 401)
-		given, err := decodeAuthenticator(keys, response.Header.Get(eaAnswerField))
+		received, err := decodeAuthenticator(keys, response.Header.Get(eaAnswerField))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := keys.validate(request, given, issuer.pool); (err == nil) != has || given.empty() == has {
+		if _, err := keys.validate(request, received, issuer.pool); (err == nil) != has || received.empty() == has {
 			t.Error(name, err)
 		}
 		if peer.expect(t, "context used before", header, 400).Header.Get(eaAnswerField) != "" {
-			t.Error("answered twice")
+			t.Error("a repeated request was answered")
 		}
 	}
 }
 
 func TestTooManyRequests(t *testing.T) {
 	peer, _, _ := dialHandler(t, false)
-	for range mostRequests - 1 {
+	for range maxRequests - 1 {
 		request, _ := makeRequest(typeClientCertificateRequest, "")
 		peer.expect(t, "within the limit", http.Header{eaRequestField: {encode(request.raw)}}, 401)
 	}
 	request, _ := makeRequest(typeClientCertificateRequest, "")
-	// The request that the server has made is repeated, and can be answered.
-	peer.expect(t, "the challenge again", nil, 401)
-	response := peer.expect(t, "beyond it", http.Header{eaRequestField: {encode(request.raw)}}, 421)
+	// The server repeats its own request, which can still be answered.
+	peer.expect(t, "repeated challenge", nil, 401)
+	response := peer.expect(t, "beyond the limit", http.Header{eaRequestField: {encode(request.raw)}}, 421)
 	if !response.Close || response.Header.Get("WWW-Authenticate") != "" {
-		t.Error("a challenge, or no end of the connection")
+		t.Error("the response has a challenge, or does not close the connection")
 	}
 }
 
@@ -181,7 +182,7 @@ func TestTooManyChallenges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range mostRequests {
+	for range maxRequests {
 		declined, err := keys.decline(peer.challenge(t, peer.expect(t, "no proof", nil, 401)))
 		if err != nil {
 			t.Fatal(err)
@@ -190,6 +191,6 @@ func TestTooManyChallenges(t *testing.T) {
 	}
 	response := peer.expect(t, "no more challenges", nil, 421)
 	if !response.Close || response.Header.Get("WWW-Authenticate") != "" {
-		t.Error("a challenge, or no end of the connection")
+		t.Error("the response has a challenge, or does not close the connection")
 	}
 }

@@ -1,5 +1,5 @@
-// The Go side of chanbind's interoperability tests: a server and a client as one would write them with crypto/tls, Vault's
-// kdf, go-jose and go-tpm. Nothing here knows of chanbind.
+// Command interop is the Go side of chanbind's interoperability tests: servers and clients written with crypto/tls, Vault's kdf,
+// go-jose and go-tpm. It does not use any code of chanbind.
 package main
 
 import (

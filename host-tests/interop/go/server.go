@@ -14,12 +14,12 @@ import (
 	"strings"
 )
 
-// server answers like the demo's: GET /get with the headers client and apikey, or with a bearer token.
+// server behaves like the server of the Go demo: it accepts GET /get with the headers client and apikey, or with a bearer token.
 func server(arguments []string) error {
 	flags := flag.NewFlagSet("server", flag.ExitOnError)
 	certificate := flags.String("cert", "", "PEM")
 	key := flags.String("key", "", "PEM")
-	secret := flags.String("secret", "", "the clients' HMAC key")
+	secret := flags.String("secret", "", "HMAC key of the clients")
 	flags.Parse(arguments)
 	pair, err := tls.LoadX509KeyPair(*certificate, *key)
 	if err != nil {
@@ -29,7 +29,7 @@ func server(arguments []string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /get", func(w http.ResponseWriter, r *http.Request) {
 		if err := admit(r, prf); err != nil {
-			fmt.Fprintln(os.Stderr, "refused:", err)
+			fmt.Fprintln(os.Stderr, "rejected:", err)
 			http.Error(w, "unauthorized", http.StatusUnauthorized)
 			return
 		}
@@ -42,7 +42,7 @@ func server(arguments []string) error {
 	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
 	server := http.Server{Handler: mux}
 	go func() {
-		// The test closes standard input when it is done.
+		// The test closes standard input at its end.
 		io.Copy(io.Discard, os.Stdin)
 		server.Shutdown(context.Background())
 	}()
@@ -75,7 +75,7 @@ func admit(r *http.Request, key prf) error {
 		return err
 	}
 	if !hmac.Equal(presented, expected) {
-		return fmt.Errorf("wrong key of %q", r.Header.Get("client"))
+		return fmt.Errorf("wrong one-time password of client %q", r.Header.Get("client"))
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func nested(signingKey, encryptionKey []byte) (string, error) {
 	return jwt.SignedAndEncrypted(signer, encrypter).Claims(claims).Serialize()
 }
 
-// verify gives the claims of either form.
+// verify verifies a token of either form and returns its claims.
 func verify(text string, signingKey, encryptionKey []byte) (jwt.Claims, error) {
 	var out jwt.Claims
 	if outer, err := jwt.ParseSignedAndEncrypted(text, keyAlgorithms, contentEncryptions, signatureAlgorithms); err == nil {
@@ -54,7 +54,7 @@ func verify(text string, signingKey, encryptionKey []byte) (jwt.Claims, error) {
 	return out, parsed.Claims(signingKey, &out)
 }
 
-// token makes both forms with given keys, or verifies one.
+// token prints a token of each form for the given keys, or verifies one token.
 func token(arguments []string) error {
 	flags := flag.NewFlagSet("token", flag.ExitOnError)
 	signing := flags.String("signing-key", "", "hex")

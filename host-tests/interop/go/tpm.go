@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-tpm/tpm2/transport"
 )
 
-// tpmKeyFile is TPMKey of draft-bottomley-tpm2-keys, as far as these tests use it.
+// tpmKeyFile is the part of TPMKey (draft-bottomley-tpm2-keys) that these tests use.
 type tpmKeyFile struct {
 	Type        asn1.ObjectIdentifier
 	EmptyAuth   bool   `asn1:"optional,explicit,tag:0"`
@@ -47,7 +47,7 @@ var h2 = tpm2.TPMTPublic{
 	Unique: tpm2.NewTPMUPublicID(tpm2.TPMAlgECC, &tpm2.TPMSECCPoint{}),
 }
 
-// tpmKey is a key that is loaded.
+// tpmKey is a loaded key.
 type tpmKey struct {
 	tpm    transport.TPM
 	handle tpm2.AuthHandle
@@ -63,7 +63,7 @@ func loadTPMKey(address, keyFile string) (*tpmKey, error) {
 	}
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != "TSS2 PRIVATE KEY" {
-		return nil, errors.New("no TSS2 PRIVATE KEY")
+		return nil, errors.New("no TSS2 PRIVATE KEY in " + keyFile)
 	}
 	var file tpmKeyFile
 	if _, err := asn1.Unmarshal(block.Bytes, &file); err != nil {
@@ -107,14 +107,14 @@ func loadTPMKey(address, keyFile string) (*tpmKey, error) {
 	}, nil
 }
 
-// openTPMKey gives the HMAC of a key file's key.
+// openTPMKey loads a key file and returns the HMAC with its key, and a function that unloads it.
 func openTPMKey(address, keyFile string) (prf, func(), error) {
 	key, err := loadTPMKey(address, keyFile)
 	if err != nil {
 		return nil, nil, err
 	}
 	return func(data []byte) ([]byte, error) {
-		answer, err := tpm2.Hmac{
+		response, err := tpm2.Hmac{
 			Handle:  key.handle,
 			Buffer:  tpm2.TPM2BMaxBuffer{Buffer: data},
 			HashAlg: tpm2.TPMAlgSHA256,
@@ -122,11 +122,11 @@ func openTPMKey(address, keyFile string) (prf, func(), error) {
 		if err != nil {
 			return nil, err
 		}
-		return answer.OutHMAC.Buffer, nil
+		return response.OutHMAC.Buffer, nil
 	}, key.done, nil
 }
 
-// tpmSigner is a crypto.Signer with a key file's ECDSA key on P-256.
+// tpmSigner is a crypto.Signer with the ECDSA key on P-256 of a key file.
 type tpmSigner struct {
 	*tpmKey
 	point *ecdsa.PublicKey
@@ -148,7 +148,7 @@ func openTPMSigner(address, keyFile string) (*tpmSigner, error) {
 func (s *tpmSigner) Public() crypto.PublicKey { return s.point }
 
 func (s *tpmSigner) Sign(_ io.Reader, digest []byte, _ crypto.SignerOpts) ([]byte, error) {
-	answer, err := tpm2.Sign{
+	response, err := tpm2.Sign{
 		KeyHandle:  s.handle,
 		Digest:     tpm2.TPM2BDigest{Buffer: digest},
 		InScheme:   tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
@@ -157,7 +157,7 @@ func (s *tpmSigner) Sign(_ io.Reader, digest []byte, _ crypto.SignerOpts) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	signature, err := answer.Signature.Signature.ECDSA()
+	signature, err := response.Signature.Signature.ECDSA()
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (s *tpmSigner) Sign(_ io.Reader, digest []byte, _ crypto.SignerOpts) ([]byt
 	})
 }
 
-// tpmHMAC prints the HMAC of a key file's key over data.
+// tpmHMAC prints the HMAC of data with the key of a key file.
 func tpmHMAC(arguments []string) error {
 	flags := flag.NewFlagSet("hmac", flag.ExitOnError)
 	address := flags.String("tpm", "", "host:port of a swtpm")
@@ -178,9 +178,9 @@ func tpmHMAC(arguments []string) error {
 		return err
 	}
 	defer done()
-	answer, err := key([]byte(*data))
+	mac, err := key([]byte(*data))
 	if err == nil {
-		fmt.Println(hex.EncodeToString(answer))
+		fmt.Println(hex.EncodeToString(mac))
 	}
 	return err
 }
