@@ -107,7 +107,7 @@ fn are_whole_messages(content: &[u8], handshake_is_over: bool, hash_len: usize) 
 }
 
 fn message<'a>(messages: &mut Reader<'a>) -> Result<(u8, &'a [u8]), Truncated> {
-    Ok((messages.u8()?, sized24(messages)?))
+    Ok((messages.u8()?, messages.sized24()?))
 }
 
 /// Returns true if the fields of a message (RFC 8446 section 4) end exactly at the end of its body.
@@ -116,14 +116,15 @@ fn is_whole(message_type: u8, body: &[u8], hash_len: usize) -> bool {
     let read = match message_type {
         NEW_SESSION_TICKET => fields
             .take(8)
-            .and_then(|_| sized8(&mut fields))
+            .and_then(|_| fields.sized8())
             .and_then(|_| fields.sized16())
             .and_then(|_| fields.sized16()),
         ENCRYPTED_EXTENSIONS => fields.sized16(),
-        CERTIFICATE => sized8(&mut fields)
-            .and_then(|_| sized24(&mut fields))
+        CERTIFICATE => fields
+            .sized8()
+            .and_then(|_| fields.sized24())
             .and_then(entries),
-        CERTIFICATE_REQUEST => sized8(&mut fields).and_then(|_| fields.sized16()),
+        CERTIFICATE_REQUEST => fields.sized8().and_then(|_| fields.sized16()),
         CERTIFICATE_VERIFY => fields.u16().and_then(|_| fields.sized16()),
         FINISHED => fields.take(hash_len),
         _ => Err(Truncated),
@@ -135,24 +136,13 @@ fn is_whole(message_type: u8, body: &[u8], hash_len: usize) -> bool {
 fn entries(list: &[u8]) -> Result<&[u8], Truncated> {
     let mut entries = Reader::new(list);
     while !entries.is_empty() {
-        sized24(&mut entries)?;
+        entries.sized24()?;
         // The client sends no extension that a certificate entry could answer.
         if !entries.sized16()?.is_empty() {
             return Err(Truncated);
         }
     }
     Ok(list)
-}
-
-fn sized8<'a>(from: &mut Reader<'a>) -> Result<&'a [u8], Truncated> {
-    let len = from.u8()?;
-    from.take(usize::from(len))
-}
-
-fn sized24<'a>(from: &mut Reader<'a>) -> Result<&'a [u8], Truncated> {
-    let [high, middle, low] = from.array()?;
-    let len = u32::from_be_bytes([0, high, middle, low]);
-    from.take(usize::try_from(len).map_err(|_| Truncated)?)
 }
 
 /// The longest TLSInnerPlaintext, with content, type and padding (RFC 8446 section 5.2).

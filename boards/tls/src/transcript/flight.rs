@@ -106,14 +106,14 @@ impl Flight {
     fn server_hello(&mut self, body: &[u8], hash_len: usize) -> Result<(), Truncated> {
         let mut fields = Reader::new(body);
         fields.take(LEGACY_VERSION_AND_RANDOM)?;
-        let session_id_len = fields.u8()?;
+        let session_id = fields.sized8()?;
         let suite = fields.u16()?;
         let compression = fields.u8()?;
         let offered = match hash_len {
             32 => TLS_AES_128_GCM_SHA256,
             _ => TLS_AES_256_GCM_SHA384,
         };
-        if (session_id_len, suite, compression) != (0, offered, 0) {
+        if !session_id.is_empty() || (suite, compression) != (offered, 0) {
             return Err(Truncated);
         }
         let (mut version, mut share) = (false, false);
