@@ -1,16 +1,22 @@
 //! Blocking variants of [`crate::connect`] and [`crate::Connection`].
+//!
+//! A blocking transport is used as an async one whose futures complete on the first poll, so that no executor is needed.
 
 use crate::{
     config::{Buffers, Config},
+    connection::{self, Wrapper},
     error::{ConnectError, StreamError},
-    handshake::{Handshake, Health, export},
-    record_filter::RecordFilter,
     transcript::Suite,
 };
-use chanbind_core::exporter::{Exporter, ExporterError, ExporterSecret, HashAlgorithm, Protocol};
-use core::fmt;
-use embedded_io::{Read, Write};
-use embedded_tls::{MaxFragmentLength, TlsContext, blocking::TlsConnection};
+use chanbind_core::exporter::{Exporter, ExporterError, HashAlgorithm, Protocol};
+use core::{
+    fmt,
+    future::Future,
+    hint::spin_loop,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+use embedded_io::{ErrorType, Read, Write};
 use rand_core::{CryptoRng, RngCore};
 
 /// Opens a TLS 1.3 connection over `transport` to the server that `config` describes, with cipher suite `S`.
@@ -45,81 +51,47 @@ pub fn connect_in<'s, 'b, S: Suite, T: Read + Write + 'b, R: CryptoRng + RngCore
     rng: R,
     buffers: Buffers<'b>,
 ) -> Result<&'s mut Connection<'b, S, T>, ConnectError> {
-    *slot = None;
-    let mut handshake = None;
-    let handshake = Handshake::<S, R>::begin(&mut handshake, config, rng, &buffers)?;
-    let tls_config = handshake.tls_config();
-    prepare(slot, transport, buffers, config.max_fragment_length);
-    let opened = match slot {
-        Some(connection) => {
-            let context = TlsContext::new(&tls_config, &mut *handshake);
-            let opened = connection.tls.open(context);
-            handshake.finish(opened)
-        }
-        None => Err(ConnectError::NoExporter),
-    };
-    match (opened, slot) {
-        (Ok(exporter), Some(connection)) => {
-            connection.exporter = Some(exporter);
-            connection.health = Health::GOOD;
-            Ok(connection)
-        }
-        (opened, slot) => {
-            *slot = None;
-            Err(opened.err().unwrap_or(ConnectError::NoExporter))
-        }
-    }
-}
-
-/// Creates an unopened connection in `slot`. Not inlined, because the connection is built on the stack and then moved.
-#[inline(never)]
-fn prepare<'b, S: Suite, T: Read + Write + 'b>(
-    slot: &mut Option<Connection<'b, S, T>>,
-    transport: T,
-    buffers: Buffers<'b>,
-    max_fragment_length: Option<MaxFragmentLength>,
-) {
-    let (read, write) = buffers.split(max_fragment_length);
-    let filter = RecordFilter::new(transport, read.len());
-    *slot = Some(Connection {
-        tls: TlsConnection::new(filter, read, write),
-        exporter: None,
-        health: Health::NOT_OPEN,
-    });
+    let transport = BlockingTransport(transport);
+    block_on(connection::open_in(slot, transport, config, rng, buffers))
 }
 
 /// An open connection to a server that has been authenticated as configured.
 ///
 /// Reads, writes, and exports keying material. A read that returns 0 means that the server has closed the connection with a
 /// close_notify.
-pub struct Connection<'b, S: Suite, T: Read + Write + 'b> {
-    tls: TlsConnection<'b, RecordFilter<T>, S>,
-    /// `None` until the handshake has succeeded.
-    exporter: Option<ExporterSecret>,
-    health: Health,
-}
+pub struct Connection<'b, S: Suite, T: Read + Write + 'b>(
+    crate::Connection<'b, S, BlockingTransport<T>>,
+);
 
 impl<'b, S: Suite, T: Read + Write + 'b> Connection<'b, S, T> {
     /// Sends the remaining data and a close_notify, and returns the transport.
     ///
     /// # Errors
     /// [`StreamError`] if the connection is broken or the transport fails. The transport is then dropped.
-    pub fn close(mut self) -> Result<T, StreamError> {
-        self.health.begin()?;
-        match self.tls.close() {
-            Ok(filter) => Ok(filter.into_inner()),
-            Err((_, error)) => Err(StreamError::from_tls(error)),
-        }
+    pub fn close(self) -> Result<T, StreamError> {
+        block_on(self.0.close()).map(|transport| transport.0)
+    }
+}
+
+impl<'b, S: Suite, T: Read + Write + 'b> Wrapper<crate::Connection<'b, S, BlockingTransport<T>>>
+    for Connection<'b, S, T>
+{
+    fn wrap(inner: crate::Connection<'b, S, BlockingTransport<T>>) -> Self {
+        Self(inner)
+    }
+
+    fn inner_mut(&mut self) -> &mut crate::Connection<'b, S, BlockingTransport<T>> {
+        &mut self.0
     }
 }
 
 impl<'b, S: Suite, T: Read + Write + 'b> Exporter for Connection<'b, S, T> {
     fn protocol(&self) -> Protocol {
-        Protocol::Tls13
+        self.0.protocol()
     }
 
     fn hash(&self) -> Option<HashAlgorithm> {
-        self.exporter.as_ref().and_then(Exporter::hash)
+        self.0.hash()
     }
 
     fn export_keying_material(
@@ -128,46 +100,67 @@ impl<'b, S: Suite, T: Read + Write + 'b> Exporter for Connection<'b, S, T> {
         context: Option<&[u8]>,
         out: &mut [u8],
     ) -> Result<(), ExporterError> {
-        export(self.exporter.as_ref(), label, context, out)
+        self.0.export_keying_material(label, context, out)
     }
 }
 
-impl<'b, S: Suite, T: Read + Write + 'b> embedded_io::ErrorType for Connection<'b, S, T> {
+impl<'b, S: Suite, T: Read + Write + 'b> ErrorType for Connection<'b, S, T> {
     type Error = StreamError;
 }
 
 impl<'b, S: Suite, T: Read + Write + 'b> Read for Connection<'b, S, T> {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, StreamError> {
-        if buf.is_empty() || !self.health.begin()? {
-            return Ok(0);
-        }
-        let read = self.tls.read(buf);
-        self.health.end(read)
+        block_on(embedded_io_async::Read::read(&mut self.0, buf))
     }
 }
 
 impl<'b, S: Suite, T: Read + Write + 'b> Write for Connection<'b, S, T> {
     fn write(&mut self, buf: &[u8]) -> Result<usize, StreamError> {
-        if !self.health.begin()? {
-            return Err(StreamError::Broken);
-        }
-        let written = self.tls.write(buf);
-        self.health.end(written)
+        block_on(embedded_io_async::Write::write(&mut self.0, buf))
     }
 
     fn flush(&mut self) -> Result<(), StreamError> {
-        if !self.health.begin()? {
-            return Err(StreamError::Broken);
-        }
-        let flushed = self.tls.flush();
-        self.health.end(flushed)
+        block_on(embedded_io_async::Write::flush(&mut self.0))
     }
 }
 
 impl<'b, S: Suite, T: Read + Write + 'b> fmt::Debug for Connection<'b, S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("health", &self.health)
-            .finish_non_exhaustive()
+        self.0.fmt(f)
+    }
+}
+
+/// A blocking transport as an async one.
+struct BlockingTransport<T>(T);
+
+impl<T: ErrorType> ErrorType for BlockingTransport<T> {
+    type Error = T::Error;
+}
+
+impl<T: Read> embedded_io_async::Read for BlockingTransport<T> {
+    async fn read(&mut self, buf: &mut [u8]) -> Result<usize, T::Error> {
+        self.0.read(buf)
+    }
+}
+
+impl<T: Write> embedded_io_async::Write for BlockingTransport<T> {
+    async fn write(&mut self, buf: &[u8]) -> Result<usize, T::Error> {
+        self.0.write(buf)
+    }
+
+    async fn flush(&mut self) -> Result<(), T::Error> {
+        self.0.flush()
+    }
+}
+
+/// Polls a future to completion. Futures on a [`BlockingTransport`] complete on the first poll.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        spin_loop();
     }
 }

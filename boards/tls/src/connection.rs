@@ -6,7 +6,7 @@ use crate::{
     transcript::Suite,
 };
 use chanbind_core::exporter::{Exporter, ExporterError, ExporterSecret, HashAlgorithm, Protocol};
-use core::fmt;
+use core::{fmt, future::Future};
 use embedded_io_async::{Read, Write};
 use embedded_tls::{MaxFragmentLength, TlsConnection, TlsContext};
 use rand_core::{CryptoRng, RngCore};
@@ -38,13 +38,48 @@ pub async fn connect<'b, S: Suite, T: Read + Write + 'b, R: CryptoRng + RngCore>
 /// # Errors
 /// [`ConnectError`] if the buffers are too short, all slots are in use, the transport fails, or the server is not authenticated or
 /// violates the protocol. The transport is then dropped.
-pub async fn connect_in<'s, 'b, S: Suite, T: Read + Write + 'b, R: CryptoRng + RngCore>(
+pub fn connect_in<'s, 'b, S: Suite, T: Read + Write + 'b, R: CryptoRng + RngCore>(
     slot: &'s mut Option<Connection<'b, S, T>>,
     transport: T,
     config: &Config<'_>,
     rng: R,
     buffers: Buffers<'b>,
-) -> Result<&'s mut Connection<'b, S, T>, ConnectError> {
+) -> impl Future<Output = Result<&'s mut Connection<'b, S, T>, ConnectError>> {
+    // Not an async function that awaits this future, because it would hold the arguments a second time.
+    open_in(slot, transport, config, rng, buffers)
+}
+
+/// A connection, or a type that contains one.
+pub(crate) trait Wrapper<C>: Sized {
+    fn wrap(inner: C) -> Self;
+
+    fn inner_mut(&mut self) -> &mut C;
+}
+
+impl<'b, S: Suite, T: Read + Write + 'b> Wrapper<Self> for Connection<'b, S, T> {
+    fn wrap(inner: Self) -> Self {
+        inner
+    }
+
+    fn inner_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
+/// Opens a connection in a slot for a wrapper of it.
+pub(crate) async fn open_in<'s, 'b, W, S, T, R>(
+    slot: &'s mut Option<W>,
+    transport: T,
+    config: &Config<'_>,
+    rng: R,
+    buffers: Buffers<'b>,
+) -> Result<&'s mut W, ConnectError>
+where
+    W: Wrapper<Connection<'b, S, T>>,
+    S: Suite,
+    T: Read + Write + 'b,
+    R: CryptoRng + RngCore,
+{
     *slot = None;
     let mut handshake = None;
     let handshake = Handshake::<S, R>::begin(&mut handshake, config, rng, &buffers)?;
@@ -53,15 +88,16 @@ pub async fn connect_in<'s, 'b, S: Suite, T: Read + Write + 'b, R: CryptoRng + R
     let opened = match slot {
         Some(connection) => {
             let context = TlsContext::new(&tls_config, &mut *handshake);
-            let opened = connection.tls.open(context).await;
+            let opened = connection.inner_mut().tls.open(context).await;
             handshake.finish(opened)
         }
         None => Err(ConnectError::NoExporter),
     };
     match (opened, slot) {
         (Ok(exporter), Some(connection)) => {
-            connection.exporter = Some(exporter);
-            connection.health = Health::GOOD;
+            let inner = connection.inner_mut();
+            inner.exporter = Some(exporter);
+            inner.health = Health::GOOD;
             Ok(connection)
         }
         (opened, slot) => {
@@ -73,19 +109,19 @@ pub async fn connect_in<'s, 'b, S: Suite, T: Read + Write + 'b, R: CryptoRng + R
 
 /// Creates an unopened connection in `slot`. Not inlined, because the connection is built on the stack and then moved.
 #[inline(never)]
-fn prepare<'b, S: Suite, T: Read + Write + 'b>(
-    slot: &mut Option<Connection<'b, S, T>>,
+fn prepare<'b, W: Wrapper<Connection<'b, S, T>>, S: Suite, T: Read + Write + 'b>(
+    slot: &mut Option<W>,
     transport: T,
     buffers: Buffers<'b>,
     max_fragment_length: Option<MaxFragmentLength>,
 ) {
     let (read, write) = buffers.split(max_fragment_length);
     let filter = RecordFilter::new(transport, read.len());
-    *slot = Some(Connection {
+    *slot = Some(W::wrap(Connection {
         tls: TlsConnection::new(filter, read, write),
         exporter: None,
         health: Health::NOT_OPEN,
-    });
+    }));
 }
 
 /// An open connection to a server that has been authenticated as configured.

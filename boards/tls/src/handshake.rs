@@ -1,4 +1,4 @@
-//! The parts that async and blocking handshakes share.
+//! The handshake, and the state of a connection.
 
 use crate::{
     config::{Authentication, Buffers, Config},

@@ -77,27 +77,6 @@ impl<T: embedded_io_async::Write> embedded_io_async::Write for RecordFilter<T> {
     }
 }
 
-impl<T: embedded_io::Read> embedded_io::Read for RecordFilter<T> {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, RecordFilterError> {
-        let read = self.transport.read(buf);
-        self.received(buf, read)
-    }
-}
-
-impl<T: embedded_io::Write> embedded_io::Write for RecordFilter<T> {
-    fn write(&mut self, buf: &[u8]) -> Result<usize, RecordFilterError> {
-        if self.framing.must_discard(buf) {
-            return Ok(buf.len());
-        }
-        let written = self.transport.write(buf);
-        self.sent(buf, written)
-    }
-
-    fn flush(&mut self) -> Result<(), RecordFilterError> {
-        (self.transport.flush()).map_err(|error| RecordFilterError::from_transport(&error))
-    }
-}
-
 impl<T> RecordFilter<T> {
     fn received<E: embedded_io::Error>(
         &mut self,
