@@ -151,7 +151,7 @@ fn keys_that_are_not_the_certificates() {
         (
             "client1.crt",
             "hmac.pem",
-            "`chanbind provision --authenticator`",
+            "does not hold an ECDSA P-256 key",
         ),
         (
             "client1.pem",

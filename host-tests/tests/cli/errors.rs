@@ -27,7 +27,7 @@ fn without_a_tpm() {
         "--tcti",
         "nonsense",
     ]);
-    assert!(error.contains("names no TPM interface"), "{error}");
+    assert!(error.contains("is not a valid TPM interface"), "{error}");
     assert!(!workspace.path("key.pem").exists());
 }
 

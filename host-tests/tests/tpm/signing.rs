@@ -175,7 +175,7 @@ async fn files_of_the_wrong_kind() {
         let error = tpm.load_signing_key(hmac, None).await.unwrap_err();
         assert!(matches!(error, TpmError::NotSigningKey), "{error}");
         assert!(
-            error.to_string().contains("provision --authenticator"),
+            error.to_string().contains("`chanbind provision`"),
             "{error}"
         );
     }

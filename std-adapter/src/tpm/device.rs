@@ -1,4 +1,5 @@
-//! The connection to one TPM: parent, sessions and loaded keys, made when they are needed and made again when they are lost.
+//! The connection to one TPM, with its parent key, its sessions and its loaded keys. Each of them is created on first use and
+//! created again after it was lost.
 
 use super::{
     Hierarchy, Parent, PolicyCommand, TpmError, TpmName,
@@ -19,7 +20,7 @@ use tss_esapi::{
     structures::{Auth, Public},
 };
 
-/// What a [`Device`] is opened with.
+/// The settings of a [`Device`].
 pub(super) struct Settings {
     pub(super) tcti: String,
     pub(super) parent_name: Option<TpmName>,
@@ -27,22 +28,22 @@ pub(super) struct Settings {
     pub(super) command_limit: Option<Duration>,
 }
 
-/// A TPM that is connected when it is used.
+/// A TPM, with a connection that is opened on first use.
 pub(super) struct Device {
     settings: Arc<Settings>,
-    /// Told of each command that begins.
+    /// Keeps the time limit of the command that runs; told of each command before it is sent.
     watch: Watch,
     open: Option<Open>,
-    /// What was in the TPM before a connection that broke.
+    /// The handles that were in use in the TPM before a connection that broke.
     broken: Option<Baseline>,
 }
 
-/// What lives as long as a connection. Dropping the context flushes what is left in the TPM.
+/// The state of an open connection. Dropping the context flushes the objects and sessions that this program still has in the TPM.
 struct Open {
     context: Context,
     baseline: Baseline,
     parent: Option<LoadedParent>,
-    /// Least recently used first.
+    /// The loaded keys, least recently used first.
     keys: Vec<(u64, KeyHandle)>,
 }
 
@@ -55,7 +56,7 @@ struct LoadedParent {
     policy_session: Option<AuthSession>,
 }
 
-/// A parent that is ready, for commands under it.
+/// A parent key whose name has been checked, for commands that use it.
 pub(super) struct ParentKey {
     pub(super) handle: KeyHandle,
     pub(super) name: TpmName,
@@ -72,12 +73,12 @@ impl Device {
         }
     }
 
-    /// Connects if there is no connection.
+    /// Connects, unless there is a connection already.
     pub(super) fn connect(&mut self) -> Result<(), TpmError> {
         self.open().map(|_| ())
     }
 
-    /// Loads `spec`'s key, or finds it loaded.
+    /// Returns the handle of `spec`'s key, and loads the key first if it is not loaded. The parent must be ready.
     fn key(&mut self, spec: &KeySpec) -> Result<KeyHandle, Attempt> {
         let open = self.open()?;
         if let Some(at) = open.keys.iter().position(|(id, _)| *id == spec.id) {
@@ -98,13 +99,13 @@ impl Device {
         Ok(handle)
     }
 
-    /// Loads `spec`'s key under its parent.
+    /// Makes the parent of `spec`'s key ready and returns the handle of the key, which it loads if necessary.
     pub(super) fn try_load(&mut self, spec: &KeySpec) -> Result<KeyHandle, Attempt> {
         self.parent(spec.file.parent)?;
         self.key(spec)
     }
 
-    /// Flushes a key that is not used any more. What fails here is gone with the connection.
+    /// Flushes a key that is no longer used. An error is ignored: closing the connection flushes the key too.
     pub(super) fn unload(&mut self, id: u64) {
         if let Some(open) = &mut self.open
             && let Some(at) = open.keys.iter().position(|(loaded, _)| *loaded == id)
@@ -115,7 +116,7 @@ impl Device {
         }
     }
 
-    /// Makes `which` the parent in use and checks its name.
+    /// Makes `which` the parent in use and checks its name against the pinned one.
     pub(super) fn parent(&mut self, which: Parent) -> Result<ParentKey, Attempt> {
         let expected = self.settings.parent_name.clone();
         if self
@@ -124,8 +125,8 @@ impl Device {
             .as_ref()
             .is_none_or(|parent| parent.which != which)
         {
-            self.open()?.forget_parent();
-            let (handle, public, name) = self.make_parent(which)?;
+            self.open()?.release_parent();
+            let (handle, public, name) = self.open_parent(which)?;
             self.open()?.parent = Some(LoadedParent {
                 which,
                 handle,
@@ -140,7 +141,7 @@ impl Device {
             && expected != parent.name
         {
             let actual = parent.name.clone();
-            self.open()?.forget_parent();
+            self.open()?.release_parent();
             return Err(TpmError::ParentName {
                 parent: which,
                 expected,
@@ -155,7 +156,7 @@ impl Device {
         })
     }
 
-    fn make_parent(&mut self, which: Parent) -> Result<(KeyHandle, Public, TpmName), Attempt> {
+    fn open_parent(&mut self, which: Parent) -> Result<(KeyHandle, Public, TpmName), Attempt> {
         let handle = match which {
             Parent::Primary(hierarchy) => self.create_primary(hierarchy)?,
             Parent::Persistent(handle) => {
@@ -181,8 +182,8 @@ impl Device {
             Ok((public, _, _)) => public,
             Err(error) => return Err(self.failed("TPM2_ReadPublic", error)),
         };
-        // Sessions are salted to the key that the stack has for the handle, keys are wrapped to the one read just now. Neither
-        // answer was authenticated: the name that is pinned must be that of both.
+        // Sessions are salted to the key that the TPM software stack holds for the handle; imported keys are wrapped to the key
+        // that was read above. Neither response was authenticated, so the pinned name must match both.
         let stored = self.open()?.context.tr_get_name(handle.into());
         let stored = stored.map_err(|error| self.failed("the parent's name", error))?;
         let name = TpmName::from_bytes(stored.value());
@@ -207,9 +208,10 @@ impl Device {
                 context.create_primary(hierarchy, template.clone(), None, None, None, None)
             })
         };
-        let created = self.making_room("TPM2_CreatePrimary", |context| match &auth {
+        let created = self.retry_with_eviction("TPM2_CreatePrimary", |context| match &auth {
             None => create(context, AuthSession::Password),
-            // The password is proved by HMAC, not sent. There is no parent to salt this session with yet.
+            // An HMAC session proves knowledge of the password without sending it. The session is unsalted because there is no
+            // parent key yet.
             Some(auth) => context.tr_set_auth(handle, auth.clone()).and_then(|()| {
                 let session = start_session(context, None, SessionType::Hmac)?;
                 let created = create(context, session);
@@ -231,14 +233,15 @@ impl Device {
         run: impl Fn(&mut Context) -> tss_esapi::Result<T>,
     ) -> Result<T, Attempt> {
         let session = self.hmac_session()?;
-        self.making_room(command, |context| {
+        self.retry_with_eviction(command, |context| {
             context.execute_with_session(Some(session), &run)
         })?
         .map_err(|error| self.failed(command, error))
     }
 
-    /// Runs a command that takes a slot of the TPM's, and gives up loaded keys for it.
-    fn making_room<T>(
+    /// Runs a command that needs a slot in the TPM. While the TPM is out of memory, flushes the least recently used key and tries
+    /// again.
+    fn retry_with_eviction<T>(
         &mut self,
         command: &'static str,
         run: impl Fn(&mut Context) -> tss_esapi::Result<T>,
@@ -247,15 +250,15 @@ impl Device {
         let open = self.open.as_mut().ok_or(TpmError::Closed)?;
         loop {
             self.watch.begin(command);
-            let answer = run(&mut open.context);
-            match answer {
-                Err(error) if classify(error) == Failure::Memory && open.forget_oldest_key() => {}
-                answer => return Ok(answer),
+            let result = run(&mut open.context);
+            match result {
+                Err(error) if classify(error) == Failure::Memory && open.flush_oldest_key() => {}
+                result => return Ok(result),
             }
         }
     }
 
-    /// Runs commands that need no authorization of ours, or bring their own.
+    /// Runs commands that need no authorization, or for which `run` supplies the session.
     pub(super) fn with_context<T>(
         &mut self,
         command: &'static str,
@@ -263,11 +266,11 @@ impl Device {
     ) -> Result<T, Attempt> {
         self.open()?;
         self.watch.begin(command);
-        let answer = run(&mut self.open()?.context);
-        answer.map_err(|error| self.failed(command, error))
+        let result = run(&mut self.open()?.context);
+        result.map_err(|error| self.failed(command, error))
     }
 
-    /// The session that a key with this policy is used in.
+    /// Returns the session for using a key with this policy: the HMAC session if the policy is empty, else a policy session.
     pub(super) fn session_for(&mut self, policy: &[PolicyCommand]) -> Result<AuthSession, Attempt> {
         if policy.is_empty() {
             self.hmac_session()
@@ -287,7 +290,7 @@ impl Device {
         Ok(session)
     }
 
-    /// A policy session in which `policy` has been carried out.
+    /// Returns a policy session in which `commands` have been carried out.
     fn policy_session(&mut self, commands: &[PolicyCommand]) -> Result<AuthSession, Attempt> {
         let parent = self.loaded_parent()?;
         let (handle, session) = (parent.handle, parent.policy_session);
@@ -299,9 +302,9 @@ impl Device {
         self.watch.begin("the key's policy");
         match policy::satisfy(&mut self.open()?.context, session, commands) {
             Ok(()) => Ok(session),
-            // TPM2_PolicyPCR answers TPM_RC_VALUE where the registers differ.
+            // TPM2_PolicyPCR returns TPM_RC_VALUE if the registers differ.
             Err(error) if classify(error) == Failure::Value => {
-                self.forget_sessions();
+                self.flush_sessions();
                 Err(TpmError::PolicyFailed.into())
             }
             Err(error) => Err(self.failed("the key's policy", error)),
@@ -313,7 +316,7 @@ impl Device {
         parent: KeyHandle,
         kind: SessionType,
     ) -> Result<AuthSession, Attempt> {
-        self.making_room("TPM2_StartAuthSession", |context| {
+        self.retry_with_eviction("TPM2_StartAuthSession", |context| {
             start_session(context, Some(parent), kind)
         })?
         .map_err(|error| self.failed("TPM2_StartAuthSession", error))
@@ -345,7 +348,7 @@ impl Device {
         self.open = None;
     }
 
-    /// Lets go of a connection that cannot be used any more, not even to flush.
+    /// Drops a connection that can no longer be used, and remembers its baseline so that the next connection flushes its orphans.
     fn abandon(&mut self) {
         if let Some(open) = self.open.take() {
             self.broken = Some(open.baseline);
@@ -356,7 +359,8 @@ impl Device {
         self.open()?.parent.as_mut().ok_or(TpmError::Closed)
     }
 
-    /// Cleans up after a failed command, so that the next one starts from what is surely there.
+    /// Cleans up after a failed command and returns its error. State that may have been lost is dropped, so that the next command
+    /// creates it again.
     fn failed(&mut self, command: &'static str, error: tss_esapi::Error) -> Attempt {
         match classify(error) {
             Failure::Connection => {
@@ -365,32 +369,32 @@ impl Device {
                     tcti: self.settings.tcti.clone(),
                 })
             }
-            // The stack does not go on after an answer that is not authentic.
+            // The TPM software stack cannot continue after a response that is not authentic.
             Failure::NotAuthentic => {
                 self.abandon();
                 Attempt::Failed(TpmError::NotAuthentic)
             }
-            // The TPM does not know a handle or session that it gave out: it was reset behind the connection's back.
+            // The TPM does not know a handle or session that it issued: it was reset while the connection was open.
             Failure::Gone | Failure::Handle => {
                 self.abandon();
                 Attempt::Stale
             }
             _ => {
-                self.forget_sessions();
+                self.flush_sessions();
                 Attempt::Failed(describe(command, error))
             }
         }
     }
 
-    fn forget_sessions(&mut self) {
+    fn flush_sessions(&mut self) {
         if let Some(open) = &mut self.open {
-            open.forget_sessions();
+            open.flush_sessions();
         }
     }
 }
 
 impl Open {
-    fn forget_sessions(&mut self) {
+    fn flush_sessions(&mut self) {
         if let Some(parent) = &mut self.parent {
             for session in [parent.hmac_session.take(), parent.policy_session.take()]
                 .into_iter()
@@ -401,8 +405,8 @@ impl Open {
         }
     }
 
-    fn forget_parent(&mut self) {
-        self.forget_sessions();
+    fn release_parent(&mut self) {
+        self.flush_sessions();
         if let Some(parent) = self.parent.take() {
             let mut handle = ObjectHandle::from(parent.handle);
             let _ = match parent.which {
@@ -412,8 +416,8 @@ impl Open {
         }
     }
 
-    /// Whether there was one to forget.
-    fn forget_oldest_key(&mut self) -> bool {
+    /// Flushes the least recently used key. Returns false if no key is loaded or the key cannot be flushed.
+    fn flush_oldest_key(&mut self) -> bool {
         if self.keys.is_empty() {
             return false;
         }
@@ -422,10 +426,11 @@ impl Open {
     }
 }
 
-/// How one try of a command went wrong.
+/// The failure of one attempt at a command.
 pub(super) enum Attempt {
-    /// The connection's state was stale and has been dropped: one more try starts afresh.
+    /// The state of the connection was stale and has been dropped; another attempt starts with a new connection.
     Stale,
+    /// The command failed; another attempt would fail too.
     Failed(TpmError),
 }
 

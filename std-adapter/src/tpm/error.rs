@@ -1,198 +1,199 @@
 use super::{KeyFileError, Parent, TpmName};
 use std::io;
 
-/// The error of an operation on a TPM. Each says what to do about it.
+/// An error of an operation on a TPM. Each message names a remedy, where there is one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TpmError {
     /// The TCTI string is invalid.
     #[error(
-        "{tcti:?} names no TPM interface: use device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321 or mssim:host=127.0.0.1,port=2321"
+        "{tcti:?} is not a valid TPM interface (TCTI): use device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321 or mssim:host=127.0.0.1,port=2321"
     )]
     Tcti {
-        /// What was given.
+        /// The string that was given.
         tcti: String,
     },
-    /// Nothing is there: no such device, or nothing that listens.
+    /// There is no such device, or no program listens at the address.
     #[error("no TPM at {tcti} ({reason}): {advice}")]
     NotFound {
-        /// Where it was looked for.
+        /// The TCTI of the TPM.
         tcti: String,
-        /// The system's reason.
+        /// The operating system's error.
         reason: io::Error,
-        /// A remedy.
+        /// A remedy for this kind of TCTI.
         advice: &'static str,
     },
-    /// This user may not use it.
+    /// The user of this process has no permission to use the TPM.
     #[error("no permission to use the TPM at {tcti} ({reason}): {advice}")]
     NoPermission {
-        /// Where it is.
+        /// The TCTI of the TPM.
         tcti: String,
-        /// The system's reason.
+        /// The operating system's error.
         reason: io::Error,
-        /// A remedy.
+        /// A remedy for this kind of TCTI.
         advice: &'static str,
     },
-    /// Another program has it.
+    /// Another program uses the TPM exclusively.
     #[error("the TPM at {tcti} is busy ({reason}): {advice}")]
     Busy {
-        /// Where it is.
+        /// The TCTI of the TPM.
         tcti: String,
-        /// The system's reason.
+        /// The operating system's error.
         reason: io::Error,
-        /// A remedy.
+        /// A remedy for this kind of TCTI.
         advice: &'static str,
     },
-    /// Something is there that does not answer like a TPM.
-    #[error("what is at {tcti} does not answer like a TPM 2.0 ({reason}): {advice}")]
+    /// A device or program is there, but it does not respond like a TPM 2.0.
+    #[error("the device or program at {tcti} does not respond like a TPM 2.0 ({reason}): {advice}")]
     NoTpm {
-        /// Where it is.
+        /// The TCTI of the TPM.
         tcti: String,
-        /// The TPM software stack's reason.
+        /// The error of the TPM software stack.
         reason: String,
-        /// A remedy.
+        /// A remedy for this kind of TCTI.
         advice: &'static str,
     },
-    /// The TPM did not answer within the command's time limit. The next use connects anew.
+    /// The TPM did not respond within the command's time limit. The next use opens a new connection.
     #[error(
-        "the TPM at {tcti} did not answer within {seconds} s ({command}): see that it runs, and that no other program has it for itself; then try again"
+        "the TPM at {tcti} did not respond within {seconds} s ({command}): check that it runs and that no other program uses it exclusively, then try again"
     )]
     TimedOut {
-        /// Where it is.
+        /// The TCTI of the TPM.
         tcti: String,
-        /// The command.
+        /// The command that timed out.
         command: &'static str,
-        /// The limit, in seconds.
+        /// The time limit, in seconds.
         seconds: f32,
     },
-    /// The TPM has not answered several times, and the calls to it have not come back.
+    /// Earlier calls to the TPM have timed out and not returned. Another connection is tried after 60 s, until four calls are
+    /// stuck.
     #[error(
-        "the TPM at {tcti} has stopped answering: restart it, or what is between it and this program; it is used again as soon as one of the calls to it comes back"
+        "the TPM at {tcti} does not respond: restart it, or the resource manager or simulator in front of it; it is used again as soon as an earlier call to it returns"
     )]
     Silent {
-        /// Where it is.
+        /// The TCTI of the TPM.
         tcti: String,
     },
-    /// The connection broke in the middle of a command. Nothing was accepted; the next use connects again.
+    /// The connection broke during a command. No result was accepted; the next use opens a new connection.
     #[error(
-        "the TPM at {tcti} went away in the middle of a command: see that it runs, then try again"
+        "the connection to the TPM at {tcti} broke during a command: check that the TPM runs, then try again"
     )]
     Vanished {
-        /// Where it was.
+        /// The TCTI of the TPM.
         tcti: String,
     },
-    /// The parent key is not the one that was pinned: another TPM, a cleared one, or an attacker between.
+    /// The parent key is not the pinned one: this is another TPM, the TPM was cleared, or an attacker on the bus replaced the key.
     #[error(
-        "the TPM's {parent} has name {actual}, but {expected} was pinned: this is another TPM, or it was cleared, or an attacker sits between; nothing secret was sent"
+        "the TPM's {parent} has name {actual}, but {expected} was pinned: this is another TPM, or the TPM was cleared, or an attacker on the bus replaced the key; no secret was sent"
     )]
     ParentName {
-        /// Which parent.
+        /// The parent key whose name differs.
         parent: Parent,
         /// The name that was pinned.
         expected: TpmName,
-        /// The name that was found.
+        /// The name that the TPM reported.
         actual: TpmName,
     },
-    /// The key file does not load under this TPM's parent.
+    /// The key does not load under this TPM's parent key.
     #[error(
-        "this key was made by another TPM, or the TPM was cleared since: provision the key again"
+        "the key was created by another TPM, or the TPM was cleared since then: provision the key again"
     )]
     ForeignKey,
-    /// No key is at the persistent handle.
+    /// There is no key at the persistent handle.
     #[error(
-        "the TPM has no key at {0}: make it persistent again, or provision the key under the owner's primary"
+        "the TPM has no key at {0}: make the parent key persistent again, or provision the key under the owner hierarchy's primary key"
     )]
     NoParent(Parent),
     /// The key is not an HMAC-SHA256 key.
-    #[error("the key file holds no HMAC-SHA256 key: make one with `chanbind provision`")]
+    #[error("the key file does not hold an HMAC-SHA256 key: create one with `chanbind provision`")]
     NotHmacKey,
-    /// The key is not an ECDSA key on P-256 for SHA-256.
+    /// The key is not an unrestricted ECDSA P-256 key that signs SHA-256 digests.
     #[error(
-        "the key file holds no ECDSA key on P-256 that signs SHA-256 digests: make one with `chanbind provision --authenticator`"
+        "the key file does not hold an ECDSA P-256 key that signs SHA-256 digests: create a signing key with `chanbind provision`"
     )]
     NotSigningKey,
-    /// The password is wrong or missing.
+    /// The key's password is wrong or missing.
     #[error(
-        "the key's password is wrong or missing: give the right one (where the key is protected against dictionary attacks, each wrong try counts towards the TPM's lockout)"
+        "the key's password is wrong or missing: give the correct one (if the key is protected against dictionary attacks, each wrong attempt counts towards the TPM's lockout)"
     )]
     WrongAuth,
-    /// The TPM's protection against dictionary attacks has locked it.
+    /// The TPM's protection against dictionary attacks is in lockout.
     #[error(
-        "the TPM is locked: it has counted too many wrong passwords, or power cuts after a key that is protected against dictionary attacks was used; wait until it recovers, or clear the lockout with `tpm2_dictionarylockout --clear-lockout`"
+        "the TPM is in lockout: it has counted too many wrong passwords, or too many power cuts after a key with dictionary attack protection was used; wait until it recovers, or clear the lockout with `tpm2_dictionarylockout --clear-lockout`"
     )]
     LockedOut,
-    /// A register has another value than the key's policy asks for.
+    /// A platform configuration register (PCR) does not have the value that the key's policy requires.
     #[error(
-        "the key's policy does not hold: a platform register (PCR) has another value than when the key was provisioned"
+        "the key's policy is not satisfied: a platform configuration register (PCR) has another value than when the key was provisioned"
     )]
     PolicyFailed,
-    /// The owner's or another hierarchy's password is set.
+    /// The hierarchy in which the parent key is created has a password, and it is wrong or missing.
     #[error(
-        "the password of the TPM's hierarchy is wrong or missing: give the right one, or use a parent at a persistent handle"
+        "the password of the TPM's hierarchy is wrong or missing: give the correct one, or use a parent key at a persistent handle"
     )]
     HierarchyAuth,
-    /// More data than one TPM2_HMAC takes.
-    #[error("{actual} bytes for one TPM2_HMAC: it takes at most {max}")]
+    /// The data is longer than one TPM2_HMAC command accepts.
+    #[error("{actual} bytes are too long for one TPM2_HMAC command: it accepts at most {max}")]
     DataTooLong {
-        /// Bytes given.
+        /// The length that was given, in bytes.
         actual: usize,
-        /// The most it takes.
+        /// The greatest length that is accepted, in bytes.
         max: usize,
     },
-    /// A secret that cannot be imported.
-    #[error("an HMAC key of {actual} bytes: give 1 to {max}")]
+    /// The length of an HMAC key to import is out of range.
+    #[error("the HMAC key has {actual} bytes: give 1 to {max}")]
     SecretLength {
-        /// Bytes given.
+        /// The length that was given, in bytes.
         actual: usize,
-        /// The most it takes.
+        /// The greatest length that is accepted, in bytes.
         max: usize,
     },
-    /// A password that is too long.
-    #[error("a password of {actual} bytes: a TPM takes at most {max}")]
+    /// The password is too long.
+    #[error("the password has {actual} bytes: a TPM accepts at most {max}")]
     AuthLength {
-        /// Bytes given.
+        /// The length that was given, in bytes.
         actual: usize,
-        /// The most it takes.
+        /// The greatest length that is accepted, in bytes.
         max: usize,
     },
-    /// A PCR selection that is none.
-    #[error("{0:?} names no registers: write for example sha256:0,2,7")]
+    /// The PCR selection is invalid.
+    #[error("{0:?} is not a valid PCR selection: write for example sha256:0,2,7")]
     PcrSelection(String),
-    /// No room for another object or session, after this program has given up what it can.
+    /// The TPM has no memory for another object or session, even after this program has flushed its own keys.
     #[error(
-        "the TPM has no room left for keys or sessions: other programs left theirs there; go through the resource manager (device:/dev/tpmrm0), or clear them with `tpm2_flushcontext -t` and `tpm2_flushcontext -l`"
+        "the TPM has no memory left for keys or sessions because other programs left theirs in it: use the resource manager (device:/dev/tpmrm0), or flush them with `tpm2_flushcontext -t` and `tpm2_flushcontext -l`"
     )]
     Full,
-    /// The answer was not authentic: it was changed on the way, or the TPM was reset behind the connection's back.
+    /// The response was not authentic: it was modified in transit, or the TPM was reset while the connection was open.
     #[error(
-        "the TPM's answer was not authentic: it was changed on the way, or the TPM was reset; try again, and check who has access to the bus"
+        "the TPM's response was not authentic: it was modified in transit, or the TPM was reset; try again, and check who has access to the bus"
     )]
     NotAuthentic,
-    /// The TPM was reset in the meantime, twice over.
-    #[error("the TPM was reset in the meantime: try again")]
+    /// The TPM was reset during the command, and again during the second attempt.
+    #[error("the TPM was reset during the command: try again")]
     Reset,
-    /// The key file cannot be read.
+    /// The key file is invalid or cannot be encoded.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
-    /// Another response code.
+    /// The TPM returned a response code that has no variant of its own.
     #[error(
         "the TPM rejected {command} with code {code:#x}: `tpm2_rc_decode {code:#x}` explains it"
     )]
     Response {
-        /// What was asked.
+        /// The command that was rejected.
         command: &'static str,
         /// The response code, with the layer that raised it in the upper 16 bits.
         code: u32,
     },
-    /// A structure that this library could not make or read.
-    #[error("the TPM software stack could not do {command}: {reason}")]
+    /// The TPM software stack or this library could not build or parse a structure, or start a thread.
+    #[error("TPM software stack error in {command}: {reason}")]
     Stack {
-        /// What was asked.
+        /// The command or structure.
         command: &'static str,
-        /// What it says.
+        /// The reason that was given.
         reason: String,
     },
     /// The thread that serves the TPM has ended.
-    #[error("the TPM's worker has ended: open the TPM again")]
+    #[error("the TPM's worker thread has ended: open the TPM again")]
     Closed,
 }

@@ -1,4 +1,4 @@
-//! What is asked of tss-esapi without any state of ours: connecting, starting sessions, templates, names.
+//! Stateless helpers over tss-esapi: connecting, starting sessions, templates and names.
 
 use super::{TpmError, TpmName, reachable::unreachable_tpm, response::describe};
 use sha2::{Digest as _, Sha256};
@@ -20,7 +20,7 @@ use tss_esapi::{
     traits::Marshall,
 };
 
-/// The name of an object with SHA-256 (Part 1 section 16).
+/// Computes the SHA-256 name of an object (TPM 2.0 Part 1 section 16).
 pub(super) fn name_of(public: &Public) -> Result<TpmName, TpmError> {
     let marshalled = PublicBuffer::try_from(public.clone())
         .and_then(|buffer| buffer.marshall())
@@ -31,7 +31,7 @@ pub(super) fn name_of(public: &Public) -> Result<TpmName, TpmError> {
     ))
 }
 
-/// A coordinate or scalar of P-256 at full length, for TPMs may leave leading zeroes away. `None` if it is longer.
+/// Pads a P-256 coordinate or scalar to 32 bytes, because TPMs may omit leading zeroes. Returns `None` if it is longer.
 pub(super) fn padded(number: &EccParameter) -> Option<[u8; 32]> {
     let number = number.value();
     let mut full = [0; 32];
@@ -40,11 +40,12 @@ pub(super) fn padded(number: &EccParameter) -> Option<[u8; 32]> {
     Some(full)
 }
 
+/// Connects to the TPM behind a TCTI string.
 pub(super) fn connect(tcti: &str) -> Result<Context, TpmError> {
-    let bad = || TpmError::Tcti {
+    let invalid = || TpmError::Tcti {
         tcti: tcti.to_owned(),
     };
-    // tss-esapi takes an empty configuration for its defaults, but not a misspelt one for an error.
+    // tss-esapi does not reject a misspelt configuration. An empty one stands for the defaults.
     let (name, configuration) = tcti.split_once(':').unwrap_or((tcti, ""));
     let known = match name {
         "device" => configuration.is_empty() || configuration.starts_with('/'),
@@ -55,12 +56,13 @@ pub(super) fn connect(tcti: &str) -> Result<Context, TpmError> {
         _ => false,
     };
     if !known {
-        return Err(bad());
+        return Err(invalid());
     }
-    let name = TctiNameConf::from_str(tcti).map_err(|_| bad())?;
+    let name = TctiNameConf::from_str(tcti).map_err(|_| invalid())?;
     Context::new(name).map_err(|error| unreachable_tpm(tcti, error))
 }
 
+/// Starts a session with AES-128-CFB and SHA-256, salted to the key `salt` if there is one.
 pub(super) fn start_session(
     context: &mut Context,
     salt: Option<KeyHandle>,
@@ -78,7 +80,7 @@ pub(super) fn start_session(
         .ok_or(tss_esapi::Error::WrapperError(
             tss_esapi::WrapperErrorKind::WrongValueFromTpm,
         ))?;
-    // Encryption of parameters is worth something only with a salt.
+    // Without a salt, the key for parameter encryption is not secret, so only salted sessions encrypt.
     let encrypt = salt.is_some();
     let (attributes, mask) = SessionAttributesBuilder::new()
         .with_continue_session(true)
@@ -92,11 +94,12 @@ pub(super) fn start_session(
     Ok(session)
 }
 
+/// Flushes a session. An error is ignored.
 pub(super) fn flush_session(context: &mut Context, session: AuthSession) {
     let _ = context.flush_context(tss_esapi::handles::SessionHandle::from(session).into());
 }
 
-/// TCG EK Credential Profile section B.4.5, for the storage hierarchies: the template H-2.
+/// Returns the template H-2 of the TCG EK Credential Profile (section B.4.5), as the storage hierarchies use it.
 pub(super) fn h2_template() -> tss_esapi::Result<Public> {
     PublicBuilder::new()
         .with_public_algorithm(PublicAlgorithm::Ecc)
@@ -128,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_with_and_without_their_leading_zeroes() {
+    fn pads_coordinates_without_leading_zeroes() {
         for len in [0, 1, 31, 32] {
             let number = EccParameter::try_from(vec![0xa5; len]).unwrap();
             let full = padded(&number).unwrap();

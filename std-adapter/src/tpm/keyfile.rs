@@ -1,4 +1,4 @@
-//! TSS2 PEM key files: `-----BEGIN TSS2 PRIVATE KEY-----` (draft-bottomley-tpm2-keys).
+//! Reading and writing of TSS2 PEM key files, `-----BEGIN TSS2 PRIVATE KEY-----` (draft-bottomley-tpm2-keys).
 
 use der::{
     DecodePem, EncodePem, EncodeValue, FixedTag, Header, Length, Reader, Sequence, Tag, Writer,
@@ -10,7 +10,7 @@ use std::fmt;
 /// `id-loadablekey`: the private part is a TPM2B_PRIVATE that the parent loads.
 const LOADABLE_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.10.1.3");
 
-/// The largest file that is read, in bytes: real ones are under 2,000.
+/// The maximum length of a key file, in bytes. Real files have less than 2,000.
 pub const MAX_KEY_FILE_LEN: usize = 64 * 1024;
 
 const BEGIN: &str = "-----BEGIN TSS2 PRIVATE KEY-----";
@@ -20,50 +20,50 @@ pub(super) const POLICY_PCR: u32 = 0x17f;
 pub(super) const POLICY_AUTH_VALUE: u32 = 0x16b;
 const POLICY_PASSWORD: u32 = 0x18c;
 
-/// A key that a TPM has wrapped, as OpenSSL's TPM provider, tpm2-tools (`tpm2_load -r`) and go-tpm write and read it.
+/// A key that a TPM has wrapped, in the format that OpenSSL's TPM provider, tpm2-tools (`tpm2_load -r`) and go-tpm read and write.
 ///
-/// The file is not a secret: only the TPM under whose parent the key was wrapped can use it. It still deserves the care of
-/// an identity, for whoever holds file and TPM is the device.
+/// The file is not a secret: only the TPM under whose parent the key was wrapped can use it. Protect it like an identity
+/// nevertheless, because anyone with access to both the file and the TPM can act as the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyFile {
-    /// Which key wraps this one.
+    /// The key that wraps this one.
     pub parent: Parent,
-    /// Whether the key is used without a password. Real files sometimes say so wrongly.
+    /// True if the key has no password, according to the file. Real files sometimes set this wrongly.
     pub empty_auth: bool,
-    /// What must hold for the key to be used, all of it, in this order.
+    /// The commands of the key's policy, all of which must succeed in this order. Empty if the key has no policy.
     pub policy: Vec<PolicyCommand>,
-    /// For people.
+    /// A description for human readers.
     pub description: Option<String>,
-    /// The marshalled TPM2B_PUBLIC, with its two bytes of size.
+    /// The marshalled TPM2B_PUBLIC, including its two size bytes.
     pub public: Vec<u8>,
-    /// The marshalled TPM2B_PRIVATE, with its two bytes of size: encrypted by the TPM.
+    /// The marshalled TPM2B_PRIVATE, including its two size bytes. Its contents are encrypted by the TPM.
     pub private: Vec<u8>,
 }
 
-/// The parent of a key.
+/// The parent key of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Parent {
-    /// The primary key of the TCG's template H-2 (ECC P-256) in a hierarchy, made anew when it is needed.
+    /// The primary key of the TCG template H-2 (ECC P-256) in a hierarchy. It is created again whenever it is needed.
     Primary(Hierarchy),
-    /// A key that stays in the TPM, under a handle from 0x81000000 to 0x81ffffff.
+    /// A persistent key in the TPM, at a handle from 0x81000000 to 0x81ffffff.
     Persistent(u32),
 }
 
 /// A hierarchy of primary keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Hierarchy {
-    /// TPM_RH_OWNER, where storage keys live.
+    /// TPM_RH_OWNER, the hierarchy of storage keys.
     Owner,
-    /// TPM_RH_NULL, forgotten at every reset.
+    /// TPM_RH_NULL, whose keys become invalid at every reset.
     Null,
-    /// TPM_RH_ENDORSEMENT.
+    /// TPM_RH_ENDORSEMENT, the hierarchy of endorsement keys.
     Endorsement,
-    /// TPM_RH_PLATFORM.
+    /// TPM_RH_PLATFORM, the hierarchy of the platform firmware.
     Platform,
 }
 
 impl Parent {
-    /// The TPM handle that stands in the file.
+    /// Returns the TPM handle that identifies the parent in a key file.
     #[must_use]
     pub fn handle(self) -> u32 {
         match self {
@@ -75,13 +75,13 @@ impl Parent {
         }
     }
 
-    /// The parent with this TPM handle.
+    /// Returns the parent that a TPM handle identifies. The handle 0 stands for the owner hierarchy.
     ///
     /// # Errors
-    /// [`KeyFileError::Parent`] for a handle that is neither a hierarchy nor persistent.
+    /// Returns [`KeyFileError::Parent`] if the handle is neither a hierarchy nor persistent.
     pub fn from_handle(handle: u32) -> Result<Self, KeyFileError> {
         Ok(match handle {
-            // Early writers meant "the owner's primary" by 0.
+            // Early implementations wrote 0 for the owner hierarchy.
             0 | 0x4000_0001 => Self::Primary(Hierarchy::Owner),
             0x4000_0007 => Self::Primary(Hierarchy::Null),
             0x4000_000b => Self::Primary(Hierarchy::Endorsement),
@@ -120,27 +120,28 @@ impl fmt::Display for Parent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PolicyCommand {
-    /// TPM2_PolicyPCR: the registers must have these values.
+    /// TPM2_PolicyPCR: the selected platform configuration registers (PCRs) must have the values with this digest.
     Pcr {
-        /// The digest of the selected registers.
+        /// The digest of the selected registers' values.
         digest: Vec<u8>,
         /// The marshalled TPML_PCR_SELECTION.
         selection: Vec<u8>,
     },
-    /// TPM2_PolicyAuthValue: the password must be known; it proves itself by HMAC and is not sent.
+    /// TPM2_PolicyAuthValue: the password is required. It is proved by an HMAC and is not sent.
     AuthValue,
 }
 
 impl KeyFile {
-    /// Reads a key file.
+    /// Parses a key file of at most [`MAX_KEY_FILE_LEN`] bytes. Text before and after the PEM block is ignored.
     ///
     /// # Errors
-    /// [`KeyFileError`]
+    /// Returns a [`KeyFileError`] if the text is too long, is not PEM with the label `TSS2 PRIVATE KEY`, or is damaged; if the
+    /// key is not a loadable key; and if its parent or its policy is not supported.
     pub fn from_pem(pem: &str) -> Result<Self, KeyFileError> {
         if pem.len() > MAX_KEY_FILE_LEN {
             return Err(KeyFileError::TooLong { actual: pem.len() });
         }
-        // Text around the armour is no harm; the strict decoder takes none.
+        // Files may have text around the PEM block, but the decoder accepts none.
         let begin = pem.find("-----BEGIN ").ok_or(KeyFileError::NotPem)?;
         let armoured = pem.get(begin..).unwrap_or_default();
         if !armoured.starts_with(BEGIN) {
@@ -186,10 +187,11 @@ impl KeyFile {
         })
     }
 
-    /// Writes a key file.
+    /// Encodes the key as a key file.
     ///
     /// # Errors
-    /// [`KeyFileError::Encoding`] for parts over 2^28 bytes.
+    /// Returns [`KeyFileError::Encoding`] if a part is longer than 2^28 bytes, and [`KeyFileError::Blob`] if the digest of a
+    /// policy is longer than 65,535 bytes.
     pub fn to_pem(&self) -> Result<String, KeyFileError> {
         let octets = |bytes: &[u8]| OctetString::new(bytes).map_err(KeyFileError::Encoding);
         TpmKey {
@@ -232,7 +234,7 @@ impl PolicyCommand {
                     selection: selection.to_vec(),
                 })
             }
-            // A password is proved by HMAC here in either case: both commands reach the same digest.
+            // Both commands lead to the same policy digest, so a password can be proved by an HMAC in either case.
             POLICY_AUTH_VALUE | POLICY_PASSWORD if body.is_empty() => Ok(Self::AuthValue),
             other => Err(KeyFileError::Policy(format!("policy command {other:#x}"))),
         }
@@ -256,53 +258,57 @@ impl PolicyCommand {
     }
 }
 
-/// Why a key file cannot be read or written.
+/// An error in reading or writing a key file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyFileError {
-    /// No PEM armour.
+    /// The text is not PEM.
     #[error(
-        "not a PEM file: it should begin with -----BEGIN TSS2 PRIVATE KEY----- (make one with `chanbind provision`)"
+        "not a PEM file: a key file begins with -----BEGIN TSS2 PRIVATE KEY----- (create one with `chanbind provision`)"
     )]
     NotPem,
-    /// PEM of another kind.
+    /// The PEM label is another one than `TSS2 PRIVATE KEY`.
     #[error(
-        "a PEM file, but not of a TPM key: it should begin with -----BEGIN TSS2 PRIVATE KEY----- (make one with `chanbind provision`)"
+        "a PEM file, but not of a TPM key: a key file begins with -----BEGIN TSS2 PRIVATE KEY----- (create one with `chanbind provision`)"
     )]
     OtherKey,
-    /// More bytes than a key file has.
+    /// The text is longer than [`MAX_KEY_FILE_LEN`].
     #[error("the key file has {actual} bytes: a TSS2 private key has at most {MAX_KEY_FILE_LEN}")]
     TooLong {
-        /// Bytes given.
+        /// The length that was given, in bytes.
         actual: usize,
     },
-    /// The PEM or the DER inside is broken.
-    #[error("the key file is damaged ({0}): copy it again from where it was made")]
+    /// The PEM or the DER in it is malformed, or a part is too long to be encoded.
+    #[error("the key file is damaged ({0}): copy it again from its source")]
     Encoding(der::Error),
-    /// An importable or sealed key.
+    /// The key is not a loadable key, but for example an importable or sealed one. Holds its type's object identifier.
     #[error(
-        "the key file holds type {0}, which is not a loadable key (2.23.133.10.1.3): load it once with its own tool and save it as a loadable key"
+        "the key in the key file has type {0}, which is not a loadable key (2.23.133.10.1.3): load it once with the tool that created it, and save it as a loadable key"
     )]
     KeyType(String),
-    /// The parent is neither a hierarchy nor persistent.
+    /// The parent's handle is neither a hierarchy nor persistent.
     #[error(
-        "the key file names parent {0:#010x}: use a key under the H2 primary (0x40000001) or under a persistent handle (0x81......)"
+        "the parent {0:#010x} in the key file is not supported: use a key under a hierarchy's H2 primary key (such as 0x40000001) or under a persistent handle (0x81......)"
     )]
     Parent(u32),
-    /// The parent is the RSA primary H-1.
+    /// The parent is the RSA primary key H-1, which is not supported.
     #[error(
-        "the key file asks for an RSA primary key as parent, which takes a TPM minutes to make: provision the key again under the ECC primary"
+        "the key file requires an RSA primary key as parent, which takes a TPM minutes to create: provision the key again under the ECC primary key"
     )]
     RsaParent,
-    /// A policy that is not supported.
-    #[error("the key file asks for {0}: PolicyPCR and PolicyAuthValue are supported")]
+    /// The key's policy is not supported. Holds a description of the unsupported part.
+    #[error(
+        "the key file requires {0}, which is not supported: use PolicyPCR and PolicyAuthValue only"
+    )]
     Policy(String),
-    /// The TPM's part is not a TPM2B.
-    #[error("the key file's TPM structures have wrong sizes: copy it again from where it was made")]
+    /// A size in one of the TPM structures is wrong.
+    #[error(
+        "the TPM structures in the key file have wrong sizes: copy the file again from its source"
+    )]
     Blob,
 }
 
-/// TPMKey of draft-bottomley-tpm2-keys section 3.
+/// The TPMKey of draft-bottomley-tpm2-keys section 3.
 #[derive(Sequence)]
 struct TpmKey {
     key_type: ObjectIdentifier,
@@ -327,7 +333,7 @@ impl PemLabel for TpmKey {
     const PEM_LABEL: &'static str = "TSS2 PRIVATE KEY";
 }
 
-/// TPMPolicy of draft-bottomley-tpm2-keys section 4.1.
+/// The TPMPolicy of draft-bottomley-tpm2-keys section 4.1.
 #[derive(Sequence)]
 struct TpmPolicy {
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
@@ -336,7 +342,8 @@ struct TpmPolicy {
     command_policy: OctetString,
 }
 
-/// A BOOLEAN as real files have it: tpm2-tools and go-tpm write TRUE as 01, where DER has ff. Written as DER.
+/// A BOOLEAN that accepts every nonzero byte as TRUE, because tpm2-tools and go-tpm write TRUE as 01 where DER requires ff. It is
+/// written as DER.
 #[derive(Clone, Copy)]
 struct BerBoolean(bool);
 

@@ -1,9 +1,11 @@
-//! The threads behind a [`super::Tpm`]: one that talks to the TPM, and one that watches it.
+//! The threads behind a [`super::Tpm`]: a command thread (a lane), which talks to the TPM, and a watching thread, which enforces
+//! time limits.
 //!
-//! The TPM software stack waits for a TPM without limit. Each command therefore has a limit here, by its kind; when it has passed, the job's
-//! caller gets an error and the thread that is stuck is left to itself. As soon as it comes back it ends, and the next job gets a new thread
-//! with a connection of its own. Until then jobs fail at once, for many a TPM serves one connection at a time and would only be waited for
-//! again; after a while a new connection is tried all the same, a few times.
+//! The TPM software stack waits for a TPM without a time limit. Each command therefore has a limit here, depending on its kind.
+//! When the limit has passed, the caller of the job gets an error and the stuck thread is abandoned. It ends as soon as its call
+//! returns, and the next job gets a new thread with a connection of its own. Until then jobs fail at once, because many TPMs
+//! serve one connection at a time and a new connection would only wait again. After a minute a new connection is tried
+//! nevertheless, until [`MAX_STUCK`] threads are stuck.
 
 use super::{
     TpmError,
@@ -19,18 +21,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A piece of work for the TPM's thread.
+/// A piece of work for the command thread.
 pub(super) struct Job {
     pub(super) run: Work,
-    /// Tells the caller that it will not be done.
+    /// Reports to the caller that the job was not completed.
     pub(super) expire: Box<dyn FnOnce(TpmError) + Send>,
 }
 
 type Work = Box<dyn FnOnce(&mut Device) + Send>;
 
-/// Serves jobs until the last sender is gone.
+/// Serves jobs until the last sender is dropped. This is the main function of the watching thread.
 pub(super) fn serve(settings: &Arc<Settings>, queue: &mpsc::Receiver<Job>) {
-    let stuck = Arc::new(Stuck::default());
+    let stuck = Arc::new(StuckThreads::default());
     let mut lane = None;
     while let Ok(job) = queue.recv() {
         let open = match lane.take() {
@@ -47,30 +49,30 @@ pub(super) fn serve(settings: &Arc<Settings>, queue: &mpsc::Receiver<Job>) {
     }
 }
 
-/// The thread that talks to the TPM.
+/// A command thread, which talks to the TPM.
 struct Lane {
     jobs: mpsc::Sender<Work>,
     done: mpsc::Receiver<()>,
     watch: Watch,
-    stuck: Arc<Stuck>,
-    end: Arc<End>,
+    stuck: Arc<StuckThreads>,
+    end: Arc<ThreadEnd>,
 }
 
-/// The threads that are stuck.
+/// The command threads that are stuck in a call.
 #[derive(Default)]
-struct Stuck {
+struct StuckThreads {
     count: AtomicUsize,
-    /// When the last one was given up on.
+    /// The time at which the last one was abandoned.
     since: Mutex<Option<Instant>>,
 }
 
-impl Stuck {
+impl StuckThreads {
     fn add(&self) {
         self.count.fetch_add(1, Ordering::AcqRel);
         *self.since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Returns whether another connection is worth a try.
+    /// Returns whether another connection may be tried.
     fn allows_another(&self) -> bool {
         let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
         match self.count.load(Ordering::Acquire) {
@@ -81,36 +83,36 @@ impl Stuck {
     }
 }
 
-/// The end of a thread, which may come while it is being given up on.
+/// The state of a command thread's end, which may come while the watching thread abandons it.
 #[derive(Default)]
-struct End {
-    has_come: AtomicBool,
-    /// Set while the thread counts as stuck.
+struct ThreadEnd {
+    has_ended: AtomicBool,
+    /// True while the thread counts as stuck.
     is_counted: AtomicBool,
 }
 
-impl End {
-    /// Takes the thread out of the count, once.
-    fn take_back(&self, stuck: &Stuck) {
+impl ThreadEnd {
+    /// Removes the thread from the count of stuck threads, if it is counted.
+    fn uncount(&self, stuck: &StuckThreads) {
         if self.is_counted.swap(false, Ordering::SeqCst) {
             stuck.count.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }
 
-/// Lives as long as a thread, also if that ends by a panic.
-struct Counted(Arc<Stuck>, Arc<End>);
+/// A guard that a command thread owns. It records the end of the thread, also after a panic.
+struct ThreadGuard(Arc<StuckThreads>, Arc<ThreadEnd>);
 
-impl Drop for Counted {
+impl Drop for ThreadGuard {
     fn drop(&mut self) {
         let Self(stuck, end) = self;
-        end.has_come.store(true, Ordering::SeqCst);
-        end.take_back(stuck);
+        end.has_ended.store(true, Ordering::SeqCst);
+        end.uncount(stuck);
     }
 }
 
 impl Lane {
-    fn start(settings: &Arc<Settings>, stuck: &Arc<Stuck>) -> Result<Self, TpmError> {
+    fn start(settings: &Arc<Settings>, stuck: &Arc<StuckThreads>) -> Result<Self, TpmError> {
         let watch = Watch::new(settings.command_limit);
         if !stuck.allows_another() {
             return Err(TpmError::Silent {
@@ -118,19 +120,19 @@ impl Lane {
             });
         }
         let (jobs, queue) = mpsc::channel::<Work>();
-        let (answer, done) = mpsc::channel();
+        let (completed, done) = mpsc::channel();
         let device = Device::new(Arc::clone(settings), watch.clone());
-        let end = Arc::new(End::default());
-        let counted = Counted(Arc::clone(stuck), Arc::clone(&end));
+        let end = Arc::new(ThreadEnd::default());
+        let guard = ThreadGuard(Arc::clone(stuck), Arc::clone(&end));
         thread::Builder::new()
             .name("chanbind-tpm".to_owned())
             .spawn(move || {
-                // Dropped last, when what a job that was given up has left in the TPM is gone too.
-                let _counted = counted;
+                // Dropped after the device, so that a stuck thread counts until it has flushed its objects from the TPM.
+                let _guard = guard;
                 let mut device = device;
                 while let Ok(job) = queue.recv() {
                     job(&mut device);
-                    if answer.send(()).is_err() {
+                    if completed.send(()).is_err() {
                         break;
                     }
                 }
@@ -149,7 +151,7 @@ impl Lane {
         })
     }
 
-    /// Has a job done. Returns the lane unless it is stuck or has ended.
+    /// Runs a job. Returns the lane unless it is stuck or has ended.
     fn serve(self, job: Job, settings: &Settings) -> Option<Self> {
         self.watch.begin(JOB);
         if self.jobs.send(job.run).is_err() {
@@ -157,7 +159,7 @@ impl Lane {
             return None;
         }
         loop {
-            match self.done.recv_timeout(self.watch.left()) {
+            match self.done.recv_timeout(self.watch.remaining()) {
                 Ok(()) => return Some(self),
                 Err(RecvTimeoutError::Disconnected) => {
                     (job.expire)(TpmError::Closed);
@@ -167,8 +169,8 @@ impl Lane {
                     if let Some(command) = self.watch.overdue() {
                         self.stuck.add();
                         self.end.is_counted.store(true, Ordering::SeqCst);
-                        if self.end.has_come.load(Ordering::SeqCst) {
-                            self.end.take_back(&self.stuck);
+                        if self.end.has_ended.load(Ordering::SeqCst) {
+                            self.end.uncount(&self.stuck);
                         }
                         (job.expire)(TpmError::TimedOut {
                             tcti: settings.tcti.clone(),
@@ -183,7 +185,7 @@ impl Lane {
     }
 }
 
-/// The command that is under way, and until when it may take.
+/// The command that runs and its deadline.
 #[derive(Clone)]
 pub(super) struct Watch {
     now: Arc<Mutex<(Instant, &'static str)>>,
@@ -191,6 +193,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
+    /// Creates a watch. `at_most` is an upper bound on every command's time limit.
     pub(super) fn new(at_most: Option<Duration>) -> Self {
         Self {
             now: Arc::new(Mutex::new((Instant::now(), JOB))),
@@ -198,7 +201,7 @@ impl Watch {
         }
     }
 
-    /// A command begins.
+    /// Records that a command begins, and sets its deadline.
     pub(super) fn begin(&self, command: &'static str) {
         let end = Instant::now() + self.limit(command);
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = (end, command);
@@ -206,18 +209,18 @@ impl Watch {
 
     fn limit(&self, command: &str) -> Duration {
         let limit = match command {
-            // RSA keys take some chips that long; other keys far less.
+            // Some chips take that long to create an RSA key; other keys take far less.
             "TPM2_CreatePrimary" | "TPM2_Create" => Duration::from_secs(300),
             CONNECT => Duration::from_secs(15),
-            // A resource manager may serve another program's command first.
+            // A resource manager may run another program's command first.
             _ => Duration::from_secs(60),
         };
         self.at_most.map_or(limit, |at_most| limit.min(at_most))
     }
 
-    fn left(&self) -> Duration {
+    fn remaining(&self) -> Duration {
         let (end, _) = *self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        // A little more, so that it is surely over then.
+        // One millisecond more, so that the deadline has passed when the wait ends.
         end.saturating_duration_since(Instant::now()) + Duration::from_millis(1)
     }
 
@@ -227,11 +230,12 @@ impl Watch {
     }
 }
 
-/// The name under which connecting, with the commands that belong to it, is limited and reported.
+/// The name under which connecting and the commands that belong to it are limited and reported.
 pub(super) const CONNECT: &str = "connecting";
+/// The name for a job that has not begun a command.
 const JOB: &str = "the TPM software stack";
 
-/// How long a stuck thread is waited for before another connection is tried beside it.
+/// The time to wait for a stuck thread before another connection is tried.
 const BEFORE_ANOTHER: Duration = Duration::from_secs(60);
-/// Threads that may be stuck before no further one is started.
+/// The number of stuck threads at which no further thread is started.
 const MAX_STUCK: usize = 4;

@@ -1,12 +1,13 @@
-//! Keys in a TPM 2.0, by tss-esapi: a device, a resource manager, or swtpm.
+//! Keys in a TPM 2.0, accessed by tss-esapi through a device file, a resource manager or swtpm.
 //!
-//! [`Tpm`] is a handle to one worker thread that owns the connection; it can be cloned and used from many tasks at once, and
-//! no executor is blocked. One parent key and one session are made and then used for every derivation and signature. Every
-//! session is salted with the parent's public key and encrypts parameters in both directions, so that who watches the bus
-//! learns neither keying material nor derived keys; with a pinned parent name, who sits on the bus cannot put a key of their
-//! own in its place.
+//! [`Tpm`] is a handle to one worker thread that owns the connection. It can be cloned and used from many tasks at once, and it
+//! does not block the executor. One parent key and one session are created and then used for every derivation and signature.
+//! Every session is salted with the parent's public key and encrypts parameters in both directions, so that an attacker who
+//! listens on the bus learns neither keying material nor derived keys. If the parent's name is pinned, an attacker who controls
+//! the bus cannot replace the parent by another key.
 //!
-//! The last handle to go has its thread flush what is left in the TPM; a program that ends at once calls [`Tpm::close`] before.
+//! When the last handle is dropped, the thread flushes all objects and sessions that it still has in the TPM. A program that is
+//! about to exit must call [`Tpm::close`] first, because the thread does not outlive the process.
 //!
 //! ```no_run
 //! use chanbind::tpm::{KeyFile, OpenOptions, Tpm};
@@ -62,18 +63,18 @@ pub use {
 
 /// The name of a TPM object: its hash algorithm and the hash of its public area, 34 bytes for SHA-256.
 ///
-/// It is what to pin: nobody can make another key with the same name.
+/// Pin this name to recognise a key: no other key has the same name.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TpmName(Vec<u8>);
 
 impl TpmName {
-    /// The bytes of the name.
+    /// Returns the bytes of the name.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// A name from its bytes.
+    /// Creates a name from its bytes, which are not checked.
     #[must_use]
     pub fn from_bytes(name: &[u8]) -> Self {
         Self(name.to_vec())
@@ -95,7 +96,7 @@ impl std::fmt::Debug for TpmName {
 impl std::str::FromStr for TpmName {
     type Err = TpmNameError;
 
-    /// From hexadecimal digits: of SHA-256, the only name algorithm of the parents that this crate makes.
+    /// Parses 68 hexadecimal digits. Only SHA-256 names are accepted, because the parents that this crate creates have no others.
     fn from_str(name: &str) -> Result<Self, TpmNameError> {
         match hex::decode(name) {
             Ok(name) if name.len() == 34 && name.starts_with(&[0x00, 0x0b]) => Ok(Self(name)),
@@ -104,9 +105,9 @@ impl std::str::FromStr for TpmName {
     }
 }
 
-/// The text is no name.
+/// The error for text that is not the SHA-256 name of a TPM object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a name is 000b and 64 more hexadecimal digits: copy what `chanbind provision` printed behind --parent-name"
+    "a TPM name is 000b followed by 64 more hexadecimal digits: copy the parent name that `chanbind provision` printed"
 )]
 pub struct TpmNameError;

@@ -1,8 +1,8 @@
-//! What a broken connection leaves in the TPM.
+//! Objects and sessions that a broken connection leaves in the TPM.
 //!
-//! A resource manager (`/dev/tpmrm0`, tpm2-abrmd) clears up behind a connection by itself and shows each only its own handles.
-//! A bare TPM (`/dev/tpm0`, swtpm) does not; there, this program is taken to be the only one that works with the TPM at the
-//! time, and what has come since it connected is its own.
+//! A resource manager (`/dev/tpmrm0`, tpm2-abrmd) flushes the objects of a connection that has ended, and shows each connection
+//! only its own handles. A bare TPM (`/dev/tpm0`, swtpm) does neither. There, this program is assumed to be the only one that
+//! uses the TPM at the time, so that handles which have appeared since it connected are its own.
 
 use tss_esapi::{
     Context,
@@ -14,17 +14,19 @@ use tss_esapi::{
     structures::CapabilityData,
 };
 
-/// The transient objects and sessions that were there before.
+/// The handles of the transient objects and sessions that were in the TPM when a connection was opened.
 pub(super) struct Baseline(Vec<TpmHandle>);
 
 impl Baseline {
+    /// Lists the handles that are in use.
     pub(super) fn take(context: &mut Context) -> tss_esapi::Result<Self> {
         let mut present = list(context, TPM2_TRANSIENT_FIRST)?;
         present.extend(list(context, TPM2_HMAC_SESSION_FIRST)?);
         Ok(Self(present))
     }
 
-    /// Flushes what has come since. What cannot be flushed is left: the TPM says so when it runs out of room.
+    /// Flushes every handle that is not in the baseline. A failure to flush one is ignored: the TPM reports an error when it runs
+    /// out of memory.
     pub(super) fn restore(&self, context: &mut Context) -> tss_esapi::Result<()> {
         for handle in Self::take(context)?.0 {
             if !self.0.contains(&handle)

@@ -1,5 +1,5 @@
-//! What a [`Device`] does with keys. Where the TPM was reset behind the connection's back, it is all tried once more, from the
-//! start.
+//! The operations of a [`Device`] with keys. If the TPM was reset while the connection was open, the whole operation is tried
+//! once more with a new connection.
 
 use super::{
     TpmError,
@@ -20,12 +20,12 @@ use tss_esapi::{
 use zeroize::Zeroizing;
 
 impl Device {
-    /// Loads `spec`'s key to see that it can be.
+    /// Loads `spec`'s key, to check that the TPM can use it.
     pub(super) fn load(&mut self, spec: &KeySpec) -> Result<(), TpmError> {
         self.with_retry(|device| device.try_load(spec).map(|_| ()))
     }
 
-    /// TPM2_HMAC over `data`, with the key of `spec`.
+    /// Computes the HMAC of `data` with the key of `spec`, by TPM2_HMAC.
     pub(super) fn hmac(
         &mut self,
         spec: &KeySpec,
@@ -41,7 +41,7 @@ impl Device {
         Ok(Zeroizing::new(digest.value().to_vec()))
     }
 
-    /// TPM2_Sign over `digest` by ECDSA with SHA-256, with the key of `spec`.
+    /// Signs `digest` by ECDSA with SHA-256 and the key of `spec`, by TPM2_Sign.
     pub(super) fn sign(
         &mut self,
         spec: &KeySpec,
@@ -52,7 +52,7 @@ impl Device {
         let scheme = SignatureScheme::EcDsa {
             hash_scheme: HashScheme::new(HashingAlgorithm::Sha256),
         };
-        // An unrestricted key signs digests that the TPM has not computed itself (Part 3 section 20.2).
+        // An unrestricted key may sign digests that the TPM has not computed itself (TPM 2.0 Part 3 section 20.2).
         let no_ticket = HashcheckTicket::try_from(TPMT_TK_HASHCHECK {
             tag: TPM2_ST_HASHCHECK,
             hierarchy: TPM2_RH_NULL,
@@ -93,7 +93,7 @@ impl Device {
     ) -> Result<T, TpmError> {
         Ok(match run(self) {
             Err(Attempt::Stale) => run(self)?,
-            answer => answer?,
+            result => result?,
         })
     }
 }
@@ -101,7 +101,7 @@ impl Device {
 fn not_ecdsa() -> TpmError {
     TpmError::Stack {
         command: SIGN,
-        reason: "the answer is no ECDSA signature on P-256".to_owned(),
+        reason: "the response is not an ECDSA signature on P-256".to_owned(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Policies that a key's file asks for: PolicyPCR and PolicyAuthValue.
+//! The policies that a key file can require: PolicyPCR and PolicyAuthValue.
 
 use super::{
     PolicyCommand, TpmError,
@@ -15,7 +15,8 @@ use tss_esapi::{
     structures::{Digest, PcrSelectionList, PcrSelectionListBuilder, PcrSlot},
 };
 
-/// Platform registers of one bank, written like `sha256:0,2,7`.
+/// A selection of platform configuration registers (PCRs) 0 to 23 of one bank: `sha1`, `sha256` or `sha384`. Its text form is like
+/// `sha256:0,2,7`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PcrSelection {
     bank: Bank,
@@ -49,12 +50,12 @@ impl FromStr for PcrSelection {
     type Err = TpmError;
 
     fn from_str(text: &str) -> Result<Self, TpmError> {
-        let wrong = || TpmError::PcrSelection(text.to_owned());
-        let (bank, registers) = text.split_once(':').ok_or_else(wrong)?;
+        let invalid = || TpmError::PcrSelection(text.to_owned());
+        let (bank, registers) = text.split_once(':').ok_or_else(invalid)?;
         let bank = Bank::ALL
             .iter()
             .find(|(name, _)| *name == bank)
-            .ok_or_else(wrong)?
+            .ok_or_else(invalid)?
             .1;
         let mut registers = registers
             .split(',')
@@ -63,7 +64,7 @@ impl FromStr for PcrSelection {
                     .parse()
                     .ok()
                     .filter(|register| *register < 24)
-                    .ok_or_else(wrong)
+                    .ok_or_else(invalid)
             })
             .collect::<Result<Vec<u8>, _>>()?;
         registers.sort_unstable();
@@ -84,10 +85,10 @@ impl fmt::Display for PcrSelection {
 }
 
 impl PcrSelection {
-    /// The policy command that asks for the values that the registers have now.
+    /// Reads the registers and returns the policy command that requires their current values.
     pub(super) fn command(&self, context: &mut Context) -> tss_esapi::Result<PolicyCommand> {
         let mut values = Sha256::new();
-        // One by one: a TPM answers with eight values at most.
+        // Read the registers one by one, because a TPM returns at most eight values per command.
         for register in &self.registers {
             let (_, _, digests) = context.pcr_read(list(self.bank, &[*register])?)?;
             let value = digests.value().first().ok_or(WRONG_VALUE)?;
@@ -105,8 +106,8 @@ impl PcrSelection {
     }
 }
 
-/// The digest that carrying out `commands` reaches (Part 3 sections 23.7 and 23.17). Computed here, for an answer of the TPM's
-/// could be somebody else's.
+/// Computes the policy digest of `commands` (TPM 2.0 Part 3 sections 23.7 and 23.17). It is computed in software, because an
+/// attacker on the bus could forge a digest that comes from the TPM.
 pub(super) fn digest(commands: &[PolicyCommand]) -> [u8; 32] {
     commands.iter().fold([0; 32], |digest, command| {
         let hash = Sha256::new().chain_update(digest);
@@ -122,7 +123,7 @@ pub(super) fn digest(commands: &[PolicyCommand]) -> [u8; 32] {
     })
 }
 
-/// Carries out `commands` in a policy session.
+/// Restarts a policy session and carries out `commands` in it.
 pub(super) fn satisfy(
     context: &mut Context,
     session: AuthSession,
@@ -145,7 +146,7 @@ pub(super) fn satisfy(
     Ok(())
 }
 
-/// TPML_PCR_SELECTION (Part 2 section 10.9.7), of one bank.
+/// Parses a TPML_PCR_SELECTION (TPM 2.0 Part 2 section 10.9.7) that selects one bank.
 fn unmarshal(selection: &[u8]) -> tss_esapi::Result<PcrSelectionList> {
     let unsupported = || tss_esapi::Error::WrapperError(WrapperErrorKind::UnsupportedParam);
     let [0, 0, 0, 1, high, low, size, bits @ ..] = selection else {

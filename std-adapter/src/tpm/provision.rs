@@ -1,4 +1,4 @@
-//! Makes keys and writes them as TSS2 PEM.
+//! Creates and imports keys.
 
 use super::{
     Auth, KeyFile, Parent, PcrSelection, PolicyCommand, TpmError, device::Device,
@@ -18,30 +18,33 @@ use tss_esapi::{
 };
 use zeroize::Zeroizing;
 
-/// The longest HMAC key that is imported, in bytes. TPMs take 64, the hash's block; of a longer one HMAC itself uses the hash
-/// (RFC 2104 section 2), so that is what is imported.
+/// The maximum length of an HMAC key to import, in bytes. TPMs accept 64 bytes, the block length of SHA-256. HMAC replaces a
+/// longer key by its hash (RFC 2104 section 2), so the hash is imported instead.
 pub const MAX_SECRET_LEN: usize = 1024;
 
+/// The block length of SHA-256, in bytes.
 const BLOCK_LEN: usize = 64;
 
 /// The properties of a new key.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct KeyOptions {
-    /// The key that wraps it.
+    /// The parent key, which wraps the new key.
     pub parent: Parent,
-    /// Its password.
+    /// The password of the new key. `None` is the empty password.
     pub auth: Option<Auth>,
-    /// Has the TPM count failed authorizations of the key and lock it out after too many (TPM 2.0 Part 1 section 19.8). Off by default,
-    /// because a device's secret is not guessed: with it, a power cut after the key was used counts as a failure, and so does noise on the
-    /// bus, until the device has locked itself out. For passwords that a person chooses.
+    /// True if the TPM counts failed authorizations of the key and enters lockout after too many (TPM 2.0 Part 1 section 19.8).
+    /// Set it for passwords that a person chooses. It is off by default, because a random secret cannot be guessed, and because a
+    /// power cut after the key was used counts as a failure, and so does noise on the bus, until the device has locked itself
+    /// out.
     pub dictionary_attack_protection: bool,
-    /// Registers that must have the values that they have now.
+    /// Platform configuration registers (PCRs) that must keep their current values for the key to be used.
     pub pcrs: Option<PcrSelection>,
-    /// A description in the file.
+    /// A description for human readers, which is written to the key file.
     pub description: Option<String>,
 }
 
+/// Imports the HMAC key `secret`. It is sent to the TPM in an outer wrapper.
 pub(super) fn import(
     device: &mut Device,
     secret: &[u8],
@@ -69,13 +72,13 @@ pub(super) fn import(
         command: "the key's seed",
         reason: error.to_string(),
     })?;
-    // The unique field of a symmetric object is the hash of its seed and its key (Part 1 section 27.5.3.2).
+    // The unique field of a symmetric object is the hash of its seed and its key (TPM 2.0 Part 1 section 27.5.3.2).
     let unique = Sha256::new()
         .chain_update(seed.as_slice())
         .chain_update(secret)
         .finalize();
     let unique = Digest::try_from(unique.to_vec()).map_err(failed)?;
-    let template = hmac_key().with_keyed_hash_unique_identifier(unique);
+    let template = hmac_key_template().with_keyed_hash_unique_identifier(unique);
     let public = draft.public(template, Origin::Outside)?;
     let sensitive = Sensitive::Bits {
         auth_value: draft.auth.clone(),
@@ -107,6 +110,7 @@ pub(super) fn import(
     draft.finish(marshalled, &private)
 }
 
+/// Creates a key is_created the TPM. `template` is its public area without attributes and policy.
 pub(super) fn create(
     device: &mut Device,
     template: PublicBuilder,
@@ -128,7 +132,7 @@ pub(super) fn create(
     draft.finish(marshal_public(&created.out_public)?, &created.out_private)
 }
 
-/// A key before the TPM has seen it.
+/// The properties of a key that has not been sent to the TPM yet.
 struct Draft {
     parent: Parent,
     auth: TssAuth,
@@ -139,6 +143,7 @@ struct Draft {
 }
 
 impl Draft {
+    /// Applies the options. Reads the values of the selected registers from the TPM.
     fn new(device: &mut Device, options: KeyOptions) -> Result<Self, TpmError> {
         let auth = options.auth.map(Auth::into_inner).unwrap_or_default();
         let mut commands = Vec::new();
@@ -161,15 +166,15 @@ impl Draft {
         })
     }
 
-    /// The public part of a key that signs, as TPM2_HMAC does too.
+    /// Builds the public area of a key with the `sign` attribute, which TPM2_HMAC requires too.
     fn public(&self, template: PublicBuilder, origin: Origin) -> Result<Public, TpmError> {
-        let inside = matches!(origin, Origin::Tpm);
-        // With a policy the password alone is not enough.
+        let is_created = matches!(origin, Origin::Tpm);
+        // If there is a policy, the password alone must not authorize the use of the key.
         ObjectAttributesBuilder::new()
             .with_sign_encrypt(true)
-            .with_fixed_tpm(inside)
-            .with_fixed_parent(inside)
-            .with_sensitive_data_origin(inside)
+            .with_fixed_tpm(is_created)
+            .with_fixed_parent(is_created)
+            .with_sensitive_data_origin(is_created)
             .with_user_with_auth(self.policy.is_empty())
             .with_no_da(self.no_da)
             .build()
@@ -183,6 +188,7 @@ impl Draft {
             .map_err(|error| describe("the key's public part", error))
     }
 
+    /// Builds the key file from the marshalled TPM2B_PUBLIC and the private part.
     fn finish(self, public: Vec<u8>, private: &Private) -> Result<KeyFile, TpmError> {
         let private = private.value();
         let size = u16::try_from(private.len()).map_err(|_| super::KeyFileError::Blob)?;
@@ -197,16 +203,17 @@ impl Draft {
     }
 }
 
-/// Where a key comes from.
+/// The origin of a key.
 #[derive(Clone, Copy)]
 enum Origin {
-    /// Made in the TPM and bound to it.
+    /// The key is created in the TPM and bound to it.
     Tpm,
+    /// The key is created outside the TPM and imported.
     Outside,
 }
 
-/// What is particular to HMAC-SHA256 keys.
-pub(super) fn hmac_key() -> PublicBuilder {
+/// Returns the template of HMAC-SHA256 keys.
+pub(super) fn hmac_key_template() -> PublicBuilder {
     PublicBuilder::new()
         .with_public_algorithm(PublicAlgorithm::KeyedHash)
         .with_keyed_hash_parameters(PublicKeyedHashParameters::new(
@@ -215,8 +222,8 @@ pub(super) fn hmac_key() -> PublicBuilder {
         .with_keyed_hash_unique_identifier(Digest::default())
 }
 
-/// What is particular to ECDSA keys on P-256 for SHA-256.
-pub(super) fn signing_key() -> PublicBuilder {
+/// Returns the template of ECDSA P-256 keys that sign SHA-256 digests.
+pub(super) fn signing_key_template() -> PublicBuilder {
     PublicBuilder::new()
         .with_public_algorithm(PublicAlgorithm::Ecc)
         .with_ecc_parameters(signing_parameters(EccScheme::EcDsa(HashScheme::new(

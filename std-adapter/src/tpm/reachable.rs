@@ -1,4 +1,5 @@
-//! Why a TPM cannot be reached. The TPM software stack says no more than that it is an I/O error, so the system is asked itself.
+//! Finds the reason why a TPM cannot be reached. The TPM software stack reports only an I/O error, so the operating system is asked
+//! instead.
 
 use super::TpmError;
 use std::{
@@ -8,30 +9,30 @@ use std::{
     time::Duration,
 };
 
-/// Finds the reason for which the TPM behind `tcti` could not be connected to; `error` is what the stack said.
+/// Returns the error for a TPM that could not be connected to. `tcti` is its TCTI, `error` the error of the TPM software stack.
 pub(super) fn unreachable_tpm(tcti: &str, error: tss_esapi::Error) -> TpmError {
     let (name, configuration) = tcti.split_once(':').unwrap_or((tcti, ""));
-    let (tried, advice) = match name {
+    let (result, advice) = match name {
         "device" => {
             let path = if configuration.is_empty() {
                 DEFAULT_DEVICE
             } else {
                 configuration
             };
-            let tried = OpenOptions::new().read(true).write(true).open(path);
-            (tried.map(drop), &DEVICE)
+            let result = OpenOptions::new().read(true).write(true).open(path);
+            (result.map(drop), &DEVICE)
         }
-        // A socket in the file system is left to the stack's own words.
+        // For a socket in the file system, only the stack's error is reported.
         "swtpm" | "mssim" if configuration.contains("path=") => (Ok(()), &SOCKET),
         "swtpm" | "mssim" => (connect(configuration), &SOCKET),
         _ => (Ok(()), &OTHER),
     };
     let tcti = tcti.to_owned();
-    match tried {
+    match result {
         Ok(()) => TpmError::NoTpm {
             tcti,
             reason: error.to_string(),
-            advice: advice.answers,
+            advice: advice.not_a_tpm,
         },
         Err(reason) => match reason.kind() {
             ErrorKind::PermissionDenied => TpmError::NoPermission {
@@ -55,7 +56,7 @@ pub(super) fn unreachable_tpm(tcti: &str, error: tss_esapi::Error) -> TpmError {
     }
 }
 
-/// To the host and port of a TCTI's configuration.
+/// Connects to the host and port in a TCTI's configuration, and closes the connection again.
 fn connect(configuration: &str) -> io::Result<()> {
     let value = |name: &str| {
         let mut pairs = configuration
@@ -75,33 +76,33 @@ fn connect(configuration: &str) -> io::Result<()> {
     Err(last)
 }
 
-/// Remedies, by the kind of TCTI.
+/// The remedies for one kind of TCTI, by the kind of error.
 struct Advice {
     not_found: &'static str,
     permission: &'static str,
     busy: &'static str,
-    answers: &'static str,
+    not_a_tpm: &'static str,
 }
 
 const DEVICE: Advice = Advice {
-    not_found: "is there a TPM, is it enabled in the firmware's set-up, and is its driver loaded (`ls /dev/tpm*`)? Without one, use swtpm",
-    permission: "add the user to the device's group (`ls -l /dev/tpmrm0`, often tss), and log in again",
-    busy: "another program has the TPM for itself: use the resource manager's device, /dev/tpmrm0",
-    answers: "is it the device of a TPM 2.0, such as /dev/tpmrm0?",
+    not_found: "check that there is a TPM, that it is enabled in the firmware setup, and that its driver is loaded (`ls /dev/tpm*`); without a TPM, use swtpm",
+    permission: "add the user to the device's group (see `ls -l /dev/tpmrm0`; often tss) and log in again",
+    busy: "another program uses the TPM exclusively; use the resource manager's device, /dev/tpmrm0",
+    not_a_tpm: "check that it is the device of a TPM 2.0, such as /dev/tpmrm0",
 };
 
 const SOCKET: Advice = Advice {
-    not_found: "start one with `swtpm socket --tpm2 --tpmstate dir=DIR --flags not-need-init,startup-clear --server type=tcp,port=2321 --ctrl type=tcp,port=2322`, or say where it is",
-    permission: "a firewall or sandbox may be in the way",
-    busy: "it serves one program at a time: end the other one",
-    answers: "is it swtpm's --server port, with the control port next to it, and no other program's? It serves one program at a time",
+    not_found: "start one with `swtpm socket --tpm2 --tpmstate dir=DIR --flags not-need-init,startup-clear --server type=tcp,port=2321 --ctrl type=tcp,port=2322`, or give the TCTI of one that runs",
+    permission: "check that no firewall or sandbox blocks the connection",
+    busy: "it serves one program at a time; end the other program",
+    not_a_tpm: "check that it is swtpm's server port, that the control port is the next one, and that no other program is connected: swtpm serves one program at a time",
 };
 
 const OTHER: Advice = Advice {
-    not_found: "is it running?",
-    permission: "may this user use it?",
-    busy: "another program has it",
-    answers: "is its service running, and may this user use it?",
+    not_found: "check that its service runs",
+    permission: "check that this user may use it",
+    busy: "another program uses it exclusively; end that program",
+    not_a_tpm: "check that its service runs and that this user may use it",
 };
 
 const DEFAULT_DEVICE: &str = "/dev/tpm0";

@@ -1,38 +1,39 @@
-//! What tss-esapi's errors mean here. Codes: TPM 2.0 Part 2 section 6.6, layers: TSS 2.0 Overview section 3.
+//! Classification of tss-esapi's errors. For the response codes see TPM 2.0 Part 2 section 6.6, for their layers TSS 2.0 Overview
+//! section 3.
 
 use super::TpmError;
 use tss_esapi::{Error, constants::response_code::Tss2ResponseCode};
 
-/// What the failure of a command means, before it is put in words.
+/// The kind of a failed command's error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// No connection, or it broke.
+    /// There is no connection, or it broke.
     Connection,
-    /// The answer's HMAC was wrong.
+    /// The HMAC of the response was wrong.
     NotAuthentic,
     /// TPM_RC_AUTH_FAIL or TPM_RC_BAD_AUTH.
     Auth,
     /// TPM_RC_LOCKOUT.
     Lockout,
-    /// TPM_RC_POLICY_FAIL, TPM_RC_PCR_CHANGED.
+    /// TPM_RC_POLICY_FAIL or TPM_RC_PCR_CHANGED.
     Policy,
     /// TPM_RC_VALUE.
     Value,
-    /// TPM_RC_INTEGRITY: wrapped by another parent.
+    /// TPM_RC_INTEGRITY: the key was wrapped by another parent.
     Integrity,
     /// TPM_RC_HANDLE, or a resource manager's equivalent.
     Handle,
-    /// TPM_RC_OBJECT_MEMORY and its kin: no room, or a handle that is no longer there.
+    /// TPM_RC_OBJECT_MEMORY or a similar code: there is no memory or no free handle.
     Memory,
-    /// TPM_RC_REFERENCE_x: an object or session was lost, for example by a reset.
+    /// TPM_RC_REFERENCE_Hx or TPM_RC_REFERENCE_Sx: an object or session was lost, for example by a reset.
     Gone,
-    /// Anything else.
+    /// Any other error.
     Other,
 }
 
-/// The response code of an error, if a TPM or the stack gave one.
+/// Returns the response code of an error, if it came from the TPM or from the TPM software stack.
 pub(super) fn code(error: Error) -> Option<u32> {
-    // The numbers are private in tss-esapi 7; its Display is "Response code value: 0x...".
+    // tss-esapi 7 keeps the number private, but its Display prints it as "Response code value: 0x...".
     let text = match error {
         Error::Tss2Error(Tss2ResponseCode::FormatZero(code)) => code.to_string(),
         Error::Tss2Error(Tss2ResponseCode::FormatOne(code)) => code.to_string(),
@@ -41,6 +42,7 @@ pub(super) fn code(error: Error) -> Option<u32> {
     u32::from_str_radix(text.rsplit_once("0x")?.1, 16).ok()
 }
 
+/// Returns the kind of an error.
 pub(super) fn classify(error: Error) -> Failure {
     const LAYER_ESYS: u32 = 7;
     const LAYER_SYS: u32 = 8;
@@ -52,7 +54,7 @@ pub(super) fn classify(error: Error) -> Failure {
         LAYER_TCTI => return Failure::Connection,
         LAYER_ESYS | LAYER_SYS => {
             return match code & 0xffff {
-                // Malformed or insufficient response, bad sequence: the other end broke off in the middle.
+                // Malformed response, insufficient response and bad sequence: the connection broke during the response.
                 0x11 | 0x13 | 0x07 => Failure::Connection,
                 // TSS2_BASE_RC_RSP_AUTH_FAILED
                 0x1b => Failure::NotAuthentic,
@@ -80,7 +82,7 @@ pub(super) fn classify(error: Error) -> Failure {
     }
 }
 
-/// A failure that has no better words of its own.
+/// Returns the error to report for a failed command that needs no special treatment.
 pub(super) fn describe(command: &'static str, error: Error) -> TpmError {
     match classify(error) {
         Failure::Auth => TpmError::WrongAuth,

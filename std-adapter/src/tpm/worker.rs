@@ -18,8 +18,10 @@ use std::{
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-/// A TPM, and the thread that talks to it. Cloning gives another handle to the same thread; when the last handle and the last
-/// key are dropped, the thread flushes what is left in the TPM and ends. A second thread keeps its time limits.
+/// A handle to a TPM and to the thread that talks to it.
+///
+/// A clone is another handle to the same thread. When the last handle and the last key are dropped, the thread flushes all
+/// objects and sessions that it still has in the TPM, and ends. A second thread enforces the time limits.
 #[derive(Clone)]
 pub struct Tpm {
     worker: Arc<Worker>,
@@ -34,60 +36,70 @@ struct Worker {
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct OpenOptions {
-    /// The name that the parent key must have; another one is [`TpmError::ParentName`]. Without it, an attacker between this
-    /// program and the TPM can put a key of their own in the parent's place and read along.
+    /// The name that parent keys must have; a parent key with another name is rejected with [`TpmError::ParentName`]. If it is
+    /// `None`, an attacker between this program and the TPM can replace the parent by a key of their own and decrypt what is
+    /// sent.
     pub parent_name: Option<TpmName>,
-    /// The password of the hierarchy that parents are made in.
+    /// The password of the hierarchy in which parent keys are created. `None` is the empty password.
     pub hierarchy_auth: Option<Auth>,
-    /// A time limit for every command, where the ones by kind are longer: 15 seconds to connect, 300 to create a key, 60 for others. A TPM
-    /// that does not keep it is [`TpmError::TimedOut`]; the next use connects anew.
+    /// An upper bound on the time limit of every command. The default limits are 15 seconds to connect, 300 seconds to create a
+    /// key and 60 seconds for other commands. When a limit has passed, the call fails with [`TpmError::TimedOut`]; the next use
+    /// opens a new connection.
     pub command_limit: Option<Duration>,
 }
 
 impl Tpm {
-    /// Connects to the TPM behind a TCTI: `device:/dev/tpmrm0`, `swtpm:host=127.0.0.1,port=2321`, `mssim:...`, `tabrmd`.
+    /// Starts the threads and connects to the TPM behind a TCTI string: `device:/dev/tpmrm0`, `swtpm:host=127.0.0.1,port=2321`,
+    /// `mssim:...` or `tabrmd`.
     ///
     /// # Errors
-    /// [`TpmError::Tcti`], [`TpmError::NotFound`], [`TpmError::NoPermission`], [`TpmError::Busy`], [`TpmError::NoTpm`],
-    /// [`TpmError::TimedOut`]
+    /// Returns [`TpmError::Tcti`] if the string is invalid; [`TpmError::NotFound`], [`TpmError::NoPermission`],
+    /// [`TpmError::Busy`] or [`TpmError::NoTpm`] if the TPM cannot be reached; [`TpmError::TimedOut`] if it does not respond in
+    /// time; and [`TpmError::Stack`] if a thread cannot be started.
     pub async fn open(tcti: &str, options: OpenOptions) -> Result<Self, TpmError> {
         let tpm = Self::start(tcti, options)?;
         tpm.run(Device::connect).await?;
         Ok(tpm)
     }
 
-    /// As [`Tpm::open`], for callers without an executor.
+    /// Does the same as [`Tpm::open`] for callers without an executor: blocks the calling thread.
     ///
     /// # Errors
-    /// [`TpmError::Tcti`], [`TpmError::NotFound`], [`TpmError::NoPermission`], [`TpmError::Busy`], [`TpmError::NoTpm`],
-    /// [`TpmError::TimedOut`]
+    /// Returns the errors of [`Tpm::open`].
     pub fn open_blocking(tcti: &str, options: OpenOptions) -> Result<Self, TpmError> {
         let tpm = Self::start(tcti, options)?;
         tpm.run_blocking(Device::connect)?;
         Ok(tpm)
     }
 
-    /// The name of a parent key: what to pin when a device is provisioned.
+    /// Returns the name of a parent key. Pin it when the device is provisioned.
     ///
     /// # Errors
-    /// [`TpmError`]
+    /// Returns [`TpmError::NoParent`] if there is no key at a persistent handle, [`TpmError::HierarchyAuth`] if the hierarchy's
+    /// password is wrong or missing, [`TpmError::ParentName`] if another name was pinned, and other errors if a command fails.
     pub async fn parent_name(&self, parent: Parent) -> Result<TpmName, TpmError> {
         self.run(move |device| Ok(device.parent(parent)?.name))
             .await
     }
 
-    /// Loads an HMAC key, and so finds out whether this TPM can use it. A password of `None` is the empty one.
+    /// Loads an HMAC key, to check that this TPM can use it. `auth` is the key's password; `None` is the empty one. A wrong
+    /// password is detected only when the key is used.
     ///
     /// # Errors
-    /// [`TpmError::ForeignKey`] for a key of another TPM, [`TpmError::NotHmacKey`], [`TpmError::ParentName`], and others.
+    /// Returns [`TpmError::NotHmacKey`] if the file holds no HMAC-SHA256 key, [`TpmError::ForeignKey`] if the key belongs to
+    /// another TPM, [`TpmError::KeyFile`] if the file is damaged, the errors of [`Tpm::parent_name`], and other errors if a
+    /// command fails.
     pub async fn load(&self, file: KeyFile, auth: Option<Auth>) -> Result<TpmKey, TpmError> {
         TpmKey::load(self.spec(file, auth)?, self.clone()).await
     }
 
-    /// Loads a signing key, and so finds out whether this TPM can use it. A password of `None` is the empty one.
+    /// Loads a signing key, to check that this TPM can use it. `auth` is the key's password; `None` is the empty one. A wrong
+    /// password is detected only when the key is used.
     ///
     /// # Errors
-    /// [`TpmError::ForeignKey`] for a key of another TPM, [`TpmError::NotSigningKey`], [`TpmError::ParentName`], and others.
+    /// Returns [`TpmError::NotSigningKey`] if the file does not hold an ECDSA P-256 key that signs SHA-256 digests,
+    /// [`TpmError::ForeignKey`] if the key belongs to another TPM, [`TpmError::KeyFile`] if the file is damaged, the errors of
+    /// [`Tpm::parent_name`], and other errors if a command fails.
     pub async fn load_signing_key(
         &self,
         file: KeyFile,
@@ -96,12 +108,14 @@ impl Tpm {
         TpmSigningKey::load(self.spec(file, auth)?, self.clone()).await
     }
 
-    /// Wraps an HMAC-SHA256 key that exists in software, 1 to [`super::MAX_SECRET_LEN`] bytes, for this TPM.
+    /// Imports an HMAC-SHA256 key that exists in software, so that this TPM can use it. `secret` has 1 to
+    /// [`super::MAX_SECRET_LEN`] bytes.
     ///
-    /// The key crosses the bus under an outer wrapper: encrypted to the parent's public key.
+    /// The key is sent in an outer wrapper, which encrypts it to the parent's public key.
     ///
     /// # Errors
-    /// [`TpmError::SecretLength`] and others.
+    /// Returns [`TpmError::SecretLength`] if the length of `secret` is out of range, the errors of [`Tpm::parent_name`], and
+    /// other errors if a command fails.
     pub async fn import_hmac_key(
         &self,
         secret: &[u8],
@@ -112,30 +126,33 @@ impl Tpm {
             .await
     }
 
-    /// Makes an HMAC-SHA256 key inside the TPM. It never leaves it: who verifies needs this TPM too.
+    /// Creates an HMAC-SHA256 key inside the TPM. The key never leaves the TPM, so a verifier must use the same TPM.
     ///
     /// # Errors
-    /// [`TpmError`]
+    /// Returns the errors of [`Tpm::parent_name`], and other errors if a command fails.
     pub async fn create_hmac_key(&self, options: KeyOptions) -> Result<KeyFile, TpmError> {
-        self.run(move |device| provision::create(device, provision::hmac_key(), options))
+        self.run(move |device| provision::create(device, provision::hmac_key_template(), options))
             .await
     }
 
-    /// Makes an ECDSA key on P-256 inside the TPM, which signs SHA-256 digests and nothing else. It never leaves it; firmware
-    /// takes it too.
+    /// Creates an ECDSA P-256 key inside the TPM, which can only sign SHA-256 digests. The key never leaves the TPM. Firmware can
+    /// use the key file too.
     ///
     /// # Errors
-    /// [`TpmError`]
+    /// Returns the errors of [`Tpm::parent_name`], and other errors if a command fails.
     pub async fn create_signing_key(&self, options: KeyOptions) -> Result<KeyFile, TpmError> {
-        self.run(move |device| provision::create(device, provision::signing_key(), options))
-            .await
+        self.run(move |device| {
+            provision::create(device, provision::signing_key_template(), options)
+        })
+        .await
     }
 
-    /// Flushes everything that this handle's thread has in the TPM, and disconnects. The next use connects again.
+    /// Flushes all objects and sessions that this handle's thread has in the TPM, and disconnects. The next use connects again.
     ///
-    /// A bare TPM such as swtpm serves one program at a time: close before another one's turn.
+    /// A TPM without a resource manager, such as swtpm, serves one program at a time: close the handle before another program
+    /// uses it.
     pub async fn close(&self) {
-        // It fails only if the worker has ended, and then nothing is open.
+        // An error means that the worker has ended or that the TPM does not respond. In both cases nothing can be flushed.
         let _ = self
             .run(|device| {
                 device.close();
@@ -179,8 +196,8 @@ impl Tpm {
         &self,
         job: impl FnOnce(&mut Device) -> Result<T, TpmError> + Send + 'static,
     ) -> Result<T, TpmError> {
-        let (answer, receiver) = oneshot::channel();
-        self.submit(Answer::Async(answer), job);
+        let (reply, receiver) = oneshot::channel();
+        self.submit(ReplySender::Async(reply), job);
         receiver.await.map_err(|_| TpmError::Closed)?
     }
 
@@ -188,12 +205,12 @@ impl Tpm {
         &self,
         job: impl FnOnce(&mut Device) -> Result<T, TpmError> + Send + 'static,
     ) -> Result<T, TpmError> {
-        let (answer, receiver) = mpsc::sync_channel(1);
-        self.submit(Answer::Blocking(answer), job);
+        let (reply, receiver) = mpsc::sync_channel(1);
+        self.submit(ReplySender::Blocking(reply), job);
         receiver.recv().map_err(|_| TpmError::Closed)?
     }
 
-    /// Has a job done whose result is not waited for.
+    /// Queues a job without waiting for its result.
     pub(super) fn send(&self, job: impl FnOnce(&mut Device) + Send + 'static) {
         let _ = self.worker.jobs.send(Job {
             run: Box::new(job),
@@ -201,49 +218,50 @@ impl Tpm {
         });
     }
 
+    /// Queues a job that delivers its result to `reply`, unless its time limit passes first.
     fn submit<T: Send + 'static>(
         &self,
-        answer: Answer<T>,
+        reply: ReplySender<T>,
         job: impl FnOnce(&mut Device) -> Result<T, TpmError> + Send + 'static,
     ) {
-        // Whichever comes first answers: the job, or its time limit.
-        let answer = Arc::new(Mutex::new(Some(answer)));
-        let take = |answer: &Mutex<Option<Answer<T>>>| {
-            let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
-            answer.take()
+        // The job and its time limit share the sender; the first of them takes it.
+        let reply = Arc::new(Mutex::new(Some(reply)));
+        let take = |reply: &Mutex<Option<ReplySender<T>>>| {
+            let mut reply = reply.lock().unwrap_or_else(PoisonError::into_inner);
+            reply.take()
         };
-        let late = Arc::clone(&answer);
+        let for_expiry = Arc::clone(&reply);
         let _ = self.worker.jobs.send(Job {
             run: Box::new(move |device| {
-                // A job whose caller has given up is not worth doing.
-                let is_waited_for = answer
+                // Skip the job if its caller has stopped waiting.
+                let is_waited_for = reply
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .as_ref()
-                    .is_some_and(Answer::is_waited_for);
+                    .is_some_and(ReplySender::is_waited_for);
                 if is_waited_for {
                     let result = job(device);
-                    if let Some(answer) = take(&answer) {
-                        answer.give(result);
+                    if let Some(reply) = take(&reply) {
+                        reply.send(result);
                     }
                 }
             }),
             expire: Box::new(move |error| {
-                if let Some(answer) = take(&late) {
-                    answer.give(Err(error));
+                if let Some(reply) = take(&for_expiry) {
+                    reply.send(Err(error));
                 }
             }),
         });
     }
 }
 
-/// The way back to a caller.
-enum Answer<T> {
+/// The channel on which the caller of a job waits for its result.
+enum ReplySender<T> {
     Async(oneshot::Sender<Result<T, TpmError>>),
     Blocking(mpsc::SyncSender<Result<T, TpmError>>),
 }
 
-impl<T> Answer<T> {
+impl<T> ReplySender<T> {
     fn is_waited_for(&self) -> bool {
         match self {
             Self::Async(sender) => !sender.is_closed(),
@@ -251,7 +269,7 @@ impl<T> Answer<T> {
         }
     }
 
-    fn give(self, result: Result<T, TpmError>) {
+    fn send(self, result: Result<T, TpmError>) {
         match self {
             Self::Async(sender) => drop(sender.send(result)),
             Self::Blocking(sender) => drop(sender.send(result)),

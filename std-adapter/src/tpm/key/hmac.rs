@@ -1,52 +1,54 @@
-use super::{KeySpec, Loaded};
+use super::{KeySpec, LoadedKey};
 use crate::tpm::{KeyFile, TpmError, worker::Tpm};
 use chanbind_core::kdf::{AsyncPrf, Prf, PrfInput};
 use std::{fmt, sync::Arc};
 use tss_esapi::structures::{KeyedHashScheme, Public, PublicKeyedHashParameters};
 use zeroize::Zeroizing;
 
-/// The most bytes that one TPM2_HMAC takes.
+/// The maximum length of the input of one TPM2_HMAC command, in bytes.
 pub const MAX_HMAC_INPUT: usize = 1024;
 
-/// An HMAC-SHA256 key in a TPM: core's PRF. The last clone to be dropped flushes it.
+/// An HMAC-SHA256 key in a TPM, which implements [`AsyncPrf`] and [`Prf`]. Dropping the last clone flushes the key from the TPM.
 ///
-/// It may be evicted from the TPM's few slots and loaded again when it is used; that does not show.
+/// The key may be evicted from the TPM to make room for another one. It is loaded again when it is used.
 #[derive(Clone)]
 pub struct TpmKey {
-    loaded: Arc<Loaded>,
+    loaded: Arc<LoadedKey>,
 }
 
 impl TpmKey {
-    /// Loads a key.
+    /// Loads a key, after checking its type.
     pub(in crate::tpm) async fn load(spec: KeySpec, tpm: Tpm) -> Result<Self, TpmError> {
-        check(&spec.public)?;
+        check_type(&spec.public)?;
         Ok(Self {
-            loaded: Loaded::new(spec, tpm).await?,
+            loaded: LoadedKey::new(spec, tpm).await?,
         })
     }
 
-    /// HMAC-SHA256 over `data`, at most [`MAX_HMAC_INPUT`] bytes: 32 bytes.
+    /// Computes HMAC-SHA256 of `data`, which has at most [`MAX_HMAC_INPUT`] bytes. Returns 32 bytes.
     ///
     /// # Errors
-    /// [`TpmError`]
+    /// Returns [`TpmError::DataTooLong`] if `data` is too long, [`TpmError::WrongAuth`] or [`TpmError::LockedOut`] if the TPM
+    /// rejects the key's password, [`TpmError::PolicyFailed`] if the key's policy is not satisfied, and other errors if a command
+    /// fails.
     pub async fn hmac(&self, data: &[u8]) -> Result<Zeroizing<Vec<u8>>, TpmError> {
-        let data = short_enough(data)?;
+        let data = check_len(data)?;
         self.loaded
             .run(move |device, spec| device.hmac(spec, &data))
             .await
     }
 
-    /// As [`TpmKey::hmac`], for callers without an executor: waits on the calling thread.
+    /// Does the same as [`TpmKey::hmac`] for callers without an executor: blocks the calling thread.
     ///
     /// # Errors
-    /// [`TpmError`]
+    /// Returns the errors of [`TpmKey::hmac`].
     pub fn hmac_blocking(&self, data: &[u8]) -> Result<Zeroizing<Vec<u8>>, TpmError> {
-        let data = short_enough(data)?;
+        let data = check_len(data)?;
         self.loaded
             .run_blocking(move |device, spec| device.hmac(spec, &data))
     }
 
-    /// The file that the key came from.
+    /// Returns the key file from which the key was loaded.
     #[must_use]
     pub fn file(&self) -> &KeyFile {
         &self.loaded.spec.file
@@ -67,12 +69,12 @@ impl AsyncPrf for TpmKey {
     }
 
     async fn compute(&mut self, input: &PrfInput<'_>, out: &mut [u8]) -> Result<(), TpmError> {
-        let answer = self.hmac(&gather(input)).await?;
-        give(&answer, out)
+        let mac = self.hmac(&concatenate(input)).await?;
+        copy_output(&mac, out)
     }
 }
 
-/// Waits on the calling thread for the TPM: not for async code.
+/// Blocks the calling thread while the TPM works. Do not use it in async code.
 impl Prf for TpmKey {
     type Error = TpmError;
 
@@ -81,12 +83,12 @@ impl Prf for TpmKey {
     }
 
     fn compute(&mut self, input: &PrfInput<'_>, out: &mut [u8]) -> Result<(), TpmError> {
-        let answer = self.hmac_blocking(&gather(input))?;
-        give(&answer, out)
+        let mac = self.hmac_blocking(&concatenate(input))?;
+        copy_output(&mac, out)
     }
 }
 
-fn short_enough(data: &[u8]) -> Result<Zeroizing<Vec<u8>>, TpmError> {
+fn check_len(data: &[u8]) -> Result<Zeroizing<Vec<u8>>, TpmError> {
     if data.len() > MAX_HMAC_INPUT {
         return Err(TpmError::DataTooLong {
             actual: data.len(),
@@ -96,8 +98,8 @@ fn short_enough(data: &[u8]) -> Result<Zeroizing<Vec<u8>>, TpmError> {
     Ok(Zeroizing::new(data.to_vec()))
 }
 
-/// HMAC with SHA-256, or without a scheme, which leaves the choice to the command.
-fn check(public: &Public) -> Result<(), TpmError> {
+/// Checks that a key is for HMAC-SHA256, or has no scheme, which leaves the choice to the command.
+fn check_type(public: &Public) -> Result<(), TpmError> {
     match public {
         Public::KeyedHash {
             object_attributes,
@@ -114,14 +116,14 @@ fn check(public: &Public) -> Result<(), TpmError> {
     }
 }
 
-fn gather(input: &PrfInput<'_>) -> Zeroizing<Vec<u8>> {
+fn concatenate(input: &PrfInput<'_>) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(input.parts().concat())
 }
 
-fn give(answer: &[u8], out: &mut [u8]) -> Result<(), TpmError> {
-    if answer.len() != out.len() {
+fn copy_output(mac: &[u8], out: &mut [u8]) -> Result<(), TpmError> {
+    if mac.len() != out.len() {
         return Err(TpmError::NotHmacKey);
     }
-    out.copy_from_slice(answer);
+    out.copy_from_slice(mac);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Keys that a program holds: what every kind of them has.
+//! Keys that are loaded in a TPM for use by a program, and the parts that all kinds of keys share.
 
 mod hmac;
 mod signing;
@@ -16,33 +16,34 @@ use tss_esapi::{
     traits::UnMarshall,
 };
 
-/// A password of a key or hierarchy: at most 64 bytes, wiped when dropped.
+/// The password of a key or hierarchy, of at most [`Auth::MAX_LEN`] bytes. It is zeroized when dropped.
 pub struct Auth(TssAuth);
 
 impl Auth {
-    /// The longest password that TPMs take.
+    /// The maximum length of a password, in bytes.
     pub const MAX_LEN: usize = 64;
 
-    /// A password from its bytes.
+    /// Creates a password from its bytes. Trailing zero bytes are removed.
     ///
     /// # Errors
-    /// [`TpmError::AuthLength`]
+    /// Returns [`TpmError::AuthLength`] if the password is longer than [`Auth::MAX_LEN`] bytes.
     pub fn new(password: &[u8]) -> Result<Self, TpmError> {
-        let wrong = TpmError::AuthLength {
+        let too_long = TpmError::AuthLength {
             actual: password.len(),
             max: Self::MAX_LEN,
         };
         if password.len() > Self::MAX_LEN {
-            return Err(wrong);
+            return Err(too_long);
         }
-        // A TPM takes trailing zeroes off a password (Part 1 section 19.6.4.3); so does this, to compute the same HMAC.
+        // A TPM removes trailing zeroes from a password (TPM 2.0 Part 1 section 19.6.4.3). Do the same here, to compute the same
+        // HMAC.
         let end = password
             .iter()
             .rposition(|&byte| byte != 0)
             .map_or(0, |last| last + 1);
         TssAuth::try_from(&password[..end])
             .map(Self)
-            .map_err(|_| wrong)
+            .map_err(|_| too_long)
     }
 
     pub(super) fn into_inner(self) -> TssAuth {
@@ -56,7 +57,7 @@ impl fmt::Debug for Auth {
     }
 }
 
-/// What is needed to load a key, as often as it takes.
+/// All data for loading a key, as often as it is evicted. `id` is unique within a worker.
 pub(super) struct KeySpec {
     pub(super) id: u64,
     pub(super) file: KeyFile,
@@ -66,6 +67,7 @@ pub(super) struct KeySpec {
 }
 
 impl KeySpec {
+    /// Parses the public and private parts of a key file.
     pub(super) fn new(id: u64, file: KeyFile, auth: Option<Auth>) -> Result<Self, TpmError> {
         let damaged = |_| TpmError::KeyFile(super::KeyFileError::Blob);
         let public = Public::try_from(PublicBuffer::unmarshall(&file.public).map_err(damaged)?)
@@ -82,14 +84,14 @@ impl KeySpec {
     }
 }
 
-/// A key that a program holds. Dropped, it is flushed.
-struct Loaded {
+/// A key that the program holds. Dropping it flushes the key from the TPM.
+struct LoadedKey {
     spec: Arc<KeySpec>,
     tpm: Tpm,
 }
 
-impl Loaded {
-    /// Loads a key, and so finds out whether the TPM can use it.
+impl LoadedKey {
+    /// Loads a key, to check that the TPM can use it.
     async fn new(spec: KeySpec, tpm: Tpm) -> Result<Arc<Self>, TpmError> {
         let loaded = Self {
             spec: Arc::new(spec),
@@ -116,7 +118,7 @@ impl Loaded {
     }
 }
 
-impl Drop for Loaded {
+impl Drop for LoadedKey {
     fn drop(&mut self) {
         let id = self.spec.id;
         self.tpm.send(move |device| device.unload(id));

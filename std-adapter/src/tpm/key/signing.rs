@@ -1,4 +1,4 @@
-use super::{KeySpec, Loaded};
+use super::{KeySpec, LoadedKey};
 use crate::tpm::{KeyFile, TpmError, esys::padded, worker::Tpm};
 use chanbind_core::crypto::ecdsa::{PUBLIC_KEY_LEN, Signature};
 use std::{fmt, sync::Arc};
@@ -10,29 +10,30 @@ use tss_esapi::{
     },
 };
 
-/// An ECDSA key on P-256 in a TPM, for SHA-256. The last clone to be dropped flushes it.
+/// An ECDSA P-256 key in a TPM, which signs SHA-256 digests. Dropping the last clone flushes the key from the TPM.
 ///
-/// It may be evicted from the TPM's few slots and loaded again when it is used; that does not show.
+/// The key may be evicted from the TPM to make room for another one. It is loaded again when it is used.
 #[derive(Clone)]
 pub struct TpmSigningKey {
-    loaded: Arc<Loaded>,
+    loaded: Arc<LoadedKey>,
     public_key: [u8; PUBLIC_KEY_LEN],
 }
 
 impl TpmSigningKey {
-    /// Loads a key.
+    /// Loads a key, after checking its type.
     pub(in crate::tpm) async fn load(spec: KeySpec, tpm: Tpm) -> Result<Self, TpmError> {
         let public_key = public_key(&spec.public)?;
         Ok(Self {
-            loaded: Loaded::new(spec, tpm).await?,
+            loaded: LoadedKey::new(spec, tpm).await?,
             public_key,
         })
     }
 
-    /// ECDSA over a SHA-256 digest (FIPS 186-5 section 6.4), by TPM2_Sign. The signature is checked by nobody here.
+    /// Signs a SHA-256 digest by ECDSA (FIPS 186-5 section 6.4), with TPM2_Sign. The signature is not verified afterwards.
     ///
     /// # Errors
-    /// [`TpmError`]
+    /// Returns [`TpmError::WrongAuth`] or [`TpmError::LockedOut`] if the TPM rejects the key's password,
+    /// [`TpmError::PolicyFailed`] if the key's policy is not satisfied, and other errors if a command fails.
     pub async fn sign(&self, digest: &[u8; 32]) -> Result<Signature, TpmError> {
         let digest = *digest;
         self.loaded
@@ -40,23 +41,23 @@ impl TpmSigningKey {
             .await
     }
 
-    /// As [`TpmSigningKey::sign`], for callers without an executor: waits on the calling thread.
+    /// Does the same as [`TpmSigningKey::sign`] for callers without an executor: blocks the calling thread.
     ///
     /// # Errors
-    /// [`TpmError`]
+    /// Returns the errors of [`TpmSigningKey::sign`].
     pub fn sign_blocking(&self, digest: &[u8; 32]) -> Result<Signature, TpmError> {
         let digest = *digest;
         self.loaded
             .run_blocking(move |device, spec| device.sign(spec, &digest))
     }
 
-    /// The public key: `04`, x, y (SEC 1 section 2.3.3, uncompressed).
+    /// Returns the public key as an uncompressed point, `04`, x, y (SEC 1 section 2.3.3).
     #[must_use]
     pub fn public_key(&self) -> &[u8; PUBLIC_KEY_LEN] {
         &self.public_key
     }
 
-    /// The file that the key came from.
+    /// Returns the key file from which the key was loaded.
     #[must_use]
     pub fn file(&self) -> &KeyFile {
         &self.loaded.spec.file
@@ -69,7 +70,7 @@ impl fmt::Debug for TpmSigningKey {
     }
 }
 
-/// The parameters of a key on P-256 that signs with `scheme` and does nothing else.
+/// Returns the parameters of a P-256 key that can only sign, with `scheme`.
 pub(in crate::tpm) fn parameters(scheme: EccScheme) -> PublicEccParameters {
     PublicEccParameters::new(
         SymmetricDefinitionObject::Null,
@@ -79,8 +80,8 @@ pub(in crate::tpm) fn parameters(scheme: EccScheme) -> PublicEccParameters {
     )
 }
 
-/// The public key, if it is one of an unrestricted key for ECDSA with SHA-256, or without a scheme, which leaves the choice to
-/// the command.
+/// Returns the public key of an unrestricted P-256 signing key for ECDSA with SHA-256, or without a scheme, which leaves the
+/// choice to the command. Returns an error for other keys.
 fn public_key(public: &Public) -> Result<[u8; PUBLIC_KEY_LEN], TpmError> {
     let ecdsa = EccScheme::EcDsa(HashScheme::new(HashingAlgorithm::Sha256));
     match public {
@@ -100,6 +101,7 @@ fn public_key(public: &Public) -> Result<[u8; PUBLIC_KEY_LEN], TpmError> {
     .ok_or(TpmError::NotSigningKey)
 }
 
+/// Encodes a point as `04`, x, y.
 fn sec1(point: &EccPoint) -> Option<[u8; PUBLIC_KEY_LEN]> {
     let mut encoded = [0; PUBLIC_KEY_LEN];
     let (tag, coordinates) = encoded.split_first_mut()?;
