@@ -1,20 +1,23 @@
-//! The ways in which a request's path can be read.
+//! The interpretations of a request's path.
 //!
-//! One server behind a gateway may decode `%61`, drop `;x=1`, resolve `..`, join `//` or ignore case, and another may not. A policy by path
-//! is only as good as its agreement with what serves the path: a path whose readings do not agree is not decided upon.
+//! One server behind a gateway may decode `%61`, drop `;x=1`, resolve `..`, join `//` or ignore case, and another may not. A
+//! policy by path protects only if the gateway and the server interpret the path in the same way. A policy with several rules
+//! therefore rejects a path whose interpretations lead to different rules, or which has parts that servers interpret in different
+//! ways.
 
-/// A path, and how others may read it.
+/// The interpretations of one path.
 pub(super) struct Readings {
-    /// Percent-decoded once, empty and dot segments resolved.
+    /// The path after one percent-decoding, with empty and dot segments resolved.
     pub(super) decoded: String,
-    /// The same without what some servers drop: parameters (`;x=1`), spaces and dots at the end of a segment, and case.
+    /// The same path in lower case, without the parts that some servers drop: parameters (`;x=1`), and spaces and dots at the end
+    /// of a segment.
     pub(super) folded: String,
-    /// True if the path has parts that servers read in different ways, wherever it leads.
+    /// True if the path has parts that servers interpret in different ways, even if `decoded` and `folded` agree.
     pub(super) is_doubtful: bool,
 }
 
 impl Readings {
-    /// Reads a path. Takes one pass over its bytes.
+    /// Interprets a path, in time linear in its length.
     pub(super) fn of(path: &str) -> Self {
         let mut decoded = Vec::new();
         let mut is_doubtful = decode(path.bytes(), &mut decoded);
@@ -27,7 +30,7 @@ impl Readings {
         for segment in text.split(['/', '\\']) {
             resolve(&mut plain, segment, str::to_owned);
             let bare = segment.split(';').next().unwrap_or_default();
-            // Dot segments, and those of dots and spaces that are one to some.
+            // Dot segments, and segments of dots and spaces that some servers take for dot segments.
             is_doubtful |= !bare.is_empty() && bare.trim_end_matches(['.', ' ', '\t']).is_empty();
             resolve(&mut folded, bare, |bare| {
                 let bare = bare.trim_end_matches(['.', ' ']);
@@ -42,7 +45,7 @@ impl Readings {
     }
 }
 
-/// Appends a segment to those before it, or resolves it.
+/// Appends a segment after applying `read` to it, or resolves it if it is empty or a dot segment.
 fn resolve(segments: &mut Vec<String>, segment: &str, read: impl Fn(&str) -> String) {
     match segment {
         "" | "." => {}
@@ -57,8 +60,8 @@ fn joined(segments: &[String]) -> String {
     format!("/{}", segments.join("/"))
 }
 
-/// Percent-decodes once. Returns whether there is something that servers read in different ways: control bytes, separators that are
-/// encoded, backslashes, encodings that are encoded in turn, and invalid ones.
+/// Percent-decodes `bytes` once. Returns true if they have parts that servers interpret in different ways: control bytes, encoded
+/// separators, backslashes, doubly encoded bytes, and invalid encodings.
 fn decode(bytes: impl Iterator<Item = u8>, out: &mut Vec<u8>) -> bool {
     let mut bytes = bytes.peekable();
     let mut is_doubtful = false;
@@ -98,7 +101,7 @@ mod tests {
     use std::cell::Cell;
 
     #[test]
-    fn readings_of_a_path() {
+    fn interprets_paths_and_marks_doubtful_ones() {
         for (path, decoded, folded, is_doubtful) in [
             ("/a/b", "/a/b", "/a/b", false),
             ("//a/./b/", "/a/b", "/a/b", true),
@@ -131,9 +134,9 @@ mod tests {
         }
     }
 
-    /// Steps are counted, not timed: twice the bytes are twice the steps, whatever the path is made of.
+    /// Counts steps instead of measuring time: twice as many bytes must take twice as many steps, for every kind of path.
     #[test]
-    fn decoding_is_linear() {
+    fn decodes_in_linear_time() {
         for unit in [
             "%25",
             "%2525",

@@ -7,26 +7,27 @@ use rustls::{
 };
 use std::sync::{Arc, LazyLock};
 
-/// Why there is no TLS configuration.
+/// An error in creating a TLS configuration.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsConfigError {
-    /// The PEM holds no certificate, or a broken one.
+    /// The PEM text holds no certificate, or a malformed one.
     #[error(
-        "no certificate can be read ({0}): give PEM with -----BEGIN CERTIFICATE-----, the server's own first"
+        "no certificate can be read ({0}): give PEM with -----BEGIN CERTIFICATE-----, the end-entity certificate first"
     )]
     Certificate(String),
-    /// The PEM holds no private key, or a broken one.
+    /// The PEM text holds no private key, or a malformed one.
     #[error(
         "no private key can be read ({0}): give PEM with -----BEGIN PRIVATE KEY-----, without a password"
     )]
     PrivateKey(String),
-    /// rustls refuses them.
-    #[error("TLS cannot be set up with this certificate and key: {0}")]
+    /// rustls rejects the configuration, for example because the key does not belong to the certificate.
+    #[error("TLS cannot be configured with this certificate and key: {0}")]
     Tls(#[from] rustls::Error),
 }
 
-/// aws-lc-rs with the hybrid X25519MLKEM768 offered first, then X25519, P-256 (which microcontrollers speak) and P-384.
+/// Returns the aws-lc-rs provider with the key exchange groups X25519MLKEM768 (hybrid, preferred), X25519, P-256 (for
+/// microcontrollers) and P-384.
 #[must_use]
 pub fn crypto_provider() -> Arc<CryptoProvider> {
     Arc::new(CryptoProvider {
@@ -40,13 +41,15 @@ pub fn crypto_provider() -> Arc<CryptoProvider> {
     })
 }
 
-/// What this host verifies signatures with, by aws-lc-rs as TLS does: ECDSA on P-256, P-384 and P-521, Ed25519, RSA-PSS; in
-/// certificates RSA with PKCS #1 too. For [`PathRules::with_algorithms`](chanbind_core::x509::PathRules::with_algorithms).
+/// Returns the signature algorithms that aws-lc-rs can verify: ECDSA on P-256, P-384 and P-521, Ed25519 and RSA-PSS, and in
+/// certificates RSA with PKCS #1 too. Pass them to
+/// [`PathRules::with_algorithms`](chanbind_core::x509::PathRules::with_algorithms).
 #[must_use]
 pub fn signature_algorithms() -> Algorithms<'static> {
     static SUPPORTED: LazyLock<Supported> = LazyLock::new(|| {
         let supported = aws_lc_rs::default_provider().signature_verification_algorithms;
-        // In TLS 1.3 a scheme names its curve too, and rustls has that one first; PKCS #1 is for certificates.
+        // In TLS 1.3 an ECDSA scheme implies its curve, and rustls lists the algorithm with that curve first. PKCS #1 schemes are
+        // for certificates only and are left out.
         let schemes = supported.mapping.iter();
         let schemes = schemes.filter_map(|(scheme, algorithms)| {
             let scheme = SignatureScheme(u16::from(*scheme));
@@ -62,16 +65,16 @@ pub fn signature_algorithms() -> Algorithms<'static> {
     }
 }
 
-/// Algorithms for certificates, and for schemes.
+/// The algorithms for certificates, and the algorithm of each signature scheme.
 type Supported = (
     &'static [&'static dyn SignatureVerificationAlgorithm],
     Vec<(SignatureScheme, &'static dyn SignatureVerificationAlgorithm)>,
 );
 
-/// A client that speaks TLS 1.3 only and believes servers that `roots` vouch for.
+/// Creates the configuration of a client that supports TLS 1.3 only and trusts servers whose certificates lead to `roots`.
 ///
 /// # Errors
-/// [`TlsConfigError::Tls`]
+/// Returns [`TlsConfigError::Tls`] if rustls rejects the configuration.
 pub fn client_config(roots: RootCertStore) -> Result<ClientConfig, TlsConfigError> {
     Ok(ClientConfig::builder_with_provider(crypto_provider())
         .with_protocol_versions(&[&TLS13])?
@@ -79,10 +82,11 @@ pub fn client_config(roots: RootCertStore) -> Result<ClientConfig, TlsConfigErro
         .with_no_client_auth())
 }
 
-/// A server that speaks TLS 1.3 only. It asks for no client certificate: who the client is, its proof will say.
+/// Creates the configuration of a server that supports TLS 1.3 only. It does not request client certificates, because clients are
+/// identified by their proofs. `chain` begins with the server's own certificate.
 ///
 /// # Errors
-/// [`TlsConfigError::Tls`] for a key that does not fit the certificate.
+/// Returns [`TlsConfigError::Tls`] if the key does not belong to the certificate.
 pub fn server_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -93,10 +97,11 @@ pub fn server_config(
         .with_single_cert(chain, key)?)
 }
 
-/// As [`server_config`], from PEM.
+/// Creates the same configuration as [`server_config`], from a certificate chain and a private key in PEM.
 ///
 /// # Errors
-/// [`TlsConfigError`]
+/// Returns [`TlsConfigError::Certificate`] or [`TlsConfigError::PrivateKey`] if the PEM text cannot be read, and the errors of
+/// [`server_config`].
 pub fn server_config_from_pem(chain: &[u8], key: &[u8]) -> Result<ServerConfig, TlsConfigError> {
     let chain = certificates_from_pem(chain)?;
     let key = PrivateKeyDer::from_pem_slice(key)
@@ -104,10 +109,10 @@ pub fn server_config_from_pem(chain: &[u8], key: &[u8]) -> Result<ServerConfig, 
     server_config(chain, key)
 }
 
-/// The certification authorities in a PEM file.
+/// Reads the certification authorities from PEM text.
 ///
 /// # Errors
-/// [`TlsConfigError::Certificate`] if there is none, or a broken one.
+/// Returns [`TlsConfigError::Certificate`] if there is no certificate, or a malformed one.
 pub fn roots_from_pem(pem: &[u8]) -> Result<RootCertStore, TlsConfigError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates_from_pem(pem)? {
@@ -118,7 +123,7 @@ pub fn roots_from_pem(pem: &[u8]) -> Result<RootCertStore, TlsConfigError> {
     Ok(roots)
 }
 
-/// All certificates of a PEM text.
+/// Reads all certificates from PEM text. Returns an error if there are none.
 pub(crate) fn certificates_from_pem(
     pem: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, TlsConfigError> {
@@ -126,7 +131,9 @@ pub(crate) fn certificates_from_pem(
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| TlsConfigError::Certificate(error.to_string()))?;
     if chain.is_empty() {
-        return Err(TlsConfigError::Certificate("none in the file".to_owned()));
+        return Err(TlsConfigError::Certificate(
+            "the PEM text holds no certificate".to_owned(),
+        ));
     }
     Ok(chain)
 }

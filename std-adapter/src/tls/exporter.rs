@@ -3,31 +3,31 @@ use rustls::{ConnectionCommon, ProtocolVersion, SideData, SupportedCipherSuite};
 use std::fmt;
 use zeroize::Zeroize;
 
-/// Keying material of a rustls connection, client's or server's: `RustlsExporter::new(&connection)`.
+/// The exporter of a rustls connection, on the client's or the server's side. Create it with `RustlsExporter::new(&connection)`.
 pub struct RustlsExporter<'c, Side> {
     connection: &'c ConnectionCommon<Side>,
     tls12: Tls12,
 }
 
-/// What to do with a TLS 1.2 connection.
+/// The treatment of TLS 1.2 connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tls12 {
-    /// Export nothing.
+    /// Exporting from a TLS 1.2 connection fails.
     #[default]
     Refused,
-    /// Export. rustls does not say whether a connection has the extended master secret; this is the caller's word that its
-    /// configuration sets `require_ems`.
+    /// Exporting from a TLS 1.2 connection is allowed. rustls does not tell whether a connection uses the extended master secret,
+    /// so the caller must ensure that the TLS configuration sets `require_ems`.
     ExtendedMasterSecretRequired,
 }
 
 impl<'c, Side> RustlsExporter<'c, Side> {
-    /// For TLS 1.3 connections; others are refused.
+    /// Creates an exporter for TLS 1.3 connections. Exporting from another connection fails.
     #[must_use]
     pub fn new(connection: &'c ConnectionCommon<Side>) -> Self {
         Self::with_tls12(connection, Tls12::Refused)
     }
 
-    /// For TLS 1.3 connections and, on the caller's word, for TLS 1.2.
+    /// Creates an exporter for TLS 1.3 connections and, depending on `tls12`, for TLS 1.2 connections.
     #[must_use]
     pub fn with_tls12(connection: &'c ConnectionCommon<Side>, tls12: Tls12) -> Self {
         Self { connection, tls12 }
@@ -37,7 +37,7 @@ impl<'c, Side> RustlsExporter<'c, Side> {
 impl<Side: SideData> Exporter for RustlsExporter<'_, Side> {
     fn protocol(&self) -> Protocol {
         match self.connection.protocol_version() {
-            // Before the handshake is complete nothing is exported in any case, and the export says so.
+            // The version may be unknown before the handshake is complete. Exporting fails then in any case.
             Some(ProtocolVersion::TLSv1_3) | None => Protocol::Tls13,
             Some(_) => Protocol::Tls12 {
                 extended_master_secret: self.tls12 == Tls12::ExtendedMasterSecretRequired,

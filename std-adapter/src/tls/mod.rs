@@ -1,8 +1,8 @@
-//! TLS by rustls, as channels that export keying material.
+//! TLS with rustls: configurations, and the export of keying material from connections.
 //!
-//! [`client_config`] and [`server_config`] are TLS 1.3 only and offer X25519MLKEM768 first; a configuration of your own does
-//! as well. [`RustlsExporter`] is core's `Exporter` for any rustls connection; [`SharedStream`] is for a tokio-rustls stream
-//! that an HTTP library has taken over.
+//! [`client_config`] and [`server_config`] support TLS 1.3 only and prefer X25519MLKEM768. Other rustls configurations can be
+//! used too. [`RustlsExporter`] implements core's `Exporter` for any rustls connection. [`SharedStream`] implements it for a
+//! tokio-rustls stream that is owned by an HTTP library.
 //!
 //! ```no_run
 //! # async fn example(stream: tokio_rustls::client::TlsStream<tokio::net::TcpStream>) -> Result<(), Box<dyn std::error::Error>> {

@@ -9,13 +9,14 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{client, server};
 
-/// A tokio-rustls stream with two owners: an HTTP library reads and writes it, and keying material is exported from it.
+/// A tokio-rustls stream with two owners: an HTTP library that reads and writes it, and an owner that exports keying material
+/// from it.
 ///
-/// The lock is held for the length of one poll or one export, never across an await.
+/// The stream is locked for the duration of one poll or one export, never across an await point.
 pub struct SharedStream<S>(Arc<Mutex<S>>);
 
 impl<S> SharedStream<S> {
-    /// Takes the stream; clone the result for the other owner.
+    /// Wraps a stream. Clone the result for the other owner.
     #[must_use]
     pub fn new(stream: S) -> Self {
         Self(Arc::new(Mutex::new(stream)))
@@ -46,10 +47,11 @@ impl<IO> Exporter for SharedStream<client::TlsStream<IO>> {
 }
 
 impl<IO> SharedStream<client::TlsStream<IO>> {
+    /// Returns the negotiated protocol version, cipher suite and key exchange group, separated by commas.
     pub(crate) fn negotiated(&self) -> String {
         let stream = self.lock();
         let connection = stream.get_ref().1;
-        let words = [
+        let parts = [
             connection
                 .protocol_version()
                 .map(|version| format!("{version:?}")),
@@ -60,7 +62,7 @@ impl<IO> SharedStream<client::TlsStream<IO>> {
                 .negotiated_key_exchange_group()
                 .map(|group| format!("{:?}", group.name())),
         ];
-        words.into_iter().flatten().collect::<Vec<_>>().join(", ")
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -1,4 +1,4 @@
-//! The activity of a connection: requests under way, and whose turn it is.
+//! The activity of a connection: its requests in progress, and whether the client or the server must act next.
 
 use super::Limits;
 use std::{
@@ -16,10 +16,11 @@ use tokio::{
 /// The activity of one connection.
 pub(super) struct Activity {
     start: Instant,
+    /// The number of requests in progress.
     requests: AtomicUsize,
-    /// Milliseconds from `start`.
+    /// The time at which the last request ended, in milliseconds since `start`.
     idle_since: AtomicU64,
-    /// When some of a response was written last, in the same milliseconds.
+    /// The time at which a part of a response was last written, in milliseconds since `start`.
     wrote_at: AtomicU64,
     responses: Mutex<Vec<Weak<Turn>>>,
     evicted: Notify,
@@ -37,61 +38,61 @@ impl Activity {
         }
     }
 
-    /// Counts a request, until the guard is dropped.
-    pub(super) fn request(self: &Arc<Self>) -> UnderWay {
+    /// Counts a request as in progress until the guard is dropped.
+    pub(super) fn begin_request(self: &Arc<Self>) -> RequestGuard {
         self.requests.fetch_add(1, Ordering::AcqRel);
-        UnderWay(Arc::clone(self))
+        RequestGuard(Arc::clone(self))
     }
 
-    /// Counts a response whose client has to take it.
-    pub(super) fn response(self: &Arc<Self>) -> Arc<Turn> {
+    /// Registers a response that the client must read.
+    pub(super) fn begin_response(self: &Arc<Self>) -> Arc<Turn> {
         let turn = Arc::new(Turn {
             activity: Arc::clone(self),
             client_since: AtomicU64::new(0),
         });
-        turn.is_clients();
+        turn.start_client_turn();
         let mut responses = self.responses();
         responses.retain(|turn| turn.strong_count() > 0);
         responses.push(Arc::downgrade(&turn));
         turn
     }
 
-    /// For how long nothing has been asked, if that is so.
+    /// Returns for how long the connection has been idle, or `None` if a request is in progress.
     pub(super) fn idle(&self) -> Option<Duration> {
         (self.requests.load(Ordering::Acquire) == 0)
-            .then(|| self.since(self.after_writing(self.idle_since.load(Ordering::Acquire))))
+            .then(|| self.since(self.max_with_last_write(self.idle_since.load(Ordering::Acquire))))
     }
 
-    /// Some of a response was written.
-    pub(super) fn wrote(&self) {
+    /// Records that a part of a response was written.
+    pub(super) fn record_write(&self) {
         self.wrote_at.store(self.now(), Ordering::Release);
     }
 
-    fn after_writing(&self, millis: u64) -> u64 {
+    fn max_with_last_write(&self, millis: u64) -> u64 {
         millis.max(self.wrote_at.load(Ordering::Acquire))
     }
 
-    /// Makes [`Activity::overdue`] return.
+    /// Makes [`Activity::wait_until_overdue`] return.
     pub(super) fn evict(&self) {
         self.evicted.notify_one();
     }
 
-    /// Waits until the connection is to be closed. Returns the reason.
-    pub(super) async fn overdue(&self, limits: &Limits) -> &'static str {
+    /// Waits until the connection must be closed. Returns the reason.
+    pub(super) async fn wait_until_overdue(&self, limits: &Limits) -> &'static str {
         loop {
             let pause = match self.idle() {
-                Some(idle) if idle >= limits.idle => return "it was idle for too long",
-                // A request may begin meanwhile, and get stuck.
+                Some(idle) if idle >= limits.idle => return "the connection was idle for too long",
+                // A request may begin in the meantime and get stuck, so check at least that often.
                 Some(idle) => (limits.idle - idle).min(limits.response / 4),
                 None if self.is_stuck(limits.response) => {
-                    return "the client took nothing of a response for too long";
+                    return "the client read nothing of a response for too long";
                 }
                 None => limits.response / 4,
             };
             tokio::select! {
-                // A little more, so that it is surely over then.
+                // One millisecond more, so that the limit has passed when the wait ends.
                 () = sleep(pause + Duration::from_millis(1)) => {}
-                () = self.evicted.notified() => return "its place was needed",
+                () = self.evicted.notified() => return "the connection's slot was needed for a new connection",
             }
         }
     }
@@ -101,7 +102,7 @@ impl Activity {
             let since = turn
                 .upgrade()
                 .map_or(0, |turn| turn.client_since.load(Ordering::Acquire));
-            since > 0 && self.since(self.after_writing(since - 1)) >= limit
+            since > 0 && self.since(self.max_with_last_write(since - 1)) >= limit
         })
     }
 
@@ -120,30 +121,33 @@ impl Activity {
     }
 }
 
-/// A request under way, from its head to the end of its response.
-pub(super) struct UnderWay(Arc<Activity>);
+/// A guard for a request in progress, from its head to the end of its response.
+pub(super) struct RequestGuard(Arc<Activity>);
 
-impl Drop for UnderWay {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.idle_since.store(self.0.now(), Ordering::Release);
         self.0.requests.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-/// The turn of a response: its client's, to take some of it, or the server's, to go on.
+/// The turn of a response: either the client must read a part of it, or the server must produce the next part.
 pub(super) struct Turn {
     activity: Arc<Activity>,
-    /// 0 if it is the server's turn, else one more than the milliseconds since which it is the client's.
+    /// 0 if it is the server's turn. Otherwise one more than the time at which the client's turn began, in milliseconds since
+    /// `start`.
     client_since: AtomicU64,
 }
 
 impl Turn {
-    pub(super) fn is_clients(&self) {
+    /// Starts the client's turn.
+    pub(super) fn start_client_turn(&self) {
         let now = self.activity.now().saturating_add(1);
         self.client_since.store(now, Ordering::Release);
     }
 
-    pub(super) fn is_servers(&self) {
+    /// Starts the server's turn.
+    pub(super) fn start_server_turn(&self) {
         self.client_since.store(0, Ordering::Release);
     }
 }

@@ -1,6 +1,6 @@
-//! Bodies that are watched: a request's that its client must send in time, and a response's that it must take in time.
+//! Bodies with time limits: request bodies, which the client must send in time, and response bodies, which it must read in time.
 
-use super::activity::{Turn, UnderWay};
+use super::activity::{RequestGuard, Turn};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -14,7 +14,7 @@ use std::{
 };
 use tokio::time::{Sleep, sleep};
 
-/// A request's body. Its pieces may not come further apart than a time.
+/// A request body that fails if the next piece does not arrive within `limit`.
 pub(super) struct TimedBody {
     inner: Incoming,
     limit: Duration,
@@ -51,7 +51,7 @@ impl Body for TimedBody {
         timer.as_mut().poll(context).map(|()| {
             Some(Err(io::Error::new(
                 io::ErrorKind::TimedOut,
-                "the client sent no more of the body in time",
+                "the client did not send the next part of the body in time",
             )))
         })
     }
@@ -65,17 +65,18 @@ impl Body for TimedBody {
     }
 }
 
-/// The most that the HTTP library gets of a response at a time. It takes a piece whole, whatever its client takes of it.
+/// The maximum length of a piece of a response that is passed to the HTTP library, in bytes. The library accepts a whole piece at
+/// once, even if the client reads slowly.
 const MAX_PIECE: usize = 64 * 1024;
 
 pin_project! {
-    /// A response's body. Says whose turn it is, and that the request is under way.
+    /// A response body that records whether the client or the server must act next, and keeps its request counted as in progress.
     pub(super) struct WatchedBody {
         #[pin]
         inner: axum::body::Body,
         rest: Bytes,
         turn: Arc<Turn>,
-        under_way: UnderWay,
+        guard: RequestGuard,
     }
 }
 
@@ -83,14 +84,14 @@ impl WatchedBody {
     pub(super) fn wrap(
         inner: axum::body::Body,
         turn: Arc<Turn>,
-        under_way: UnderWay,
+        guard: RequestGuard,
     ) -> axum::body::Body {
         axum::body::Body::new(
             Self {
                 inner,
                 rest: Bytes::new(),
                 turn,
-                under_way,
+                guard,
             }
             .map_err(axum::Error::new),
         )
@@ -106,11 +107,11 @@ impl Body for WatchedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = self.project();
-        this.turn.is_servers();
+        this.turn.start_server_turn();
         if this.rest.is_empty() {
             let polled = this.inner.poll_frame(context);
             if polled.is_ready() {
-                this.turn.is_clients();
+                this.turn.start_client_turn();
             }
             match polled {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
@@ -120,7 +121,7 @@ impl Body for WatchedBody {
                 other => return other,
             }
         } else {
-            this.turn.is_clients();
+            this.turn.start_client_turn();
         }
         let piece = this.rest.split_to(this.rest.len().min(MAX_PIECE));
         Poll::Ready(Some(Ok(Frame::data(piece))))

@@ -1,4 +1,4 @@
-//! The connections of a server, and who has to go when there are too many.
+//! The connections of a server. If there are too many, the one that has been idle for longest is closed.
 
 use super::{Limits, activity::Activity};
 use std::{
@@ -10,8 +10,8 @@ use std::{
 
 /// All connections of a server.
 pub(super) struct Connections {
-    most: usize,
-    most_per_address: usize,
+    max: usize,
+    max_per_address: usize,
     open: Mutex<Open>,
 }
 
@@ -22,8 +22,8 @@ struct Open {
     per_address: HashMap<IpAddr, usize>,
 }
 
-/// The place of a connection; free again when it is dropped.
-pub(super) struct Place {
+/// The slot of a connection. Dropping it frees the slot.
+pub(super) struct ConnectionSlot {
     number: u64,
     connections: Arc<Connections>,
     pub(super) activity: Arc<Activity>,
@@ -32,21 +32,22 @@ pub(super) struct Place {
 impl Connections {
     pub(super) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
-            most: limits.connections.max(1),
-            most_per_address: limits.connections_per_address.max(1),
+            max: limits.connections.max(1),
+            max_per_address: limits.connections_per_address.max(1),
             open: Mutex::default(),
         })
     }
 
-    /// A place for a new connection, if need be that of the one that has been idle for longest. `None` if all have requests under way.
-    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    /// Returns a slot for a new connection from `peer`. If a limit is reached, evicts the connection that has been idle for
+    /// longest. Returns `None` if all connections that count have requests in progress.
+    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionSlot> {
         let address = network_of(peer);
         let mut open = self.open();
-        let from_there = open.per_address.get(&address).copied().unwrap_or(0);
-        if from_there >= self.most_per_address {
+        let from_address = open.per_address.get(&address).copied().unwrap_or(0);
+        if from_address >= self.max_per_address {
             open.evict(|other| *other == address)?;
         }
-        if open.all.len() >= self.most {
+        if open.all.len() >= self.max {
             open.evict(|_| true)?;
         }
         let number = open.next;
@@ -54,14 +55,14 @@ impl Connections {
         let activity = Arc::new(Activity::new());
         open.all.insert(number, (address, Arc::clone(&activity)));
         *open.per_address.entry(address).or_default() += 1;
-        Some(Place {
+        Some(ConnectionSlot {
             number,
             connections: Arc::clone(self),
             activity,
         })
     }
 
-    /// Closes the connection that has been idle for longest, if there is one.
+    /// Closes the connection that has been idle for longest, if any connection is idle.
     pub(super) fn evict_one(&self) {
         let _ = self.open().evict(|_| true);
     }
@@ -72,11 +73,13 @@ impl Connections {
 }
 
 impl Open {
-    fn evict(&mut self, is: impl Fn(&IpAddr) -> bool) -> Option<()> {
+    /// Evicts the connection that has been idle for longest, of those whose address matches. Returns `None` if none of them is
+    /// idle.
+    fn evict(&mut self, matches: impl Fn(&IpAddr) -> bool) -> Option<()> {
         let idle = self
             .all
             .iter()
-            .filter(|(_, (address, _))| is(address))
+            .filter(|(_, (address, _))| matches(address))
             .filter_map(|(number, (_, activity))| Some((*number, activity.idle()?)));
         let (number, _) = idle.max_by_key(|(number, idle)| (*idle, Reverse(*number)))?;
         let activity = self.remove(number)?;
@@ -96,13 +99,13 @@ impl Open {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.connections.open().remove(self.number);
     }
 }
 
-/// Returns the network that counts as one address: of IPv6 the 64 bits that a site is given at least.
+/// Returns the network that counts as one address: for IPv6 the first 64 bits, because a site has at least a /64 network.
 fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -117,10 +120,10 @@ fn network_of(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn connections(most: usize, most_per_address: usize) -> Arc<Connections> {
+    fn connections(max: usize, max_per_address: usize) -> Arc<Connections> {
         Connections::new(&Limits {
-            connections: most,
-            connections_per_address: most_per_address,
+            connections: max,
+            connections_per_address: max_per_address,
             ..Limits::default()
         })
     }
@@ -130,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_longest_idle_gives_its_place() {
+    async fn evicts_longest_idle_connection() {
         let all = connections(3, 3);
         let later = async || tokio::time::advance(std::time::Duration::from_secs(1)).await;
         let first = all.admit(ip("192.0.2.1")).unwrap();
@@ -138,20 +141,20 @@ mod tests {
         let second = all.admit(ip("192.0.2.2")).unwrap();
         later().await;
         let third = all.admit(ip("192.0.2.3")).unwrap();
-        // The first has a request under way, so the second goes.
-        let under_way = first.activity.request();
+        // The first connection has a request in progress, so the second one is evicted.
+        let requests = first.activity.begin_request();
         let fourth = all.admit(ip("192.0.2.4")).unwrap();
         assert!(!all.open().all.contains_key(&second.number));
-        let others = [&third, &fourth].map(|place| place.activity.request());
+        let others = [&third, &fourth].map(|slot| slot.activity.begin_request());
         assert!(all.admit(ip("192.0.2.5")).is_none());
-        drop((under_way, others));
+        drop((requests, others));
         assert!(all.admit(ip("192.0.2.5")).is_some());
     }
 
     #[test]
-    fn addresses_have_limits_of_their_own() {
+    fn limits_connections_per_address() {
         let all = connections(100, 2);
-        let places: Vec<_> = [
+        let slots: Vec<_> = [
             "2001:db8::1",
             "2001:db8::2",
             "2001:db8:0:1::1",
@@ -159,11 +162,11 @@ mod tests {
         ]
         .map(|address| all.admit(ip(address)).unwrap())
         .into();
-        // A third of that network has the first one's place.
+        // A third connection from the first network evicts one of the other two.
         let _third = all.admit(ip("2001:db8::3")).unwrap();
-        let open: Vec<_> = places
+        let open: Vec<_> = slots
             .iter()
-            .map(|place| all.open().all.contains_key(&place.number))
+            .map(|slot| all.open().all.contains_key(&slot.number))
             .collect();
         assert_eq!(open.iter().filter(|open| **open).count(), 3);
         assert!(open[2] && open[3]);
@@ -171,7 +174,7 @@ mod tests {
             all.admit(ip("192.0.2.1")).unwrap(),
             all.admit(ip("192.0.2.1")).unwrap(),
         ];
-        let _under_way = busy.each_ref().map(|place| place.activity.request());
+        let _requests = busy.each_ref().map(|slot| slot.activity.begin_request());
         assert!(all.admit(ip("192.0.2.1")).is_none());
         drop(busy);
         assert!(all.admit(ip("192.0.2.1")).is_some());

@@ -1,29 +1,32 @@
 use std::time::Duration;
 
-/// Limits on the connections and the time that clients may take of a server.
+/// The limits on connections, times and lengths that a server enforces on its clients.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The most connections at a time, 4,096. For a further one the connection that has been idle for longest is closed; one that has a
-    /// request under way is not idle. If none is idle, the further one is closed.
+    /// The maximum number of connections at a time; 4,096 by default. For a further one, the connection that has been idle for
+    /// longest is closed. A connection with a request in progress is not idle. If no connection is idle, the further one is
+    /// closed.
     pub connections: usize,
-    /// The most connections at a time from one address, 512, in the same way. Of IPv6 the first 64 bits count. Raise it where many clients
-    /// share an address.
+    /// The maximum number of connections at a time from one address, enforced in the same way; 512 by default. IPv6 addresses
+    /// with the same first 64 bits count as one. Raise it if many clients share an address.
     pub connections_per_address: usize,
-    /// The time for a TLS handshake, 10 seconds.
+    /// The time limit for a TLS handshake; 10 seconds by default.
     pub handshake: Duration,
-    /// The time for the head of a request in HTTP/1.1, 60 seconds. It begins when the connection becomes idle, so that the shorter of this
-    /// and `idle` ends a connection that is kept alive.
+    /// The time limit for the head of an HTTP/1.1 request; 60 seconds by default. It starts when the connection becomes idle, so
+    /// a connection that is kept alive is closed after the shorter of `head` and `idle`.
     pub head: Duration,
-    /// The time between two pieces of a request's body, 30 seconds; then the body ends in an error.
+    /// The maximum time between two pieces of a request body; 30 seconds by default. After it, the body ends with an error.
     pub body: Duration,
-    /// The time in which a client must take some of a response, 30 seconds; then its connection is closed.
+    /// The maximum time in which a client may read nothing of a response; 30 seconds by default. After it, the connection is
+    /// closed.
     pub response: Duration,
-    /// The time without a request after which a connection is closed, 60 seconds. Pings do not count.
+    /// The time without a request after which a connection is closed; 60 seconds by default. Pings do not count as requests.
     pub idle: Duration,
-    /// The longest path with query, 8,192 bytes; longer ones are answered 414.
+    /// The maximum length of a path with its query, in bytes; 8,192 by default. Longer ones get a response with status 414.
     pub uri_len: usize,
-    /// The time that requests have to finish when the server is told to stop, 10 seconds; then they are cut off.
+    /// The time in which requests in progress must finish when the server shuts down; 10 seconds by default. After it, they are
+    /// aborted.
     pub shutdown: Duration,
 }
 

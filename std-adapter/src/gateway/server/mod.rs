@@ -1,4 +1,4 @@
-//! A server over TLS that tells requests which connection they came by, and bounds what clients may take of it.
+//! An HTTPS server that attaches to each request the channel of its connection, and limits the resources that clients can use.
 
 mod activity;
 mod body;
@@ -15,13 +15,13 @@ use axum::{
     http::{Request, Response, StatusCode},
 };
 use body::{TimedBody, WatchedBody};
-use connections::{Connections, Place};
+use connections::{ConnectionSlot, Connections};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
-use progress::Progress;
+use progress::ProgressStream;
 use rustls::ServerConfig;
 use std::{
     convert::Infallible,
@@ -39,14 +39,14 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::{Service, ServiceExt};
 
-/// Serves `app` over TLS until `shutdown` is done, with the default [`Limits`]. Returns when no connection is served any more: requests under
-/// way have ten seconds to finish, then they are cut off.
+/// Serves `app` over TLS until `shutdown` completes, with the default [`Limits`]. Returns when all connections have ended:
+/// requests in progress have ten seconds to finish, then they are aborted.
 ///
-/// Every request has its [`Channel`] and its peer's [`SocketAddr`] in its extensions. HTTP/1.1, and HTTP/2 where `tls` offers
-/// it by ALPN.
+/// Every request has its [`Channel`] and its peer's [`SocketAddr`] in its extensions. The server supports HTTP/1.1, and HTTP/2 if
+/// `tls` offers it by ALPN.
 ///
-/// `app` is an axum `Router` or any such service. [`super::ProofLayer`] around the whole of it costs a request half of what it
-/// costs as a layer of the router, which boxes every route for it.
+/// `app` is an axum `Router` or a similar service. [`super::ProofLayer`] around the whole router costs half as much time per
+/// request as it does as a layer of the router, because the router boxes every route for a layer.
 pub async fn serve<S>(
     listener: TcpListener,
     tls: ServerConfig,
@@ -62,7 +62,7 @@ pub async fn serve<S>(
     serve_with(listener, tls, app, Limits::default(), shutdown).await;
 }
 
-/// As [`serve`], with limits of the caller's.
+/// Does the same as [`serve`], with the caller's limits.
 pub async fn serve_with<S>(
     listener: TcpListener,
     tls: ServerConfig,
@@ -85,15 +85,16 @@ pub async fn serve_with<S>(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            // Those that have ended are let go of.
+            // Remove the tasks that have ended.
             Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
             () = &mut shutdown => break,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "no connection accepted");
-                // A peer that is gone already is nothing to wait for; file descriptors that are used up are.
+                tracing::warn!(%error, "cannot accept a connection");
+                // If the peer has closed the connection already, accept the next one at once. Other errors, such as a lack of file
+                // descriptors, need a pause and a free slot.
                 if error.kind() != io::ErrorKind::ConnectionAborted {
                     connections.evict_one();
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -101,18 +102,18 @@ pub async fn serve_with<S>(
                 continue;
             }
         };
-        let Some(place) = connections.admit(peer.ip()) else {
-            tracing::warn!(%peer, "connection refused: all others have requests under way");
+        let Some(slot) = connections.admit(peer.ip()) else {
+            tracing::warn!(%peer, "connection rejected: a connection limit is reached and no connection is idle");
             continue;
         };
-        let serving = Serving {
+        let context = ConnectionContext {
             acceptor: acceptor.clone(),
             limits: Arc::clone(&limits),
             stopped: stopped.clone(),
         };
         let app = app.clone();
         tasks.spawn(async move {
-            if let Err(error) = serving.connection(stream, peer, &place, app).await {
+            if let Err(error) = context.serve(stream, peer, &slot, app).await {
                 tracing::debug!(%peer, %error, "connection ended");
             }
         });
@@ -123,25 +124,26 @@ pub async fn serve_with<S>(
     if timeout(limits.shutdown, drained).await.is_err() {
         tracing::warn!(
             connections = tasks.len(),
-            "connections were cut that did not end in time"
+            "aborted connections that did not end in time"
         );
         tasks.shutdown().await;
     }
 }
 
-/// The context in which a connection is served.
-struct Serving {
+/// The parts of the server that a connection needs.
+struct ConnectionContext {
     acceptor: TlsAcceptor,
     limits: Arc<Limits>,
     stopped: watch::Receiver<bool>,
 }
 
-impl Serving {
-    async fn connection<S>(
+impl ConnectionContext {
+    /// Serves one connection until it ends.
+    async fn serve<S>(
         mut self,
         stream: TcpStream,
         peer: SocketAddr,
-        place: &Place,
+        slot: &ConnectionSlot,
         app: S,
     ) -> io::Result<()>
     where
@@ -155,19 +157,19 @@ impl Serving {
         let accepting = timeout(self.limits.handshake, self.acceptor.accept(stream));
         let stream = tokio::select! {
             accepted = accepting => accepted
-                .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no handshake in time"))??,
-            reason = place.activity.overdue(&self.limits) => return Err(closed(reason)),
-            () = until(&mut self.stopped) => return Ok(()),
+                .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake did not complete in time"))??,
+            reason = slot.activity.wait_until_overdue(&self.limits) => return Err(aborted(reason)),
+            () = wait_for_stop(&mut self.stopped) => return Ok(()),
         };
-        // By ALPN and not by a look at the first bytes, which would need a time limit of its own.
+        // Choose the HTTP version by ALPN. Detecting it from the first bytes would need another time limit.
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let stream = SharedStream::new(stream);
         let channel = Channel::new(stream.clone());
         let closing = channel.clone();
         tracing::debug!(%peer, "connection accepted");
-        let (activity, limits) = (Arc::clone(&place.activity), Arc::clone(&self.limits));
+        let (activity, limits) = (Arc::clone(&slot.activity), Arc::clone(&self.limits));
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            let under_way = activity.request();
+            let guard = activity.begin_request();
             let (activity, channel) = (Arc::clone(&activity), channel.clone());
             let limit = limits.body;
             let is_too_long = request
@@ -186,12 +188,12 @@ impl Serving {
                     request.extensions_mut().insert(peer);
                     app.oneshot(request).await?
                 };
-                let turn = activity.response();
-                Ok::<_, Infallible>(response.map(|body| WatchedBody::wrap(body, turn, under_way)))
+                let turn = activity.begin_response();
+                Ok::<_, Infallible>(response.map(|body| WatchedBody::wrap(body, turn, guard)))
             }
         });
-        let streams = Streams::default();
-        let _end = EndOnDrop(streams.clone());
+        let streams = StreamTasks::default();
+        let _guard = AbortOnDrop(streams.clone());
         let mut builder = Builder::new(streams.clone());
         builder
             .http1()
@@ -208,19 +210,19 @@ impl Serving {
         } else {
             builder.http1_only()
         };
-        let stream = Progress::new(stream, Arc::clone(&place.activity));
+        let stream = ProgressStream::new(stream, Arc::clone(&slot.activity));
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let ended = tokio::select! {
             ended = &mut connection => ended.map_err(io::Error::other),
-            () = closing.closed() => Err(closed("the gateway closed it")),
-            reason = place.activity.overdue(&self.limits) => Err(closed(reason)),
-            () = until(&mut self.stopped) => {
+            () = closing.closed() => Err(aborted("the gateway closed the connection")),
+            reason = slot.activity.wait_until_overdue(&self.limits) => Err(aborted(reason)),
+            () = wait_for_stop(&mut self.stopped) => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
                     ended = connection => ended.map_err(io::Error::other),
-                    () = closing.closed() => Err(closed("the gateway closed it")),
-                    reason = place.activity.overdue(&self.limits) => Err(closed(reason)),
+                    () = closing.closed() => Err(aborted("the gateway closed the connection")),
+                    reason = slot.activity.wait_until_overdue(&self.limits) => Err(aborted(reason)),
                 }
             }
         };
@@ -229,39 +231,40 @@ impl Serving {
     }
 }
 
-async fn until(stopped: &mut watch::Receiver<bool>) {
+/// Waits until the server shuts down.
+async fn wait_for_stop(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// Requests that are under way together on a connection of HTTP/2.
+/// The maximum number of concurrent requests on an HTTP/2 connection.
 const MAX_STREAMS: u32 = 64;
 
-fn closed(reason: &'static str) -> io::Error {
+fn aborted(reason: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, reason)
 }
 
-/// The tasks of a connection's HTTP/2 streams; they end with it.
+/// The tasks of a connection's HTTP/2 streams. They end with the connection.
 #[derive(Clone, Default)]
-struct Streams(Arc<Mutex<JoinSet<()>>>);
+struct StreamTasks(Arc<Mutex<JoinSet<()>>>);
 
-impl Streams {
+impl StreamTasks {
     async fn end(&self) {
         let mut tasks = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         tasks.shutdown().await;
     }
 }
 
-/// Ends the streams of a connection whose own task is cut off.
-struct EndOnDrop(Streams);
+/// A guard that aborts the stream tasks of a connection whose own task is aborted.
+struct AbortOnDrop(StreamTasks);
 
-impl Drop for EndOnDrop {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         let mut tasks = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.abort_all();
     }
 }
 
-impl<F> hyper::rt::Executor<F> for Streams
+impl<F> hyper::rt::Executor<F> for StreamTasks
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {

@@ -9,24 +9,26 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pin_project! {
-    /// A stream that notes when its peer has taken some of a response: a large one may leave in one piece, and take a slow client long.
-    pub(super) struct Progress<S> {
+    /// A stream that records when its peer has accepted a part of a response. The HTTP library may write a large response at
+    /// once, and a slow client may take a long time to read it.
+    pub(super) struct ProgressStream<S> {
         #[pin]
         inner: S,
         activity: Arc<Activity>,
     }
 }
 
-/// Writes of no more than this are not of responses: HTTP/2's answers to pings and other frames of a connection.
+/// The length, in bytes, up to which a write does not count as a part of a response. HTTP/2 acknowledges pings and sends other
+/// control frames in such short writes.
 const MAX_CONTROL_LEN: usize = 64;
 
-impl<S> Progress<S> {
+impl<S> ProgressStream<S> {
     pub(super) fn new(inner: S, activity: Arc<Activity>) -> Self {
         Self { inner, activity }
     }
 }
 
-impl<S: AsyncRead> AsyncRead for Progress<S> {
+impl<S: AsyncRead> AsyncRead for ProgressStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -36,7 +38,7 @@ impl<S: AsyncRead> AsyncRead for Progress<S> {
     }
 }
 
-impl<S: AsyncWrite> AsyncWrite for Progress<S> {
+impl<S: AsyncWrite> AsyncWrite for ProgressStream<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -44,7 +46,7 @@ impl<S: AsyncWrite> AsyncWrite for Progress<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.project();
         let written = this.inner.poll_write(context, bytes);
-        note(this.activity, &written);
+        record(this.activity, &written);
         written
     }
 
@@ -55,7 +57,7 @@ impl<S: AsyncWrite> AsyncWrite for Progress<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.project();
         let written = this.inner.poll_write_vectored(context, buffers);
-        note(this.activity, &written);
+        record(this.activity, &written);
         written
     }
 
@@ -72,8 +74,8 @@ impl<S: AsyncWrite> AsyncWrite for Progress<S> {
     }
 }
 
-fn note(activity: &Activity, written: &Poll<io::Result<usize>>) {
+fn record(activity: &Activity, written: &Poll<io::Result<usize>>) {
     if matches!(written, Poll::Ready(Ok(len)) if *len > MAX_CONTROL_LEN) {
-        activity.wrote();
+        activity.record_write();
     }
 }
