@@ -229,7 +229,7 @@ fn inspect_explains() {
         std::fs::write(workspace.path("token"), token).unwrap();
         let (out, _) = workspace.succeed(&["inspect", "token", "token"]);
         assert!(
-            out.contains(part) && out.contains("a gateway would look at it"),
+            out.contains(part) && out.contains("a gateway would verify it"),
             "{out}"
         );
         assert!(
@@ -239,7 +239,7 @@ fn inspect_explains() {
     }
     std::fs::write(workspace.path("token"), "eyJhbGciOiJub25lIn0.e30.").unwrap();
     let (out, _) = workspace.succeed(&["inspect", "token", "token"]);
-    assert!(out.contains("would not take it"), "{out}");
+    assert!(out.contains("would reject it"), "{out}");
 }
 
 /// The table for firmware is what its configuration takes, and is not written where firmware could not use the key.

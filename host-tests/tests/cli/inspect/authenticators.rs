@@ -45,13 +45,13 @@ async fn authenticators() {
             "  certificate  1 of 2, the sender's, ",
             "    subject    CN=chanbind test server\n",
             "    issuer     CN=devices\n",
-            "    also       URI:urn:device:1\n",
-            "    also       IP:10.0.0.1\n",
+            "    alt name   URI:urn:device:1\n",
+            "    alt name   IP:10.0.0.1\n",
             "    for        clients\n",
-            "    key        on P-256\n",
+            "    key        EC on P-256\n",
             &format!("    pin        {pin} (SHA-256 of SubjectPublicKeyInfo)\n"),
             "  certificate  2 of 2, ",
-            "Jan  1 00:00:00 2021 +00:00; it has expired\n",
+            "Jan  1 00:00:00 2021 +00:00; expired\n",
             "  signature    ecdsa_secp256r1_sha256, 7",
             "  finished     32 bytes: of a connection with SHA-256\n",
             &format!(
@@ -72,7 +72,7 @@ async fn authenticators() {
     contains_all(
         &workspace.explain("authenticator", &empty),
         &[
-            "empty authenticator: who sent it declines; not verified here\n",
+            "empty authenticator: the sender declines; not verified here\n",
             "  finished     48 bytes: of a connection with SHA-384\n",
             "  size         52 bytes of at most 8192\n",
         ],
@@ -129,7 +129,7 @@ async fn names_that_are_not_harmless() {
         &shown,
         &[
             "subject    CN=K\u{f6}nig\\E2\\80\\AE\\1B[2J\\0A  issuer     CN=root\n",
-            "also       URI:urn:x:\\07\\0D\\0A  signature    fine\n",
+            "alt name   URI:urn:x:\\07\\0D\\0A  signature    fine\n",
             "  certificate  10 of 10, more than the 9 that a peer may consider",
         ],
     );

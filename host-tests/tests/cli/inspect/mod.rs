@@ -198,11 +198,11 @@ async fn garbage_is_a_clear_error() {
     let workspace = Workspace::new();
     for what in ["authenticator", "request"] {
         for (input, says) in [
-            (&b""[..], "nothing in it"),
-            (b"\n", "nothing in it"),
+            (&b""[..], "the input is empty"),
+            (b"\n", "the input is empty"),
             (b"hello, world", "give a"),
             (b"AAAA", "handshake message 0 stands where"),
-            (b"A", "no base64url"),
+            (b"A", "not base64url"),
             (b"\x00\xff\x00", "handshake message 0 stands where"),
             (b"Authorization: Bearer abc", "give a"),
             (

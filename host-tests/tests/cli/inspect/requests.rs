@@ -54,12 +54,12 @@ fn a_servers_request() {
             "  context      abababababababababababababababab (16 bytes)\n",
             "  schemes      ecdsa_secp256r1_sha256, mldsa65, 0xfe01\n",
             &format!("  authority    {subject}\n"),
-            "  authority    no distinguished name: 6e6f6e73656e7365\n",
+            "  authority    not a distinguished name: 6e6f6e73656e7365\n",
             "  filter       keyUsage must have Digital Signature\n",
             "  filter       extendedKeyUsage must have clientAuth\n",
-            "  filter       1.2.3.4 must be there\n",
+            "  filter       1.2.3.4 must be present\n",
             "  filter       1.2.3.5 must have 0500\n",
-            "  filter       malformed, 0707 must be there\n",
+            "  filter       malformed, 0707 must be present\n",
             "  extension    status_request, 5 bytes\n",
             &format!("  size         {} bytes of at most 1024\n", request.len()),
         ],
@@ -99,7 +99,7 @@ fn a_clients_request() {
         &workspace.explain("request", &request),
         &[
             "  extension    0xfafa, 1100 bytes\n",
-            "bytes: too long, a peer takes at most 1024\n",
+            "bytes: too long, a peer accepts at most 1024\n",
         ],
     );
 }

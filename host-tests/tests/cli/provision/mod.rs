@@ -58,7 +58,7 @@ fn certificates_are_what_openssl_takes() {
     ];
     let said = workspace.issue("client1", "devices", &names);
     for part in [
-        "wrote client1.pem, a key that was made in this TPM and never leaves it\n",
+        "wrote client1.pem, a key that was created in this TPM and never leaves it\n",
         "wrote client1.crt, its certificate for 2 days\n",
         "chanbind gateway --authenticator-ca devices.pem",
         "--parent-name 000b",

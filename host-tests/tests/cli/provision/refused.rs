@@ -78,7 +78,7 @@ fn what_is_half_done_is_taken_back() {
                 "--certificate",
                 "a.crt",
             ],
-            "what --ca-key signs does not lead to --ca",
+            "a certificate that --ca-key signed does not verify against --ca",
         ),
         // rcgen has each attribute of a name once.
         (
@@ -123,7 +123,7 @@ fn what_is_half_done_is_taken_back() {
                 "--certificate",
                 "a.crt",
             ],
-            "devices.pem: no private key that can be used",
+            "devices.pem: no private key can be read",
         ),
         (
             &[
@@ -213,7 +213,7 @@ fn wrong_usage() {
     let (code, error) = workspace.fail(&[&provision(&long, "b")[..], &["--csr", "x"]].concat());
     assert_eq!(code, 1);
     assert!(
-        error.contains("at most 64; put what is longer into --uri"),
+        error.contains("at most 64; use --uri for a longer name"),
         "{error}"
     );
 }

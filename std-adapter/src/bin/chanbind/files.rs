@@ -1,4 +1,4 @@
-//! Files that commands read, and those that they write.
+//! The files that the commands read and write.
 
 use crate::shared::Failure;
 use chanbind::tpm::{Auth, KeyFile};
@@ -10,26 +10,26 @@ use std::{
 };
 use zeroize::Zeroizing;
 
-/// An error with the file that it is about.
+/// Returns an error that begins with the path of the file that it is about.
 pub(crate) fn named(path: &Path, error: impl fmt::Display) -> Failure {
     format!("{}: {error}", path.display()).into()
 }
 
-/// The most that is read of a file, but for registries, which have no limit: larger ones are not what they are taken for.
+/// The maximum length of a file, in bytes, to detect a wrong path. Registries have no limit.
 const MAX_LEN: u64 = 16 * 1024 * 1024;
 
-/// Reads a file, or standard input for `-`. SecretBytes when dropped, as it may be a secret.
+/// Reads a file, or standard input if the path is `-`. The contents may be secret and are zeroized when dropped.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     read_at_most(path, MAX_LEN)
 }
 
-/// Reads a text of any length.
+/// Reads a UTF-8 file of any length, or standard input if the path is `-`. The contents are zeroized when dropped.
 pub(crate) fn read_text(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let mut bytes = read_at_most(path, u64::MAX)?;
     let text = String::from_utf8(std::mem::take(&mut *bytes)).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         drop(Zeroizing::new(error.into_bytes()));
-        named(path, format_args!("not text in UTF-8, from byte {at} on"))
+        named(path, format_args!("not UTF-8 text: byte {at} is invalid"))
     })?;
     Ok(Zeroizing::new(text))
 }
@@ -40,7 +40,7 @@ fn read_at_most(path: &Path, max: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
         io::stdin().take(max).read_to_end(&mut bytes)
     } else {
         fs::File::open(path).and_then(|file| {
-            // In one piece, so that growing leaves no copies behind.
+            // Reserve all memory at once, because a growing buffer would leave copies of a secret behind.
             let len = file.metadata()?.len().min(max);
             bytes.reserve_exact(usize::try_from(len).unwrap_or(0).saturating_add(1));
             file.take(max).read_to_end(&mut bytes)
@@ -51,13 +51,15 @@ fn read_at_most(path: &Path, max: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let mebibytes = max / (1024 * 1024);
         return Err(named(
             path,
-            format_args!("{mebibytes} MiB or more, which no such file has: is it the right one?"),
+            format_args!(
+                "{mebibytes} MiB or more, which is too large for such a file: check the path"
+            ),
         ));
     }
     Ok(bytes)
 }
 
-/// A password from a file, without the end of its line.
+/// A password from a file, without the line ending. The file is optional.
 pub(crate) struct Password(Option<Zeroizing<Vec<u8>>>);
 
 impl Password {
@@ -71,31 +73,35 @@ impl Password {
         })))
     }
 
+    /// Returns whether a file was given.
     pub(crate) fn is_given(&self) -> bool {
         self.0.is_some()
     }
 
-    /// For each use of it anew.
+    /// Returns the password for a TPM, or `None` if no file was given. Each use consumes its own [`Auth`].
     pub(crate) fn auth(&self) -> Result<Option<Auth>, Failure> {
         let auth = self.0.as_deref().map(|password| Auth::new(password));
         Ok(auth.transpose()?)
     }
 }
 
+/// Reads a TSS2 PEM key file.
 pub(crate) fn key_file(path: &Path) -> Result<KeyFile, Failure> {
     let bytes = read(path)?;
-    let text = str::from_utf8(&bytes).map_err(|_| named(path, "not text; a key file is PEM"))?;
+    let text =
+        str::from_utf8(&bytes).map_err(|_| named(path, "not UTF-8 text; a key file is PEM"))?;
     KeyFile::from_pem(text).map_err(|error| named(path, error))
 }
 
-/// New files of this run. Unless they are kept, they are removed again: what is made half is in the way of the next try.
+/// The files that a command creates. They are removed when this value is dropped, unless [`NewFiles::keep`] was called, so that a
+/// failed command leaves nothing behind that would make the next attempt fail.
 #[derive(Default)]
 pub(crate) struct NewFiles {
     written: Vec<PathBuf>,
 }
 
 impl NewFiles {
-    /// For these paths, at which nothing is yet.
+    /// Checks that the paths differ from each other and that no file exists at any of them.
     pub(crate) fn at<'p>(paths: impl IntoIterator<Item = &'p PathBuf>) -> Result<Self, Failure> {
         let mut all = HashSet::new();
         for path in paths {
@@ -112,7 +118,7 @@ impl NewFiles {
         Ok(Self::default())
     }
 
-    /// Writes one, for its owner's eyes only; an existing one is not touched.
+    /// Writes a new file that only its owner may read and write. Returns an error if the file exists already.
     pub(crate) fn write(&mut self, path: &Path, contents: &[u8]) -> Result<(), Failure> {
         let mut options = fs::OpenOptions::new();
         options.write(true).create_new(true);
@@ -126,7 +132,7 @@ impl NewFiles {
         file.write_all(contents).map_err(|error| named(path, error))
     }
 
-    /// All is well.
+    /// Keeps the files, because the command has succeeded.
     pub(crate) fn keep(mut self) {
         self.written.clear();
     }
@@ -136,7 +142,10 @@ impl Drop for NewFiles {
     fn drop(&mut self) {
         for path in &self.written {
             if let Err(error) = fs::remove_file(path) {
-                eprintln!("{}: not removed again: {error}", path.display());
+                eprintln!(
+                    "{}: cannot remove the file of a failed command: {error}",
+                    path.display()
+                );
             }
         }
     }
@@ -144,13 +153,13 @@ impl Drop for NewFiles {
 
 fn exists(path: &Path) -> Failure {
     format!(
-        "{} exists: it was left as it is; move it away or name another file",
+        "{} exists: it was left as it is; move it or choose another file name",
         path.display()
     )
     .into()
 }
 
-/// Writes to standard output.
+/// Writes `text` to standard output and flushes it.
 pub(crate) fn say(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout();
     out.write_all(text.as_bytes())

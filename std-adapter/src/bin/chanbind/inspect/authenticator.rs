@@ -1,4 +1,4 @@
-//! Exported Authenticators.
+//! `inspect authenticator`: prints an Exported Authenticator.
 
 use super::{
     certificate::certificate,
@@ -19,12 +19,12 @@ pub(super) fn authenticator(out: &mut String, path: &Path) -> Result<(), Failure
     let container = read_kind(path, Kind::Authenticator)?;
     let bytes = &container.bytes;
     let parsed = Authenticator::parse(bytes)
-        .map_err(|error| named(path, format!("no authenticator: {error}")))?;
+        .map_err(|error| named(path, format!("not an authenticator: {error}")))?;
     match parsed {
         Authenticator::Empty(verify_data) => {
             writeln!(
                 out,
-                "empty authenticator: who sent it declines; not verified here"
+                "empty authenticator: the sender declines; not verified here"
             )?;
             line(out, "finished", finished(verify_data.len()));
         }
@@ -51,12 +51,12 @@ fn print_certified(out: &mut String, certified: &Certified<'_>) {
         String::new()
     };
     for (at, entry) in certified.entries().enumerate() {
-        let whose = if at == 0 { ", the sender's" } else { "" };
+        let owner = if at == 0 { ", the sender's" } else { "" };
         line(
             out,
             "certificate",
             format_args!(
-                "{} of {count}{remark}{whose}, {} bytes",
+                "{} of {count}{remark}{owner}, {} bytes",
                 at + 1,
                 entry.certificate.len()
             ),
@@ -77,7 +77,7 @@ fn print_certified(out: &mut String, certified: &Certified<'_>) {
     let remark = if certified.scheme().is_for_messages() {
         ""
     } else {
-        ", which TLS 1.3 has for certificates only: a peer would not take it"
+        ", which TLS 1.3 allows for certificates only: a peer would reject it"
     };
     line(
         out,
@@ -90,7 +90,7 @@ fn print_certified(out: &mut String, certified: &Certified<'_>) {
     );
 }
 
-/// A certificate_request_context.
+/// Formats a certificate_request_context.
 pub(super) fn context(context: &[u8]) -> String {
     match context.len() {
         0 => "empty".to_owned(),
@@ -98,16 +98,16 @@ pub(super) fn context(context: &[u8]) -> String {
     }
 }
 
-/// A length and whether it is within the limit of `docs/HTTP-AUTHENTICATORS.md`.
+/// Formats a length in bytes, with the limit of `docs/HTTP-AUTHENTICATORS.md`.
 pub(super) fn size(len: usize, max: usize) -> String {
     if len > max {
-        format!("{len} bytes: too long, a peer takes at most {max}")
+        format!("{len} bytes: too long, a peer accepts at most {max}")
     } else {
         format!("{len} bytes of at most {max}")
     }
 }
 
-/// What the length of verify_data tells of the connection's hash.
+/// Formats the length of verify_data, with the hash of the connection that it implies.
 fn finished(len: usize) -> String {
     let suite = match len {
         32 => "of a connection with SHA-256",

@@ -1,8 +1,8 @@
-//! Certificates in authenticators.
+//! Prints the certificates of an authenticator.
 
 use super::{
     line,
-    name::{alternative, written},
+    name::{format_alternative_name, format_name},
 };
 use chanbind::core::x509::{PublicKey, spki_sha256};
 use x509_parser::{
@@ -10,23 +10,23 @@ use x509_parser::{
     prelude::FromDer, public_key::PublicKey as AnyKey, time::ASN1Time,
 };
 
-/// Prints what a certificate says.
+/// Prints the names, the usage, the validity and the key of a certificate.
 pub(super) fn certificate(out: &mut String, der: &[u8]) {
     let certificate = match X509Certificate::from_der(der) {
         Ok(([], certificate)) => certificate,
         Ok((rest, _)) => {
-            let text = format!("malformed: {} bytes stand behind it", rest.len());
+            let text = format!("malformed: {} bytes follow it", rest.len());
             return line(out, "  malformed", text);
         }
         Err(error) => return line(out, "  malformed", error),
     };
-    line(out, "  subject", written(certificate.subject()));
-    line(out, "  issuer", written(certificate.issuer()));
+    line(out, "  subject", format_name(certificate.subject()));
+    line(out, "  issuer", format_name(certificate.issuer()));
     for extension in certificate.iter_extensions() {
         match extension.parsed_extension() {
             ParsedExtension::SubjectAlternativeName(names) => {
                 for name in &names.general_names {
-                    line(out, "  also", alternative(name));
+                    line(out, "  alt name", format_alternative_name(name));
                 }
             }
             ParsedExtension::ExtendedKeyUsage(usage) => {
@@ -35,7 +35,7 @@ pub(super) fn certificate(out: &mut String, der: &[u8]) {
                     (usage.server_auth, "servers"),
                     (usage.any, "anything"),
                 ];
-                let usages: Vec<_> = usages.iter().filter(|(is_there, _)| *is_there).collect();
+                let usages: Vec<_> = usages.iter().filter(|(is_set, _)| *is_set).collect();
                 let usages: Vec<_> = usages.iter().map(|(_, usage)| *usage).collect();
                 let usages = if usages.is_empty() {
                     "neither clients nor servers".to_owned()
@@ -50,9 +50,9 @@ pub(super) fn certificate(out: &mut String, der: &[u8]) {
     let validity = certificate.validity();
     let now = ASN1Time::now();
     let remark = if now > validity.not_after {
-        "; it has expired"
+        "; expired"
     } else if now < validity.not_before {
-        "; it has not begun"
+        "; not yet valid"
     } else {
         ""
     };
@@ -72,17 +72,18 @@ pub(super) fn certificate(out: &mut String, der: &[u8]) {
     }
 }
 
+/// Formats the type of a certificate's key.
 fn key(certificate: &X509Certificate<'_>) -> String {
     let spki = certificate.public_key();
     if PublicKey::from_spki(spki.raw).is_ok() {
-        return "on P-256".to_owned();
+        return "EC on P-256".to_owned();
     }
     if spki.algorithm.algorithm == OID_SIG_ED25519 {
         return "Ed25519".to_owned();
     }
     match spki.parsed() {
         Ok(AnyKey::RSA(key)) => format!("RSA, {} bits", key.key_size()),
-        Ok(AnyKey::EC(point)) => format!("on a curve of {} bits", point.key_size()),
-        _ => format!("of algorithm {}", spki.algorithm.algorithm),
+        Ok(AnyKey::EC(point)) => format!("EC on a curve of {} bits", point.key_size()),
+        _ => format!("algorithm {}", spki.algorithm.algorithm),
     }
 }

@@ -1,5 +1,4 @@
-//! Authenticators and their requests, as people have them at hand: bytes, base64url, or the header fields of
-//! `docs/HTTP-AUTHENTICATORS.md`.
+//! Reading of authenticators and their requests from bytes, base64url, or the header fields of `docs/HTTP-AUTHENTICATORS.md`.
 
 use crate::{
     files::{named, read},
@@ -17,19 +16,21 @@ use chanbind::{
 };
 use std::path::Path;
 
+/// The kind of message to read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Authenticator,
     Request,
 }
 
+/// A message that was read from a file.
 pub(super) struct Container {
     pub(super) bytes: Vec<u8>,
-    /// What a peer would not like about its text.
+    /// A remark about an encoding that a peer would reject.
     pub(super) remark: Option<&'static str>,
 }
 
-/// Reads what is in a file, if it is of a kind.
+/// Reads a message from a file. Returns an error if it is recognisably not of the given kind.
 pub(super) fn read_kind(path: &Path, kind: Kind) -> Result<Container, Failure> {
     let bytes = read(path)?;
     let container = match text(&bytes) {
@@ -38,10 +39,13 @@ pub(super) fn read_kind(path: &Path, kind: Kind) -> Result<Container, Failure> {
             remark: None,
         },
         Some(text) => decode(&find(text, kind).ok_or_else(|| named(path, kind.advice()))?)
-            .ok_or_else(|| named(path, format!("no base64url; {}", kind.advice())))?,
+            .ok_or_else(|| named(path, format!("not base64url; {}", kind.advice())))?,
     };
     match (container.bytes.first(), kind) {
-        (None, _) => Err(named(path, format!("nothing in it; {}", kind.advice()))),
+        (None, _) => Err(named(
+            path,
+            format!("the input is empty; {}", kind.advice()),
+        )),
         (Some(13 | 17), Kind::Authenticator) => Err(named(
             path,
             "this is a request for an authenticator: `chanbind inspect request` explains it",
@@ -55,6 +59,7 @@ pub(super) fn read_kind(path: &Path, kind: Kind) -> Result<Container, Failure> {
 }
 
 impl Kind {
+    /// Returns the description of valid input, for error messages.
     fn advice(self) -> &'static str {
         match self {
             Self::Authenticator => {
@@ -67,7 +72,8 @@ impl Kind {
     }
 }
 
-/// Handshake messages have bytes that no text has: the first of a length.
+/// Returns the text, or `None` if the bytes are a handshake message, which always contains control bytes: the first byte of a
+/// length.
 fn text(bytes: &[u8]) -> Option<&str> {
     str::from_utf8(bytes).ok().filter(|text| {
         text.chars()
@@ -75,10 +81,10 @@ fn text(bytes: &[u8]) -> Option<&str> {
     })
 }
 
-/// The base64url in a text: of a header field, if it has one, or all of it.
+/// Returns the base64url in a text: the value of a header field if there is one, or else the whole text.
 fn find(text: &str, kind: Kind) -> Option<String> {
     let fields: Vec<_> = text.lines().filter_map(Field::parse).collect();
-    // One of the other kind is found too, to be told apart.
+    // Accept a field of the other kind too, so that the caller can report it.
     let wanted = fields.iter().find(|field| field.kind() == Some(kind));
     if let Some(field) = wanted.or_else(|| fields.iter().find(|field| field.kind().is_some())) {
         return field.value().map(str::to_owned);
@@ -91,13 +97,14 @@ fn find(text: &str, kind: Kind) -> Option<String> {
     packed.bytes().all(is_base64).then_some(packed)
 }
 
+/// A header field.
 struct Field<'t> {
     name: &'t str,
     value: &'t str,
 }
 
 impl<'t> Field<'t> {
-    /// `Name: value`, also as curl -v shows it.
+    /// Parses `Name: value`, also with the prefix `<` or `>` that `curl -v` prints.
     fn parse(line: &'t str) -> Option<Self> {
         let line = line.trim();
         let line = line.strip_prefix(['<', '>']).unwrap_or(line);
@@ -112,6 +119,7 @@ impl<'t> Field<'t> {
         self.name.eq_ignore_ascii_case(name)
     }
 
+    /// Returns the kind of message in the field, if there is one.
     fn kind(&self) -> Option<Kind> {
         if self.is(AUTHENTICATOR_HEADER.as_str()) || self.credentials().is_some() {
             Some(Kind::Authenticator)
@@ -122,6 +130,7 @@ impl<'t> Field<'t> {
         }
     }
 
+    /// Returns the base64url in the field.
     fn value(&self) -> Option<&'t str> {
         let of_scheme = self.credentials().or_else(|| self.challenge());
         of_scheme.or(Some(self.value))
@@ -140,6 +149,7 @@ impl<'t> Field<'t> {
     }
 }
 
+/// Decodes base64url, or any other base64 with a remark.
 fn decode(text: &str) -> Option<Container> {
     const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
@@ -155,6 +165,6 @@ fn decode(text: &str) -> Option<Container> {
         others.find_map(|alphabet| GeneralPurpose::new(&alphabet, LENIENT).decode(text).ok())?;
     Some(Container {
         bytes,
-        remark: Some("not base64url without padding: a peer would not take it"),
+        remark: Some("not base64url without padding: a peer would reject it"),
     })
 }

@@ -1,4 +1,4 @@
-//! Key files.
+//! `inspect key`: prints a TSS2 PEM key file.
 
 use super::line;
 use crate::{files::key_file, provision::PublicPoint, shared::Failure};
@@ -25,7 +25,7 @@ pub(super) fn key(out: &mut String, path: &Path) -> Result<(), Failure> {
         if file.empty_auth {
             "none"
         } else {
-            "asked for, or not said"
+            "required, or not specified"
         },
     );
     for command in &file.policy {
@@ -58,34 +58,34 @@ pub(super) fn key(out: &mut String, path: &Path) -> Result<(), Failure> {
         out,
         "private",
         format_args!(
-            "{} bytes, encrypted by the TPM: of no use without it",
+            "{} bytes, encrypted by the TPM: useless without it",
             file.private.len()
         ),
     );
     Ok(())
 }
 
-/// What is looked at of a public area: TPMT_PUBLIC (TCG TPM 2.0 Library, Part 2 section 12.2.4).
+/// The parts of a public area that are printed: TPMT_PUBLIC (TCG TPM 2.0 Library, Part 2 section 12.2.4).
 struct Public {
     kind: Kind,
     attributes: u32,
 }
 
 enum Kind {
-    /// Its scheme and the scheme's hash.
-    KeyedHash {
-        scheme: Scheme,
-    },
+    /// An HMAC key or sealed data.
+    KeyedHash { scheme: Scheme },
+    /// An ECC key.
     Ecc {
         scheme: Scheme,
         curve: u16,
-        /// `04`, x, y.
+        /// The public key, as `04`, x, y.
         point: Vec<u8>,
     },
+    /// Another type, by its TPM_ALG_ID.
     Other(u16),
 }
 
-/// A signing scheme and its hash; without a scheme, whoever uses the key says which.
+/// A signing scheme and its hash. If it is `None`, the command that uses the key chooses the scheme.
 type Scheme = Option<(u16, u16)>;
 
 impl Public {
@@ -126,7 +126,7 @@ impl Public {
         let restricted = self.attributes & RESTRICTED != 0;
         match &self.kind {
             Kind::KeyedHash { scheme } => match scheme {
-                None if !signs => line(out, "type", "keyed hash, sealed data: no key"),
+                None if !signs => line(out, "type", "keyed hash, sealed data, not a key"),
                 None | Some((HMAC, SHA256)) => {
                     line(out, "type", "keyed hash (HMAC with SHA-256)");
                     line(
@@ -181,7 +181,7 @@ impl Public {
     }
 }
 
-/// TPMT_KEYEDHASH_SCHEME or TPMT_ECC_SCHEME, as far as both have only a hash.
+/// Parses a TPMT_KEYEDHASH_SCHEME or TPMT_ECC_SCHEME whose only parameter is a hash.
 fn scheme(fields: &mut Reader<'_>) -> Result<Scheme, Truncated> {
     match fields.u16()? {
         NULL => Ok(None),
@@ -189,7 +189,7 @@ fn scheme(fields: &mut Reader<'_>) -> Result<Scheme, Truncated> {
     }
 }
 
-/// A coordinate on P-256, which a TPM may give without its leading zeroes.
+/// Pads a P-256 coordinate to 32 bytes, because TPMs may omit leading zeroes.
 fn coordinate(bytes: &[u8]) -> Vec<u8> {
     let zeroes = 32usize.saturating_sub(bytes.len());
     [&vec![0; zeroes], bytes].concat()

@@ -1,4 +1,4 @@
-//! What files, tokens and header fields say, for people.
+//! The command `inspect`, which prints the contents of files, tokens and header fields for human readers.
 
 mod authenticator;
 mod certificate;
@@ -30,63 +30,65 @@ use std::{
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    what: What,
+    subject: Subject,
 }
 
 #[derive(Subcommand)]
-enum What {
-    /// A TSS2 PEM key file: what its key is for, its parent, its policy, its name.
+enum Subject {
+    /// Explain a TSS2 PEM key file: the use of its key, its parent, its policy, its name.
     #[command(after_help = "Example:\n  chanbind inspect key client1.pem")]
     Key {
         /// The file; `-` reads standard input.
         file: PathBuf,
     },
-    /// A token: its form, header and claims. It is a secret as long as its connection lives, and is not printed.
+    /// Explain a token: its form, header and claims. The token itself is not printed, because it is a secret while its connection
+    /// lasts.
     #[command(after_help = "Example:\n  chanbind inspect token token.txt")]
     Token {
-        /// The file with the token; `-` reads standard input. Tokens on the command line end up in other users' process lists.
+        /// The file with the token; `-` reads standard input. A token on the command line would be visible to other users.
         file: PathBuf,
     },
-    /// The tls-server-end-point binding of a certificate (RFC 5929), and what its value means.
+    /// Print the tls-server-end-point binding of a certificate (RFC 5929), and explain its value.
     #[command(after_help = "Example:\n  chanbind inspect binding chain.pem")]
     Binding {
         /// The server's certificate, PEM; `-` reads standard input.
         certificate: PathBuf,
     },
-    /// An Exported Authenticator (RFC 9261): who it is about. Whether it is true, only the other end of its connection knows.
+    /// Explain an Exported Authenticator (RFC 9261): its certificates and its signature. Only the peer on its connection can
+    /// verify it.
     #[command(
         after_help = "Example:\n  echo 'Authorization: Exported-Authenticator CwAB...' | chanbind inspect authenticator -"
     )]
     Authenticator {
-        /// The file with it, as bytes, as base64url, or in the header fields that it came in; `-` reads standard input.
+        /// The file with the authenticator, as bytes, as base64url, or in its header fields; `-` reads standard input.
         file: PathBuf,
     },
-    /// A request for an authenticator: who is asked for.
+    /// Explain a request for an authenticator: the certificates that it accepts.
     #[command(
         after_help = "Example:\n  curl -sik https://localhost:8443/get | chanbind inspect request -"
     )]
     Request {
-        /// The file with it, as bytes, as base64url, or in the header fields that it came in; `-` reads standard input.
+        /// The file with the request, as bytes, as base64url, or in its header fields; `-` reads standard input.
         file: PathBuf,
     },
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut out = String::new();
-    match &arguments.what {
-        What::Key { file } => key::key(&mut out, file)?,
-        What::Token { file } => otp::token(&mut out, file)?,
-        What::Binding { certificate } => binding(&mut out, certificate)?,
-        What::Authenticator { file } => authenticator::authenticator(&mut out, file)?,
-        What::Request { file } => request::request(&mut out, file)?,
+    match &arguments.subject {
+        Subject::Key { file } => key::key(&mut out, file)?,
+        Subject::Token { file } => otp::token(&mut out, file)?,
+        Subject::Binding { certificate } => binding(&mut out, certificate)?,
+        Subject::Authenticator { file } => authenticator::authenticator(&mut out, file)?,
+        Subject::Request { file } => request::request(&mut out, file)?,
     }
     say(&out)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// A line: what it is, and its value.
+/// Appends a line with a label and a value.
 fn line(out: &mut String, label: &str, value: impl Display) {
-    // Strings take whatever is written.
+    // Writing to a string cannot fail.
     let _ = writeln!(out, "  {label:<12} {value}");
 }
 
@@ -94,13 +96,15 @@ fn binding(out: &mut String, path: &Path) -> Result<(), Failure> {
     let certificate = CertificateDer::from_pem_slice(&read(path)?).map_err(|error| {
         named(
             path,
-            format!("no certificate ({error}): give PEM with -----BEGIN CERTIFICATE-----"),
+            format!(
+                "no certificate can be read ({error}): give PEM with -----BEGIN CERTIFICATE-----"
+            ),
         )
     })?;
     let binding = ChannelBinding::tls_server_end_point(&certificate)?;
     writeln!(
         out,
-        "tls-server-end-point (RFC 5929): names the server's certificate, not a connection"
+        "tls-server-end-point (RFC 5929): identifies the server's certificate, not a connection"
     )?;
     writeln!(out, "  value    {}", hex::encode(binding.as_bytes()))?;
     writeln!(
@@ -110,7 +114,7 @@ fn binding(out: &mut String, path: &Path) -> Result<(), Failure> {
     )?;
     writeln!(
         out,
-        "tls-exporter (RFC 9266) names the connection and exists only on it: both ends export it themselves"
+        "tls-exporter (RFC 9266) identifies a connection and exists only on it: both ends export it themselves"
     )?;
     Ok(())
 }

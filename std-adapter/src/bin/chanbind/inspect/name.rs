@@ -1,5 +1,5 @@
-//! Names in certificates, for people: what is in them is somebody else's, and nothing of it reaches the terminal as it is
-//! that is not a letter, a digit or visible ASCII.
+//! Formatting of names in certificates. The names come from an untrusted peer, so everything but letters, digits, spaces and
+//! visible ASCII is escaped before it reaches the terminal.
 
 use std::{
     fmt::Write,
@@ -12,16 +12,16 @@ use x509_parser::{
     x509::{AttributeTypeAndValue, X509Name},
 };
 
-/// A distinguished name, DER, much as RFC 4514 writes it: the last attribute first.
+/// Formats a distinguished name, given in DER, similar to RFC 4514: the last attribute comes first.
 pub(super) fn distinguished_name(der: &[u8]) -> String {
     match X509Name::from_der(der) {
-        Ok(([], name)) => written(&name),
-        _ => format!("no distinguished name: {}", hex::encode(der)),
+        Ok(([], name)) => format_name(&name),
+        _ => format!("not a distinguished name: {}", hex::encode(der)),
     }
 }
 
-/// As [`distinguished_name`].
-pub(super) fn written(name: &X509Name<'_>) -> String {
+/// Formats a parsed distinguished name like [`distinguished_name`].
+pub(super) fn format_name(name: &X509Name<'_>) -> String {
     let mut parts: Vec<String> = name
         .iter_rdn()
         .map(|part| part.iter().map(attribute).collect::<Vec<_>>().join("+"))
@@ -34,8 +34,8 @@ pub(super) fn written(name: &X509Name<'_>) -> String {
     }
 }
 
-/// A subject alternative name.
-pub(super) fn alternative(name: &GeneralName<'_>) -> String {
+/// Formats a subject alternative name.
+pub(super) fn format_alternative_name(name: &GeneralName<'_>) -> String {
     match name {
         GeneralName::DNSName(name) => format!("DNS:{}", visible(name)),
         GeneralName::URI(uri) => format!("URI:{}", visible(uri)),
@@ -47,17 +47,18 @@ pub(super) fn alternative(name: &GeneralName<'_>) -> String {
                 _ => format!("IP, malformed: {}", hex::encode(bytes)),
             }
         }
-        GeneralName::DirectoryName(name) => format!("name:{}", written(name)),
+        GeneralName::DirectoryName(name) => format!("name:{}", format_name(name)),
         GeneralName::RegisteredID(oid) => format!("OID:{oid}"),
         GeneralName::OtherName(oid, value) => format!("{oid}:{}", hex::encode(value)),
         GeneralName::Invalid(tag, value) => {
-            format!("malformed, of kind {}: {}", tag.0, hex::encode(value))
+            format!("malformed, kind {}: {}", tag.0, hex::encode(value))
         }
-        _ => "of another kind".to_owned(),
+        _ => "another kind of name".to_owned(),
     }
 }
 
-/// Text with everything escaped that could be taken for something else on a terminal.
+/// Escapes all characters but letters, digits, spaces and visible ASCII, which a terminal could interpret or which could mislead
+/// the reader.
 pub(crate) fn visible(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
@@ -70,7 +71,7 @@ pub(crate) fn visible(text: &str) -> String {
     out
 }
 
-/// The name of an OBJECT IDENTIFIER that a request may have in a filter.
+/// Formats an OBJECT IDENTIFIER, given in DER, by name if it is one that filters of requests commonly use.
 pub(super) fn object_identifier(der: &[u8]) -> String {
     match Oid::from_der(der) {
         Ok(([], oid)) => {
@@ -85,6 +86,7 @@ pub(super) fn object_identifier(der: &[u8]) -> String {
     }
 }
 
+/// Formats an attribute, with a short name and a string if both are known.
 fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     let oid = attribute.attr_type().to_id_string();
     let value = attribute.attr_value();
@@ -98,6 +100,7 @@ fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     }
 }
 
+/// Decodes a string, or returns `None` if its type is not supported or it is malformed.
 fn string(value: &Any<'_>) -> Option<String> {
     match value.tag() {
         Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::NumericString => {
@@ -114,7 +117,7 @@ fn string(value: &Any<'_>) -> Option<String> {
     }
 }
 
-/// By RFC 4514 section 2.4.
+/// Escapes an attribute value by RFC 4514 section 2.4.
 fn escaped(text: &str) -> String {
     let mut out = String::new();
     let last = text.chars().count().saturating_sub(1);
@@ -132,15 +135,15 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// As its bytes in UTF-8, each with a backslash.
+/// Appends the UTF-8 bytes of a character in hexadecimal, each after a backslash.
 fn escape(out: &mut String, c: char) {
     for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-        // Strings take whatever is written.
+        // Writing to a string cannot fail.
         let _ = write!(out, "\\{byte:02X}");
     }
 }
 
-/// RFC 4514 section 3, and two that are seen often.
+/// The short names of attributes from RFC 4514 section 3, and two other common ones.
 const SHORT_NAMES: &[(&str, &str)] = &[
     ("2.5.4.3", "CN"),
     ("2.5.4.7", "L"),

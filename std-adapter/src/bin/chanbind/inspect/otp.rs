@@ -1,4 +1,4 @@
-//! Tokens.
+//! `inspect token`: prints a token.
 
 use crate::{files::read, shared::Failure};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -8,7 +8,7 @@ use std::{fmt::Write, path::Path};
 pub(super) fn token(out: &mut String, path: &Path) -> Result<(), Failure> {
     let bytes = read(path)?;
     let text = std::str::from_utf8(&bytes)
-        .map_err(|_| format!("{}: not text", path.display()))?
+        .map_err(|_| format!("{}: not UTF-8 text", path.display()))?
         .trim();
     let text = text.strip_prefix("Bearer ").unwrap_or(text);
     let parts: Vec<_> = text.split('.').collect();
@@ -17,7 +17,7 @@ pub(super) fn token(out: &mut String, path: &Path) -> Result<(), Failure> {
         1 if text.len() == 44 => {
             writeln!(
                 out,
-                "API key: 32 bytes in base64, good on one connection only"
+                "API key: 32 bytes in base64, valid on one connection only"
             )?;
             return Ok(());
         }
@@ -31,7 +31,7 @@ pub(super) fn token(out: &mut String, path: &Path) -> Result<(), Failure> {
         ),
         _ => {
             return Err(
-                "no token: an API key has 44 characters, a JWS three parts, a JWE five".into(),
+                "not a token: an API key has 44 characters, a JWS three parts, a JWE five".into(),
             );
         }
     };
@@ -66,8 +66,8 @@ pub(super) fn token(out: &mut String, path: &Path) -> Result<(), Failure> {
         )?;
     }
     match checked {
-        Ok(()) => writeln!(out, "  a gateway would look at it")?,
-        Err(error) => writeln!(out, "  a gateway would not take it: {error}")?,
+        Ok(()) => writeln!(out, "  a gateway would verify it")?,
+        Err(error) => writeln!(out, "  a gateway would reject it: {error}")?,
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Requests for Exported Authenticators.
+//! `inspect request`: prints a request for an Exported Authenticator.
 
 use super::{
     authenticator::{context, size},
@@ -24,7 +24,7 @@ use x509_parser::{
 pub(super) fn request(out: &mut String, path: &Path) -> Result<(), Failure> {
     let container = read_kind(path, Kind::Request)?;
     let request = Request::parse(&container.bytes)
-        .map_err(|error| named(path, format!("no request: {error}")))?;
+        .map_err(|error| named(path, format!("not a request: {error}")))?;
     writeln!(
         out,
         "{}; not verified here",
@@ -48,8 +48,8 @@ pub(super) fn request(out: &mut String, path: &Path) -> Result<(), Failure> {
         }
         None => line(out, "authority", "any"),
     }
-    for one in request.oid_filters() {
-        line(out, "filter", filter(one));
+    for oid_filter in request.oid_filters() {
+        line(out, "filter", filter(oid_filter));
     }
     if let Some(name) = request.server_name() {
         line(out, "server name", visible(name));
@@ -74,7 +74,7 @@ pub(super) fn request(out: &mut String, path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Extensions with a line of their own.
+/// The extensions that are printed in detail.
 const PRINTED: [ExtensionType; 5] = [
     ExtensionType::SERVER_NAME,
     ExtensionType::SIGNATURE_ALGORITHMS,
@@ -90,11 +90,11 @@ fn schemes(schemes: impl Iterator<Item = SignatureScheme>) -> String {
         .join(", ")
 }
 
-/// What a certificate's extension must have.
+/// Formats the values that a certificate's extension must have.
 fn filter(filter: OidFilter<'_>) -> String {
     let name = object_identifier(filter.oid);
     if filter.values.is_empty() {
-        return format!("{name} must be there");
+        return format!("{name} must be present");
     }
     let values = match name.as_str() {
         "keyUsage" => KeyUsage::from_der(filter.values)
@@ -119,7 +119,7 @@ fn purposes(usage: &ExtendedKeyUsage<'_>) -> String {
         (usage.time_stamping, "timeStamping"),
         (usage.ocsp_signing, "OCSPSigning"),
     ];
-    let known = known.iter().filter(|(is_there, _)| *is_there);
+    let known = known.iter().filter(|(is_set, _)| *is_set);
     let known = known.map(|(_, name)| (*name).to_owned());
     let others = usage.other.iter().map(|oid| oid.to_id_string());
     known.chain(others).collect::<Vec<_>>().join(", ")

@@ -1,4 +1,4 @@
-//! Certificates and requests for the key of a TPM.
+//! Certificates, and requests for certificates, for a key in a TPM.
 
 use super::signing::SigningArguments;
 use crate::{
@@ -28,10 +28,10 @@ use std::{
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 use zeroize::Zeroizing;
 
-/// The longest common name (RFC 5280 appendix A.1, ub-common-name).
+/// The maximum length of a common name, in characters (RFC 5280 appendix A.1, ub-common-name).
 const MAX_COMMON_NAME_LEN: usize = 64;
 
-/// What certificate and request have in common: a client's, which signs.
+/// Returns the contents of a client's certificate, which a request has too.
 pub(super) fn parameters(
     client: ClientId<'_>,
     arguments: &SigningArguments,
@@ -39,7 +39,7 @@ pub(super) fn parameters(
     let name = client.as_str();
     if name.len() > MAX_COMMON_NAME_LEN {
         return Err(format!(
-            "--client-id has {} characters: a certificate's common name has at most {MAX_COMMON_NAME_LEN}; put what is longer into --uri",
+            "--client-id has {} characters: a certificate's common name has at most {MAX_COMMON_NAME_LEN}; use --uri for a longer name",
             name.len()
         )
         .into());
@@ -56,32 +56,32 @@ pub(super) fn parameters(
     Ok(parameters)
 }
 
-/// A PKCS #10 request (RFC 2986), PEM, that the TPM has signed.
+/// Returns a PKCS #10 certificate request (RFC 2986) in PEM, signed by the TPM.
 pub(super) async fn request(
     parameters: CertificateParams,
     key: TpmSigningKey,
 ) -> Result<String, Failure> {
-    let made = tokio::task::spawn_blocking(move || {
+    let request = tokio::task::spawn_blocking(move || {
         let signer = TpmSigner {
             key,
-            failed: Mutex::default(),
+            sign_error: Mutex::default(),
         };
         let request = parameters
             .serialize_request(&signer)
             .and_then(|request| request.pem());
-        // rcgen does not say why the key did not sign.
-        match signer.failed.into_inner() {
+        // rcgen does not pass on the reason why the key failed to sign.
+        match signer.sign_error.into_inner() {
             Ok(Some(error)) => Err(Failure::from(error)),
             _ => request.map_err(Failure::from),
         }
     });
-    made.await?
+    request.await?
 }
 
-/// A key in a TPM, for rcgen: waits for the TPM on the calling thread.
+/// A key in a TPM, for rcgen. Signing blocks the calling thread.
 struct TpmSigner {
     key: TpmSigningKey,
-    failed: Mutex<Option<TpmError>>,
+    sign_error: Mutex<Option<TpmError>>,
 }
 
 impl PublicKeyData for TpmSigner {
@@ -104,15 +104,18 @@ impl SigningKey for TpmSigner {
                     .map_err(|_| rcgen::Error::RemoteKeyError)
             }
             Err(error) => {
-                let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-                *failed = Some(error);
+                let mut sign_error = self
+                    .sign_error
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                *sign_error = Some(error);
                 Err(rcgen::Error::RemoteKeyError)
             }
         }
     }
 }
 
-/// The public key alone.
+/// A P-256 public key without its private key, as an uncompressed point.
 pub(crate) struct PublicPoint<'k>(pub(crate) &'k [u8]);
 
 impl PublicKeyData for PublicPoint<'_> {
@@ -125,42 +128,42 @@ impl PublicKeyData for PublicPoint<'_> {
     }
 }
 
-/// A certification authority with its key.
+/// A certification authority with its private key.
 pub(super) struct Authority {
     certificate: CertificateDer<'static>,
     key: Zeroizing<KeyPair>,
 }
 
 impl Authority {
-    /// From its files, PEM.
+    /// Reads the authority's certificate and private key from PEM files.
     pub(super) fn read(certificate_path: &Path, key_path: &Path) -> Result<Self, Failure> {
         let certificate = CertificateDer::from_pem_slice(&read(certificate_path)?).map_err(|error| {
             named(
                 certificate_path,
-                format!("no certificate ({error}): give the authority's own, PEM with -----BEGIN CERTIFICATE-----"),
+                format!("no certificate can be read ({error}): give the authority's own certificate, PEM with -----BEGIN CERTIFICATE-----"),
             )
         })?;
-        may_sign_certificates(&certificate).map_err(|error| named(certificate_path, error))?;
+        check_is_authority(&certificate).map_err(|error| named(certificate_path, error))?;
         let pem = Zeroizing::new(read(key_path)?);
-        let no_key = |error: &dyn std::fmt::Display| {
+        let invalid_key = |error: &dyn std::fmt::Display| {
             named(
                 key_path,
                 format!(
-                    "no private key that can be used ({error}): give the authority's, PEM with -----BEGIN PRIVATE KEY-----, without a password"
+                    "no private key can be read ({error}): give the authority's key, PEM with -----BEGIN PRIVATE KEY-----, without a password"
                 ),
             )
         };
         let der = PrivateKeyDer::from_pem_slice(&pem)
             .map(Zeroizing::new)
-            .map_err(|error| no_key(&error))?;
-        let key = KeyPair::try_from(&*der).map_err(|error| no_key(&error))?;
+            .map_err(|error| invalid_key(&error))?;
+        let key = KeyPair::try_from(&*der).map_err(|error| invalid_key(&error))?;
         Ok(Self {
             certificate,
             key: Zeroizing::new(key),
         })
     }
 
-    /// Issues a certificate, PEM, that is valid from a minute ago and for so many days.
+    /// Issues a certificate and returns it in PEM. It is valid from one minute before now, for `days` days from now.
     pub(super) fn issue(
         &self,
         mut parameters: CertificateParams,
@@ -174,7 +177,7 @@ impl Authority {
             epoch + Duration::from_secs(now) + Duration::from_secs(86_400) * days;
         let mut serial = [0; 16];
         getrandom::fill(&mut serial)?;
-        // Positive, and not zero (RFC 5280 section 4.1.2.2).
+        // A serial number is positive and not zero (RFC 5280 section 4.1.2.2).
         serial[0] = serial[0] & 0x7f | 0x40;
         parameters.serial_number = Some(SerialNumber::from_slice(&serial));
         parameters.use_authority_key_identifier_extension = true;
@@ -187,7 +190,7 @@ impl Authority {
             .verify(certificate.der(), []);
         if let Err(error) = verified {
             return Err(format!(
-                "what --ca-key signs does not lead to --ca ({error}): give the key and the certificate of one authority, or have --csr signed by another tool"
+                "a certificate that --ca-key signed does not verify against --ca ({error}): give the key and the certificate of one authority, or have --csr signed by another tool"
             )
             .into());
         }
@@ -195,8 +198,8 @@ impl Authority {
     }
 }
 
-/// Whether a certificate is an authority's (RFC 5280 sections 4.2.1.3 and 4.2.1.9).
-fn may_sign_certificates(certificate: &[u8]) -> Result<(), String> {
+/// Checks that a certificate is an authority's (RFC 5280 sections 4.2.1.3 and 4.2.1.9).
+fn check_is_authority(certificate: &[u8]) -> Result<(), String> {
     let (_, certificate) = X509Certificate::from_der(certificate)
         .map_err(|error| format!("the certificate is malformed: {error}"))?;
     let usage = certificate
@@ -205,6 +208,6 @@ fn may_sign_certificates(certificate: &[u8]) -> Result<(), String> {
     if certificate.is_ca() && usage.is_none_or(|usage| usage.value.key_cert_sign()) {
         Ok(())
     } else {
-        Err("not an authority's certificate: its basicConstraints must say CA:TRUE, and its keyUsage, if it has one, keyCertSign".to_owned())
+        Err("not an authority's certificate: its basicConstraints must have CA:TRUE, and its keyUsage, if present, must have keyCertSign".to_owned())
     }
 }

@@ -1,4 +1,4 @@
-//! HMAC keys, and the gateway's registry entry for them.
+//! Provisioning of HMAC keys, and their entries in the gateway's registry.
 
 use super::{Arguments, key_table};
 use crate::{
@@ -26,7 +26,7 @@ pub(super) async fn run(
     };
 
     let tpm = arguments.tpm.open().await?;
-    let made = async {
+    let result = async {
         let parent_name = tpm.parent_name(arguments.parent).await?;
         let file = if arguments.inside {
             tpm.create_hmac_key(options).await?
@@ -36,15 +36,15 @@ pub(super) async fn run(
         Ok::<_, TpmError>((parent_name, file))
     }
     .await;
-    // The worker thread does not outlive the program: what is in the TPM goes before, in any case.
+    // Flush the TPM now, also after an error: the worker thread does not outlive the process.
     tpm.close().await;
-    let (parent_name, file) = made?;
+    let (parent_name, file) = result?;
     files.write(&arguments.out, file.to_pem()?.as_bytes())?;
     if let Some(path) = &arguments.device_config {
         files.write(path, key_table(&parent_name, &file, password).as_bytes())?;
     }
     if !arguments.inside {
-        // Without its registry entry the key is of no use.
+        // Without its registry entry the key is useless, so an error here removes the key file again.
         say(&Registry::entry(client, &secret))?;
     }
     files.keep();
@@ -52,7 +52,7 @@ pub(super) async fn run(
         "wrote {}, a key that only this TPM can use",
         arguments.out.display()
     );
-    eprintln!("pin the TPM when you use it: --parent-name {parent_name}");
+    eprintln!("pin this TPM in later commands: --parent-name {parent_name}");
     if arguments.inside {
         eprintln!("the key never leaves this TPM: there is no registry entry");
     } else {

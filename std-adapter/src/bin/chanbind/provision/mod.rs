@@ -1,4 +1,4 @@
-//! A device's key, and what its gateway needs to know it.
+//! The command `provision`, which creates a device's key and the data by which the gateway recognises the device.
 
 mod certificate;
 mod hmac;
@@ -18,21 +18,21 @@ use clap::{ArgGroup, Args};
 use signing::SigningArguments;
 use std::{path::PathBuf, process::ExitCode};
 
-/// Put a key into the TPM, and write what the gateway needs to know it.
+/// Provision a key in the TPM, and write the data by which the gateway recognises the device.
 ///
-/// By default it is an HMAC key: a new random one is made, imported into the TPM encrypted to its parent key, and written
-/// wrapped to a key file that only this TPM can use. The registry entry for the gateway, on standard output, holds the key
-/// itself: it is a secret between this command and the gateway.
+/// By default the key is an HMAC key: a new random key is created, imported into the TPM encrypted to its parent key, and written
+/// to a key file that only this TPM can use. The registry entry for the gateway is printed on standard output. It holds the key
+/// itself, so it must be kept secret between this command and the gateway.
 ///
-/// With --authenticator it is an ECDSA key on P-256 that is made inside the TPM and never leaves it, and what is written is the
-/// request for its certificate, or the certificate. The gateway needs no entry, but the certificate's authority.
+/// With --authenticator the key is an ECDSA P-256 key that is created inside the TPM and never leaves it, and a certificate
+/// request or a certificate is written for it. The gateway needs no registry entry, but the certificate of the authority.
 #[derive(Args)]
 #[command(
     group(ArgGroup::new("source").args(["secret_file", "inside", "authenticator"])),
     after_help = "Examples:\n  chanbind provision --client-id client1 --out client1.pem >> registry.toml\n  chanbind provision --authenticator --client-id client1 --out client1.pem \\\n    --ca ca.pem --ca-key ca.key --certificate client1.crt\n  chanbind provision --authenticator --client-id client1 --out client1.pem --csr client1.csr"
 )]
 pub(crate) struct Arguments {
-    /// The name by which the gateway will know this device; with --authenticator the common name of its certificate.
+    /// The name of this device on the gateway; with --authenticator, the common name of its certificate.
     #[arg(long, value_name = "ID")]
     client_id: String,
 
@@ -40,17 +40,17 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
-    /// Also write the key as the table `[key]` of a firmware's `chanbind.toml`, to this file. It is for the TPM at hand: a
-    /// microcontroller's, on a host that can reach it, or the swtpm of an emulated board.
+    /// Also write the key to this file, as the table `[key]` of a firmware's `chanbind.toml`. This command must run with the
+    /// firmware's TPM: that of a microcontroller which this host can reach, or the swtpm of an emulated board.
     #[arg(long, value_name = "FILE")]
     device_config: Option<PathBuf>,
 
-    /// A file with the HMAC key to import, byte for byte, instead of a new random one; `-` reads standard input.
+    /// A file whose bytes are the HMAC key to import, instead of a new random key; `-` reads standard input.
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 
-    /// Make the HMAC key inside the TPM. It never leaves it, so no registry entry can be printed: a
-    /// gateway has to use the same TPM, from code, by `ClientKey::Tpm`.
+    /// Create the HMAC key inside the TPM. It never leaves the TPM, so there is no registry entry: a gateway must use the same
+    /// TPM, by `ClientKey::Tpm` of the library.
     #[arg(long)]
     inside: bool,
 
@@ -62,12 +62,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 
-    /// Have the TPM count wrong passwords and lock the key out after too many. For a password that a person chooses: power cuts after
-    /// the key was used count too, so a device without orderly shutdowns locks itself out.
+    /// Have the TPM count wrong passwords and enter lockout after too many. Use it for passwords that a person chooses. Power cuts
+    /// after the key was used count too, so a device without orderly shutdowns locks itself out.
     #[arg(long, requires = "password_file")]
     dictionary_attack_protection: bool,
 
-    /// Platform registers that must keep their present values for the key to be used, like sha256:0,2,7.
+    /// Platform configuration registers (PCRs) that must keep their current values for the key to be used, like sha256:0,2,7.
     #[arg(long, value_name = "BANK:NUMBERS")]
     pcrs: Option<PcrSelection>,
 
@@ -86,7 +86,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     if arguments.device_config.is_some()
         && (arguments.pcrs.is_some() || arguments.parent != Parent::default())
     {
-        return Err("--device-config: firmware uses keys under the owner's primary key, and without policies: leave out --parent and --pcrs".into());
+        return Err("--device-config: firmware supports only keys under the owner hierarchy's primary key and without policies: leave out --parent and --pcrs".into());
     }
     let password = Password::read(arguments.password_file.as_deref())?;
     if arguments.signing.authenticator {
@@ -112,10 +112,10 @@ impl Arguments {
     }
 }
 
-/// The table `[key]` of a firmware's configuration.
+/// Returns the table `[key]` of a firmware's configuration.
 fn key_table(parent_name: &TpmName, file: &KeyFile, password: &Password) -> String {
     let password = if password.is_given() {
-        "password = \"...\"  # the key has one: put it here\n"
+        "password = \"...\"  # the key has a password: put it here\n"
     } else {
         ""
     };

@@ -1,4 +1,4 @@
-//! Signing keys, and requests and certificates for them.
+//! Provisioning of signing keys, with certificate requests and certificates for them.
 
 use super::{
     Arguments,
@@ -17,18 +17,18 @@ use std::{
     process::ExitCode,
 };
 
-/// What an authenticator's key and certificate are made of.
+/// The options for an authenticator's key and certificate.
 #[derive(Args)]
 #[command(
     next_help_heading = "With --authenticator",
     group(ArgGroup::new("wanted").args(["csr", "certificate"]).multiple(true))
 )]
 pub(super) struct SigningArguments {
-    /// Make an ECDSA key on P-256 inside the TPM, for Exported Authenticators (RFC 9261). Say --csr, --certificate, or both.
+    /// Create an ECDSA P-256 key inside the TPM, for Exported Authenticators (RFC 9261). Give --csr, --certificate, or both.
     #[arg(long, requires = "wanted", help_heading = None)]
     pub(super) authenticator: bool,
 
-    /// Write a request for a certificate (PKCS #10, PEM), signed by the TPM, for an authority elsewhere.
+    /// Write a certificate request (PKCS #10, PEM), signed by the TPM, for another tool to issue the certificate.
     #[arg(long, value_name = "FILE", requires = "authenticator", conflicts_with_all = ["secret_file", "inside"])]
     csr: Option<PathBuf>,
 
@@ -36,7 +36,7 @@ pub(super) struct SigningArguments {
     #[arg(long, value_name = "FILE", requires_all = ["authenticator", "ca_key", "certificate"])]
     ca: Option<PathBuf>,
 
-    /// The key of that authority, PEM.
+    /// The private key of that authority, PEM.
     #[arg(long, value_name = "FILE", requires_all = ["authenticator", "ca", "certificate"])]
     ca_key: Option<PathBuf>,
 
@@ -44,27 +44,27 @@ pub(super) struct SigningArguments {
     #[arg(long, value_name = "FILE", requires_all = ["authenticator", "ca", "ca_key"], conflicts_with_all = ["secret_file", "inside"])]
     certificate: Option<PathBuf>,
 
-    /// How many days the certificate is valid, from now.
+    /// The number of days for which the certificate is valid, from now.
     #[arg(long, value_name = "N", requires = "certificate", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     days: u32,
 
-    /// A URI among the certificate's subject alternative names, like urn:example:device:1. Gateways call the device by the
-    /// first. May be repeated.
+    /// A URI for the certificate's subject alternative names, like urn:example:device:1. Gateways identify the device by the
+    /// first one. May be repeated.
     #[arg(long, value_name = "URI", requires = "authenticator", conflicts_with_all = ["secret_file", "inside"], value_parser = names::uri)]
     pub(super) uri: Vec<SanType>,
 
-    /// A DNS name among them. May be repeated.
+    /// A DNS name for the certificate's subject alternative names. May be repeated.
     #[arg(long, value_name = "NAME", requires = "authenticator", conflicts_with_all = ["secret_file", "inside"], value_parser = names::dns)]
     pub(super) dns: Vec<SanType>,
 }
 
 impl SigningArguments {
-    /// The files that will be written.
+    /// Returns the files that will be written.
     pub(super) fn files(&self) -> [Option<&PathBuf>; 2] {
         [self.csr.as_ref(), self.certificate.as_ref()]
     }
 
-    /// What issues the certificate, and where it goes.
+    /// Returns the authority that issues the certificate and the path of the certificate, if one is to be issued.
     fn issue(&self) -> Result<Option<(Authority, &Path)>, Failure> {
         match (&self.ca, &self.ca_key, &self.certificate) {
             (Some(ca), Some(key), Some(certificate)) => {
@@ -87,7 +87,7 @@ pub(super) async fn run(
     let options = arguments.key_options(client, password)?;
 
     let tpm = arguments.tpm.open().await?;
-    let made = async {
+    let result = async {
         let parent_name = tpm.parent_name(arguments.parent).await?;
         let file = tpm.create_signing_key(options).await?;
         let key = tpm.load_signing_key(file.clone(), password.auth()?).await?;
@@ -99,9 +99,9 @@ pub(super) async fn run(
         Ok::<_, Failure>((parent_name, file, public_key, request))
     }
     .await;
-    // The worker thread does not outlive the program: what is in the TPM goes before, in any case.
+    // Flush the TPM now, also after an error: the worker thread does not outlive the process.
     tpm.close().await;
-    let (parent_name, file, public_key, request) = made?;
+    let (parent_name, file, public_key, request) = result?;
     let certificate = match &issue {
         Some((authority, path)) => Some((
             *path,
@@ -124,34 +124,37 @@ pub(super) async fn run(
         files.write(path, toml.as_bytes())?;
     }
     files.keep();
-    tell(arguments);
-    eprintln!("pin the TPM when you use it: --parent-name {parent_name}");
+    report(arguments);
+    eprintln!("pin this TPM in later commands: --parent-name {parent_name}");
     Ok(ExitCode::SUCCESS)
 }
 
-/// The line for `certificates` in a firmware's configuration.
+/// Returns the line `certificates` of a firmware's configuration.
 fn certificates(signing: &SigningArguments) -> Result<String, Failure> {
     let quoted = |path: &Path| {
-        let text = path
-            .to_str()
-            .ok_or_else(|| format!("{}: not UTF-8, which chanbind.toml is", path.display()))?;
+        let text = path.to_str().ok_or_else(|| {
+            format!(
+                "{}: the path is not UTF-8, which chanbind.toml requires",
+                path.display()
+            )
+        })?;
         Ok::<_, Failure>(toml::Value::from(text).to_string())
     };
     match (&signing.certificate, &signing.csr) {
         (Some(certificate), _) => Ok(format!("certificates = [{}]", quoted(certificate)?)),
         (None, Some(csr)) => Ok(format!(
-            "# certificates = [\"...\"]  # put here the file with the certificate that is issued for {}",
+            "# certificates = [\"...\"]  # put here the path of the certificate that is issued for {}",
             quoted(csr)?
         )),
         (None, None) => Ok(String::new()),
     }
 }
 
-/// What was written, and what comes next.
-fn tell(arguments: &Arguments) {
+/// Reports the files that were written and the next steps.
+fn report(arguments: &Arguments) {
     let signing = &arguments.signing;
     eprintln!(
-        "wrote {}, a key that was made in this TPM and never leaves it",
+        "wrote {}, a key that was created in this TPM and never leaves it",
         arguments.out.display()
     );
     if let Some(csr) = &signing.csr {
