@@ -1,22 +1,22 @@
-//! Wrong files, wrong TPMs, wrong passwords: an error that says what to do, and the next use works.
+//! Tests of invalid files, TPMs, passwords and lengths: each yields its own error, and the next use succeeds.
 
 use super::*;
 use chanbind::tpm::{KeyFileError, Parent, PcrSelection, TpmError, TpmName};
 
 #[tokio::test]
-async fn no_tpm_and_no_tcti() {
+async fn rejects_unreachable_tpm_and_invalid_tcti() {
     let port = chanbind_host_tests::port::neighbours().unwrap();
-    let nobody = Tpm::open(
+    let unreachable = Tpm::open(
         &chanbind_host_tests::swtpm::tcti(port),
         OpenOptions::default(),
     )
     .await;
-    let message = nobody.unwrap_err().to_string();
+    let message = unreachable.unwrap_err().to_string();
     assert!(
         message.contains("start one with `swtpm") && message.contains("Connection refused"),
         "{message}"
     );
-    for wrong in [
+    for invalid in [
         "",
         "swtpm:port=x",
         "swtpm:prot=2321",
@@ -24,37 +24,39 @@ async fn no_tpm_and_no_tcti() {
         "device:tpmrm0",
         "swtpm:host=127.0.0.1,port=99999",
     ] {
-        let error = Tpm::open(wrong, OpenOptions::default()).await.unwrap_err();
-        assert!(matches!(error, TpmError::Tcti { .. }), "{wrong}: {error}");
+        let error = Tpm::open(invalid, OpenOptions::default())
+            .await
+            .unwrap_err();
+        assert!(matches!(error, TpmError::Tcti { .. }), "{invalid}: {error}");
     }
 }
 
 #[test]
-fn files_that_are_no_keys() {
+fn rejects_invalid_key_files() {
     let good = std::fs::read_to_string(vector("go-demo/tpm-key.pem")).unwrap();
     assert!(KeyFile::from_pem(&good).is_ok());
     assert!(KeyFile::from_pem(&format!("a comment\n\n{good}\n")).is_ok());
-    let is = |pem: &str, expected: fn(&KeyFileError) -> bool| {
+    let assert_error = |pem: &str, expected: fn(&KeyFileError) -> bool| {
         let error = KeyFile::from_pem(pem).unwrap_err();
         assert!(expected(&error), "{error}");
         assert!(error.to_string().len() > 20);
     };
-    is("", |error| matches!(error, KeyFileError::NotPem));
-    is("secret", |error| matches!(error, KeyFileError::NotPem));
-    is(
+    assert_error("", |error| matches!(error, KeyFileError::NotPem));
+    assert_error("secret", |error| matches!(error, KeyFileError::NotPem));
+    assert_error(
         "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
         |error| matches!(error, KeyFileError::OtherKey),
     );
-    is(&"x".repeat(70_000), |error| {
+    assert_error(&"x".repeat(70_000), |error| {
         matches!(error, KeyFileError::TooLong { .. })
     });
-    is(&good.replace("MIHU", "MIHV"), |error| {
+    assert_error(&good.replace("MIHU", "MIHV"), |error| {
         matches!(error, KeyFileError::Encoding(_))
     });
-    is(&good.replace('B', "!"), |error| {
+    assert_error(&good.replace('B', "!"), |error| {
         !matches!(error, KeyFileError::TooLong { .. })
     });
-    is(good.split_once("-----END").unwrap().0, |error| {
+    assert_error(good.split_once("-----END").unwrap().0, |error| {
         matches!(error, KeyFileError::Encoding(_))
     });
     for cut in (30..good.len() - 30).step_by(7) {
@@ -63,9 +65,9 @@ fn files_that_are_no_keys() {
 }
 
 #[tokio::test]
-async fn a_key_of_another_tpm() {
-    let (here, there) = (Swtpm::start().unwrap(), Swtpm::start().unwrap());
-    let (tpm, other) = (open(&here).await, open(&there).await);
+async fn rejects_hmac_key_of_another_tpm() {
+    let (first, second) = (Swtpm::start().unwrap(), Swtpm::start().unwrap());
+    let (tpm, other) = (open(&first).await, open(&second).await);
     let foreign = import(&other).await;
     assert!(matches!(
         tpm.load(foreign, None).await,
@@ -84,9 +86,9 @@ async fn a_key_of_another_tpm() {
 }
 
 #[tokio::test]
-async fn a_parent_with_another_name() {
-    let (here, there) = (Swtpm::start().unwrap(), Swtpm::start().unwrap());
-    let name = open(&here)
+async fn rejects_parent_whose_name_was_not_pinned() {
+    let (first, second) = (Swtpm::start().unwrap(), Swtpm::start().unwrap());
+    let name = open(&first)
         .await
         .parent_name(Parent::default())
         .await
@@ -98,10 +100,10 @@ async fn a_parent_with_another_name() {
         options.parent_name = Some(name.clone());
         options
     };
-    let tpm = Tpm::open(&here.tcti(), pinned()).await.unwrap();
+    let tpm = Tpm::open(&first.tcti(), pinned()).await.unwrap();
     let file = import(&tpm).await;
     assert!(tpm.load(file.clone(), None).await.is_ok());
-    let other = Tpm::open(&there.tcti(), pinned()).await.unwrap();
+    let other = Tpm::open(&second.tcti(), pinned()).await.unwrap();
     for result in [
         other.load(file, None).await.err(),
         other
@@ -116,11 +118,11 @@ async fn a_parent_with_another_name() {
         );
     }
     other.close().await;
-    assert_eq!(there.orphans(), [""; 0]);
+    assert_eq!(second.orphans(), [""; 0]);
 }
 
 #[tokio::test]
-async fn a_parent_that_is_not_there() {
+async fn rejects_missing_persistent_parent() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let mut options = KeyOptions::default();
@@ -135,7 +137,7 @@ async fn a_parent_that_is_not_there() {
 }
 
 #[tokio::test]
-async fn lengths() {
+async fn rejects_lengths_out_of_range() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     for len in [0, 1025] {
@@ -178,7 +180,7 @@ async fn lengths() {
             max: 64
         })
     ));
-    for wrong in [
+    for invalid in [
         "",
         "sha256",
         "sha256:",
@@ -189,21 +191,21 @@ async fn lengths() {
     ] {
         assert!(
             matches!(
-                wrong.parse::<PcrSelection>(),
+                invalid.parse::<PcrSelection>(),
                 Err(TpmError::PcrSelection(_))
             ),
-            "{wrong}"
+            "{invalid}"
         );
     }
 }
 
-/// Other kinds of keys load in a TPM, but give no HMAC-SHA256.
+/// A TPM loads other kinds of keys too, but they cannot compute HMAC-SHA256.
 #[tokio::test]
-async fn keys_of_another_kind() {
+async fn rejects_keys_that_are_not_hmac_sha256() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let mut file = import(&tpm).await;
-    // keyedHash, as at the start of TPMT_PUBLIC, turned into another type or another hash.
+    // Change the type at the start of TPMT_PUBLIC from keyedHash to another one, then the hash.
     let good = file.clone();
     file.public[3] = 0x25;
     assert!(tpm.load(file.clone(), None).await.is_err());
@@ -218,9 +220,9 @@ async fn keys_of_another_kind() {
     assert!(tpm.load(good, None).await.is_ok());
 }
 
-/// Every wrong password counts; then even the right one is refused, until the lockout is cleared.
+/// Every wrong password counts. After too many, even the correct one is rejected, until the lockout is cleared.
 #[tokio::test]
-async fn a_locked_tpm() {
+async fn reports_lockout_after_wrong_passwords() {
     let swtpm = Swtpm::start().unwrap();
     swtpm.tool(
         "tpm2_dictionarylockout",
@@ -260,9 +262,9 @@ async fn a_locked_tpm() {
     assert_eq!(*right.hmac(b"data").await.unwrap(), hmac(SECRET, b"data"));
 }
 
-/// Somebody else fills the TPM's slots: the error says so, and when they are gone the key is used.
+/// If another program has filled the TPM's slots, the error says so. After that program has flushed them, the key can be used.
 #[tokio::test]
-async fn a_full_tpm() {
+async fn reports_full_tpm() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let file = import(&tpm).await;

@@ -1,4 +1,4 @@
-//! Derivations by keys in a TPM.
+//! Tests of derivations with HMAC keys in a TPM.
 
 use super::*;
 use chanbind_core::{
@@ -8,7 +8,7 @@ use chanbind_core::{
 };
 
 #[tokio::test]
-async fn key_and_state_of_the_go_demo() {
+async fn loads_go_demo_key_from_recorded_tpm_state() {
     let swtpm = Swtpm::start_from(&vector("go-demo/tpm2-00.permall")).unwrap();
     let tpm = open(&swtpm).await;
     let pem = std::fs::read_to_string(vector("go-demo/tpm-key.pem")).unwrap();
@@ -23,7 +23,7 @@ async fn key_and_state_of_the_go_demo() {
 }
 
 #[tokio::test]
-async fn every_layout_equals_software() {
+async fn every_layout_matches_software() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let file = import(&tpm).await;
@@ -35,23 +35,23 @@ async fn every_layout_equals_software() {
         (Layout::Hmac, 32),
         (Layout::Hmac, 16),
     ] {
-        let (mut inside, mut outside) = (vec![0; len], vec![0; len]);
-        derive_async(&layout, b"keying material", &mut key, &mut inside)
+        let (mut by_tpm, mut by_software) = (vec![0; len], vec![0; len]);
+        derive_async(&layout, b"keying material", &mut key, &mut by_tpm)
             .await
             .unwrap();
         derive(
             &layout,
             b"keying material",
             &mut HmacSha256::new(SECRET),
-            &mut outside,
+            &mut by_software,
         )
         .unwrap();
-        assert_eq!(inside, outside, "{layout:?}");
+        assert_eq!(by_tpm, by_software, "{layout:?}");
     }
 }
 
 #[test]
-fn without_an_executor() {
+fn derives_without_executor() {
     let swtpm = Swtpm::start().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut key = runtime.block_on(async {
@@ -61,8 +61,8 @@ fn without_an_executor() {
     });
     let channel = ExporterSecret::sha256(&[7; 32]);
     let (profile, client) = (Profile::default(), ClientId::new("client1").unwrap());
-    let inside = OneTimeKey::derive(&profile, Purpose::ApiKey, client, &channel, &mut key).unwrap();
-    let outside = OneTimeKey::derive(
+    let by_tpm = OneTimeKey::derive(&profile, Purpose::ApiKey, client, &channel, &mut key).unwrap();
+    let by_software = OneTimeKey::derive(
         &profile,
         Purpose::ApiKey,
         client,
@@ -70,11 +70,11 @@ fn without_an_executor() {
         &mut HmacSha256::new(SECRET),
     )
     .unwrap();
-    assert_eq!(inside.as_bytes(), outside.as_bytes());
+    assert_eq!(by_tpm.as_bytes(), by_software.as_bytes());
 }
 
 #[tokio::test]
-async fn all_lengths_up_to_the_limit() {
+async fn accepts_all_lengths_up_to_the_limit() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let file = import(&tpm).await;
@@ -89,9 +89,9 @@ async fn all_lengths_up_to_the_limit() {
     }
 }
 
-/// More keys than the TPM has slots, from more tasks than it has clients, and nothing is left behind.
+/// Uses more keys than the TPM has slots, from many tasks at once. Nothing is left in the TPM afterwards.
 #[tokio::test(flavor = "multi_thread")]
-async fn many_keys_and_many_tasks() {
+async fn serves_many_hmac_keys_from_many_tasks() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let mut tasks = Vec::new();
@@ -119,9 +119,9 @@ async fn many_keys_and_many_tasks() {
     assert_eq!(swtpm.orphans(), [""; 0]);
 }
 
-/// The executor's only thread goes on while the TPM works.
+/// The executor's only thread runs other tasks while the TPM works.
 #[tokio::test(flavor = "current_thread")]
-async fn the_executor_is_not_blocked() {
+async fn does_not_block_the_executor() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let file = import(&tpm).await;
@@ -143,9 +143,9 @@ async fn the_executor_is_not_blocked() {
     assert!(turns > 20, "{turns} turns while the TPM worked 20 times");
 }
 
-/// Futures that are dropped while the TPM works cost nothing but their own answer.
+/// Dropping a future while the TPM works loses only the result of that future.
 #[tokio::test]
-async fn abandoned_derivations_do_no_harm() {
+async fn survives_dropped_derivations() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let file = import(&tpm).await;
@@ -161,9 +161,9 @@ async fn abandoned_derivations_do_no_harm() {
     assert_eq!(*key.hmac(b"data").await.unwrap(), hmac(SECRET, b"data"));
 }
 
-/// A TPM that was reset has forgotten keys and sessions; the next use makes them again.
+/// A reset TPM has lost its keys and sessions. The next use creates them again.
 #[tokio::test]
-async fn a_reset_tpm_is_used_again() {
+async fn uses_hmac_key_after_tpm_reset() {
     let mut swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let file = import(&tpm).await;
@@ -173,9 +173,9 @@ async fn a_reset_tpm_is_used_again() {
     assert_eq!(*key.hmac(b"after").await.unwrap(), hmac(SECRET, b"after"));
 }
 
-/// Without a close, the last handle that goes flushes what is left.
+/// Without a call of `close`, dropping the last handle flushes the TPM.
 #[tokio::test]
-async fn the_last_handle_clears_up() {
+async fn dropping_the_last_handle_flushes_the_tpm() {
     let swtpm = Swtpm::start().unwrap();
     let key = {
         let tpm = open(&swtpm).await;
@@ -184,7 +184,7 @@ async fn the_last_handle_clears_up() {
     };
     assert_eq!(*key.hmac(b"data").await.unwrap(), hmac(SECRET, b"data"));
     drop(key);
-    // swtpm serves one client at a time, so the look has to wait for the thread.
+    // swtpm serves one client at a time, so wait until the thread has disconnected.
     std::thread::sleep(std::time::Duration::from_secs(1));
     assert_eq!(swtpm.orphans(), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! The line between program and TPM: what is seen on it, what is changed on it, and when it breaks.
+//! Tests of attacks and failures on the connection to the TPM: eavesdropping, modified responses and broken connections.
 
 use super::*;
 use chanbind::tpm::TpmError;
@@ -13,14 +13,14 @@ const TPM2_READ_PUBLIC: u32 = 0x173;
 const TPM2_FLUSH_CONTEXT: u32 = 0x165;
 
 #[tokio::test]
-async fn no_secret_is_seen() {
+async fn sends_no_secret_in_the_clear() {
     let swtpm = Swtpm::start().unwrap();
     let line = TpmLine::to(swtpm.port()).unwrap();
     let tpm = Tpm::open(&line.tcti(), OpenOptions::default())
         .await
         .unwrap();
-    let secret = b"an HMAC key that nobody sees....";
-    let password = "a password nobody sees";
+    let secret = b"an HMAC key that must be hidden.";
+    let password = "a password that must be hidden";
     let material = b"keying material of a connection.";
     for pcrs in [None, Some("sha256:0")] {
         let mut options = KeyOptions::default();
@@ -44,13 +44,13 @@ async fn no_secret_is_seen() {
     ] {
         assert!(!line.has_seen(&hidden[..16.min(hidden.len())]));
     }
-    // The line does see: command codes and public parts pass in the clear.
+    // The relay does observe the connection: command codes are sent in the clear.
     assert!(line.has_seen(&TPM2_HMAC.to_be_bytes()));
     assert!(line.take_commands().contains(&TPM2_IMPORT));
 }
 
 #[tokio::test]
-async fn one_parent_and_one_session_for_many_derivations() {
+async fn reuses_parent_and_session_for_derivations() {
     let swtpm = Swtpm::start().unwrap();
     let line = TpmLine::to(swtpm.port()).unwrap();
     let tpm = Tpm::open(&line.tcti(), OpenOptions::default())
@@ -69,7 +69,7 @@ async fn one_parent_and_one_session_for_many_derivations() {
 }
 
 #[tokio::test]
-async fn a_tpm_that_vanishes_in_the_middle_of_a_command() {
+async fn recovers_from_connection_broken_during_a_command() {
     let swtpm = Swtpm::start().unwrap();
     let line = TpmLine::to(swtpm.port()).unwrap();
     let tpm = Tpm::open(&line.tcti(), OpenOptions::default())
@@ -84,7 +84,7 @@ async fn a_tpm_that_vanishes_in_the_middle_of_a_command() {
         TPM2_LOAD,
         TPM2_HMAC,
     ] {
-        // A new handle each time, so that every command is sent again.
+        // Open a new handle each time, so that every command is sent again.
         let tpm = Tpm::open(&line.tcti(), OpenOptions::default())
             .await
             .unwrap();
@@ -109,7 +109,7 @@ async fn a_tpm_that_vanishes_in_the_middle_of_a_command() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_changed_is_not_taken() {
+async fn rejects_modified_hmac_response() {
     let swtpm = Swtpm::start().unwrap();
     let line = TpmLine::to(swtpm.port()).unwrap();
     let tpm = Tpm::open(&line.tcti(), OpenOptions::default())
@@ -129,15 +129,16 @@ async fn an_answer_that_was_changed_is_not_taken() {
     );
 }
 
-/// Somebody on the line answers CreatePrimary with a key of their own, and lets ReadPublic through: salts would go to them.
+/// An attacker replaces the response to CreatePrimary, and then also that to ReadPublic, by one with the attacker's key. If the
+/// client accepted it, it would salt its sessions to the attacker's key.
 #[tokio::test]
-async fn another_key_in_the_parents_place() {
-    let (swtpm, theirs) = (Swtpm::start().unwrap(), Swtpm::start().unwrap());
-    let line = TpmLine::to(theirs.port()).unwrap();
+async fn rejects_substituted_parent_key() {
+    let (swtpm, attacker) = (Swtpm::start().unwrap(), Swtpm::start().unwrap());
+    let line = TpmLine::to(attacker.port()).unwrap();
     let tpm = Tpm::open(&line.tcti(), OpenOptions::default())
         .await
         .unwrap();
-    let their_name = tpm
+    let attacker_name = tpm
         .parent_name(chanbind::tpm::Parent::default())
         .await
         .unwrap();
@@ -153,7 +154,7 @@ async fn another_key_in_the_parents_place() {
     let file = import(&tpm).await;
     tpm.close().await;
     let line = TpmLine::to(swtpm.port()).unwrap();
-    for (what, both) in [("one answer", false), ("both answers", true)] {
+    for (what, both) in [("one response", false), ("both responses", true)] {
         let mut options = OpenOptions::default();
         options.parent_name = Some(name.clone());
         let tpm = Tpm::open(&line.tcti(), options).await.unwrap();
@@ -162,18 +163,18 @@ async fn another_key_in_the_parents_place() {
             line.substitute(TPM2_READ_PUBLIC, read_public.clone());
         }
         let _ = line.take_commands();
-        let refused = tpm.load(file.clone(), None).await.unwrap_err();
-        match refused {
+        let error = tpm.load(file.clone(), None).await.unwrap_err();
+        match error {
             TpmError::NotAuthentic => assert!(!both, "{what}"),
-            TpmError::ParentName { ref actual, .. } => assert_eq!(*actual, their_name, "{what}"),
+            TpmError::ParentName { ref actual, .. } => assert_eq!(*actual, attacker_name, "{what}"),
             other => panic!("{what}: {other}"),
         }
         let sent = line.take_commands();
         assert!(
             !sent.contains(&TPM2_START_AUTH_SESSION),
-            "{what}: nothing after it, {sent:x?}"
+            "{what}: no session is started after it, {sent:x?}"
         );
-        // When nobody is in between any more, it works.
+        // Without the attacker, loading succeeds.
         assert_eq!(
             *tpm.load(file.clone(), None)
                 .await

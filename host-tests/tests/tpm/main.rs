@@ -1,4 +1,4 @@
-//! TpmKeys in a real swtpm: provisioned, loaded, used, and everything that can go wrong.
+//! Tests of the TPM keys of the crate `chanbind`, with swtpm: provisioning, loading, use, and failures.
 
 mod bad_input;
 mod derive;
@@ -14,14 +14,14 @@ use std::path::PathBuf;
 
 const SECRET: &[u8] = b"my_api_key";
 
-/// A file among the recorded values.
+/// Returns the path of a recorded test vector.
 fn vector(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("vectors")
         .join(name)
 }
 
-/// HMAC-SHA256 in software.
+/// Computes HMAC-SHA256 in software.
 fn hmac(key: &[u8], data: &[u8]) -> Vec<u8> {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key).unwrap();
     mac.update(data);

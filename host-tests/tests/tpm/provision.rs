@@ -1,10 +1,10 @@
-//! TpmKeys that are made here and read by tpm2-tools, and the other way round.
+//! Tests of provisioning: interoperability with tpm2-tools in both directions, parents, passwords and policies.
 
 use super::*;
 use chanbind::tpm::{Hierarchy, Parent, PcrSelection, PolicyCommand, TpmError};
 
 #[tokio::test]
-async fn tpm2_tools_load_and_use_what_we_write() {
+async fn tpm2_tools_use_our_hmac_key_files() {
     let swtpm = Swtpm::start().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
@@ -38,7 +38,7 @@ async fn tpm2_tools_load_and_use_what_we_write() {
 }
 
 #[tokio::test]
-async fn we_load_what_tpm2_tools_write() {
+async fn uses_hmac_key_files_of_tpm2_tools() {
     let swtpm = Swtpm::start().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
@@ -116,7 +116,7 @@ async fn we_load_what_tpm2_tools_write() {
 }
 
 #[tokio::test]
-async fn a_file_is_written_as_it_is_read() {
+async fn hmac_key_file_round_trips() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let mut options = KeyOptions::default();
@@ -132,7 +132,7 @@ async fn a_file_is_written_as_it_is_read() {
 }
 
 #[tokio::test]
-async fn every_hierarchy_that_has_primaries() {
+async fn uses_parents_in_every_hierarchy() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let mut names = Vec::new();
@@ -154,7 +154,7 @@ async fn every_hierarchy_that_has_primaries() {
 }
 
 #[tokio::test]
-async fn an_owner_with_a_password() {
+async fn uses_owner_hierarchy_with_password() {
     let swtpm = Swtpm::start().unwrap();
     swtpm.tool("tpm2_changeauth", &["-c", "owner", "owner password"]);
     let tpm = open(&swtpm).await;
@@ -171,7 +171,7 @@ async fn an_owner_with_a_password() {
 }
 
 #[tokio::test]
-async fn passwords() {
+async fn checks_hmac_key_passwords() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let with = |password: &str| {
@@ -184,12 +184,12 @@ async fn passwords() {
     for file in [imported, created] {
         assert!(!file.empty_auth);
         let key = tpm.load(file.clone(), auth("password")).await.unwrap();
-        let answer = key.hmac(b"data").await.unwrap();
+        let mac = key.hmac(b"data").await.unwrap();
         let key = tpm.load(file.clone(), auth("password\0\0")).await.unwrap();
         assert_eq!(
             key.hmac(b"data").await.unwrap(),
-            answer,
-            "a TPM takes trailing zeroes off"
+            mac,
+            "a TPM removes trailing zeroes"
         );
         let key = tpm.load(file, auth("wrong")).await.unwrap();
         assert!(matches!(key.hmac(b"data").await, Err(TpmError::WrongAuth)));
@@ -197,7 +197,7 @@ async fn passwords() {
 }
 
 #[tokio::test]
-async fn registers_must_have_their_values() {
+async fn hmac_key_requires_pcr_values() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     for password in [None, Some("password")] {

@@ -1,4 +1,4 @@
-//! TPMs that cannot be reached, and TPMs that do not answer.
+//! Tests of TPMs that cannot be reached and of TPMs that do not respond.
 
 use super::*;
 use chanbind::tpm::{TpmError, TpmKey};
@@ -12,27 +12,29 @@ use std::{
 
 const TPM2_HMAC: u32 = 0x155;
 
-fn impatient() -> OpenOptions {
+/// Returns options with a command limit of one second.
+fn with_short_limit() -> OpenOptions {
     let mut options = OpenOptions::default();
     options.command_limit = Some(Duration::from_secs(1));
     options
 }
 
-/// Each way not to be reached has an error of its own, with the system's reason and advice for the kind of TCTI.
+/// Each reason for an unreachable TPM has an error of its own, with the operating system's reason and a remedy for the kind of
+/// TCTI.
 #[tokio::test]
-async fn errors_tell_apart_why_there_is_no_tpm() {
+async fn reports_why_tpm_is_unreachable() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let open = async |tcti: String| Tpm::open(&tcti, impatient()).await.unwrap_err();
+    let open = async |tcti: String| Tpm::open(&tcti, with_short_limit()).await.unwrap_err();
 
     let error = open(format!("device:{}", path("tpm9"))).await;
     assert!(matches!(error, TpmError::NotFound { .. }), "{error}");
-    let words = error.to_string();
+    let message = error.to_string();
     assert!(
-        words.contains("No such file") && words.contains("ls /dev/tpm*"),
-        "{words}"
+        message.contains("No such file") && message.contains("ls /dev/tpm*"),
+        "{message}"
     );
-    assert!(!words.contains("--tcti"), "{words}");
+    assert!(!message.contains("--tcti"), "{message}");
 
     std::fs::write(path("file"), "").unwrap();
     let error = open(format!("device:{}", path("file"))).await;
@@ -41,16 +43,16 @@ async fn errors_tell_apart_why_there_is_no_tpm() {
     let port = chanbind_host_tests::port::neighbours().unwrap();
     let error = open(chanbind_host_tests::swtpm::tcti(port)).await;
     assert!(matches!(error, TpmError::NotFound { .. }), "{error}");
-    let words = error.to_string();
+    let message = error.to_string();
     assert!(
-        words.contains("refused") && words.contains("swtpm socket"),
-        "{words}"
+        message.contains("refused") && message.contains("swtpm socket"),
+        "{message}"
     );
 }
 
-/// Root may open everything, so another user asks.
+/// If the test runs as root, which may open every file, the command runs as another user.
 #[test]
-fn permission_is_told() {
+fn reports_missing_permission() {
     let folder = tempfile::tempdir().unwrap();
     let device = folder.path().join("tpm0");
     std::fs::write(&device, "").unwrap();
@@ -85,9 +87,9 @@ fn permission_is_told() {
     );
 }
 
-/// A listener that takes connections and says nothing.
+/// A listener that accepts connections and never responds must not block the client for longer than the time limit.
 #[tokio::test]
-async fn a_silent_tpm_is_given_up_on() {
+async fn times_out_on_silent_tpm() {
     let (data, control) = chanbind_host_tests::port::listeners().unwrap();
     let tcti = chanbind_host_tests::swtpm::tcti(data.local_addr().unwrap().port());
     let keep = |listener: TcpListener| {
@@ -95,16 +97,17 @@ async fn a_silent_tpm_is_given_up_on() {
     };
     let _silent = [keep(data), keep(control)];
     let start = Instant::now();
-    let error = Tpm::open(&tcti, impatient()).await.unwrap_err();
+    let error = Tpm::open(&tcti, with_short_limit()).await.unwrap_err();
     assert!(matches!(error, TpmError::TimedOut { .. }), "{error}");
     assert!(error.to_string().contains("no other program"), "{error}");
     assert!(start.elapsed() < Duration::from_secs(10));
-    let error = Tpm::open_blocking(&tcti, impatient()).unwrap_err();
+    let error = Tpm::open_blocking(&tcti, with_short_limit()).unwrap_err();
     assert!(matches!(error, TpmError::TimedOut { .. }), "{error}");
 }
 
-/// swtpm serves one connection at a time, and the one that hung has it until its answer is through.
-async fn served_again(key: &TpmKey) -> Vec<u8> {
+/// Repeats an HMAC until it succeeds. swtpm serves one connection at a time, and the connection that hung is open until its
+/// response arrives.
+async fn hmac_when_available(key: &TpmKey) -> Vec<u8> {
     let end = Instant::now() + Duration::from_secs(30);
     loop {
         match key.hmac(b"data").await {
@@ -117,12 +120,12 @@ async fn served_again(key: &TpmKey) -> Vec<u8> {
     }
 }
 
-/// One answer that is late is an error for its caller, who has it in time; the next one is served.
+/// A late response is reported to its caller when the time limit has passed. Later commands succeed.
 #[tokio::test]
-async fn a_worker_outlives_a_command_that_hangs() {
+async fn worker_survives_hanging_command() {
     let swtpm = Swtpm::start().unwrap();
     let line = TpmLine::to(swtpm.port()).unwrap();
-    let tpm = Tpm::open(&line.tcti(), impatient()).await.unwrap();
+    let tpm = Tpm::open(&line.tcti(), with_short_limit()).await.unwrap();
     let key = tpm.load(import(&tpm).await, None).await.unwrap();
     for _ in 0..2 {
         line.hold_answer_to(TPM2_HMAC, Duration::from_secs(3));
@@ -133,16 +136,16 @@ async fn a_worker_outlives_a_command_that_hangs() {
         };
         assert_eq!(command, "TPM2_HMAC");
         assert!(start.elapsed() < Duration::from_millis(2_500));
-        assert_eq!(served_again(&key).await, hmac(SECRET, b"data"));
+        assert_eq!(hmac_when_available(&key).await, hmac(SECRET, b"data"));
     }
 }
 
-/// While a call hangs, others fail at once: they would only wait for the same TPM.
+/// While a call hangs, other calls fail at once, because they would only wait for the same TPM.
 #[tokio::test]
-async fn other_calls_do_not_wait_for_one_that_hangs() {
+async fn calls_fail_at_once_while_another_hangs() {
     let swtpm = Swtpm::start().unwrap();
     let line = TpmLine::to(swtpm.port()).unwrap();
-    let tpm = Tpm::open(&line.tcti(), impatient()).await.unwrap();
+    let tpm = Tpm::open(&line.tcti(), with_short_limit()).await.unwrap();
     let key = tpm.load(import(&tpm).await, None).await.unwrap();
     line.hold_answer_to(TPM2_HMAC, Duration::from_secs(4));
     let mut errors = Vec::new();
@@ -157,5 +160,5 @@ async fn other_calls_do_not_wait_for_one_that_hangs() {
     for error in &errors[1..] {
         assert!(matches!(error, TpmError::Silent { .. }), "{error}");
     }
-    assert_eq!(served_again(&key).await, hmac(SECRET, b"data"));
+    assert_eq!(hmac_when_available(&key).await, hmac(SECRET, b"data"));
 }

@@ -1,4 +1,4 @@
-//! ECDSA keys that are made in the TPM.
+//! Tests of ECDSA keys that are created in the TPM.
 
 use super::*;
 use chanbind::tpm::{PcrSelection, PolicyCommand, TpmError, TpmSigningKey};
@@ -18,7 +18,7 @@ const TPM2_LOAD: u32 = 0x157;
 const TPM2_FLUSH_CONTEXT: u32 = 0x165;
 
 #[tokio::test]
-async fn signatures_that_others_verify() {
+async fn signatures_verify_in_software() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let key = create(&tpm).await;
@@ -31,23 +31,23 @@ async fn signatures_that_others_verify() {
         Sha256::digest(b"data").into(),
     ] {
         let signature = key.sign(&digest).await.unwrap();
-        assert!(is_of(key.public_key(), &digest, &signature));
+        assert!(is_valid(key.public_key(), &digest, &signature));
         assert!(RUST_CRYPTO.verify(key.public_key(), &digest, &signature));
         let mut other = digest;
         other[31] ^= 1;
-        assert!(!is_of(key.public_key(), &other, &signature));
-        assert!(!seen.contains(&signature.r), "a nonce twice");
+        assert!(!is_valid(key.public_key(), &other, &signature));
+        assert!(!seen.contains(&signature.r), "a nonce was used twice");
         seen.push(signature.r);
     }
     let another = create(&tpm).await;
     assert_ne!(another.public_key(), key.public_key());
     let signature = another.sign(&[7; 32]).await.unwrap();
-    assert!(!is_of(key.public_key(), &[7; 32], &signature));
+    assert!(!is_valid(key.public_key(), &[7; 32], &signature));
 }
 
-/// Bound to the TPM, for signatures alone, and accepted by the firmware's driver.
+/// Signing keys are bound to the TPM, can only sign, and are accepted by the firmware's driver.
 #[tokio::test]
-async fn what_the_key_is() {
+async fn signing_key_has_expected_public_area() {
     const FIXED_TPM: u32 = 0x2;
     const FIXED_PARENT: u32 = 0x10;
     const SENSITIVE_DATA_ORIGIN: u32 = 0x20;
@@ -83,7 +83,7 @@ async fn what_the_key_is() {
         let theirs = SigningKey::new(blobs, AuthValue::empty());
         let ours = tpm.load_signing_key(file.clone(), None).await.unwrap();
         if pcrs.is_some() {
-            // Firmware's keys are used with their password alone.
+            // Firmware supports keys with a password only, not with a policy.
             assert_eq!(theirs.map(|_| ()), Err(WrongKey::Policy));
             continue;
         }
@@ -98,16 +98,16 @@ async fn what_the_key_is() {
 }
 
 #[test]
-fn without_an_executor() {
+fn signs_without_executor() {
     let swtpm = Swtpm::start().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let key = runtime.block_on(async { create(&open(&swtpm).await).await });
     let signature = key.sign_blocking(&[7; 32]).unwrap();
-    assert!(is_of(key.public_key(), &[7; 32], &signature));
+    assert!(is_valid(key.public_key(), &[7; 32], &signature));
 }
 
 #[tokio::test]
-async fn passwords() {
+async fn checks_signing_key_passwords() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let options = options(Some("password"), None);
@@ -119,14 +119,14 @@ async fn passwords() {
     let (right, wrong, missing) = tokio::join!(right, wrong, missing);
     assert!(signs(&right).await);
     for key in [wrong, missing] {
-        let refused = key.sign(&[7; 32]).await;
-        assert!(matches!(refused, Err(TpmError::WrongAuth)), "{refused:?}");
+        let result = key.sign(&[7; 32]).await;
+        assert!(matches!(result, Err(TpmError::WrongAuth)), "{result:?}");
     }
     assert!(signs(&right).await);
 }
 
 #[tokio::test]
-async fn registers_must_have_their_values() {
+async fn signing_key_requires_pcr_values() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     for password in [None, Some("password")] {
@@ -141,18 +141,15 @@ async fn registers_must_have_their_values() {
         }
         if password.is_some() {
             let wrong = tpm.load_signing_key(file, auth("wrong")).await.unwrap();
-            let refused = wrong.sign(&[7; 32]).await;
-            assert!(matches!(refused, Err(TpmError::WrongAuth)), "{refused:?}");
+            let result = wrong.sign(&[7; 32]).await;
+            assert!(matches!(result, Err(TpmError::WrongAuth)), "{result:?}");
             assert!(signs(&key).await);
         }
         tpm.close().await;
         let extend = format!("16:sha256={}", "11".repeat(32));
         swtpm.tool("tpm2_pcrextend", &[&extend]);
-        let refused = key.sign(&[7; 32]).await;
-        assert!(
-            matches!(refused, Err(TpmError::PolicyFailed)),
-            "{refused:?}"
-        );
+        let result = key.sign(&[7; 32]).await;
+        assert!(matches!(result, Err(TpmError::PolicyFailed)), "{result:?}");
         tpm.close().await;
         swtpm.tool("tpm2_pcrreset", &["16"]);
         assert!(signs(&key).await);
@@ -160,9 +157,9 @@ async fn registers_must_have_their_values() {
     }
 }
 
-/// Each loader takes its own kind, and says which remedy there is.
+/// Each function that loads a key accepts only its own kind of key, and its error names the remedy.
 #[tokio::test]
-async fn files_of_the_wrong_kind() {
+async fn rejects_key_files_of_the_wrong_kind() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let signing = tpm.create_signing_key(KeyOptions::default()).await.unwrap();
@@ -180,7 +177,7 @@ async fn files_of_the_wrong_kind() {
         );
     }
 
-    // Symmetric, scheme, hash and curve end the area, before KDF and point.
+    // The public area ends with symmetric, scheme, hash and curve, followed by KDF and point.
     let end = signing.public.len() - 68 - 10;
     let attributes = 2 + 4;
     for (what, at, right, wrong) in [
@@ -196,7 +193,7 @@ async fn files_of_the_wrong_kind() {
         let error = tpm.load_signing_key(file, None).await.unwrap_err();
         assert!(matches!(error, TpmError::NotSigningKey), "{what}: {error}");
     }
-    // Another point than the private part's.
+    // Change the point, so that it does not belong to the private part.
     let mut file = signing.clone();
     *file.public.last_mut().unwrap() ^= 1;
     assert!(tpm.load_signing_key(file, None).await.is_err());
@@ -204,7 +201,7 @@ async fn files_of_the_wrong_kind() {
 }
 
 #[tokio::test]
-async fn a_file_is_written_as_it_is_read() {
+async fn signing_key_file_round_trips() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let mut options = options(Some("password"), Some("sha256:0,7"));
@@ -221,7 +218,7 @@ async fn a_file_is_written_as_it_is_read() {
 }
 
 #[tokio::test]
-async fn tpm2_tools_load_and_use_what_we_write() {
+async fn tpm2_tools_use_our_signing_key_files() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let key = create(&tpm).await;
@@ -239,7 +236,7 @@ async fn tpm2_tools_load_and_use_what_we_write() {
     let theirs = std::fs::read(path("signature")).unwrap();
     let digest = Sha256::digest(b"data").into();
     let theirs = Signature::from_der(&theirs).unwrap();
-    assert!(is_of(key.public_key(), &digest, &theirs));
+    assert!(is_valid(key.public_key(), &digest, &theirs));
 
     let ours = key.sign(&digest).await.unwrap();
     tpm.close().await;
@@ -251,9 +248,9 @@ async fn tpm2_tools_load_and_use_what_we_write() {
     );
 }
 
-/// With its scheme in the key, and without.
+/// The keys have their scheme in the public area, or no scheme.
 #[tokio::test]
-async fn we_load_what_tpm2_tools_write() {
+async fn uses_signing_key_files_of_tpm2_tools() {
     let swtpm = Swtpm::start().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
@@ -266,7 +263,7 @@ async fn we_load_what_tpm2_tools_write() {
     swtpm.tool("tpm2_evictcontrol", &["-c", &primary, "0x81000001"]);
     swtpm.tool("tpm2_flushcontext", &["-t"]);
     let tpm = open(&swtpm).await;
-    for (algorithm, is_right) in [
+    for (algorithm, is_supported) in [
         ("ecc256:ecdsa-sha256:null", true),
         ("ecc256:null:null", true),
         ("ecc384:ecdsa-sha384:null", false),
@@ -284,16 +281,16 @@ async fn we_load_what_tpm2_tools_write() {
             .load_signing_key(KeyFile::from_pem(&pem).unwrap(), None)
             .await;
         match key {
-            Ok(key) => assert!(is_right && signs(&key).await, "{algorithm}"),
-            Err(TpmError::NotSigningKey) => assert!(!is_right, "{algorithm}"),
+            Ok(key) => assert!(is_supported && signs(&key).await, "{algorithm}"),
+            Err(TpmError::NotSigningKey) => assert!(!is_supported, "{algorithm}"),
             Err(other) => panic!("{algorithm}: {other}"),
         }
     }
 }
 
-/// More keys than the TPM has slots, of both kinds, from more tasks than it has clients, and nothing is left behind.
+/// Uses more keys of both kinds than the TPM has slots, from many tasks at once. Nothing is left in the TPM afterwards.
 #[tokio::test(flavor = "multi_thread")]
-async fn many_keys_and_many_tasks() {
+async fn serves_many_signing_keys_from_many_tasks() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let file = import(&tpm).await;
@@ -306,7 +303,7 @@ async fn many_keys_and_many_tasks() {
             tasks.push(tokio::spawn(async move {
                 for round in 0..5u8 {
                     let signature = key.sign(&[round; 32]).await.unwrap();
-                    assert!(is_of(key.public_key(), &[round; 32], &signature));
+                    assert!(is_valid(key.public_key(), &[round; 32], &signature));
                     let derived = hmac_key.hmac(&[round]).await.unwrap();
                     assert_eq!(*derived, hmac(SECRET, &[round]));
                 }
@@ -320,9 +317,9 @@ async fn many_keys_and_many_tasks() {
     assert_eq!(swtpm.orphans(), [""; 0]);
 }
 
-/// A key that nobody holds any more makes room, also one whose loading nobody waited for.
+/// A key is flushed when its last clone is dropped, and also when the future that loads it is dropped.
 #[tokio::test]
-async fn keys_are_flushed() {
+async fn flushes_dropped_keys() {
     let swtpm = Swtpm::start().unwrap();
     let line = TpmLine::to(swtpm.port()).unwrap();
     let tpm = Tpm::open(&line.tcti(), OpenOptions::default())
@@ -335,7 +332,7 @@ async fn keys_are_flushed() {
     assert!(!line.take_commands().contains(&TPM2_FLUSH_CONTEXT));
     let file = clone.file().clone();
     drop(clone);
-    // The worker takes one job after the other: when it answers, it has flushed.
+    // The worker runs one job after the other, so it has flushed the key when this call returns.
     tpm.parent_name(Default::default()).await.unwrap();
     assert_eq!(line.take_commands(), [TPM2_FLUSH_CONTEXT]);
 
@@ -352,9 +349,9 @@ async fn keys_are_flushed() {
 }
 
 #[tokio::test]
-async fn a_key_of_another_tpm() {
-    let (here, there) = (Swtpm::start().unwrap(), Swtpm::start().unwrap());
-    let (tpm, other) = (open(&here).await, open(&there).await);
+async fn rejects_signing_key_of_another_tpm() {
+    let (first, second) = (Swtpm::start().unwrap(), Swtpm::start().unwrap());
+    let (tpm, other) = (open(&first).await, open(&second).await);
     let foreign = create(&other).await.file().clone();
     let error = tpm.load_signing_key(foreign, None).await.unwrap_err();
     assert!(matches!(error, TpmError::ForeignKey), "{error}");
@@ -362,7 +359,7 @@ async fn a_key_of_another_tpm() {
 }
 
 #[tokio::test]
-async fn a_reset_tpm_is_used_again() {
+async fn uses_signing_key_after_tpm_reset() {
     let mut swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     for pcrs in [None, Some("sha256:0")] {
@@ -375,32 +372,29 @@ async fn a_reset_tpm_is_used_again() {
 }
 
 #[tokio::test]
-async fn a_line_that_is_watched_and_changed() {
+async fn signing_hides_secrets_and_rejects_modified_responses() {
     let swtpm = Swtpm::start().unwrap();
     let line = TpmLine::to(swtpm.port()).unwrap();
     let tpm = Tpm::open(&line.tcti(), OpenOptions::default())
         .await
         .unwrap();
-    let password = "a password nobody sees";
+    let password = "a password that must be hidden";
     for pcrs in [None, Some("sha256:0")] {
         let options = options(Some(password), pcrs);
         let file = tpm.create_signing_key(options).await.unwrap();
         let key = tpm.load_signing_key(file, auth(password)).await.unwrap();
-        let digest: [u8; 32] = Sha256::digest(b"a message nobody sees").into();
+        let digest: [u8; 32] = Sha256::digest(b"a message that must be hidden").into();
         let signature = key.sign(&digest).await.unwrap();
-        assert!(is_of(key.public_key(), &digest, &signature));
+        assert!(is_valid(key.public_key(), &digest, &signature));
         assert!(!line.has_seen(&digest[..16]) && !line.has_seen(&password.as_bytes()[..16]));
-        // A signature is public, and cannot be encrypted.
+        // The signature is public and is sent in the clear: it is not a parameter that can be encrypted.
         assert!(line.has_seen(&signature.r));
         let commands = line.take_commands();
         assert!(commands.contains(&TPM2_CREATE) && commands.contains(&TPM2_SIGN));
 
         line.change_answer_to(TPM2_SIGN);
-        let refused = key.sign(&digest).await;
-        assert!(
-            matches!(refused, Err(TpmError::NotAuthentic)),
-            "{refused:?}"
-        );
+        let result = key.sign(&digest).await;
+        assert!(matches!(result, Err(TpmError::NotAuthentic)), "{result:?}");
         assert!(signs(&key).await);
         line.cut_at(TPM2_SIGN);
         let cut = key.sign(&digest).await;
@@ -412,7 +406,7 @@ async fn a_line_that_is_watched_and_changed() {
 }
 
 #[tokio::test]
-async fn nothing_is_shown() {
+async fn debug_output_hides_key() {
     let swtpm = Swtpm::start().unwrap();
     let key = create(&open(&swtpm).await).await;
     assert_eq!(
@@ -433,13 +427,14 @@ fn options(password: Option<&str>, pcrs: Option<&str>) -> KeyOptions {
     options
 }
 
-/// Whether the key makes a signature that is right.
+/// Returns whether the key produces a valid signature.
 async fn signs(key: &TpmSigningKey) -> bool {
     let signature = key.sign(&[7; 32]).await.unwrap();
-    is_of(key.public_key(), &[7; 32], &signature)
+    is_valid(key.public_key(), &[7; 32], &signature)
 }
 
-fn is_of(public_key: &[u8; 65], digest: &[u8; 32], signature: &Signature) -> bool {
+/// Returns whether a signature is valid.
+fn is_valid(public_key: &[u8; 65], digest: &[u8; 32], signature: &Signature) -> bool {
     let key = VerifyingKey::from_sec1_bytes(public_key).unwrap();
     p256::ecdsa::Signature::from_scalars(signature.r, signature.s)
         .is_ok_and(|signature| key.verify_prehash(digest, &signature).is_ok())
