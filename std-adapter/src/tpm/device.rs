@@ -4,12 +4,12 @@
 use super::{
     Hierarchy, Parent, PolicyCommand, TpmError, TpmName,
     esys::{connect, flush_session, h2_template, name_of, start_session},
-    key::KeySpec,
-    lane::{CONNECT, Watch},
+    key_spec::KeySpec,
     orphans::Baseline,
     policy,
     reachable::unreachable_tpm,
     response::{Failure, classify, describe},
+    watch::{CONNECT, Watch},
 };
 use std::{sync::Arc, time::Duration};
 use tss_esapi::{

@@ -14,8 +14,9 @@ use tss_esapi::{
         session_handles::AuthSession,
     },
     structures::{
-        EccParameter, EccPoint, Public, PublicBuffer, PublicBuilder, PublicEccParametersBuilder,
-        SymmetricDefinition, SymmetricDefinitionObject,
+        EccParameter, EccPoint, EccScheme, KeyDerivationFunctionScheme, Public, PublicBuffer,
+        PublicBuilder, PublicEccParameters, PublicEccParametersBuilder, SymmetricDefinition,
+        SymmetricDefinitionObject,
     },
     traits::Marshall,
 };
@@ -124,6 +125,16 @@ pub(super) fn h2_template() -> tss_esapi::Result<Public> {
         )
         .with_ecc_unique_identifier(EccPoint::default())
         .build()
+}
+
+/// Returns the parameters of a P-256 key that can only sign, with `scheme`.
+pub(super) fn signing_parameters(scheme: EccScheme) -> PublicEccParameters {
+    PublicEccParameters::new(
+        SymmetricDefinitionObject::Null,
+        scheme,
+        EccCurve::NistP256,
+        KeyDerivationFunctionScheme::Null,
+    )
 }
 
 #[cfg(test)]

@@ -26,13 +26,19 @@ mod keyfile;
 pub use keyfile::{Hierarchy, KeyFile, KeyFileError, MAX_KEY_FILE_LEN, Parent, PolicyCommand};
 
 #[cfg(feature = "tpm")]
+mod auth;
+#[cfg(feature = "tpm")]
 mod device;
 #[cfg(feature = "tpm")]
 mod error;
 #[cfg(feature = "tpm")]
 mod esys;
 #[cfg(feature = "tpm")]
+mod handle;
+#[cfg(feature = "tpm")]
 mod key;
+#[cfg(feature = "tpm")]
+mod key_spec;
 #[cfg(feature = "tpm")]
 mod lane;
 #[cfg(feature = "tpm")]
@@ -48,17 +54,20 @@ mod reachable;
 #[cfg(feature = "tpm")]
 mod response;
 #[cfg(feature = "tpm")]
+mod watch;
+#[cfg(feature = "tpm")]
 mod worker;
 #[cfg(feature = "tpm")]
 mod wrap;
 
 #[cfg(feature = "tpm")]
 pub use {
+    auth::Auth,
     error::TpmError,
-    key::{Auth, MAX_HMAC_INPUT, TpmKey, TpmSigningKey},
+    handle::{OpenOptions, Tpm},
+    key::{MAX_HMAC_INPUT, TpmKey, TpmSigningKey},
     policy::PcrSelection,
     provision::{KeyOptions, MAX_SECRET_LEN},
-    worker::{OpenOptions, Tpm},
 };
 
 /// The name of a TPM object: its hash algorithm and the hash of its public area, 34 bytes for SHA-256.

@@ -5,7 +5,7 @@ use super::{
     TpmError,
     device::{Attempt, Device},
     esys::padded,
-    key::KeySpec,
+    key_spec::KeySpec,
     response::describe,
 };
 use chanbind_core::crypto::ecdsa;

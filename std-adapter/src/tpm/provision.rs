@@ -2,7 +2,7 @@
 
 use super::{
     Auth, KeyFile, Parent, PcrSelection, PolicyCommand, TpmError, device::Device,
-    key::signing_parameters, policy, response::describe, wrap::wrap,
+    esys::signing_parameters, policy, response::describe, wrap::wrap,
 };
 use sha2::{Digest as _, Sha256};
 use tss_esapi::{

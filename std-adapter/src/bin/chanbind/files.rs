@@ -1,6 +1,6 @@
 //! The files that the commands read and write.
 
-use crate::shared::Failure;
+use crate::failure::Failure;
 use chanbind::tpm::{Auth, KeyFile};
 use std::{
     collections::HashSet,

@@ -1,6 +1,7 @@
 //! The command `chanbind`: provision a key, serve a gateway, connect to one, look into files and tokens.
 
 mod connect;
+mod failure;
 mod files;
 mod gateway;
 mod inspect;

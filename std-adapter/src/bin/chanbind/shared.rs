@@ -1,5 +1,7 @@
 //! Options that several commands have.
 
+pub(crate) use crate::failure::Failure;
+
 use crate::files::Password;
 use chanbind::{
     core::{
@@ -10,9 +12,7 @@ use chanbind::{
     tpm::{Hierarchy, OpenOptions, Parent, Tpm, TpmName},
 };
 use clap::{Args, ValueEnum};
-use std::{error::Error, path::PathBuf};
-
-pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+use std::path::PathBuf;
 
 /// How to reach the TPM.
 #[derive(Args)]

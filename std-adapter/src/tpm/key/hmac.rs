@@ -1,5 +1,5 @@
-use super::{KeySpec, LoadedKey};
-use crate::tpm::{KeyFile, TpmError, worker::Tpm};
+use super::LoadedKey;
+use crate::tpm::{KeyFile, TpmError, key_spec::KeySpec, worker::Worker};
 use chanbind_core::kdf::{AsyncPrf, Prf, PrfInput};
 use std::{fmt, sync::Arc};
 use tss_esapi::structures::{KeyedHashScheme, Public, PublicKeyedHashParameters};
@@ -18,10 +18,10 @@ pub struct TpmKey {
 
 impl TpmKey {
     /// Loads a key, after checking its type.
-    pub(in crate::tpm) async fn load(spec: KeySpec, tpm: Tpm) -> Result<Self, TpmError> {
+    pub(in crate::tpm) async fn load(spec: KeySpec, worker: Arc<Worker>) -> Result<Self, TpmError> {
         check_type(&spec.public)?;
         Ok(Self {
-            loaded: LoadedKey::new(spec, tpm).await?,
+            loaded: LoadedKey::new(spec, worker).await?,
         })
     }
 

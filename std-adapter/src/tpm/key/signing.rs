@@ -1,13 +1,15 @@
-use super::{KeySpec, LoadedKey};
-use crate::tpm::{KeyFile, TpmError, esys::padded, worker::Tpm};
+use super::LoadedKey;
+use crate::tpm::{
+    KeyFile, TpmError,
+    esys::{padded, signing_parameters},
+    key_spec::KeySpec,
+    worker::Worker,
+};
 use chanbind_core::crypto::ecdsa::{PUBLIC_KEY_LEN, Signature};
 use std::{fmt, sync::Arc};
 use tss_esapi::{
-    interface_types::{algorithm::HashingAlgorithm, ecc::EccCurve},
-    structures::{
-        EccPoint, EccScheme, HashScheme, KeyDerivationFunctionScheme, Public, PublicEccParameters,
-        SymmetricDefinitionObject,
-    },
+    interface_types::algorithm::HashingAlgorithm,
+    structures::{EccPoint, EccScheme, HashScheme, Public},
 };
 
 /// An ECDSA P-256 key in a TPM, which signs SHA-256 digests. Dropping the last clone flushes the key from the TPM.
@@ -21,10 +23,10 @@ pub struct TpmSigningKey {
 
 impl TpmSigningKey {
     /// Loads a key, after checking its type.
-    pub(in crate::tpm) async fn load(spec: KeySpec, tpm: Tpm) -> Result<Self, TpmError> {
+    pub(in crate::tpm) async fn load(spec: KeySpec, worker: Arc<Worker>) -> Result<Self, TpmError> {
         let public_key = public_key(&spec.public)?;
         Ok(Self {
-            loaded: LoadedKey::new(spec, tpm).await?,
+            loaded: LoadedKey::new(spec, worker).await?,
             public_key,
         })
     }
@@ -70,16 +72,6 @@ impl fmt::Debug for TpmSigningKey {
     }
 }
 
-/// Returns the parameters of a P-256 key that can only sign, with `scheme`.
-pub(in crate::tpm) fn parameters(scheme: EccScheme) -> PublicEccParameters {
-    PublicEccParameters::new(
-        SymmetricDefinitionObject::Null,
-        scheme,
-        EccCurve::NistP256,
-        KeyDerivationFunctionScheme::Null,
-    )
-}
-
 /// Returns the public key of an unrestricted P-256 signing key for ECDSA with SHA-256, or without a scheme, which leaves the
 /// choice to the command. Returns an error for other keys.
 fn public_key(public: &Public) -> Result<[u8; PUBLIC_KEY_LEN], TpmError> {
@@ -87,12 +79,14 @@ fn public_key(public: &Public) -> Result<[u8; PUBLIC_KEY_LEN], TpmError> {
     match public {
         Public::Ecc {
             object_attributes,
-            parameters: actual,
+            parameters,
             unique,
             ..
         } if object_attributes.sign_encrypt()
             && !object_attributes.restricted()
-            && [ecdsa, EccScheme::Null].map(parameters).contains(actual) =>
+            && [ecdsa, EccScheme::Null]
+                .map(signing_parameters)
+                .contains(parameters) =>
         {
             sec1(unique)
         }

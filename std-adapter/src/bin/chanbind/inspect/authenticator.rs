@@ -5,7 +5,7 @@ use super::{
     container::{Kind, read_kind},
     line,
 };
-use crate::{files::named, shared::Failure};
+use crate::{failure::Failure, files::named};
 use chanbind::{
     authenticator::header_fields::MAX_AUTHENTICATOR_LEN,
     core::{

@@ -1,8 +1,8 @@
 //! Reading of authenticators and their requests from bytes, base64url, or the header fields of `docs/HTTP-AUTHENTICATORS.md`.
 
 use crate::{
+    failure::Failure,
     files::{named, read},
-    shared::Failure,
 };
 use base64::{
     Engine,

@@ -1,7 +1,7 @@
 //! `inspect key`: prints a TSS2 PEM key file.
 
 use super::line;
-use crate::{files::key_file, provision::PublicPoint, shared::Failure};
+use crate::{failure::Failure, files::key_file, provision::PublicPoint};
 use chanbind::{
     core::{
         crypto::sha256,

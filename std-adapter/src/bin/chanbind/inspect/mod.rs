@@ -11,8 +11,8 @@ mod request;
 pub(crate) use name::visible;
 
 use crate::{
+    failure::Failure,
     files::{named, read, say},
-    shared::Failure,
 };
 use chanbind::core::binding::ChannelBinding;
 use clap::{Args, Subcommand};

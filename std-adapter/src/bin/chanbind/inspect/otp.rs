@@ -1,6 +1,6 @@
 //! `inspect token`: prints a token.
 
-use crate::{files::read, shared::Failure};
+use crate::{failure::Failure, files::read};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chanbind::core::otp::{jwe, jws, scratch_len};
 use std::{fmt::Write, path::Path};

@@ -6,7 +6,7 @@ use super::{
     line,
     name::{distinguished_name, object_identifier, visible},
 };
-use crate::{files::named, shared::Failure};
+use crate::{failure::Failure, files::named};
 use chanbind::{
     authenticator::header_fields::MAX_REQUEST_LEN,
     core::{

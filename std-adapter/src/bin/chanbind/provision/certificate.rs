@@ -1,9 +1,8 @@
 //! Certificates, and requests for certificates, for a key in a TPM.
 
-use super::signing::SigningArguments;
 use crate::{
+    failure::Failure,
     files::{named, read},
-    shared::Failure,
 };
 use chanbind::{
     core::{
@@ -16,8 +15,8 @@ use chanbind::{
 };
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SerialNumber, SignatureAlgorithm,
-    SigningKey, date_time_ymd,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber,
+    SignatureAlgorithm, SigningKey, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::{
@@ -34,7 +33,7 @@ const MAX_COMMON_NAME_LEN: usize = 64;
 /// Returns the contents of a client's certificate, which a request has too.
 pub(super) fn parameters(
     client: ClientId<'_>,
-    arguments: &SigningArguments,
+    alternative_names: Vec<SanType>,
 ) -> Result<CertificateParams, Failure> {
     let name = client.as_str();
     if name.len() > MAX_COMMON_NAME_LEN {
@@ -49,7 +48,7 @@ pub(super) fn parameters(
     parameters
         .distinguished_name
         .push(DnType::CommonName, name.to_owned());
-    parameters.subject_alt_names = [&arguments.uri[..], &arguments.dns].concat();
+    parameters.subject_alt_names = alternative_names;
     parameters.is_ca = IsCa::ExplicitNoCa;
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];

@@ -2,8 +2,8 @@
 
 use super::{Arguments, key_table};
 use crate::{
+    failure::Failure,
     files::{NewFiles, Password, read, say},
-    shared::Failure,
 };
 use chanbind::{core::otp::ClientId, gateway::Registry, tpm::TpmError};
 use std::process::ExitCode;

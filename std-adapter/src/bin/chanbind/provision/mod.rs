@@ -6,8 +6,9 @@ mod names;
 mod signing;
 
 use crate::{
+    failure::Failure,
     files::{NewFiles, Password},
-    shared::{Failure, TpmArguments, parent},
+    shared::{TpmArguments, parent},
 };
 pub(crate) use certificate::PublicPoint;
 use chanbind::{

@@ -6,8 +6,8 @@ use super::{
     key_table, names,
 };
 use crate::{
+    failure::Failure,
     files::{NewFiles, Password},
-    shared::Failure,
 };
 use chanbind::core::otp::ClientId;
 use clap::{ArgGroup, Args};
@@ -51,11 +51,11 @@ pub(super) struct SigningArguments {
     /// A URI for the certificate's subject alternative names, like urn:example:device:1. Gateways identify the device by the
     /// first one. May be repeated.
     #[arg(long, value_name = "URI", requires = "authenticator", conflicts_with_all = ["secret_file", "inside"], value_parser = names::uri)]
-    pub(super) uri: Vec<SanType>,
+    uri: Vec<SanType>,
 
     /// A DNS name for the certificate's subject alternative names. May be repeated.
     #[arg(long, value_name = "NAME", requires = "authenticator", conflicts_with_all = ["secret_file", "inside"], value_parser = names::dns)]
-    pub(super) dns: Vec<SanType>,
+    dns: Vec<SanType>,
 }
 
 impl SigningArguments {
@@ -82,7 +82,8 @@ pub(super) async fn run(
     mut files: NewFiles,
 ) -> Result<ExitCode, Failure> {
     let signing = &arguments.signing;
-    let parameters = parameters(client, signing)?;
+    let alternative_names = [&signing.uri[..], &signing.dns].concat();
+    let parameters = parameters(client, alternative_names)?;
     let issue = signing.issue()?;
     let options = arguments.key_options(client, password)?;
 
