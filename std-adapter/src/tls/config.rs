@@ -123,7 +123,7 @@ pub fn roots_from_pem(pem: &[u8]) -> Result<RootCertStore, TlsConfigError> {
     Ok(roots)
 }
 
-/// Reads all certificates from PEM text. Returns an error if there are none.
+/// Reads all certificates from PEM text. Returns an error if it holds no certificate.
 pub(crate) fn certificates_from_pem(
     pem: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, TlsConfigError> {

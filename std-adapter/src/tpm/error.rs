@@ -186,9 +186,9 @@ pub enum TpmError {
         code: u32,
     },
     /// The TPM software stack or this library could not build or parse a structure, or start a thread.
-    #[error("TPM software stack error in {command}: {reason}")]
+    #[error("error in {command}: {reason}")]
     Stack {
-        /// The command or structure.
+        /// The command, structure or step that failed.
         command: &'static str,
         /// The reason that was given.
         reason: String,

@@ -140,7 +140,7 @@ impl Lane {
                 drop(device);
             })
             .map_err(|error| TpmError::Stack {
-                command: "a worker thread",
+                command: "the start of a worker thread",
                 reason: error.to_string(),
             })?;
         Ok(Self {

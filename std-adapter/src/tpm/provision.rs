@@ -69,7 +69,7 @@ pub(super) fn import(
 
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(seed.as_mut_slice()).map_err(|error| TpmError::Stack {
-        command: "the key's seed",
+        command: "the generation of the key's seed",
         reason: error.to_string(),
     })?;
     // The unique field of a symmetric object is the hash of its seed and its key (TPM 2.0 Part 1 section 27.5.3.2).
@@ -110,7 +110,7 @@ pub(super) fn import(
     draft.finish(marshalled, &private)
 }
 
-/// Creates a key is_created the TPM. `template` is its public area without attributes and policy.
+/// Creates a key inside the TPM. `template` is its public area without attributes and policy.
 pub(super) fn create(
     device: &mut Device,
     template: PublicBuilder,

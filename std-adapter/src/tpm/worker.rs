@@ -28,7 +28,7 @@ impl Worker {
             .name("chanbind-tpm-watch".to_owned())
             .spawn(move || lane::serve(&settings, &queue))
             .map_err(|error| TpmError::Stack {
-                command: "a worker thread",
+                command: "the start of a worker thread",
                 reason: error.to_string(),
             })?;
         Ok(Self {
