@@ -1,8 +1,8 @@
-/// What the values of an error say to people, written once: for `Display`, and with the crate's feature `defmt` for
-/// `defmt::Format`, whose words take no room in flash.
+/// Implements `Display` for an error type from one table of messages. With the crate's feature `defmt`, also implements
+/// `defmt::Format`, whose message texts take no space in flash.
 ///
-/// Placeholders are `{}` for numbers, text, and other errors that have both; `{:?}` for what has `Debug` and `defmt::Format`. The
-/// bound of a type parameter is that of `Display`.
+/// Use the placeholder `{}` for numbers, text, and other errors that implement both traits, and `{:?}` for values that implement
+/// `Debug` and `defmt::Format`. The bound given for a type parameter applies to the implementation of `Display`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! error_messages {

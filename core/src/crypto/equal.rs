@@ -1,9 +1,9 @@
 use subtle::ConstantTimeEq;
 use zeroize::optimization_barrier;
 
-/// Whether two strings of bytes are the same, in a time that tells their lengths only.
+/// Returns whether two byte strings are equal, in a time that depends on their lengths only.
 ///
-/// All differences are gathered first and looked at once; `subtle` would look at each byte by itself.
+/// The differences of all bytes are accumulated first and tested once, which is faster than `subtle`, which tests each byte.
 #[must_use]
 pub fn equal(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_bit_counts() {
+    fn detects_a_difference_in_every_bit() {
         let one = [0x5a; 44];
         assert!(equal(&one, &one));
         assert!(equal(&[], &[]));

@@ -9,9 +9,9 @@ use {
 /// The longest output of a [`HashAlgorithm`], in bytes.
 pub const MAX_HASH_LEN: usize = 48;
 
-/// The hash of a TLS cipher suite, with what is done with it.
+/// The hash algorithm of a TLS cipher suite.
 ///
-/// A firmware links only those that it names.
+/// A firmware image links only the algorithms that it names.
 #[derive(Clone, Copy)]
 pub struct HashAlgorithm(&'static Functions);
 
@@ -24,12 +24,12 @@ struct Functions {
     hmac: fn(&[u8], &[u8], &mut [u8; MAX_HASH_LEN]),
 }
 
-/// See [`HashAlgorithm::hash_twice`].
+/// The implementation of [`HashAlgorithm::hash_twice`].
 #[cfg(feature = "authenticator")]
 type HashTwice = fn(&[&[u8]], &[u8], &mut [[u8; MAX_HASH_LEN]; 2]);
 
 impl HashAlgorithm {
-    /// SHA-256
+    /// SHA-256, with an output of 32 bytes.
     pub const SHA256: Self = Self(&Functions {
         name: "SHA-256",
         output_len: 32,
@@ -52,7 +52,7 @@ impl HashAlgorithm {
         },
     });
 
-    /// SHA-384
+    /// SHA-384, with an output of 48 bytes.
     pub const SHA384: Self = Self(&Functions {
         name: "SHA-384",
         output_len: 48,
@@ -69,7 +69,7 @@ impl HashAlgorithm {
         },
         #[cfg(feature = "authenticator")]
         hmac: |key, message, out| {
-            // HMAC takes keys of every length (RFC 2104 section 3), so the fallback is never taken.
+            // HMAC accepts keys of every length (RFC 2104 section 3), so the fallback is never used.
             let mut mac = Hmac::<Sha384>::new_from_slice(key)
                 .unwrap_or_else(|_| Hmac::new(&Default::default()));
             mac.update(message);
@@ -77,7 +77,7 @@ impl HashAlgorithm {
         },
     });
 
-    /// The length of an output: 32 or 48 bytes.
+    /// Returns the length of the hash: 32 or 48 bytes.
     #[must_use]
     pub fn output_len(self) -> usize {
         self.0.output_len
@@ -86,15 +86,15 @@ impl HashAlgorithm {
 
 #[cfg(feature = "authenticator")]
 impl HashAlgorithm {
-    /// The hash of the parts, one behind the other, and the hash of them with `more` behind; the first
-    /// [`HashAlgorithm::output_len`] bytes of each.
+    /// Returns the hash of the concatenated parts, and the hash of the parts followed by `more`. The first
+    /// [`HashAlgorithm::output_len`] bytes of each array are the hash.
     pub(crate) fn hash_twice(self, parts: &[&[u8]], more: &[u8]) -> [[u8; MAX_HASH_LEN]; 2] {
         let mut out = [[0; MAX_HASH_LEN]; 2];
         (self.0.hash)(parts, more, &mut out);
         out
     }
 
-    /// HMAC (RFC 2104).
+    /// Returns the HMAC (RFC 2104) of `message`, in the first [`HashAlgorithm::output_len`] bytes.
     pub(crate) fn hmac(self, key: &[u8], message: &[u8]) -> [u8; MAX_HASH_LEN] {
         let mut out = [0; MAX_HASH_LEN];
         (self.0.hmac)(key, message, &mut out);

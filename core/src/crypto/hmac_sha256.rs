@@ -1,7 +1,7 @@
 //! HMAC-SHA-256 and HKDF-Expand on the bare compression function of `sha2` (RFC 2104, RFC 5869 section 2.3).
 //!
-//! The messages here are short, and then the `hmac` crate spends a third of its time on buffering; nor can its keyed state be
-//! wiped. This one takes what is left of a block in one piece, and leaves no key behind.
+//! The messages in this project are short. For these the `hmac` crate spends a third of its time on buffering, and its keyed
+//! state cannot be wiped. This implementation copies the rest of a block in one piece and wipes its key.
 
 use super::wipe;
 use core::fmt;
@@ -16,14 +16,14 @@ const BLOCK_LEN: usize = 64;
 
 type Block = GenericArray<u8, U64>;
 
-/// A key that has been absorbed: two compressions that every message then saves. SecretBytes when dropped.
+/// An HMAC-SHA-256 state that has absorbed its key, which saves two compressions for each message. Wiped when dropped.
 pub struct HmacSha256State {
     inner: [u32; 8],
     outer: [u32; 8],
 }
 
 impl HmacSha256State {
-    /// A key of any length; one over 64 bytes is hashed first.
+    /// Creates a state from a key of any length. A key of more than 64 bytes is hashed first.
     #[must_use]
     pub fn new(key: &[u8]) -> Self {
         let mut block = Block::default();
@@ -46,20 +46,20 @@ impl HmacSha256State {
         state
     }
 
-    /// The HMAC of the parts, one behind the other.
+    /// Returns the HMAC of the concatenated parts.
     #[must_use]
     #[inline]
     pub fn mac<'p>(&self, parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; LEN] {
         self.outer(hash(self.inner, BLOCK_LEN, parts))
     }
 
-    /// As [`HmacSha256State::mac`], where little code counts for more than little time.
+    /// Returns the HMAC of the concatenated parts; a size-optimized variant of [`HmacSha256State::mac`].
     #[must_use]
     pub fn mac_of_parts(&self, parts: &[&[u8]]) -> [u8; LEN] {
         self.outer(hash_parts(self.inner, BLOCK_LEN, parts))
     }
 
-    /// The HMAC of a message that is laid out already.
+    /// Returns the HMAC of a message that is already padded.
     fn mac_message(&self, message: &Message) -> [u8; LEN] {
         let mut state = self.inner;
         compress256(&mut state, message.blocks());
@@ -68,7 +68,7 @@ impl HmacSha256State {
 
     fn outer(&self, inner: [u32; 8]) -> [u8; LEN] {
         let [a, b, c, d, e, f, g, h] = inner;
-        // The outer message is always a block of key, which is absorbed, and a digest: what is left is one block.
+        // The outer message is a key block, which is already absorbed, and a digest, so exactly one block remains.
         let words = [
             a, b, c, d, e, f, g, h, PADDING, 0, 0, 0, 0, 0, 0, OUTER_BITS,
         ];
@@ -82,14 +82,15 @@ impl HmacSha256State {
     }
 }
 
-/// HKDF-Expand, with info in parts; `false` for more than 255 blocks, or for more info than an HkdfLabel can have.
+/// Computes HKDF-Expand (RFC 5869 section 2.3) with the info in parts. Returns `false` if `out` needs more than 255 blocks, or if
+/// the info is longer than an HkdfLabel can be.
 pub(crate) fn hkdf_expand<const PARTS: usize>(
     prk: &[u8],
     info: [&[u8]; PARTS],
     out: &mut [u8],
 ) -> bool {
-    // Laid out before the key is absorbed: what has just been written piece by piece is slow to read in whole words.
-    let Some(first) = Message::of(info.into_iter().chain([[1].as_slice()])) else {
+    // Pad the message before the key is absorbed: reading bytes as words is slow directly after writing them one by one.
+    let Some(first) = Message::new(info.into_iter().chain([[1].as_slice()])) else {
         return false;
     };
     let state = HmacSha256State::new(prk);
@@ -113,17 +114,17 @@ pub(crate) fn hkdf_expand<const PARTS: usize>(
     true
 }
 
-/// A short message behind a block of key, padded. Nothing in it is secret.
+/// A short padded message that follows a key block. It holds no secret.
 struct Message {
     blocks: [Block; Self::MAX_BLOCKS],
     used: usize,
 }
 
 impl Message {
-    /// Enough for an HkdfLabel: 2 + 1 + 255 + 1 + 32 bytes, a counter and padding.
+    /// The number of blocks for an HkdfLabel of 2 + 1 + 255 + 1 + 32 bytes, a counter and padding.
     const MAX_BLOCKS: usize = 5;
 
-    fn of<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Option<Self> {
+    fn new<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Option<Self> {
         let mut message = Self {
             blocks: Default::default(),
             used: 0,
@@ -153,7 +154,7 @@ impl Message {
             block = free.next()?;
             blocks = blocks.saturating_add(1);
         }
-        end(block, total);
+        put_bit_length(block, total);
         message.used = blocks;
         Some(message)
     }
@@ -177,25 +178,25 @@ impl Drop for HmacSha256State {
     }
 }
 
-/// SHA-256 of bytes that are short, as a rule.
+/// Returns the SHA-256 hash of `bytes`; intended for short inputs.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; LEN] {
     sha256_of_parts(&[bytes])
 }
 
-/// SHA-256 of the parts, one behind the other.
+/// Returns the SHA-256 hash of the concatenated parts.
 #[must_use]
 pub fn sha256_of_parts(parts: &[&[u8]]) -> [u8; LEN] {
     digest(hash_parts(INITIAL, 0, parts))
 }
 
-/// [`hash`], once for all who are in no hurry.
+/// A variant of [`hash`] that is not inlined, for callers that need small code rather than speed.
 #[inline(never)]
 fn hash_parts(state: [u32; 8], before: usize, parts: &[&[u8]]) -> [u32; 8] {
     hash(state, before, parts.iter().copied())
 }
 
-/// Hashes the parts on from a state that has taken `before` bytes in whole blocks.
+/// Hashes the concatenated parts, starting from a state that has absorbed `before` bytes in whole blocks.
 #[inline]
 fn hash<'p>(state: [u32; 8], before: usize, parts: impl IntoIterator<Item = &'p [u8]>) -> [u32; 8] {
     let mut hash = Sha256State {
@@ -205,12 +206,12 @@ fn hash<'p>(state: [u32; 8], before: usize, parts: impl IntoIterator<Item = &'p 
         total: before,
     };
     for part in parts {
-        hash.take(part);
+        hash.absorb(part);
     }
-    hash.end()
+    hash.pad_and_finish()
 }
 
-/// A hash that has taken part of its message.
+/// A SHA-256 state that has absorbed a part of its message.
 #[derive(Clone)]
 pub(crate) struct Sha256State {
     state: [u32; 8],
@@ -233,16 +234,16 @@ impl Sha256State {
     #[cfg(feature = "authenticator")]
     #[inline(never)]
     pub(crate) fn update(&mut self, part: &[u8]) {
-        self.take(part);
+        self.absorb(part);
     }
 
     #[cfg(feature = "authenticator")]
     pub(crate) fn finish(self) -> [u8; LEN] {
-        digest(self.end())
+        digest(self.pad_and_finish())
     }
 
     #[inline]
-    fn take(&mut self, part: &[u8]) {
+    fn absorb(&mut self, part: &[u8]) {
         self.total = self.total.saturating_add(part.len());
         let mut rest = part;
         loop {
@@ -263,25 +264,26 @@ impl Sha256State {
         self.used = 0;
     }
 
-    /// The padding: a bit, zeroes, which are there already, and the length in bits (FIPS 180-4 section 5.1.1).
+    /// Appends the padding (FIPS 180-4 section 5.1.1) and returns the final state. The unused bytes of a block are always zero, so
+    /// only the first bit and the length in bits are written.
     #[inline]
-    fn end(mut self) -> [u32; 8] {
+    fn pad_and_finish(mut self) -> [u32; 8] {
         if let Some(first) = self.block.get_mut(self.used) {
             *first = 0x80;
         }
         if self.used >= BLOCK_LEN.saturating_sub(8) {
             self.compress();
         }
-        end(&mut self.block, self.total);
+        put_bit_length(&mut self.block, self.total);
         compress256(&mut self.state, core::slice::from_ref(&self.block));
         wipe(&mut self.block);
         self.state
     }
 }
 
-/// Writes the length of a message, `total` bytes, into its last block.
+/// Writes the length in bits of a message of `total` bytes into its last block.
 #[inline]
-fn end(block: &mut Block, total: usize) {
+fn put_bit_length(block: &mut Block, total: usize) {
     if let Some(bits) = block.last_chunk_mut::<8>() {
         *bits = u64::try_from(total)
             .unwrap_or(u64::MAX)
@@ -290,7 +292,7 @@ fn end(block: &mut Block, total: usize) {
     }
 }
 
-/// Copies from `bytes` to the place behind the first `used` bytes of the block; gives how many found room.
+/// Copies from `bytes` to the block after its first `used` bytes. Returns the number of bytes that were copied.
 #[inline]
 fn fill(block: &mut Block, used: usize, bytes: &[u8]) -> usize {
     let room = block.get_mut(used..).unwrap_or_default();
@@ -308,13 +310,13 @@ fn digest(state: [u32; 8]) -> [u8; LEN] {
     digest
 }
 
-/// A block of key and a digest.
+/// The length of the outer message in bits: a key block of 64 bytes and a digest of 32 bytes.
 const OUTER_BITS: u32 = 768;
 
-/// The bit that ends a message.
+/// The bit that marks the end of a message, as the first word of the padding.
 const PADDING: u32 = 0x8000_0000;
 
-/// FIPS 180-4 section 5.3.3.
+/// The initial hash value of SHA-256 (FIPS 180-4 section 5.3.3).
 const INITIAL: [u32; 8] = [
     0x6a09_e667,
     0xbb67_ae85,
@@ -332,9 +334,9 @@ mod tests {
     use hmac::{Hmac, Mac};
     use sha2::Sha256;
 
-    /// Every length around the edges of blocks, in one part and in two, against the `hmac` crate.
+    /// Compares messages of 0 to 299 bytes, in one part and in several, with the `hmac` crate.
     #[test]
-    fn equals_the_hmac_crate() {
+    fn hmac_matches_the_hmac_crate() {
         let bytes: [u8; 300] = core::array::from_fn(|at| at.to_le_bytes()[0].wrapping_mul(7));
         for key_len in [0, 1, 31, 32, 63, 64, 65, 128, 300] {
             let key = &bytes[..key_len];
@@ -351,21 +353,21 @@ mod tests {
     }
 
     #[test]
-    fn equals_the_hkdf_crate() {
+    fn hkdf_expand_matches_the_hkdf_crate() {
         let prk = [0x5a; 32];
-        let theirs = hkdf::Hkdf::<Sha256>::from_prk(&prk).unwrap();
+        let reference = hkdf::Hkdf::<Sha256>::from_prk(&prk).unwrap();
         for len in [1, 31, 32, 33, 64, 100, 8160] {
-            let (mut one, mut other) = ([0; 8161], [0; 8161]);
-            theirs.expand(b"info", &mut one[..len]).unwrap();
-            assert!(hkdf_expand(&prk, [b"in", b"fo"], &mut other[..len]));
-            assert_eq!(one, other);
+            let (mut expected, mut actual) = ([0; 8161], [0; 8161]);
+            reference.expand(b"info", &mut expected[..len]).unwrap();
+            assert!(hkdf_expand(&prk, [b"in", b"fo"], &mut actual[..len]));
+            assert_eq!(actual, expected);
         }
         for len in 0..=291 {
             let info = [0xa5; 291];
-            let (mut one, mut other) = ([0; 32], [0; 32]);
-            theirs.expand(&info[..len], &mut one).unwrap();
-            assert!(hkdf_expand(&prk, [&info[..len]], &mut other));
-            assert_eq!(one, other, "{len}");
+            let (mut expected, mut actual) = ([0; 32], [0; 32]);
+            reference.expand(&info[..len], &mut expected).unwrap();
+            assert!(hkdf_expand(&prk, [&info[..len]], &mut actual));
+            assert_eq!(actual, expected, "{len}");
         }
         assert!(!hkdf_expand(&prk, [b"info"], &mut [0; 8161]));
         assert!(!hkdf_expand(&prk, [&[0; 320]], &mut [0; 32]));

@@ -1,5 +1,5 @@
-//! The few primitives that this crate has of its own, where a library's is too slow or cannot be wiped. The crates for TPMs and
-//! boards use them too, so that a firmware links each once.
+//! Cryptographic primitives that this crate implements itself, because the implementation in a library is too slow or cannot be
+//! wiped. The crates for TPMs and boards use them too, so that a firmware image links each primitive once.
 
 #[cfg(feature = "x509")]
 pub mod ecdsa;

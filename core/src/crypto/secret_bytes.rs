@@ -4,11 +4,11 @@ use core::{
 };
 use zeroize::optimization_barrier;
 
-/// Bytes that are wiped when dropped: all at once, where `Zeroizing` writes them one by one.
+/// A secret of `N` bytes that is wiped when dropped, in one block write, where `Zeroizing` writes byte by byte.
 pub struct SecretBytes<const N: usize>([u8; N]);
 
 impl<const N: usize> SecretBytes<N> {
-    /// Takes the bytes; what they were copied from is the caller's to wipe.
+    /// Takes ownership of the bytes. The caller must wipe any other copy of them.
     #[must_use]
     pub const fn new(bytes: [u8; N]) -> Self {
         Self(bytes)
@@ -47,7 +47,7 @@ impl<const N: usize> Drop for SecretBytes<N> {
     }
 }
 
-/// Overwrites with zeroes, and keeps the compiler from leaving that out.
+/// Overwrites `bytes` with zeros. An optimization barrier prevents the compiler from removing the write.
 pub fn wipe(bytes: &mut [u8]) {
     bytes.fill(0);
     optimization_barrier(bytes);

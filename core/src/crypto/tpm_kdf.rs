@@ -1,14 +1,14 @@
-//! The key derivation functions of TPM 2.0 Part 1 section 11.4.10, with SHA-256 and for at most one block of it.
+//! The key derivation functions of TPM 2.0 Part 1 section 11.4.10 with SHA-256, for outputs of at most 32 bytes.
 
 use super::{HmacSha256State, SecretBytes, sha256_of_parts};
 
 const COUNTER: [u8; 4] = 1u32.to_be_bytes();
 const SEPARATOR: [u8; 1] = [0];
 
-/// KDFa (TPM 2.0 Part 1 section 11.4.10.2): SP 800-108 counter mode with HMAC-SHA-256, here for 256 bits. A caller that needs
-/// `bits` of fewer takes the front, and says so, for the number is part of what is hashed.
+/// Computes KDFa (TPM 2.0 Part 1 section 11.4.10.2): SP 800-108 counter mode with HMAC-SHA-256.
 ///
-/// `label` comes without its terminating zero.
+/// `bits` is the length of the derived key, at most 256. It is part of the hashed input. A caller that needs fewer than 256 bits
+/// must pass the length it needs and use the first bytes of the result. `label` has no terminating zero byte.
 #[must_use]
 pub fn kdfa(
     key: &HmacSha256State,
@@ -27,10 +27,10 @@ pub fn kdfa(
     ]))
 }
 
-/// KDFe (TPM 2.0 Part 1 section 11.4.10.3): SP 800-56A's one-step derivation with SHA-256, for 256 bits.
+/// Computes KDFe (TPM 2.0 Part 1 section 11.4.10.3): the one-step derivation of SP 800-56A with SHA-256, for 256 bits.
 ///
-/// `shared` is the x coordinate of the shared point, `party_u` and `party_v` those of the ephemeral and the static key. `label`
-/// comes without its terminating zero.
+/// `shared` is the x coordinate of the shared point. `party_u` and `party_v` are the x coordinates of the ephemeral and the static
+/// public key. `label` has no terminating zero byte.
 #[must_use]
 pub fn kdfe(shared: &[u8], label: &[u8], party_u: &[u8], party_v: &[u8]) -> SecretBytes<32> {
     SecretBytes::new(sha256_of_parts(&[

@@ -1,4 +1,4 @@
-//! One reader and one writer over byte slices, big-endian as TLS and TPM are. Nothing here panics.
+//! A reader and a writer over byte slices, for the big-endian encodings of TLS and TPM. No function in this module panics.
 
 mod reader;
 mod writer;
@@ -6,10 +6,10 @@ mod writer;
 pub use reader::Reader;
 pub use writer::Writer;
 
-/// The bytes end before the value does, or a length does not fit.
+/// The input ends before the value does, or the encoding is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Truncated;
 
-/// The caller's buffer is shorter than the value, or the value is longer than its length field can say.
+/// The caller's buffer is too short for the value, or the value is longer than its length field can express.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;

@@ -1,117 +1,118 @@
 use super::Truncated;
 
-/// Takes values from the front of a slice.
+/// Reads values from the front of a slice.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    /// From the first byte on.
+    /// Creates a reader that starts at the first byte.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    /// Whether everything has been taken.
+    /// Returns whether all bytes have been read.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// What has not been taken yet.
+    /// Returns the bytes that have not been read yet.
     #[must_use]
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// The next `len` bytes.
+    /// Reads the next `len` bytes.
     ///
     /// # Errors
-    /// [`Truncated`]; nothing is taken then.
+    /// [`Truncated`] if fewer bytes are left; the position is then unchanged.
     pub fn take(&mut self, len: usize) -> Result<&'a [u8], Truncated> {
         let (head, tail) = self.rest.split_at_checked(len).ok_or(Truncated)?;
         self.rest = tail;
         Ok(head)
     }
 
-    /// The next `N` bytes.
+    /// Reads the next `N` bytes.
     ///
     /// # Errors
-    /// [`Truncated`]; nothing is taken then.
+    /// [`Truncated`] if fewer bytes are left; the position is then unchanged.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Truncated> {
         let (head, tail) = self.rest.split_first_chunk().ok_or(Truncated)?;
         self.rest = tail;
         Ok(*head)
     }
 
-    /// One byte.
+    /// Reads one byte.
     ///
     /// # Errors
-    /// [`Truncated`]
+    /// [`Truncated`] if no byte is left.
     pub fn u8(&mut self) -> Result<u8, Truncated> {
         self.array().map(u8::from_be_bytes)
     }
 
-    /// Two bytes, big-endian.
+    /// Reads a big-endian integer of two bytes.
     ///
     /// # Errors
-    /// [`Truncated`]
+    /// [`Truncated`] if fewer bytes are left; the position is then unchanged.
     pub fn u16(&mut self) -> Result<u16, Truncated> {
         self.array().map(u16::from_be_bytes)
     }
 
-    /// Three bytes, big-endian.
+    /// Reads a big-endian integer of three bytes.
     ///
     /// # Errors
-    /// [`Truncated`]
+    /// [`Truncated`] if fewer bytes are left; the position is then unchanged.
     pub fn u24(&mut self) -> Result<u32, Truncated> {
         let [a, b, c] = self.array()?;
         Ok(u32::from_be_bytes([0, a, b, c]))
     }
 
-    /// Four bytes, big-endian.
+    /// Reads a big-endian integer of four bytes.
     ///
     /// # Errors
-    /// [`Truncated`]
+    /// [`Truncated`] if fewer bytes are left; the position is then unchanged.
     pub fn u32(&mut self) -> Result<u32, Truncated> {
         self.array().map(u32::from_be_bytes)
     }
 
-    /// Bytes behind their length of two bytes: a TPM2B.
+    /// Reads a byte string that is preceded by its length in two bytes, such as a TPM2B.
     ///
     /// # Errors
-    /// [`Truncated`]
+    /// [`Truncated`] if the length or the byte string is incomplete.
     pub fn sized16(&mut self) -> Result<&'a [u8], Truncated> {
         let len = self.u16()?;
         self.take(usize::from(len))
     }
 
-    /// Bytes behind their length of one byte.
+    /// Reads a byte string that is preceded by its length in one byte.
     ///
     /// # Errors
-    /// [`Truncated`]
+    /// [`Truncated`] if the length or the byte string is incomplete.
     #[inline(never)]
     pub fn sized8(&mut self) -> Result<&'a [u8], Truncated> {
         let len = self.u8()?;
         self.take(usize::from(len))
     }
 
-    /// Bytes behind their length of three bytes.
+    /// Reads a byte string that is preceded by its length in three bytes.
     ///
     /// # Errors
-    /// [`Truncated`]
+    /// [`Truncated`] if the length or the byte string is incomplete.
     #[inline(never)]
     pub fn sized24(&mut self) -> Result<&'a [u8], Truncated> {
         let len = usize::try_from(self.u24()?).map_err(|_| Truncated)?;
         self.take(len)
     }
 
-    /// One DER element with a single-byte tag: its tag and contents (X.690 section 8.1, definite and minimal lengths only).
+    /// Reads one DER element and returns its tag and its contents. The tag must be a single byte; the length must be definite and
+    /// minimal (X.690 section 8.1).
     ///
     /// # Errors
-    /// [`Truncated`], also for lengths in another form.
-    // Called from many places, and never where time counts.
+    /// [`Truncated`] if the element is incomplete, or if its length is indefinite, not minimal or longer than four bytes.
+    // Not inlined: it has many callers, none of which is time-critical.
     #[inline(never)]
     pub fn der(&mut self) -> Result<(u8, &'a [u8]), Truncated> {
         let tag = self.u8()?;

@@ -1,6 +1,6 @@
 use super::Full;
 
-/// Appends values to a caller's buffer.
+/// Appends values to a buffer that the caller owns.
 #[derive(Debug)]
 pub struct Writer<'a> {
     out: &'a mut [u8],
@@ -8,19 +8,19 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// From the buffer's first byte on.
+    /// Creates a writer that starts at the first byte of the buffer.
     #[must_use]
     pub fn new(out: &'a mut [u8]) -> Self {
         Self { out, len: 0 }
     }
 
-    /// How many bytes have been written.
+    /// Returns the number of bytes that have been written.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing has been written.
+    /// Returns whether no bytes have been written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -29,7 +29,7 @@ impl<'a> Writer<'a> {
     /// Appends bytes.
     ///
     /// # Errors
-    /// [`Full`]; nothing is written then.
+    /// [`Full`] if the buffer has too little space left; nothing is written then.
     pub fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
         let end = self.len.checked_add(bytes.len()).ok_or(Full)?;
         self.out
@@ -40,10 +40,10 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Appends so many zeroes.
+    /// Appends `len` zero bytes.
     ///
     /// # Errors
-    /// [`Full`]; nothing is written then.
+    /// [`Full`] if the buffer has too little space left; nothing is written then.
     pub fn zeroes(&mut self, len: usize) -> Result<(), Full> {
         let end = self.len.checked_add(len).ok_or(Full)?;
         self.out.get_mut(self.len..end).ok_or(Full)?.fill(0);
@@ -54,40 +54,40 @@ impl<'a> Writer<'a> {
     /// Appends one byte.
     ///
     /// # Errors
-    /// [`Full`]
+    /// [`Full`] if the buffer has no space left.
     pub fn u8(&mut self, value: u8) -> Result<(), Full> {
         self.put(&[value])
     }
 
-    /// Appends two bytes, big-endian.
+    /// Appends a big-endian integer of two bytes.
     ///
     /// # Errors
-    /// [`Full`]
+    /// [`Full`] if the buffer has too little space left; nothing is written then.
     pub fn u16(&mut self, value: u16) -> Result<(), Full> {
         self.put(&value.to_be_bytes())
     }
 
-    /// Appends four bytes, big-endian.
+    /// Appends a big-endian integer of four bytes.
     ///
     /// # Errors
-    /// [`Full`]
+    /// [`Full`] if the buffer has too little space left; nothing is written then.
     pub fn u32(&mut self, value: u32) -> Result<(), Full> {
         self.put(&value.to_be_bytes())
     }
 
-    /// Appends bytes behind their length of two bytes: a TPM2B.
+    /// Appends a byte string, preceded by its length in two bytes, such as a TPM2B.
     ///
     /// # Errors
-    /// [`Full`], also for more than 65,535 bytes.
+    /// [`Full`] if the buffer has too little space left, or for more than 65,535 bytes.
     pub fn sized16(&mut self, bytes: &[u8]) -> Result<(), Full> {
         self.u16(u16::try_from(bytes.len()).map_err(|_| Full)?)?;
         self.put(bytes)
     }
 
-    /// Appends what `contents` writes, behind its length of one byte.
+    /// Appends the bytes that `contents` writes, preceded by their length in one byte.
     ///
     /// # Errors
-    /// [`Full`], also for more than 255 bytes.
+    /// [`Full`] if the buffer has too little space left, or for more than 255 bytes.
     #[inline]
     pub fn length8(
         &mut self,
@@ -99,10 +99,10 @@ impl<'a> Writer<'a> {
         self.put_length(start, 1)
     }
 
-    /// Appends what `contents` writes, behind its length of two bytes.
+    /// Appends the bytes that `contents` writes, preceded by their length in two bytes.
     ///
     /// # Errors
-    /// [`Full`], also for more than 65,535 bytes.
+    /// [`Full`] if the buffer has too little space left, or for more than 65,535 bytes.
     #[inline]
     pub fn length16(
         &mut self,
@@ -114,10 +114,10 @@ impl<'a> Writer<'a> {
         self.put_length(start, 2)
     }
 
-    /// Appends what `contents` writes, behind its length of three bytes.
+    /// Appends the bytes that `contents` writes, preceded by their length in three bytes.
     ///
     /// # Errors
-    /// [`Full`], also for more than 16,777,215 bytes.
+    /// [`Full`] if the buffer has too little space left, or for more than 16,777,215 bytes.
     #[inline]
     pub fn length24(
         &mut self,
@@ -129,7 +129,7 @@ impl<'a> Writer<'a> {
         self.put_length(start, 3)
     }
 
-    /// Writes the length of what stands from `start` on into the `width` bytes before it.
+    /// Writes the number of bytes from `start` to the end into the `width` bytes before `start`.
     #[inline(never)]
     fn put_length(&mut self, start: usize, width: usize) -> Result<(), Full> {
         let len = u32::try_from(self.len.saturating_sub(start)).map_err(|_| Full)?;
@@ -143,7 +143,7 @@ impl<'a> Writer<'a> {
         if rest == 0 { Ok(()) } else { Err(Full) }
     }
 
-    /// What has been written.
+    /// Returns the bytes that have been written.
     #[must_use]
     pub fn finish(self) -> &'a mut [u8] {
         let len = self.len;

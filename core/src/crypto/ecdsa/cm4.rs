@@ -1,6 +1,6 @@
 use super::{P256, PUBLIC_KEY_LEN, Signature};
 
-/// Assembler for Cortex-M4. Not under QEMU, which takes one of its instructions for undefined.
+/// The assembly implementation for Cortex-M4. It does not run in QEMU, which treats one of its instructions as undefined.
 pub static CM4: &dyn P256 = &Cm4;
 
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl P256 for Cm4 {
     }
 }
 
-/// Big-endian bytes as little-endian words.
+/// Converts a big-endian integer to words, least significant word first.
 fn words(bytes: &[u8; 32]) -> [u32; 8] {
     let mut words = [0; 8];
     for (word, bytes) in words.iter_mut().rev().zip(bytes.as_chunks().0) {

@@ -4,7 +4,7 @@ use p256::{
     ecdsa::{self, VerifyingKey, signature::hazmat::PrehashVerifier},
 };
 
-/// The implementation of the crate `p256`, for every target.
+/// The implementation by the crate `p256`, for every target.
 pub static RUST_CRYPTO: &dyn P256 = &RustCrypto;
 
 #[derive(Debug)]

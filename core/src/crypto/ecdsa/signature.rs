@@ -1,22 +1,24 @@
 use crate::wire::{Full, Reader, Truncated, Writer};
 
-/// The longest encoding of a P-256 signature, in bytes.
+/// The maximum length of a DER-encoded P-256 signature, in bytes.
 pub const MAX_DER_LEN: usize = 72;
 
-/// An ECDSA signature on P-256: two scalars, big-endian.
+/// An ECDSA signature on P-256: two big-endian scalars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signature {
-    /// r
+    /// The scalar r.
     pub r: [u8; 32],
-    /// s
+    /// The scalar s.
     pub s: [u8; 32],
 }
 
 impl Signature {
-    /// `ECDSA-Sig-Value ::= SEQUENCE { r INTEGER, s INTEGER }` (RFC 3279 section 2.2.3), DER only.
+    /// Parses a DER-encoded `ECDSA-Sig-Value ::= SEQUENCE { r INTEGER, s INTEGER }` (RFC 3279 section 2.2.3).
+    ///
+    /// The range of the scalars is not checked; [`P256::verify`](super::P256::verify) checks it.
     ///
     /// # Errors
-    /// [`Truncated`] for anything else, also for scalars of more than 32 bytes.
+    /// [`Truncated`] if the encoding is invalid, not DER or followed by other bytes, or if a scalar has more than 32 bytes.
     pub fn from_der(der: &[u8]) -> Result<Self, Truncated> {
         let mut outer = Reader::new(der);
         let (SEQUENCE, fields) = outer.der()? else {
@@ -34,7 +36,7 @@ impl Signature {
         }
     }
 
-    /// The encoding that [`Signature::from_der`] reads, 8 to [`MAX_DER_LEN`] bytes.
+    /// Writes the encoding that [`Signature::from_der`] parses to the front of `out` and returns it: 8 to [`MAX_DER_LEN`] bytes.
     ///
     /// # Errors
     /// [`Full`] if `out` is too short.
@@ -56,7 +58,7 @@ impl Signature {
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 
-/// A non-negative INTEGER in its one encoding, of at most 32 bytes without the byte for the sign.
+/// Reads a non-negative INTEGER in its minimal encoding, of at most 32 bytes without the sign byte.
 #[inline(never)]
 fn scalar(from: &mut Reader<'_>) -> Result<[u8; 32], Truncated> {
     let magnitude = match from.der()? {
@@ -74,7 +76,7 @@ fn scalar(from: &mut Reader<'_>) -> Result<[u8; 32], Truncated> {
     Ok(scalar)
 }
 
-/// Whether a byte for the sign goes before, the bytes, and the length of both.
+/// Returns whether the INTEGER needs a leading sign byte, its magnitude, and the length of both together.
 fn integer(scalar: &[u8; 32]) -> ((bool, &[u8]), u8) {
     let zeroes = scalar
         .iter()
