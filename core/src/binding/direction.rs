@@ -6,14 +6,14 @@ use sha2::{Digest, Sha256};
 /// One end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
-    /// Who opened the TLS connection.
+    /// The end that opened the TLS connection.
     Client,
-    /// Who accepted it.
+    /// The end that accepted the TLS connection.
     Server,
 }
 
 impl Side {
-    /// The other end.
+    /// Returns the other end.
     #[must_use]
     pub fn peer(self) -> Self {
         match self {
@@ -23,18 +23,19 @@ impl Side {
     }
 }
 
-/// Two values of 32 bytes made from one channel binding: each side proves over its own and verifies over its peer's.
+/// Two values of 32 bytes that are derived from one channel binding. Each side computes its proof over its own value and verifies
+/// the proof of its peer over the peer's value.
 ///
-/// A proof over the bare binding can be reflected: what the client sent is what the server would send. With
-/// `SHA-256("chanbind direction tag" || 00 || side || 00 || binding type || 00 || binding)` it cannot, and proofs over two
-/// binding types cannot be exchanged either.
+/// A proof over the binding itself can be reflected, because the client and the server would send the same proof. A tag is
+/// `SHA-256("chanbind direction tag" || 00 || side || 00 || binding type || 00 || binding)`, which prevents reflection. It also
+/// prevents the use of a proof with another binding type.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DirectionTags {
     client: DirectionTag,
     server: DirectionTag,
 }
 
-/// What one side proves over. Comparison is constant-time.
+/// The value over which one side computes its proof. Comparison is constant-time.
 #[derive(Clone)]
 pub struct DirectionTag([u8; 32]);
 
@@ -59,7 +60,7 @@ impl DirectionTags {
         }
     }
 
-    /// The value that `side` proves over, and that its peer verifies over.
+    /// Returns the value over which `side` computes its proof and its peer verifies it.
     #[must_use]
     pub fn of(&self, side: Side) -> &DirectionTag {
         match side {
@@ -70,7 +71,7 @@ impl DirectionTags {
 }
 
 impl DirectionTag {
-    /// The 32 bytes of the tag.
+    /// Returns the 32 bytes of the tag.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

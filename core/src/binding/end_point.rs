@@ -1,10 +1,10 @@
-//! The hash of a certificate under its own signature algorithm's hash function (RFC 5929 section 4.1).
+//! The hash of a certificate with the hash function of its signature algorithm (RFC 5929 section 4.1).
 
 use super::{BindingError, MAX_BINDING_LEN};
 use crate::wire::Reader;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512, Sha512_224, Sha512_256};
 
-/// Hashes `certificate` into the front of `out`.
+/// Hashes `certificate` and writes the hash to the front of `out`.
 pub(super) fn hash<'a>(
     certificate: &[u8],
     out: &'a mut [u8; MAX_BINDING_LEN],
@@ -43,7 +43,8 @@ enum HashFunction {
     Sha512_256,
 }
 
-/// Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue } (RFC 5280 section 4.1)
+/// Returns the hash function of the signature algorithm of
+/// Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue } (RFC 5280 section 4.1).
 fn signature_hash(certificate: &[u8]) -> Result<HashFunction, BindingError> {
     let mut outer = Reader::new(certificate);
     let mut fields = Reader::new(element(&mut outer, SEQUENCE)?);
@@ -63,7 +64,7 @@ fn signature_hash(certificate: &[u8]) -> Result<HashFunction, BindingError> {
         .ok_or(BindingError::Undefined)
 }
 
-/// RSASSA-PSS-params (RFC 4055 section 3.1): the message hash, if the mask generation uses the same one.
+/// Returns the hash function of RSASSA-PSS-params (RFC 4055 section 3.1), if the message and the mask generation use the same one.
 fn pss_hash(mut parameters: Reader<'_>) -> Result<HashFunction, BindingError> {
     let mut fields = Reader::new(element(&mut parameters, SEQUENCE)?);
     let (mut message, mut mask) = (HashFunction::Sha1, HashFunction::Sha1);
@@ -97,7 +98,8 @@ fn hash_function(oid: &[u8]) -> Result<HashFunction, BindingError> {
         .ok_or(BindingError::Undefined)
 }
 
-/// AlgorithmIdentifier ::= SEQUENCE { algorithm OBJECT IDENTIFIER, parameters ANY OPTIONAL }
+/// Reads AlgorithmIdentifier ::= SEQUENCE { algorithm OBJECT IDENTIFIER, parameters ANY OPTIONAL }. Returns the contents of the
+/// OBJECT IDENTIFIER and a reader of the parameters.
 fn algorithm_identifier<'a>(from: &mut Reader<'a>) -> Result<(&'a [u8], Reader<'a>), BindingError> {
     let mut fields = Reader::new(element(from, SEQUENCE)?);
     let oid = element(&mut fields, OBJECT_IDENTIFIER)?;
@@ -117,12 +119,12 @@ const OBJECT_IDENTIFIER: u8 = 0x06;
 const EXPLICIT_0: u8 = 0xa0;
 const EXPLICIT_1: u8 = 0xa1;
 
-/// 1.2.840.113549.1.1.10
+/// The object identifier id-RSASSA-PSS, 1.2.840.113549.1.1.10.
 const RSASSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10];
-/// 1.2.840.113549.1.1.8
+/// The object identifier id-mgf1, 1.2.840.113549.1.1.8.
 const MGF1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 8];
 
-/// RFC 8017 appendix A.2.4, RFC 5758 section 3, RFC 3279 section 2.2.
+/// Signature algorithms with their hash functions (RFC 8017 appendix A.2.4, RFC 5758 section 3, RFC 3279 section 2.2).
 const SIGNATURE_ALGORITHMS: &[(&[u8], HashFunction)] = &[
     // RSASSA-PKCS1-v1_5: 1.2.840.113549.1.1.x
     (
@@ -187,7 +189,7 @@ const SIGNATURE_ALGORITHMS: &[(&[u8], HashFunction)] = &[
     ),
 ];
 
-/// RFC 8017 appendix B.1.
+/// Hash functions with their object identifiers (RFC 8017 appendix B.1).
 const HASH_FUNCTIONS: &[(&[u8], HashFunction)] = &[
     (
         &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 2, 5],

@@ -1,13 +1,13 @@
-//! Channel bindings: a value that names one TLS channel, to be mixed into an authentication that runs on it (RFC 5056).
+//! Channel bindings: values that identify a TLS channel and are mixed into an authentication that runs on it (RFC 5056).
 //!
-//! | binding | names | defined for |
+//! | binding | identifies | defined for |
 //! |---|---|---|
 //! | [`ChannelBinding::tls_exporter`] | the connection | TLS 1.3, TLS 1.2 with extended master secret (RFC 9266) |
 //! | [`ChannelBinding::tls_server_end_point`] | the server's certificate | every TLS version (RFC 5929 section 4) |
 //! | [`ChannelBinding::tls_unique`] | the connection | TLS 1.2 with extended master secret only (RFC 5929 section 3) |
 //!
-//! A binding is not a secret and must not be used as a key (RFC 9266 section 4). [`DirectionTags`] makes two values of one
-//! binding, one for each side.
+//! A binding is not a secret and must not be used as a key (RFC 9266 section 4). [`DirectionTags`] holds two values that are
+//! derived from one binding, one for each side.
 //!
 //! ```
 //! use chanbind_core::{binding::{ChannelBinding, Side}, exporter::ExporterSecret};
@@ -28,10 +28,10 @@ use crate::crypto::equal;
 use crate::exporter::{Exporter, ExporterError, Protocol};
 use core::fmt;
 
-/// The exporter label of `tls-exporter` (RFC 9266 section 2).
+/// The exporter label for `tls-exporter` (RFC 9266 section 2).
 pub const TLS_EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
-/// The longest binding value: SHA-512 of a certificate.
+/// The maximum length of a binding value in bytes, which is that of a SHA-512 hash of a certificate.
 pub const MAX_BINDING_LEN: usize = 64;
 
 /// The value of one channel binding, at most [`MAX_BINDING_LEN`] bytes.
@@ -42,20 +42,20 @@ pub struct ChannelBinding {
     len: usize,
 }
 
-/// The registered channel binding types that this crate makes.
+/// A registered channel binding type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// `tls-exporter` (RFC 9266).
+    /// The type `tls-exporter` (RFC 9266).
     TlsExporter,
-    /// `tls-server-end-point` (RFC 5929 section 4).
+    /// The type `tls-server-end-point` (RFC 5929 section 4).
     TlsServerEndPoint,
-    /// `tls-unique` (RFC 5929 section 3).
+    /// The type `tls-unique` (RFC 5929 section 3).
     TlsUnique,
 }
 
 impl Kind {
-    /// The registered "channel-binding unique prefix" (RFC 5056 section 2.1).
+    /// Returns the registered "channel-binding unique prefix" (RFC 5056 section 2.1).
     #[must_use]
     pub fn unique_prefix(self) -> &'static str {
         match self {
@@ -67,12 +67,13 @@ impl Kind {
 }
 
 impl ChannelBinding {
-    /// `tls-exporter`: 32 bytes exported under [`TLS_EXPORTER_LABEL`] with an empty context (RFC 9266 section 2).
+    /// Computes `tls-exporter`: 32 bytes that are exported for [`TLS_EXPORTER_LABEL`] and an empty context (RFC 9266 section 2).
     ///
-    /// Not defined where renegotiation is enabled (RFC 9266 section 4.2); TLS 1.3 has none.
+    /// This binding is not defined if renegotiation is enabled (RFC 9266 section 4.2). TLS 1.3 has no renegotiation.
     ///
     /// # Errors
-    /// [`BindingError::NotUnique`] for a channel without unique secrets, [`BindingError::Exporter`] as the channel says.
+    /// [`BindingError::NotUnique`] if the secrets of the channel are not unique to it, [`BindingError::Exporter`] if the channel
+    /// fails to export keying material.
     pub fn tls_exporter(channel: &impl Exporter) -> Result<Self, BindingError> {
         if !channel.protocol().has_unique_secrets() {
             return Err(BindingError::NotUnique);
@@ -84,27 +85,28 @@ impl ChannelBinding {
         Self::new(Kind::TlsExporter, &value)
     }
 
-    /// `tls-server-end-point`: the hash of the server's certificate, given as DER (RFC 5929 section 4.1).
+    /// Computes `tls-server-end-point`: the hash of the server's certificate in DER (RFC 5929 section 4.1).
     ///
-    /// The hash is the one of the certificate's signature algorithm, with MD5 and SHA-1 replaced by SHA-256: 28, 32, 48 or
-    /// 64 bytes. It names the server, not the connection.
+    /// The hash function is that of the certificate's signature algorithm, with MD5 and SHA-1 replaced by SHA-256. The value has
+    /// 28, 32, 48 or 64 bytes. It identifies the server, not the connection.
     ///
     /// # Errors
-    /// [`BindingError::Certificate`] for bytes that are not one certificate, [`BindingError::Undefined`] for a signature
-    /// algorithm that uses no hash or several (Ed25519, RSASSA-PSS with two hashes) and for one that is not known here.
+    /// [`BindingError::Certificate`] if the bytes are not exactly one certificate. [`BindingError::Undefined`] if the signature
+    /// algorithm is not supported, or uses no hash function or several ones (Ed25519, RSASSA-PSS with two hash functions).
     pub fn tls_server_end_point(certificate: &[u8]) -> Result<Self, BindingError> {
         let mut value = [0; MAX_BINDING_LEN];
         let hash = end_point::hash(certificate, &mut value)?;
         Self::new(Kind::TlsServerEndPoint, hash)
     }
 
-    /// `tls-unique`: the first Finished message of the handshake, 12 to 64 bytes, as the TLS stack hands it out
-    /// (RFC 5929 section 3.1). `first_finished` is its `verify_data`, the client's in a full handshake and the server's in
-    /// an abbreviated one.
+    /// Creates `tls-unique` from the first Finished message of the handshake, which the TLS stack provides (RFC 5929 section 3.1).
+    ///
+    /// `first_finished` is the `verify_data` of this message, 12 to 64 bytes. In a full handshake the client sends it; in an
+    /// abbreviated handshake the server sends it.
     ///
     /// # Errors
-    /// [`BindingError::Undefined`] on TLS 1.3 (RFC 9266 section 3), [`BindingError::NotUnique`] on TLS 1.2 without extended
-    /// master secret (RFC 7627), [`BindingError::Finished`] for another length.
+    /// [`BindingError::Undefined`] with TLS 1.3 (RFC 9266 section 3), [`BindingError::NotUnique`] with TLS 1.2 without extended
+    /// master secret (RFC 7627), [`BindingError::Finished`] if `first_finished` has another length.
     pub fn tls_unique(protocol: Protocol, first_finished: &[u8]) -> Result<Self, BindingError> {
         if protocol == Protocol::Tls13 {
             return Err(BindingError::Undefined);
@@ -120,19 +122,19 @@ impl ChannelBinding {
         Self::new(Kind::TlsUnique, first_finished)
     }
 
-    /// Which binding this is.
+    /// Returns the type of the binding.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The binding's value, without its prefix.
+    /// Returns the value of the binding, without its unique prefix.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.value.get(..self.len).unwrap_or_default()
     }
 
-    /// One value for each side, so that what one side proves cannot be played back as the other's.
+    /// Returns one value for each side, so that the proof of one side cannot be replayed as the proof of the other.
     #[must_use]
     pub fn direction_tags(&self) -> DirectionTags {
         DirectionTags::new(self)
@@ -155,7 +157,7 @@ impl ChannelBinding {
 }
 
 impl PartialEq for ChannelBinding {
-    /// In constant time for values of one length.
+    /// Compares in constant time if both values have the same length.
     fn eq(&self, other: &Self) -> bool {
         self.kind == other.kind && equal(self.as_bytes(), other.as_bytes())
     }
@@ -170,22 +172,22 @@ impl fmt::Debug for ChannelBinding {
     }
 }
 
-/// Why there is no binding.
+/// The error of computing a channel binding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BindingError {
     /// The binding is not defined for this protocol version or certificate.
     Undefined,
-    /// The channel's secrets are not unique to it (TLS 1.2 without extended master secret).
+    /// The secrets of the channel are not unique to it (TLS 1.2 without extended master secret).
     NotUnique,
-    /// The bytes are not one DER certificate.
+    /// The bytes are not exactly one certificate in DER.
     Certificate,
-    /// The Finished message has a length that no cipher suite gives.
+    /// The Finished message has a length that no cipher suite uses.
     Finished {
-        /// Bytes given.
+        /// The length of the message, in bytes.
         actual: usize,
     },
-    /// The channel gave no keying material.
+    /// The channel failed to export keying material.
     Exporter(ExporterError),
 }
 
@@ -193,14 +195,14 @@ impl fmt::Display for BindingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Undefined => f.write_str(
-                "this channel binding is not defined here: use tls-exporter on TLS 1.3, and for tls-server-end-point a \
-                 certificate whose signature uses one hash",
+                "the channel binding is not defined for this protocol version or certificate: use tls-exporter with TLS 1.3, \
+                 and tls-server-end-point with a certificate whose signature algorithm uses a single hash function",
             ),
             Self::NotUnique => fmt::Display::fmt(&ExporterError::NotUnique, f),
-            Self::Certificate => f.write_str("not an X.509 certificate in DER: give exactly one, without PEM armour"),
+            Self::Certificate => f.write_str("invalid X.509 certificate: pass exactly one certificate in DER, not in PEM"),
             Self::Finished { actual } => write!(
                 f,
-                "a Finished message of {actual} bytes: give its verify_data, 12 to {MAX_BINDING_LEN} bytes"
+                "invalid Finished message of {actual} bytes: pass its verify_data, 12 to {MAX_BINDING_LEN} bytes"
             ),
             Self::Exporter(error) => fmt::Display::fmt(error, f),
         }

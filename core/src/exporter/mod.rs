@@ -1,7 +1,8 @@
-//! What a channel offers: keying material for a label and a context (RFC 5705 section 4, RFC 8446 section 7.5).
+//! Keying material that a TLS connection exports for a label and a context (RFC 5705 section 4, RFC 8446 section 7.5).
 //!
-//! A TLS stack that has an exporter implements [`Exporter`]. For a stack that only yields its exporter secret,
-//! [`ExporterSecret`] is the rest of the TLS 1.3 key schedule.
+//! A TLS stack that has an exporter implements [`Exporter`]. For a stack that provides only its exporter secret,
+//! [`ExporterSecret`] implements the rest of the TLS 1.3 key schedule. This crate calls one end of a TLS connection, as a source
+//! of keying material, a channel.
 //!
 //! ```
 //! use chanbind_core::exporter::{Exporter, ExporterSecret};
@@ -20,29 +21,30 @@ pub use crate::crypto::HashAlgorithm;
 
 use crate::error_messages;
 
-/// A channel that exports keying material. Both ends of one TLS connection, and no one else, get the same bytes for the
-/// same label and context.
+/// A channel that exports keying material. For the same label and context, both ends of one TLS connection get the same bytes,
+/// which no third party can compute.
 pub trait Exporter {
-    /// The protocol that the channel negotiated.
+    /// Returns the protocol version that the channel negotiated.
     fn protocol(&self) -> Protocol;
 
-    /// The hash of the negotiated cipher suite: in TLS 1.2, of its PRF. `None` where the channel does not say; what needs it
-    /// (`authenticator`) then refuses.
+    /// Returns the hash of the negotiated cipher suite, which in TLS 1.2 is the hash of its PRF. Returns `None` if the channel does
+    /// not provide it; the module `authenticator` then rejects the channel.
     fn hash(&self) -> Option<HashAlgorithm> {
         None
     }
 
-    /// Fills `out` with keying material; `out.len()` is the length asked for.
+    /// Fills `out` with keying material; `out.len()` is the requested length.
     ///
-    /// In TLS 1.3 an absent context and an empty one give the same bytes (RFC 8446 section 7.5); in TLS 1.2 they do not
-    /// (RFC 5705 section 4). Pass `Some(&[])` where a protocol says "empty context" and `None` where it says "no context".
+    /// In TLS 1.3 an absent context and an empty context give the same bytes (RFC 8446 section 7.5); in TLS 1.2 they do not
+    /// (RFC 5705 section 4). Pass `Some(&[])` where a protocol specifies an empty context and `None` where it specifies no context.
     ///
-    /// Labels are ASCII, at most 249 bytes. Those that begin with `EXPERIMENTAL` are for private use, all others are to be
-    /// registered and should begin with `EXPORTER` (RFC 5705 sections 4 and 6). The most that TLS 1.3 can give is 255 times the length of the
-    /// handshake's hash: 8,160 bytes for SHA-256, 12,240 for SHA-384.
+    /// A label is ASCII and has at most 249 bytes. Labels that begin with `EXPERIMENTAL` are for private use; all others must be
+    /// registered and should begin with `EXPORTER` (RFC 5705 sections 4 and 6). TLS 1.3 exports at most 255 times the length of the
+    /// handshake's hash: 8,160 bytes with SHA-256, 12,240 bytes with SHA-384.
     ///
     /// # Errors
-    /// [`ExporterError`]; `out` is then all zeroes.
+    /// [`ExporterError`] if the handshake is not complete, if the label, the context or `out` is too long, if `out` is empty, or if
+    /// the TLS stack fails. The implementation then zeroes `out`.
     fn export_keying_material(
         &self,
         label: &[u8],
@@ -70,22 +72,22 @@ impl<E: Exporter + ?Sized> Exporter for &E {
     }
 }
 
-/// What a channel negotiated, as far as bindings need to know it.
+/// The negotiated protocol version, with the property on which channel bindings depend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protocol {
-    /// TLS 1.3 (RFC 8446, RFC 9846): its secrets are always unique to the connection.
+    /// TLS 1.3 (RFC 8446, RFC 9846), whose secrets are always unique to the connection.
     Tls13,
     /// TLS 1.2 (RFC 5246).
     Tls12 {
-        /// The extended master secret of RFC 7627 was negotiated. Without it a man in the middle can give two connections
-        /// the same secrets, and nothing that is exported says which connection it is.
+        /// True if the extended master secret of RFC 7627 was negotiated. Without it, a man in the middle can make two connections
+        /// use the same secrets, so that exported keying material does not identify one connection.
         extended_master_secret: bool,
     },
 }
 
 impl Protocol {
-    /// Whether exported keying material identifies this one connection (RFC 9266 section 2).
+    /// Returns whether exported keying material identifies a single connection (RFC 9266 section 2).
     #[must_use]
     pub fn has_unique_secrets(self) -> bool {
         match self {
@@ -97,42 +99,42 @@ impl Protocol {
     }
 }
 
-/// Why no keying material came.
+/// The error of an exporter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExporterError {
-    /// The handshake has not finished: export after it, when the peer is authenticated.
+    /// The handshake is not complete. Keying material can be exported after the handshake, when the peer is authenticated.
     HandshakeIncomplete,
-    /// The label is longer than the 249 bytes that TLS 1.3's `HkdfLabel` leaves.
+    /// The label is longer than the 249 bytes that fit into the `HkdfLabel` of TLS 1.3.
     LabelTooLong {
-        /// Bytes given.
+        /// The length of the label, in bytes.
         actual: usize,
     },
-    /// The context is longer than the channel takes (65,535 bytes in TLS 1.2).
+    /// The context is longer than the channel accepts (65,535 bytes in TLS 1.2).
     ContextTooLong {
-        /// Bytes given.
+        /// The length of the context, in bytes.
         actual: usize,
     },
-    /// No bytes were asked for, or more than the channel's hash can give.
+    /// Zero bytes were requested, or more than the channel can export.
     OutputLength {
-        /// Bytes asked for.
+        /// The number of bytes that were requested.
         actual: usize,
-        /// The most that this channel gives.
+        /// The maximum number of bytes that this channel can export.
         max: usize,
     },
-    /// The channel's secrets are not unique to it: TLS 1.2 without extended master secret, or older.
+    /// The channel's secrets are not unique to it: it uses TLS 1.2 without extended master secret, or an older version.
     NotUnique,
-    /// The TLS stack refused; its own log or error says why.
+    /// The TLS stack reported an error, which its own log or error explains.
     Stack,
 }
 
 error_messages! { ExporterError {
-    Self::HandshakeIncomplete => "the TLS handshake is not complete: export keying material after it";
-    Self::LabelTooLong { actual } => "the exporter label has {} bytes: use at most 249", actual;
-    Self::ContextTooLong { actual } => "the exporter context has {} bytes: more than this channel takes", actual;
-    Self::OutputLength { actual, max } => "{} bytes of keying material asked for: ask for 1 to {}", actual, max;
-    Self::NotUnique => "the channel's secrets are not unique to it: use TLS 1.3, or TLS 1.2 with extended master secret";
-    Self::Stack => "the TLS stack refused to export keying material";
+    Self::HandshakeIncomplete => "the TLS handshake is not complete: export keying material after the handshake";
+    Self::LabelTooLong { actual } => "the exporter label has {} bytes: use at most 249 bytes", actual;
+    Self::ContextTooLong { actual } => "the exporter context has {} bytes, which is more than this channel accepts", actual;
+    Self::OutputLength { actual, max } => "cannot export {} bytes of keying material: request 1 to {} bytes", actual, max;
+    Self::NotUnique => "the secrets of the TLS connection are not unique to it: use TLS 1.3, or TLS 1.2 with extended master secret";
+    Self::Stack => "the TLS stack failed to export keying material";
 }}
 
 impl core::error::Error for ExporterError {}

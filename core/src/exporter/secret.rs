@@ -4,46 +4,51 @@ use core::fmt;
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256, Sha384};
 
-/// The longest exporter label of TLS 1.3: `HkdfLabel.label` holds 255 bytes, six of them `"tls13 "` (RFC 8446 section 7.1).
+/// The maximum length of an exporter label in TLS 1.3, in bytes. `HkdfLabel.label` holds 255 bytes, of which the prefix
+/// `"tls13 "` takes six (RFC 8446 section 7.1).
 pub const MAX_LABEL: usize = 249;
 
-/// The exporter secret of a TLS 1.3 connection: what is left to do of the key schedule (RFC 8446 and 9846, section 7.5).
+/// The exporter secret of a TLS 1.3 connection, with the last step of the key schedule (RFC 8446 and RFC 9846, section 7.5).
 ///
-/// Holds 32 or 48 bytes by the hash of the negotiated cipher suite; wiped when dropped.
+/// The secret has 32 or 48 bytes, depending on the hash of the negotiated cipher suite. Wiped when dropped.
 pub struct ExporterSecret {
     secret: SecretBytes<MAX_HASH_LEN>,
     hash: HashAlgorithm,
-    /// Of the suite's hash. A pointer, so that a firmware with one suite links one hash.
+    /// The exporter function for the hash of the cipher suite. A function pointer, so that firmware with one cipher suite links
+    /// one hash.
     export: Export,
 }
 
 type Export = fn(&[u8], &[u8], &[u8], &mut [u8]) -> Result<(), ExporterError>;
 
 impl ExporterSecret {
-    /// The exporter secret of a connection with a SHA-256 cipher suite (`TLS_AES_128_GCM_SHA256`,
+    /// Creates the exporter secret of a connection with a SHA-256 cipher suite (`TLS_AES_128_GCM_SHA256`,
     /// `TLS_CHACHA20_POLY1305_SHA256`).
     #[must_use]
     pub fn sha256(exporter_secret: &[u8; 32]) -> Self {
         Self::new(exporter_secret, HashAlgorithm::SHA256, export::<Sha256>)
     }
 
-    /// The exporter secret of a connection with a SHA-384 cipher suite (`TLS_AES_256_GCM_SHA384`).
+    /// Creates the exporter secret of a connection with a SHA-384 cipher suite (`TLS_AES_256_GCM_SHA384`).
     #[must_use]
     pub fn sha384(exporter_secret: &[u8; 48]) -> Self {
         Self::new(exporter_secret, HashAlgorithm::SHA384, export::<Sha384>)
     }
 
-    /// Derive-Secret(main secret, "exp master", ClientHello...server Finished) with SHA-256 (RFC 8446 section 7.1): for a stack
-    /// that has the main secret (RFC 8446 says master secret) and the hash of its transcript up to the server's Finished.
+    /// Derives the exporter secret as Derive-Secret(main secret, "exp master", ClientHello...server Finished) with SHA-256
+    /// (RFC 8446 section 7.1).
+    ///
+    /// This constructor is for a TLS stack that provides the main secret (the master secret in RFC 8446) and the hash of the
+    /// transcript up to and including the server's Finished.
     #[must_use]
     pub fn from_main_secret_sha256(main_secret: &[u8; 32], transcript_hash: &[u8; 32]) -> Self {
         let mut secret = SecretBytes::<32>::default();
-        // A hash is a context of 32 bytes, and asks for 32: neither is too long.
+        // Cannot fail: the context and the output have 32 bytes each, and neither is too long.
         let _ = expand_label::<Sha256>(main_secret, b"exp master", transcript_hash, &mut *secret);
         Self::sha256(&secret)
     }
 
-    /// As [`ExporterSecret::from_main_secret_sha256`], with SHA-384.
+    /// Derives the exporter secret as [`ExporterSecret::from_main_secret_sha256`] does, with SHA-384.
     #[must_use]
     pub fn from_main_secret_sha384(main_secret: &[u8; 48], transcript_hash: &[u8; 48]) -> Self {
         let mut secret = SecretBytes::<48>::default();
@@ -94,22 +99,22 @@ impl fmt::Debug for ExporterSecret {
     }
 }
 
-/// The hash of a cipher suite, with what the key schedule does with it.
+/// The operations of the key schedule with the hash of a cipher suite.
 trait ScheduleHash {
-    /// The hash of the empty string, the context of every Derive-Secret here.
-    const OF_NOTHING: &'static [u8];
+    /// The hash of the empty string, which is the context of every Derive-Secret in this module.
+    const EMPTY_HASH: &'static [u8];
 
-    /// The hash of an exporter's context.
-    fn of(context: &[u8]) -> impl AsRef<[u8]>;
+    /// Returns the hash of an exporter's context.
+    fn hash_context(context: &[u8]) -> impl AsRef<[u8]>;
 
-    /// HKDF-Expand (RFC 5869 section 2.3); `false` for more than 255 blocks.
+    /// Computes HKDF-Expand (RFC 5869 section 2.3). Returns `false` if `out` needs more than 255 blocks.
     fn expand(secret: &[u8], info: [&[u8]; 4], out: &mut [u8]) -> bool;
 }
 
 impl ScheduleHash for Sha256 {
-    const OF_NOTHING: &'static [u8] = &SHA256_OF_NOTHING;
+    const EMPTY_HASH: &'static [u8] = &SHA256_OF_EMPTY;
 
-    fn of(context: &[u8]) -> impl AsRef<[u8]> {
+    fn hash_context(context: &[u8]) -> impl AsRef<[u8]> {
         sha256(context)
     }
 
@@ -119,9 +124,9 @@ impl ScheduleHash for Sha256 {
 }
 
 impl ScheduleHash for Sha384 {
-    const OF_NOTHING: &'static [u8] = &SHA384_OF_NOTHING;
+    const EMPTY_HASH: &'static [u8] = &SHA384_OF_EMPTY;
 
-    fn of(context: &[u8]) -> impl AsRef<[u8]> {
+    fn hash_context(context: &[u8]) -> impl AsRef<[u8]> {
         Self::digest(context)
     }
 
@@ -130,14 +135,15 @@ impl ScheduleHash for Sha384 {
     }
 }
 
-/// TLS-Exporter(label, context, length) = HKDF-Expand-Label(Derive-Secret(Secret, label, ""), "exporter", Hash(context), length)
+/// Computes TLS-Exporter(label, context, length) =
+/// HKDF-Expand-Label(Derive-Secret(Secret, label, ""), "exporter", Hash(context), length) (RFC 8446 section 7.5).
 fn export<H: ScheduleHash>(
     exporter_secret: &[u8],
     label: &[u8],
     context: &[u8],
     out: &mut [u8],
 ) -> Result<(), ExporterError> {
-    let hash_len = H::OF_NOTHING.len();
+    let hash_len = H::EMPTY_HASH.len();
     if label.len() > MAX_LABEL {
         return Err(ExporterError::LabelTooLong {
             actual: label.len(),
@@ -152,12 +158,12 @@ fn export<H: ScheduleHash>(
     }
     let mut buffer = SecretBytes::<MAX_HASH_LEN>::default();
     let derived = buffer.get_mut(..hash_len).unwrap_or_default();
-    let context = H::of(context);
-    expand_label::<H>(exporter_secret, label, H::OF_NOTHING, derived)?;
+    let context = H::hash_context(context);
+    expand_label::<H>(exporter_secret, label, H::EMPTY_HASH, derived)?;
     expand_label::<H>(derived, b"exporter", context.as_ref(), out)
 }
 
-/// HKDF-Expand-Label (RFC 8446 section 7.1).
+/// Computes HKDF-Expand-Label (RFC 8446 section 7.1).
 fn expand_label<H: ScheduleHash>(
     secret: &[u8],
     label: &[u8],
@@ -185,14 +191,14 @@ fn expand_label<H: ScheduleHash>(
     }
 }
 
-/// SHA-256 of the empty string.
-const SHA256_OF_NOTHING: [u8; 32] = [
+/// The SHA-256 hash of the empty string.
+const SHA256_OF_EMPTY: [u8; 32] = [
     0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
     0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
 ];
 
-/// SHA-384 of the empty string.
-const SHA384_OF_NOTHING: [u8; 48] = [
+/// The SHA-384 hash of the empty string.
+const SHA384_OF_EMPTY: [u8; 48] = [
     0x38, 0xb0, 0x60, 0xa7, 0x51, 0xac, 0x96, 0x38, 0x4c, 0xd9, 0x32, 0x7e, 0xb1, 0xb1, 0xe3, 0x6a,
     0x21, 0xfd, 0xb7, 0x11, 0x14, 0xbe, 0x07, 0x43, 0x4c, 0x0c, 0xc7, 0xbf, 0x63, 0xf6, 0xe1, 0xda,
     0x27, 0x4e, 0xde, 0xbf, 0xe7, 0x6f, 0x65, 0xfb, 0xd5, 0x1a, 0xd2, 0xf1, 0x48, 0x98, 0xb9, 0x5b,

@@ -1,16 +1,16 @@
 use super::{FixedInput, KdfError, Layout, MAX_PRF_LEN, PrfInput};
 use crate::crypto::wipe;
 
-/// Where a derivation stands.
+/// The state of a derivation.
 #[must_use]
 pub enum Step<'a> {
-    /// The PRF's answer to [`Pending::input`] is awaited.
+    /// The derivation waits for the PRF's output over [`Pending::input`].
     Prf(Pending<'a>),
-    /// The caller's buffer holds the derived key.
+    /// The derivation is complete, and the caller's buffer holds the derived key.
     Done,
 }
 
-/// A derivation that waits for the PRF's answer. Dropped, it wipes what it has derived so far.
+/// A derivation that waits for an output of the PRF. If it is dropped, it wipes the caller's buffer.
 pub struct Pending<'a> {
     layout: Layout<'a>,
     input: &'a [u8],
@@ -20,10 +20,11 @@ pub struct Pending<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// Starts to derive `out.len()` bytes from `input`, with a PRF of `prf_len` bytes.
+    /// Starts to derive `out.len()` bytes from `input`, with a PRF whose output has `prf_len` bytes.
     ///
     /// # Errors
-    /// [`KdfError::OutputLength`] if the layout cannot give that many bytes, [`KdfError::PrfLength`].
+    /// [`KdfError::OutputLength`] if the layout cannot derive that many bytes, [`KdfError::PrfLength`] if `prf_len` is 0 or more
+    /// than [`MAX_PRF_LEN`]. `out` is then zeroed.
     #[inline]
     pub fn derivation(
         &self,
@@ -76,7 +77,7 @@ impl<'a> Layout<'a> {
 }
 
 impl<'a> Pending<'a> {
-    /// What the PRF is to be computed over.
+    /// Returns the input for the next call of the PRF.
     #[must_use]
     #[inline]
     pub fn input(&self) -> PrfInput<'_> {
@@ -101,10 +102,10 @@ impl<'a> Pending<'a> {
         }
     }
 
-    /// Takes the PRF's answer and goes on.
+    /// Takes an output of the PRF and returns the next state.
     ///
     /// # Errors
-    /// [`KdfError::PrfLength`] if the answer has another length than announced; the output is then wiped.
+    /// [`KdfError::PrfLength`] if `block` does not have the announced length; the caller's buffer is then wiped.
     #[inline]
     pub fn answer(mut self, block: &[u8]) -> Result<Step<'a>, KdfError> {
         if block.len() != self.prf_len {
@@ -119,7 +120,7 @@ impl<'a> Pending<'a> {
     }
 }
 
-/// The derived key as far as it has come; wiped if it stays incomplete.
+/// The partially derived key. Wiped when dropped before it is complete.
 struct Output<'a> {
     bytes: &'a mut [u8],
     filled: usize,

@@ -1,20 +1,20 @@
-/// How the input of a derivation is laid out before it goes through the PRF. Named ones are those that exist in the field.
+/// The layout of the PRF's input in a derivation. The named layouts are those that existing systems use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Layout<'a> {
-    /// PRF(input), cut to the length asked for: at most one block.
+    /// PRF(input), truncated to the requested length: at most one block.
     Hmac,
     /// SP 800-108 counter mode with the counter before the fixed input: block i is PRF(counter || fixed input).
     Counter {
-        /// Width, start and length field.
+        /// The width and first value of the counter, and the presence of the length field.
         mode: CounterMode,
-        /// What stands before and behind the input.
+        /// The format of the fixed input.
         fixed: FixedInput<'a>,
     },
 }
 
 impl<'a> Layout<'a> {
-    /// HashiCorp Vault's counter mode: be32(i), from 0 || input || be32(bits).
+    /// The counter mode of HashiCorp Vault: be32(i) || input || be32(bits), where i starts at 0.
     pub const VAULT: Self = Self::Counter {
         mode: CounterMode {
             width: CounterWidth::Bits32,
@@ -24,7 +24,8 @@ impl<'a> Layout<'a> {
         fixed: FixedInput::Raw,
     };
 
-    /// SP 800-108's usual layout, that of the tpm-kdf library: be32(i), from 1 || label || 00 || input || be32(bits).
+    /// Creates the usual layout of SP 800-108, which the tpm-kdf library uses: be32(i) || label || 00 || input || be32(bits),
+    /// where i starts at 1.
     #[must_use]
     pub const fn sp800_108(label: &'a [u8]) -> Self {
         Self::Counter {
@@ -38,32 +39,32 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// The parameters of SP 800-108r1 section 4.1.
+/// The parameters of counter mode (SP 800-108r1 section 4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CounterMode {
-    /// r, the counter's width.
+    /// The width r of the counter.
     pub width: CounterWidth,
-    /// The first value of the counter: 1 in SP 800-108, 0 in Vault. Bits over the counter's width are an error.
+    /// The first value of the counter: 1 in SP 800-108, 0 in Vault. A value that does not fit the width is an error.
     pub start: u32,
-    /// Whether the length of the derived key, in bits as 32 bits big-endian, ends the fixed input.
+    /// True if the fixed input ends with the length of the derived key in bits, as a big-endian integer of 32 bits.
     pub length_field: bool,
 }
 
-/// r of SP 800-108: the counter's width; it is written big-endian.
+/// The width of the counter (r in SP 800-108). The counter is big-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CounterWidth {
-    /// One byte: at most 255 blocks from 1.
+    /// A counter of one byte: at most 255 blocks if it starts at 1.
     Bits8,
-    /// Two bytes.
+    /// A counter of two bytes.
     Bits16,
-    /// Three bytes.
+    /// A counter of three bytes.
     Bits24,
-    /// Four bytes.
+    /// A counter of four bytes.
     Bits32,
 }
 
 impl CounterWidth {
-    /// The counter's length in bytes.
+    /// Returns the length of the counter in bytes.
     #[must_use]
     pub const fn bytes(self) -> usize {
         match self {
@@ -74,7 +75,7 @@ impl CounterWidth {
         }
     }
 
-    /// The counter's largest value.
+    /// Returns the largest value of the counter.
     pub(super) const fn max(self) -> u32 {
         match self {
             Self::Bits8 => 0xff,
@@ -85,14 +86,14 @@ impl CounterWidth {
     }
 }
 
-/// What the counter is followed by.
+/// The format of the fixed input, which follows the counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FixedInput<'a> {
-    /// The input as it is.
+    /// The input without a prefix.
     Raw,
-    /// label || 00 || input: the input is SP 800-108's Context.
+    /// label || 00 || input, where the input is the Context of SP 800-108.
     LabelAndContext {
-        /// SP 800-108's Label.
+        /// The Label of SP 800-108.
         label: &'a [u8],
     },
 }

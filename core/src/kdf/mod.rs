@@ -1,8 +1,8 @@
-//! Key derivation by SP 800-108 counter mode over any PRF, and by the bare PRF.
+//! Key derivation in SP 800-108 counter mode over any PRF, and by a single call of the PRF.
 //!
-//! The PRF is a request and an answer: [`Layout::derivation`] hands out what is to be computed and takes back the result, so
-//! that a TPM behind a slow bus, an async driver and an HMAC in software drive the same code. [`derive()`] and
-//! [`derive_async`] are those loops.
+//! [`Layout::derivation`] is a state machine: it returns each input of the PRF and takes the PRF's output. The PRF can therefore
+//! be computed by a TPM behind a slow bus, by an async driver or by an HMAC in software. [`derive()`] and [`derive_async`] are
+//! the loops that drive it.
 //!
 //! ```
 //! use chanbind_core::kdf::{HmacSha256, Layout, derive};
@@ -12,16 +12,16 @@
 //! # Ok::<(), chanbind_core::kdf::DeriveError<core::convert::Infallible>>(())
 //! ```
 //!
-//! The same, with the PRF computed by whoever holds the key:
+//! The same derivation, driven by the caller:
 //!
 //! ```
 //! use chanbind_core::kdf::{HmacSha256, Layout, Prf, Step};
-//! # let mut far_away = HmacSha256::new(b"my_api_key");
+//! # let mut remote_prf = HmacSha256::new(b"my_api_key");
 //! let mut key = [0; 32];
 //! let mut step = Layout::VAULT.derivation(b"keying material", 32, &mut key)?;
 //! while let Step::Prf(pending) = step {
 //!     let mut block = [0; 32];
-//!     far_away.compute(&pending.input(), &mut block).unwrap();
+//!     remote_prf.compute(&pending.input(), &mut block).unwrap();
 //!     step = pending.answer(&block)?;
 //! }
 //! # Ok::<(), chanbind_core::kdf::KdfError>(())
@@ -38,10 +38,12 @@ pub use prf::{AsyncPrf, HmacSha256, HmacSha384, HmacSha512, MAX_PRF_LEN, Prf, Pr
 use crate::crypto::SecretBytes;
 use core::fmt;
 
-/// Derives a key of `out.len()` bytes from `input` with a PRF that answers at once.
+/// Derives a key of `out.len()` bytes from `input` with a blocking PRF.
 ///
 /// # Errors
-/// [`DeriveError`]; `out` is then all zeroes.
+/// [`DeriveError::Kdf`] if the layout cannot derive `out.len()` bytes or the PRF's output length is invalid,
+/// [`DeriveError::Prf`] if the PRF fails. `out` is then zeroed, unless the PRF's output is longer than [`MAX_PRF_LEN`]: `out` is
+/// then unchanged.
 pub fn derive<P: Prf>(
     layout: &Layout<'_>,
     input: &[u8],
@@ -63,10 +65,10 @@ pub fn derive<P: Prf>(
     Ok(())
 }
 
-/// Derives a key of `out.len()` bytes from `input` with a PRF that has to be waited for.
+/// Derives a key of `out.len()` bytes from `input` with an async PRF.
 ///
 /// # Errors
-/// [`DeriveError`]; `out` is then all zeroes, also when the future is dropped after it was first polled.
+/// As [`derive()`]. `out` is also zeroed if the future is dropped before it completes, after it was polled at least once.
 pub async fn derive_async<P: AsyncPrf>(
     layout: &Layout<'_>,
     input: &[u8],
@@ -89,16 +91,16 @@ pub async fn derive_async<P: AsyncPrf>(
     Ok(())
 }
 
-/// What cannot be derived.
+/// The error of a derivation, apart from errors of the PRF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KdfError {
-    /// No bytes were asked for, or more than the layout can give before its counter or its length field runs over.
+    /// Zero bytes were requested, or more than the layout can derive before its counter or its length field overflows.
     OutputLength {
-        /// Bytes asked for.
+        /// The number of bytes that were requested.
         actual: usize,
     },
-    /// The PRF's output length is 0 or over [`MAX_PRF_LEN`], or an answer of another length came.
+    /// The announced output length of the PRF is 0 or more than [`MAX_PRF_LEN`] bytes, or an output has another length.
     PrfLength,
 }
 
@@ -107,11 +109,11 @@ impl fmt::Display for KdfError {
         match self {
             Self::OutputLength { actual } => write!(
                 f,
-                "{actual} bytes cannot be derived with this layout: ask for at least one and no more than its counter can number"
+                "this layout cannot derive {actual} bytes: request at least 1 byte, and no more blocks than its counter can number"
             ),
             Self::PrfLength => write!(
                 f,
-                "the PRF's answer has the wrong length: it must be the length announced, 1 to {MAX_PRF_LEN} bytes"
+                "the PRF's output has the wrong length: it must have the announced length, 1 to {MAX_PRF_LEN} bytes"
             ),
         }
     }
@@ -119,10 +121,10 @@ impl fmt::Display for KdfError {
 
 impl core::error::Error for KdfError {}
 
-/// Why a derivation failed: for a reason of its own, or by the PRF's.
+/// The error of [`derive()`] and [`derive_async`]; `E` is the error of the PRF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeriveError<E> {
-    /// The layout cannot give what was asked for.
+    /// The requested length or the PRF's output length is invalid.
     Kdf(KdfError),
     /// The PRF failed.
     Prf(E),

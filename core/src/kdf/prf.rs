@@ -5,36 +5,36 @@ use hmac::{Hmac, Mac};
 use sha2::{Sha384, Sha512};
 use zeroize::optimization_barrier;
 
-/// The longest PRF output, that of HMAC-SHA-512.
+/// The maximum length of a PRF output in bytes, which is that of HMAC-SHA-512.
 pub const MAX_PRF_LEN: usize = 64;
 
-/// A keyed pseudo-random function that answers at once. Hardware is used by one caller at a time, so it takes `&mut self`.
+/// A keyed pseudorandom function with a blocking interface. It takes `&mut self` because hardware serves one caller at a time.
 pub trait Prf {
-    /// Why it failed.
+    /// The error of the implementation.
     type Error;
 
-    /// The length of an answer: 1 to [`MAX_PRF_LEN`] bytes.
+    /// Returns the length of an output: 1 to [`MAX_PRF_LEN`] bytes.
     fn output_len(&self) -> usize;
 
-    /// Computes the PRF over `input` into `out`, which has [`Prf::output_len`] bytes.
+    /// Computes the PRF over `input` and writes the output to `out`, which has [`Prf::output_len`] bytes.
     ///
     /// # Errors
-    /// As the holder of the key says.
+    /// [`Prf::Error`] if the implementation fails, for example because a TPM rejects the command.
     fn compute(&mut self, input: &PrfInput<'_>, out: &mut [u8]) -> Result<(), Self::Error>;
 }
 
-/// A keyed pseudo-random function that has to be waited for: a TPM, a service.
+/// A keyed pseudorandom function with an async interface, for example a TPM or a service.
 pub trait AsyncPrf {
-    /// Why it failed.
+    /// The error of the implementation.
     type Error;
 
-    /// The length of an answer: 1 to [`MAX_PRF_LEN`] bytes.
+    /// Returns the length of an output: 1 to [`MAX_PRF_LEN`] bytes.
     fn output_len(&self) -> usize;
 
-    /// Computes the PRF over `input` into `out`, which has [`AsyncPrf::output_len`] bytes.
+    /// Computes the PRF over `input` and writes the output to `out`, which has [`AsyncPrf::output_len`] bytes.
     ///
     /// # Errors
-    /// As the holder of the key says.
+    /// [`AsyncPrf::Error`] if the implementation fails, for example because a TPM rejects the command.
     fn compute(
         &mut self,
         input: &PrfInput<'_>,
@@ -42,7 +42,7 @@ pub trait AsyncPrf {
     ) -> impl Future<Output = Result<(), Self::Error>>;
 }
 
-/// What a PRF is computed over, in parts that are to be read one behind the other.
+/// The input of a PRF, as parts that must be concatenated.
 #[derive(Clone, Copy)]
 pub struct PrfInput<'a> {
     counter: ([u8; 4], usize),
@@ -53,7 +53,7 @@ pub struct PrfInput<'a> {
 }
 
 impl<'a> PrfInput<'a> {
-    /// The parts in their order; some may be empty.
+    /// Returns the parts in order. Some of them may be empty.
     #[must_use]
     #[inline]
     pub fn parts(&self) -> [&[u8]; 5] {
@@ -66,7 +66,7 @@ impl<'a> PrfInput<'a> {
         ]
     }
 
-    /// The length of all parts, in bytes.
+    /// Returns the total length of all parts, in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.parts()
@@ -74,14 +74,14 @@ impl<'a> PrfInput<'a> {
             .fold(0usize, |sum, part| sum.saturating_add(part.len()))
     }
 
-    /// Whether there is nothing to compute over.
+    /// Returns whether all parts are empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Copies the parts into the front of `out`, for hardware that takes one buffer; `None` if it is shorter than
-    /// [`PrfInput::len`].
+    /// Copies the concatenated parts to the front of `out`, for hardware that takes a single buffer. Returns `None` if `out` is
+    /// shorter than [`PrfInput::len`].
     #[must_use]
     pub fn copy_to<'b>(&self, out: &'b mut [u8]) -> Option<&'b mut [u8]> {
         let out = out.get_mut(..self.len())?;
@@ -123,7 +123,7 @@ impl fmt::Debug for PrfInput<'_> {
     }
 }
 
-/// The front four bytes at most, by value.
+/// Copies up to four bytes and returns them with their number.
 #[inline]
 fn short(bytes: &[u8]) -> ([u8; 4], usize) {
     let mut value = [0; 4];
@@ -139,7 +139,7 @@ macro_rules! software_hmac {
     ($name:ident, $state:ty, $len:literal, $doc:literal) => {
         #[doc = $doc]
         ///
-        /// The key is absorbed once, so that an answer costs two compressions of the hash less. SecretBytes when dropped.
+        /// The key is absorbed once, which saves two compressions of the hash for each output. Wiped when dropped.
         pub struct $name($state);
 
         impl Prf for $name {
@@ -154,7 +154,7 @@ macro_rules! software_hmac {
             }
         }
 
-        /// A key that is shared.
+        /// Allows several callers to share one key.
         impl Prf for &$name {
             type Error = Infallible;
 
@@ -188,7 +188,7 @@ macro_rules! software_hmac {
             }
         }
 
-        /// A key that is shared.
+        /// Allows several callers to share one key.
         impl AsyncPrf for &$name {
             type Error = Infallible;
 
@@ -217,7 +217,7 @@ software_hmac!(
     HmacSha256,
     HmacSha256State,
     32,
-    "HMAC-SHA-256 in software (RFC 2104): what a gateway holds."
+    "HMAC-SHA-256 in software (RFC 2104), for example for the key of a gateway."
 );
 software_hmac!(
     HmacSha384,
@@ -233,7 +233,7 @@ software_hmac!(
 );
 
 impl HmacSha256 {
-    /// A key of any length; SP 800-107 asks for at least half the hash's length of entropy.
+    /// Creates a PRF from a key of any length. SP 800-107 requires entropy of at least half the length of the hash.
     #[must_use]
     pub fn new(key: &[u8]) -> Self {
         Self(HmacSha256State::new(key))
@@ -244,13 +244,13 @@ impl HmacSha256 {
     }
 }
 
-macro_rules! by_the_hmac_crate {
+macro_rules! implement_with_hmac_crate {
     ($name:ident, $hash:ty) => {
         impl $name {
-            /// A key of any length; SP 800-107 asks for at least half the hash's length of entropy.
+            /// Creates a PRF from a key of any length. SP 800-107 requires entropy of at least half the length of the hash.
             #[must_use]
             pub fn new(key: &[u8]) -> Self {
-                // HMAC takes keys of every length (RFC 2104 section 3), so the fallback is never taken.
+                // HMAC accepts keys of every length (RFC 2104 section 3), so the fallback is never used.
                 Self(Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default())))
             }
 
@@ -272,5 +272,5 @@ macro_rules! by_the_hmac_crate {
     };
 }
 
-by_the_hmac_crate!(HmacSha384, Sha384);
-by_the_hmac_crate!(HmacSha512, Sha512);
+implement_with_hmac_crate!(HmacSha384, Sha384);
+implement_with_hmac_crate!(HmacSha512, Sha512);
