@@ -1,30 +1,30 @@
-//! The key itself as password, in the base64 of RFC 4648 section 4 with padding.
+//! API keys: the one-time key itself as the password, in base64 with padding (RFC 4648 section 4).
 //!
-//! Whoever reads it can use it on this connection for as long as it lasts, and nowhere else.
+//! A party that reads an API key can use it as long as the connection lasts, but only on this connection.
 
 use super::{MalformedToken, OneTimeKey, TokenError};
 use crate::crypto::{SecretBytes, equal};
 use base64ct::{Base64, Encoding};
 use core::fmt;
 
-/// The length of an encoded key.
+/// The length of an encoded key, in characters.
 pub const ENCODED_LEN: usize = 44;
 
-/// Encodes the key for a header.
+/// Encodes the key for a header field.
 pub fn encode<'o>(key: &OneTimeKey, out: &'o mut [u8; ENCODED_LEN]) -> &'o str {
-    // 32 bytes are 44 characters: the buffer always suffices.
+    // Cannot fail: 32 bytes are encoded as 44 characters.
     Base64::encode(key.as_bytes(), out).unwrap_or_default()
 }
 
-/// Accepts `presented` if it is the encoding of `expected`; constant-time in both.
+/// Verifies that `presented` is the encoding of `expected`, in constant time.
 ///
 /// # Errors
-/// [`TokenError::Malformed`] for what cannot be an encoded key, [`TokenError::Rejected`] for another key.
+/// [`TokenError::Malformed`] if `presented` is not an encoded key, [`TokenError::Rejected`] if it encodes another key.
 pub fn verify(expected: &OneTimeKey, presented: &str) -> Result<(), TokenError> {
     Expected::new(expected).verify(presented)
 }
 
-/// An API key that is expected more than once, encoded in advance. SecretBytes when dropped.
+/// An expected API key that is encoded once and can be compared several times. Wiped when dropped.
 pub struct Expected(SecretBytes<ENCODED_LEN>);
 
 impl Expected {
@@ -36,16 +36,16 @@ impl Expected {
         Self(encoded)
     }
 
-    /// As [`verify`].
+    /// Verifies that `presented` is the encoding of this key, in constant time.
     ///
     /// # Errors
     /// As [`verify`].
     pub fn verify(&self, presented: &str) -> Result<(), TokenError> {
-        // There is one encoding of a key, so text can be compared; slices of two lengths are never equal.
+        // A key has exactly one encoding, so the texts can be compared. Slices of different lengths are never equal.
         if equal(self.0.as_slice(), presented.as_bytes()) {
             return Ok(());
         }
-        // base64ct decodes whole blocks: one byte more than the key for the padded one.
+        // base64ct decodes whole blocks, so the padded block needs one byte more than the key.
         let mut buffer = [0; OneTimeKey::LEN + 1];
         match Base64::decode(presented, &mut buffer) {
             Ok(key) if key.len() == OneTimeKey::LEN => Err(TokenError::Rejected),

@@ -1,14 +1,15 @@
-//! base64ct does the work in constant time and refuses what is not canonical; here are its errors in this module's words.
+//! Base64url with the error type of this module. The crate `base64ct` works in constant time and rejects encodings that are not
+//! canonical.
 
 use super::{MalformedToken, TokenError};
 use base64ct::{Base64UrlUnpadded, Encoding};
 
-/// Encodes `bytes` into the front of `out` by RFC 4648 section 5 without padding.
+/// Encodes `bytes` to the front of `out` in base64url without padding (RFC 4648 section 5).
 pub(super) fn encode<'o>(bytes: &[u8], out: &'o mut [u8]) -> Result<&'o str, TokenError> {
     Base64UrlUnpadded::encode(bytes, out).map_err(|_| TokenError::BufferTooSmall)
 }
 
-/// Decodes a part of a compact serialization into the front of `out`.
+/// Decodes a part of a compact serialization to the front of `out`.
 pub(super) fn decode<'o>(text: &str, out: &'o mut [u8]) -> Result<&'o mut [u8], TokenError> {
     if out.len() < decoded_len(text) {
         return Err(TokenError::BufferTooSmall);
@@ -19,7 +20,7 @@ pub(super) fn decode<'o>(text: &str, out: &'o mut [u8]) -> Result<&'o mut [u8], 
     Ok(out.get_mut(..len).unwrap_or_default())
 }
 
-/// The most bytes that `text` can stand for.
+/// Returns the maximum number of bytes that `text` can encode.
 pub(super) fn decoded_len(text: &str) -> usize {
     text.len().div_ceil(4).saturating_mul(3)
 }

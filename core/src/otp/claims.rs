@@ -5,36 +5,38 @@ use super::{
 };
 use crate::wire::Writer;
 
-/// The claims of a JWT that this crate writes and reads (RFC 7519 section 4.1, and `htm`/`htu` of RFC 9449 section 4.2).
+/// The claims of a JWT that this crate supports (RFC 7519 section 4.1, and `htm` and `htu` of RFC 9449 section 4.2).
 ///
-/// Read claims live in the caller's scratch buffer. Others are passed over; [`super::jws::Verified::payload`] has them all.
+/// Parsed claims borrow from the caller's scratch buffer. Other claims are ignored; [`super::jws::Verified::payload`] contains all
+/// of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Claims<'a> {
-    /// `iss`
+    /// The issuer, `iss`.
     pub issuer: Option<&'a str>,
-    /// `sub`
+    /// The subject, `sub`.
     pub subject: Option<&'a str>,
-    /// `aud`. Where a token that is read has several, the one that the policy asks for if it is among them, else the first.
+    /// The audience, `aud`. If a parsed token has several, this is the one that the policy requires if it is among them, otherwise
+    /// the first.
     pub audience: Option<&'a str>,
-    /// `exp`: seconds since 1970-01-01T00:00:00Z. When read, any JSON number is accepted and rounded down.
+    /// The expiration time, `exp`, in seconds since 1970-01-01T00:00:00Z. Any JSON number is parsed and rounded down.
     pub expires_at: Option<u64>,
-    /// `nbf`: in the same seconds, rounded up when read.
+    /// The start of validity, `nbf`, in seconds since 1970-01-01T00:00:00Z. Any JSON number is parsed and rounded up.
     pub not_before: Option<u64>,
-    /// `iat`: in the same seconds, rounded down when read.
+    /// The time of issue, `iat`, in seconds since 1970-01-01T00:00:00Z. Any JSON number is parsed and rounded down.
     pub issued_at: Option<u64>,
-    /// `jti`: never twice for one key.
+    /// The token id, `jti`. It must be unique among the tokens of one key.
     pub token_id: Option<&'a str>,
-    /// `htm`: the method of the one request that the token is for.
+    /// The method of the request for which the token is valid, `htm`.
     pub method: Option<&'a str>,
-    /// `htu`: the URI of that request, without query and fragment.
+    /// The URI of the request for which the token is valid, `htu`, without query and fragment.
     pub uri: Option<&'a str>,
 }
 
 impl<'a> Claims<'a> {
-    /// Writes the claims as JSON into the front of `out`, in the order of the fields.
+    /// Writes the claims as a JSON object to the front of `out`, in the order of the fields.
     ///
     /// # Errors
-    /// [`TokenError::BufferTooSmall`]
+    /// [`TokenError::BufferTooSmall`] if `out` is shorter than the JSON text.
     pub fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8], TokenError> {
         let mut writer = Writer::new(out);
         self.write(&mut writer)
@@ -78,7 +80,7 @@ impl<'a> Claims<'a> {
         writer.put(b"}")
     }
 
-    /// Reads the claims of `json`.
+    /// Parses the claims of the JSON object `json`. `audience` is the required audience, if there is one.
     pub(super) fn parse(
         json: &[u8],
         audience: Option<&str>,

@@ -1,18 +1,19 @@
-//! NumericDate, in all the forms that JSON has for a number.
+//! NumericDate, parsed from every form of a JSON number.
 
-/// A NumericDate (RFC 7519 section 2), within the range of a `u64`: earlier and later ones become its ends.
+/// A NumericDate (RFC 7519 section 2), limited to the range of a `u64`. Dates outside the range saturate.
 #[derive(Clone, Copy)]
 pub(super) struct NumericDate {
-    /// The largest integer that is not greater.
+    /// The date, rounded down to whole seconds.
     whole: u64,
     has_fraction: bool,
 }
 
 impl NumericDate {
-    /// Reads a JSON number (RFC 8259 section 6). Exact: no floating point is involved. Takes time linear in its length.
+    /// Parses a JSON number (RFC 8259 section 6). The result is exact, because no floating point is used. The time is linear in the
+    /// length of the number.
     pub(super) fn read(number: &str) -> Self {
         if number.starts_with('-') {
-            // Before 1970: what ended then has expired, what began then has begun.
+            // For a date before 1970, zero gives the same verdict: `exp` has passed, and `nbf` and `iat` are in the past.
             return Self {
                 whole: 0,
                 has_fraction: false,
@@ -20,9 +21,9 @@ impl NumericDate {
         }
         let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
         let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        // How many digits stand before the point.
-        let point = i64::try_from(integer.len()).unwrap_or(i64::MAX);
-        let mut left = point.saturating_add(read_exponent(exponent));
+        let integer_digits = i64::try_from(integer.len()).unwrap_or(i64::MAX);
+        // The number of digits before the decimal point, after it has been moved by the exponent.
+        let mut left = integer_digits.saturating_add(read_exponent(exponent));
         let mut date = Self {
             whole: 0,
             has_fraction: false,
@@ -43,25 +44,25 @@ impl NumericDate {
         date
     }
 
-    /// Appends a digit; the end of the range stays.
+    /// Appends a digit. A value that overflows saturates.
     fn append(&mut self, digit: u64) {
         let shifted = self.whole.checked_mul(10);
         let appended = shifted.and_then(|whole| whole.checked_add(digit));
         self.whole = appended.unwrap_or(u64::MAX);
     }
 
-    /// Rounds down: an expiry is then not later than it says.
+    /// Rounds down, so that an expiration time is not later than specified.
     pub(super) fn floor(self) -> u64 {
         self.whole
     }
 
-    /// Rounds up: a beginning is then not earlier than it says.
+    /// Rounds up, so that a start of validity is not earlier than specified.
     pub(super) fn ceil(self) -> u64 {
         self.whole.saturating_add(u64::from(self.has_fraction))
     }
 }
 
-/// An exponent with its sign. Those too large for an `i64` become its ends, beyond all that matters.
+/// Parses an exponent with its sign. A value outside the range of an `i64` saturates, which does not change the resulting date.
 fn read_exponent(text: &str) -> i64 {
     let (is_negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),

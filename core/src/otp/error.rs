@@ -1,18 +1,19 @@
 use core::fmt;
 
-/// The error of making or verifying a token.
+/// The error of creating or verifying a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// The caller's buffer is too small; [`super::scratch_len`] gives a length that suffices to verify.
+    /// The caller's buffer is too small. [`super::scratch_len`] returns a length that is sufficient to verify a token.
     BufferTooSmall,
-    /// The bytes are not a token of this form. Its sender can see that, so the reason may be told.
+    /// The bytes are not a token of this form. The sender can find this out without the key, so the reason may be disclosed.
     Malformed(MalformedToken),
-    /// The signature or encryption is valid, but the payload is not a valid claims object. Only a holder of the key can make such a token.
+    /// The signature or encryption is valid, but the content is malformed. Only a holder of the key can create such a token.
     Content(MalformedToken),
-    /// The key does not fit: a wrong key, a token of another connection, or a changed token. The reason is not told apart.
+    /// The token was not created with this key, was created on another connection, or was modified. These cases are not
+    /// distinguished.
     Rejected,
-    /// The verifier rejects the token for its header, or for its claims after the key was found to fit.
+    /// The token is refused because of its header, or because of its claims after its signature was verified.
     Refused(TokenRefusal),
 }
 
@@ -20,17 +21,17 @@ pub enum TokenError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MalformedToken {
-    /// Not the number of parts that the compact serialization has, or a part with a wrong length.
+    /// The number of parts differs from that of the compact serialization, or a part has an invalid length.
     Structure,
-    /// Not base64, with padding where there must be none, or not canonical.
+    /// A part is not base64, is not canonical, or has padding where none is allowed.
     Base64,
-    /// Not JSON, not an object, or a member with a value of the wrong type.
+    /// A part is not JSON or not an object, or a member has a value of the wrong type.
     Json,
-    /// A member name stands twice in one object (RFC 7515 section 4, RFC 7519 section 4).
+    /// A member name occurs twice in one object (RFC 7515 section 4, RFC 7519 section 4).
     DuplicateMember,
-    /// More than 32 members in one object.
+    /// An object has more than 32 members.
     TooManyMembers,
-    /// More than 32 objects and arrays within each other.
+    /// Objects and arrays are nested more than 32 levels deep.
     TooDeep,
 }
 
@@ -38,37 +39,37 @@ pub enum MalformedToken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenRefusal {
-    /// `alg` or `enc` is not the one that is pinned here.
+    /// `alg` or `enc` is missing or is not the algorithm that this crate requires.
     Algorithm,
-    /// `crit` is present: no extension is understood here (RFC 7515 section 4.1.11).
+    /// `crit` is present. This crate supports no extension (RFC 7515 section 4.1.11).
     Critical,
-    /// `typ` or `cty` names something else, or compression was asked for.
+    /// `typ` is not `JWT`, `cty` of a nested token is missing or not `JWT`, or `zip` (compression) is present.
     Type,
-    /// `exp` has passed, or is missing where it is required.
+    /// `exp` has passed, or it is required but missing or cannot be checked without a clock.
     Expired,
-    /// `nbf` or `iat` lies in the future.
+    /// `nbf` or `iat` is in the future.
     NotYetValid,
-    /// `iat` is missing or too long ago.
+    /// `iat` is too long ago, or a maximum age is required and `iat` is missing or cannot be checked without a clock.
     TooOld,
-    /// `sub` names another client than the one that presents the token.
+    /// `sub` names a client other than the one that presents the token.
     Subject,
-    /// `iss` is not the one required.
+    /// `iss` is not the required issuer.
     Issuer,
-    /// `aud` does not hold the one required.
+    /// `aud` does not contain the required audience.
     Audience,
-    /// `htm` is missing or not this request's method.
+    /// `htm` is missing or is not the method of the request.
     Method,
-    /// `htu` is missing or not this request's URI.
+    /// `htu` is missing or is not the URI of the request.
     Uri,
-    /// `jti` is missing or not the one required.
+    /// `jti` is missing or is not the required token id.
     TokenId,
 }
 
 impl TokenError {
-    /// The same, found behind a signature or encryption that was right.
-    pub(super) fn behind_the_key(self) -> Self {
+    /// Converts [`TokenError::Malformed`] to [`TokenError::Content`], for content whose signature or encryption was verified.
+    pub(super) fn into_content_error(self) -> Self {
         match self {
-            Self::Malformed(what) => Self::Content(what),
+            Self::Malformed(defect) => Self::Content(defect),
             other => other,
         }
     }
@@ -78,10 +79,17 @@ impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BufferTooSmall => f.write_str("the buffer is too small for the token"),
-            Self::Malformed(what) => write!(f, "malformed token: {what}"),
-            Self::Content(what) => write!(f, "malformed content of a valid token: {what}"),
-            Self::Rejected => f.write_str("the token was not made with this channel's key"),
-            Self::Refused(why) => write!(f, "token refused: {why}"),
+            Self::Malformed(defect) => write!(f, "malformed token: {defect}"),
+            Self::Content(defect) => {
+                write!(
+                    f,
+                    "the token is authentic, but its content is malformed: {defect}"
+                )
+            }
+            Self::Rejected => {
+                f.write_str("the token was not created with the key of this connection")
+            }
+            Self::Refused(refusal) => write!(f, "token refused: {refusal}"),
         }
     }
 }
@@ -89,12 +97,12 @@ impl fmt::Display for TokenError {
 impl fmt::Display for MalformedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Structure => "wrong number or length of parts",
+            Self::Structure => "the number of parts or the length of a part is invalid",
             Self::Base64 => "a part is not canonical base64",
-            Self::Json => "a part is not the JSON object that it should be",
-            Self::DuplicateMember => "a member name stands twice",
+            Self::Json => "a part is not a JSON object with values of the right types",
+            Self::DuplicateMember => "a member name occurs twice in an object",
             Self::TooManyMembers => "an object has more than 32 members",
-            Self::TooDeep => "objects and arrays are nested more than 32 deep",
+            Self::TooDeep => "objects and arrays are nested more than 32 levels deep",
         })
     }
 }
@@ -102,18 +110,18 @@ impl fmt::Display for MalformedToken {
 impl fmt::Display for TokenRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Algorithm => "its algorithm is not the one pinned here",
-            Self::Critical => "it names a critical extension",
-            Self::Type => "its type is not the one expected",
-            Self::Expired => "it has expired or does not expire",
-            Self::NotYetValid => "it is not valid yet: compare the clocks",
-            Self::TooOld => "it was issued too long ago",
+            Self::Algorithm => "its algorithm is not the required one",
+            Self::Critical => "it has a critical extension, which is not supported",
+            Self::Type => "its type is not the expected one, or it is compressed",
+            Self::Expired => "it has expired or has no expiration time",
+            Self::NotYetValid => "it is not valid yet: check the clocks of both sides",
+            Self::TooOld => "it was issued too long ago or has no time of issue",
             Self::Subject => "its subject is not the client that presents it",
-            Self::Issuer => "it has another issuer",
-            Self::Audience => "it is for another audience",
+            Self::Issuer => "its issuer is not the required one",
+            Self::Audience => "its audience is not the required one",
             Self::Method => "it is for another request method",
             Self::Uri => "it is for another URI",
-            Self::TokenId => "its jti is missing or was used before",
+            Self::TokenId => "its jti is missing, was used before or is not the required one",
         })
     }
 }

@@ -5,29 +5,29 @@ use super::{
 };
 use base64ct::{Base64UrlUnpadded, Encoder};
 
-/// The parts of a JOSE header that its maker chooses (RFC 7515 section 4.1, RFC 7516 section 4.1); algorithms are pinned.
+/// The parameters of a JOSE header that the sender chooses (RFC 7515 section 4.1, RFC 7516 section 4.1). The algorithms are fixed.
 ///
-/// Members are written in alphabetical order: the same bytes as go-jose.
+/// Members are written in alphabetical order, which gives the same bytes as go-jose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Header<'a> {
-    /// `kid`: which key, here the client's id.
+    /// The key id, `kid`, which is the client id in this project.
     pub key_id: Option<&'a str>,
-    /// Whether `typ` is written, as `JWT`.
+    /// True if `typ` is present, with the value `JWT`.
     pub typ: bool,
 }
 
-/// What a header is for; the algorithms that it must name.
+/// The form of a token, which determines the algorithms that its header must name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// `alg` HS256.
+    /// A header with `alg` HS256.
     Jws,
-    /// `alg` dir, `enc` A256GCM.
+    /// A header with `alg` dir and `enc` A256GCM.
     Jwe,
-    /// As [`Form::Jwe`], and `cty` JWT.
+    /// A header as for [`Form::Jwe`] that also has `cty` JWT.
     Nested,
 }
 
-/// Writes the header as the first part of a compact serialization; gives its length.
+/// Writes the header as the first part of a compact serialization and returns its length.
 pub(super) fn encode(form: Form, header: &Header<'_>, out: &mut [u8]) -> Result<usize, TokenError> {
     let mut encoder =
         Encoder::<Base64UrlUnpadded>::new(out).map_err(|_| TokenError::BufferTooSmall)?;
@@ -55,7 +55,7 @@ pub(super) fn encode(form: Form, header: &Header<'_>, out: &mut [u8]) -> Result<
         .len())
 }
 
-/// Reads the first part of a compact serialization and holds it against what `form` pins.
+/// Parses the first part of a compact serialization and checks it against the requirements of `form`.
 pub(super) fn parse<'a>(
     form: Form,
     part: &str,
@@ -69,15 +69,15 @@ pub(super) fn parse<'a>(
         match (name, value) {
             ("alg", Value::String(name)) => {
                 alg = name == if form == Form::Jws { "HS256" } else { "dir" };
-                pinned(alg, TokenRefusal::Algorithm)?;
+                require(alg, TokenRefusal::Algorithm)?;
             }
             ("enc", Value::String(name)) if form != Form::Jws => {
                 enc = name == "A256GCM";
-                pinned(enc, TokenRefusal::Algorithm)?;
+                require(enc, TokenRefusal::Algorithm)?;
             }
             ("typ", Value::String(name)) => {
                 header.typ = is_jwt(name);
-                pinned(header.typ, TokenRefusal::Type)?;
+                require(header.typ, TokenRefusal::Type)?;
             }
             ("cty", Value::String(name)) => {
                 cty = is_jwt(name);
@@ -92,12 +92,12 @@ pub(super) fn parse<'a>(
         }
         Ok(())
     })?;
-    pinned(alg && (enc || form == Form::Jws), TokenRefusal::Algorithm)?;
-    pinned(cty || form != Form::Nested, TokenRefusal::Type)?;
+    require(alg && (enc || form == Form::Jws), TokenRefusal::Algorithm)?;
+    require(cty || form != Form::Nested, TokenRefusal::Type)?;
     Ok(header)
 }
 
-/// Returns whether a media type is `application/jwt`, whose first part may be left out (RFC 7515 section 4.1.9).
+/// Returns whether a media type is `application/jwt`. The prefix `application/` may be omitted (RFC 7515 section 4.1.9).
 fn is_jwt(media_type: &str) -> bool {
     const PREFIX: &str = "application/";
     let name = match media_type.split_at_checked(PREFIX.len()) {
@@ -107,8 +107,8 @@ fn is_jwt(media_type: &str) -> bool {
     name.eq_ignore_ascii_case("JWT")
 }
 
-fn pinned(holds: bool, refusal: TokenRefusal) -> Result<(), TokenError> {
-    if holds {
+fn require(is_met: bool, refusal: TokenRefusal) -> Result<(), TokenError> {
+    if is_met {
         Ok(())
     } else {
         Err(TokenError::Refused(refusal))

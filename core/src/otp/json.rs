@@ -1,41 +1,41 @@
-//! JSON objects: members read one by one without recursion, strings written with their escapes.
+//! JSON objects: a reader that visits members one by one without recursion, and a writer that escapes strings.
 
 use super::{MalformedToken, TokenError};
 use crate::wire::{Full, Writer};
 use picojson::{Event, PullParser, SliceParser};
 
-/// The most members of one object.
+/// The maximum number of members of an object.
 const MAX_MEMBERS: usize = 32;
 
-/// The most objects and arrays within each other.
+/// The maximum nesting depth of objects and arrays.
 const MAX_DEPTH: u32 = 32;
 
-/// A member's value.
+/// The value of a member.
 pub(super) enum Value<'v> {
     String(&'v str),
     Number(&'v str),
-    /// A string in an array that is the member's value.
+    /// A string element of an array that is the value of the member.
     Element(&'v str),
-    /// An array begins; its strings follow.
+    /// The start of an array, whose string elements follow.
     Array,
-    /// Anything else.
+    /// A value of another type.
     Other,
 }
 
-/// Calls `member` for each member of the object `json`, which must be all there is.
+/// Calls `member` for each member of the object `json`, which must not be followed by other data.
 ///
-/// `unescaped` has to be as long as the longest string; `json.len()` bytes suffice.
+/// `unescaped` must be as long as the longest string; `json.len()` bytes are sufficient.
 pub(super) fn for_each_member(
     json: &[u8],
     unescaped: &mut [u8],
     mut member: impl FnMut(&str, Value<'_>) -> Result<(), TokenError>,
 ) -> Result<(), TokenError> {
     const MALFORMED: TokenError = TokenError::Malformed(MalformedToken::Json);
-    // picojson takes bytes as they are: what is handed on as text must be UTF-8.
+    // picojson does not validate UTF-8.
     core::str::from_utf8(json).map_err(|_| MALFORMED)?;
-    // It takes `]` for `}` behind a number.
+    // After a number, picojson accepts `]` in place of `}`.
     check_brackets(json)?;
-    // It also lets halves of surrogate pairs stand apart, and other readers would then see another text.
+    // picojson accepts unpaired surrogates, which other parsers would read as a different text.
     if !surrogates_are_paired(json) {
         return Err(MALFORMED);
     }
@@ -88,10 +88,11 @@ pub(super) fn for_each_member(
     }
 }
 
-/// Checks that outside of strings each bracket is closed by its own kind, and that at most [`MAX_DEPTH`] are open at a time.
+/// Checks that, outside strings, each bracket is closed by a bracket of its own kind, and that at most [`MAX_DEPTH`] are open at a
+/// time.
 fn check_brackets(json: &[u8]) -> Result<(), TokenError> {
     const MALFORMED: TokenError = TokenError::Malformed(MalformedToken::Json);
-    // One bit for each open bracket: set for an object.
+    // One bit for each open bracket, which is set for an object.
     let (mut open, mut depth) = (0u32, 0u32);
     let mut bytes = json.iter();
     while let Some(&byte) = bytes.next() {
@@ -126,7 +127,8 @@ fn check_brackets(json: &[u8]) -> Result<(), TokenError> {
     if depth == 0 { Ok(()) } else { Err(MALFORMED) }
 }
 
-/// Whether every escaped high surrogate has its low one directly behind it, and no low one stands alone (RFC 8259 section 8.2).
+/// Returns whether every escaped high surrogate is directly followed by a low surrogate, and every low surrogate follows a high one
+/// (RFC 8259 section 8.2).
 fn surrogates_are_paired(json: &[u8]) -> bool {
     let mut rest = json;
     while let Some(at) = rest.iter().position(|&byte| byte == b'\\') {
@@ -140,21 +142,21 @@ fn surrogates_are_paired(json: &[u8]) -> bool {
                 rest = next.get(6..).unwrap_or_default();
             }
             Some(0xdc00..=0xdfff) => return false,
-            // Past the backslash and what it escapes, so that an escaped backslash begins nothing.
+            // Skip the backslash and the character after it, so that an escaped backslash does not start another escape.
             _ => rest = rest.get(2..).unwrap_or_default(),
         }
     }
     true
 }
 
-/// The number of an escape `\uXXXX` at the front.
+/// Returns the UTF-16 code unit of an escape `\uXXXX` at the front.
 fn escaped_unit(json: &[u8]) -> Option<u16> {
     let digits = json.strip_prefix(b"\\u")?.get(..4)?;
     let digits = core::str::from_utf8(digits).ok()?;
     u16::from_str_radix(digits, 16).ok()
 }
 
-/// A member name, as far as any name matters here: longer ones match nothing.
+/// A member name of up to 8 bytes. A longer name is stored as empty, because it is not a name that this crate uses.
 #[derive(Default)]
 struct Name {
     bytes: [u8; 8],
@@ -178,7 +180,8 @@ impl Name {
     }
 }
 
-/// The names of one object, by hash. Two names with one hash are refused like one name twice: nothing else can come of it.
+/// The hashes of the member names of one object. Two names with the same hash are rejected as a duplicate, so a collision can only
+/// cause a rejection.
 #[derive(Default)]
 struct Names {
     hashes: [u64; MAX_MEMBERS],
@@ -203,7 +206,7 @@ impl Names {
     }
 }
 
-/// Hands `text` to `sink` as a JSON string with its quotes (RFC 8259 section 7).
+/// Writes `text` to `sink` as a JSON string with quotes (RFC 8259 section 7).
 pub(super) fn write_string<E>(
     text: &str,
     mut sink: impl FnMut(&[u8]) -> Result<(), E>,
@@ -230,7 +233,7 @@ pub(super) fn write_string<E>(
     sink(b"\"")
 }
 
-/// Hands `number` to `writer` in decimal.
+/// Writes `number` to `writer` in decimal.
 pub(super) fn write_number(mut number: u64, writer: &mut Writer<'_>) -> Result<(), Full> {
     let mut digits = [b'0'; 20];
     let mut used = 0usize;
@@ -249,7 +252,7 @@ pub(super) fn write_number(mut number: u64, writer: &mut Writer<'_>) -> Result<(
     )
 }
 
-/// Pieces of a caller's buffer, given away one behind the other.
+/// An allocator that hands out consecutive pieces of the caller's buffer.
 pub(super) struct Arena<'a> {
     rest: &'a mut [u8],
 }
@@ -267,7 +270,7 @@ impl<'a> Arena<'a> {
         Ok(head)
     }
 
-    /// A copy of `text` that lives as long as the buffer.
+    /// Copies `text` to the buffer and returns the copy.
     pub(super) fn keep(&mut self, text: &str) -> Result<&'a str, TokenError> {
         let place = self.take(text.len())?;
         place.copy_from_slice(text.as_bytes());

@@ -1,4 +1,4 @@
-//! Bytes under `dir` and `A256GCM`, in the compact serialization (RFC 7516 section 7.1): `header..iv.ciphertext.tag`.
+//! Bytes encrypted with `dir` and `A256GCM`, in the compact serialization (RFC 7516 section 7.1): `header..iv.ciphertext.tag`.
 
 use super::{
     Header, MalformedToken, OneTimeKey, TokenError,
@@ -9,27 +9,28 @@ use super::{
 };
 use aes_gcm::{AeadInPlace, Aes256Gcm, KeyInit, Nonce, Tag};
 
-/// The length of a nonce in bytes (RFC 7518 section 5.3).
+/// The length of a nonce, in bytes (RFC 7518 section 5.3).
 pub const NONCE_LEN: usize = 12;
 
 const TAG_LEN: usize = 16;
 
-/// What a decrypted token holds; it lives in the caller's scratch buffer.
+/// The content of a decrypted token. It borrows from the caller's scratch buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decrypted<'a> {
-    /// Its header.
+    /// The header of the token.
     pub header: Header<'a>,
-    /// What was encrypted.
+    /// The decrypted bytes.
     pub plaintext: &'a mut [u8],
 }
 
-/// Encrypts `plaintext`, in place, and writes the token into the front of `out`.
+/// Encrypts `plaintext` in place and writes the token to the front of `out`.
 ///
-/// `nonce` must never come twice under one key: take it from a random number generator (at most 2^32 tokens a key) or from a
-/// counter. The token has 42 bytes for nonce, tag and dots, and four thirds of header and plaintext.
+/// A nonce must not be used twice with the same key. Take it from a random number generator (for at most 2^32 tokens with one key)
+/// or from a counter. The length of the token is 42 bytes for nonce, tag and dots, plus four thirds of the lengths of header and
+/// plaintext, each rounded up.
 ///
 /// # Errors
-/// [`TokenError::BufferTooSmall`]; `plaintext` may then be encrypted already.
+/// [`TokenError::BufferTooSmall`] if `out` is shorter than the token; `plaintext` may then already be encrypted.
 pub fn encrypt<'o>(
     key: &OneTimeKey,
     nonce: &[u8; NONCE_LEN],
@@ -40,11 +41,11 @@ pub fn encrypt<'o>(
     encrypt_as(Form::Jwe, key, nonce, header, plaintext, out)
 }
 
-/// Decrypts `token`; `scratch` needs [`super::scratch_len`] bytes.
+/// Decrypts `token`. [`super::scratch_len`] bytes of `scratch` are sufficient.
 ///
 /// # Errors
-/// [`TokenError::Malformed`], [`TokenError::Rejected`] if it was not made with this key, [`TokenError::Refused`] for its
-/// header, [`TokenError::BufferTooSmall`].
+/// [`TokenError::Malformed`] if `token` is not a JWE, [`TokenError::Rejected`] if it was not encrypted with this key,
+/// [`TokenError::Refused`] if its header is not acceptable, [`TokenError::BufferTooSmall`] if `scratch` is too short.
 pub fn decrypt<'a>(
     key: &OneTimeKey,
     token: &str,
@@ -53,10 +54,10 @@ pub fn decrypt<'a>(
     decrypt_in(Form::Jwe, key, token, &mut Arena::new(scratch))
 }
 
-/// Reads the header of a JWE without verifying anything: `kid` to find the key by, and nothing to be believed.
+/// Parses the header of a JWE without decrypting the token. Use the unauthenticated `kid` only to select the key.
 ///
 /// # Errors
-/// As [`decrypt`], for what can be seen of the header alone.
+/// As [`decrypt`], for defects of the header and for a wrong number of parts.
 pub fn peek_header<'a>(token: &str, scratch: &'a mut [u8]) -> Result<Header<'a>, TokenError> {
     let [part, _, _, _, _] = parts(token)?;
     header::parse(Form::Jwe, part, &mut Arena::new(scratch))
@@ -93,14 +94,14 @@ pub(super) fn decrypt_in<'a>(
     token: &str,
     arena: &mut Arena<'a>,
 ) -> Result<Decrypted<'a>, TokenError> {
-    const WRONG: TokenError = TokenError::Malformed(MalformedToken::Structure);
+    const MALFORMED: TokenError = TokenError::Malformed(MalformedToken::Structure);
     let [protected, encrypted_key, nonce, ciphertext, tag] = parts(token)?;
     let header = header::parse(form, protected, arena)?;
     let nonce = decode(nonce, arena.take(decoded_len(nonce))?)?;
     let tag = decode(tag, arena.take(decoded_len(tag))?)?;
-    // With "dir" the encrypted key is empty (RFC 7518 section 4.5).
+    // With `dir` the encrypted key must be empty (RFC 7518 section 4.5).
     if !encrypted_key.is_empty() || nonce.len() != NONCE_LEN || tag.len() != TAG_LEN {
-        return Err(WRONG);
+        return Err(MALFORMED);
     }
     let plaintext = decode(ciphertext, arena.take(decoded_len(ciphertext))?)?;
     cipher(key)

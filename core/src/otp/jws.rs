@@ -1,4 +1,4 @@
-//! Claims under an HS256 signature, in the compact serialization (RFC 7515 section 7.1): `header.payload.signature`.
+//! Claims with an HS256 signature, in the compact serialization (RFC 7515 section 7.1): `header.payload.signature`.
 
 use super::{
     Claims, Header, MalformedToken, OneTimeKey, Policy, TokenError,
@@ -8,23 +8,24 @@ use super::{
 };
 use crate::crypto::{HmacSha256State, equal};
 
-/// What a verified token says; it lives in the caller's scratch buffer.
+/// The content of a verified token. It borrows from the caller's scratch buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified<'a> {
-    /// Its header.
+    /// The header of the token.
     pub header: Header<'a>,
-    /// Its claims, after the policy was held against them.
+    /// The claims of the token, which satisfy the policy.
     pub claims: Claims<'a>,
-    /// The whole payload, JSON.
+    /// The complete payload as JSON.
     pub payload: &'a [u8],
 }
 
-/// Signs `payload`, a JSON object as [`Claims::encode`] writes it, into the front of `out`.
+/// Signs `payload`, a JSON object such as [`Claims::encode`] writes, and writes the token to the front of `out`.
 ///
-/// The token has 45 bytes for the signature and two dots, and four thirds of header and payload, each rounded up.
+/// The length of the token is 45 bytes for the signature and two dots, plus four thirds of the lengths of header and payload, each
+/// rounded up.
 ///
 /// # Errors
-/// [`TokenError::BufferTooSmall`]
+/// [`TokenError::BufferTooSmall`] if `out` is shorter than the token.
 pub fn sign<'o>(
     key: &OneTimeKey,
     header: &Header<'_>,
@@ -40,12 +41,13 @@ pub fn sign<'o>(
     text(out, len)
 }
 
-/// Verifies `token` and holds its claims against `policy`; `scratch` needs [`super::scratch_len`] bytes.
+/// Verifies the signature of `token` and checks its claims against `policy`. [`super::scratch_len`] bytes of `scratch` are
+/// sufficient.
 ///
 /// # Errors
-/// [`TokenError::Malformed`], [`TokenError::Rejected`] if the signature is not of this key, [`TokenError::Content`],
-/// [`TokenError::Refused`],
-/// [`TokenError::BufferTooSmall`].
+/// [`TokenError::Malformed`] if `token` is not a JWS, [`TokenError::Rejected`] if the signature was not made with this key,
+/// [`TokenError::Content`] if the signature is valid but the payload is not a claims object, [`TokenError::Refused`] if the header
+/// or the claims are not acceptable, [`TokenError::BufferTooSmall`] if `scratch` is too short.
 pub fn verify<'a>(
     key: &OneTimeKey,
     token: &str,
@@ -55,10 +57,10 @@ pub fn verify<'a>(
     verify_in(key, token, policy, &mut Arena::new(scratch))
 }
 
-/// Reads the header of a JWS without verifying anything: `kid` to find the key by, and nothing to be believed.
+/// Parses the header of a JWS without verifying its signature. Use the unauthenticated `kid` only to select the key.
 ///
 /// # Errors
-/// As [`verify`], for what can be seen of the header alone.
+/// As [`verify`], for defects of the header and for a wrong number of parts.
 pub fn peek_header<'a>(token: &str, scratch: &'a mut [u8]) -> Result<Header<'a>, TokenError> {
     let [part, _, _] = parts(token)?;
     header::parse(Form::Jws, part, &mut Arena::new(scratch))
@@ -85,9 +87,9 @@ pub(super) fn verify_in<'a>(
         return Err(TokenError::Rejected);
     }
     let place = arena.take(decoded_len(payload))?;
-    let payload = decode(payload, place).map_err(TokenError::behind_the_key)?;
+    let payload = decode(payload, place).map_err(TokenError::into_content_error)?;
     let claims =
-        Claims::parse(payload, policy.audience, arena).map_err(TokenError::behind_the_key)?;
+        Claims::parse(payload, policy.audience, arena).map_err(TokenError::into_content_error)?;
     policy.check(&claims)?;
     Ok(Verified {
         header,
@@ -100,21 +102,21 @@ fn mac(key: &OneTimeKey, signed: &[u8]) -> [u8; 32] {
     HmacSha256State::new(key.as_bytes()).mac([signed])
 }
 
-/// The parts between the dots, if there are just `N`.
+/// Returns the parts between the dots, if there are exactly `N`.
 pub(super) fn parts<const N: usize>(token: &str) -> Result<[&str; N], TokenError> {
-    const WRONG: TokenError = TokenError::Malformed(MalformedToken::Structure);
+    const MALFORMED: TokenError = TokenError::Malformed(MalformedToken::Structure);
     let mut parts = [""; N];
-    let mut found = token.split('.');
+    let mut remaining = token.split('.');
     for part in &mut parts {
-        *part = found.next().ok_or(WRONG)?;
+        *part = remaining.next().ok_or(MALFORMED)?;
     }
-    if found.next().is_some() {
-        return Err(WRONG);
+    if remaining.next().is_some() {
+        return Err(MALFORMED);
     }
     Ok(parts)
 }
 
-/// Puts `bytes` behind the first `len` bytes of `out`; gives the new length.
+/// Writes `bytes` after the first `len` bytes of `out` and returns the new length.
 pub(super) fn append(out: &mut [u8], len: usize, bytes: &[u8]) -> Result<usize, TokenError> {
     let end = len.saturating_add(bytes.len());
     out.get_mut(len..end)
@@ -123,7 +125,7 @@ pub(super) fn append(out: &mut [u8], len: usize, bytes: &[u8]) -> Result<usize, 
     Ok(end)
 }
 
-/// Puts the base64url of `bytes` behind the first `len` bytes of `out`; gives the new length.
+/// Writes the base64url encoding of `bytes` after the first `len` bytes of `out` and returns the new length.
 pub(super) fn append_encoded(
     out: &mut [u8],
     len: usize,

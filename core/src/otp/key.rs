@@ -6,12 +6,12 @@ use crate::{
 };
 use core::fmt;
 
-/// 32 bytes that exist on both ends of one connection and nowhere else. SecretBytes when dropped.
+/// 32 bytes of exported keying material, which only the two ends of one connection can compute. Wiped when dropped.
 #[derive(Default)]
 pub struct KeyingMaterial(SecretBytes<32>);
 
 impl KeyingMaterial {
-    /// The 32 bytes: a secret.
+    /// Returns the 32 bytes, which are secret.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -28,17 +28,18 @@ impl fmt::Debug for KeyingMaterial {
     }
 }
 
-/// The key that one client has on one channel for one purpose: 32 bytes, wiped when dropped.
+/// The key of one client on one channel for one purpose: 32 bytes. Wiped when dropped.
 pub struct OneTimeKey(SecretBytes<32>);
 
 impl OneTimeKey {
     /// The length of the key, in bytes.
     pub const LEN: usize = 32;
 
-    /// Exports keying material from `channel` and derives the key from it by a PRF that answers at once.
+    /// Exports keying material from `channel` and derives the key from it with a blocking PRF.
     ///
     /// # Errors
-    /// [`OneTimeKeyError`]
+    /// [`OneTimeKeyError::Exporter`] if the channel's secrets are not unique to it or the export fails,
+    /// [`OneTimeKeyError::Derive`] if the PRF fails or `profile` has a layout that cannot derive 32 bytes.
     pub fn derive<P: Prf>(
         profile: &Profile<'_>,
         purpose: Purpose,
@@ -60,10 +61,10 @@ impl OneTimeKey {
         Ok(key)
     }
 
-    /// Derives the key from keying material by a PRF that has to be waited for. The channel is not held meanwhile.
+    /// Derives the key from keying material with an async PRF. The channel is not borrowed while the future waits.
     ///
     /// # Errors
-    /// [`DeriveError`]
+    /// [`DeriveError`] if the PRF fails or `profile` has a layout that cannot derive 32 bytes.
     pub async fn derive_async<P: AsyncPrf>(
         profile: &Profile<'_>,
         material: &KeyingMaterial,
@@ -80,13 +81,13 @@ impl OneTimeKey {
         Ok(key)
     }
 
-    /// A key that was derived elsewhere.
+    /// Creates a key from bytes that were derived elsewhere.
     #[must_use]
     pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(SecretBytes::new(bytes))
     }
 
-    /// The 32 bytes: a secret.
+    /// Returns the 32 bytes, which are secret.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
@@ -99,10 +100,10 @@ impl fmt::Debug for OneTimeKey {
     }
 }
 
-/// Why there is no key.
+/// The error of [`OneTimeKey::derive`]; `E` is the error of the PRF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OneTimeKeyError<E> {
-    /// The channel exported nothing.
+    /// The channel failed to export keying material.
     Exporter(ExporterError),
     /// The derivation or its PRF failed.
     Derive(DeriveError<E>),

@@ -1,18 +1,20 @@
-//! The one-time password of a channel: made on the device, verified at the gateway, worth nothing on any other connection.
+//! One-time passwords that are bound to a TLS connection. The device creates one and the gateway verifies it. It is invalid on any
+//! other connection.
 //!
-//! A [`Profile`] says how both ends come from the channel to a [`OneTimeKey`]: exporter label, context, layout of the key
-//! derivation. With that key a device proves itself by what is made of it here; a plain JWE proves only that
-//! its maker has the encryption key, and carries whatever bytes there are:
+//! A [`Profile`] specifies how both ends derive a [`OneTimeKey`] from the channel: the exporter label, the context and the layout
+//! of the key derivation. The device authenticates with a one-time password in one of these forms:
 //!
-//! | form | what is sent | module |
+//! | form | content | module |
 //! |---|---|---|
-//! | API key | the key itself, base64 (RFC 4648 section 4) | [`api_key`] |
-//! | JWS | claims with an HS256 signature, compact (RFC 7515) | [`jws`] |
-//! | JWE | bytes under `dir` and `A256GCM`, compact (RFC 7516) | [`jwe`] |
+//! | API key | the key itself in base64 (RFC 4648 section 4) | [`api_key`] |
+//! | JWS | claims with an HS256 signature, compact serialization (RFC 7515) | [`jws`] |
+//! | JWE | bytes encrypted with `dir` and `A256GCM`, compact serialization (RFC 7516) | [`jwe`] |
 //! | nested | a JWS inside a JWE (RFC 7519 section 5.2) | [`nested`] |
 //!
-//! Everything is made and verified in buffers of the caller. A scratch buffer of [`scratch_len`] bytes suffices for every
-//! token of that length.
+//! In this module, a token is a one-time password in the form JWS, JWE or nested. A JWE that is not nested proves only that its
+//! sender has the encryption key, and its plaintext can be any bytes.
+//!
+//! All functions write to buffers that the caller owns. To verify a token, a scratch buffer of [`scratch_len`] bytes is sufficient.
 //!
 //! ```
 //! use chanbind_core::otp::{Claims, Header, OneTimeKey, Policy, TokenError, TokenRefusal, jws, scratch_len};
@@ -52,8 +54,8 @@ pub use key::{KeyingMaterial, OneTimeKey, OneTimeKeyError};
 pub use policy::{Policy, Uniqueness};
 pub use profile::{ClientId, ClientIdError, ContextRule, MAX_CLIENT_ID_LEN, Profile, Purpose};
 
-/// The length of a scratch buffer that suffices to verify a token of `token_len` bytes: the decoded parts, room to unescape
-/// them, and the claims.
+/// Returns the length of a scratch buffer that is sufficient to verify a token of `token_len` bytes. It holds the decoded parts,
+/// their unescaped strings and the claims.
 #[must_use]
 pub const fn scratch_len(token_len: usize) -> usize {
     token_len.saturating_mul(3)

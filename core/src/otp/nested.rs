@@ -1,4 +1,5 @@
-//! A signed token inside an encrypted one (RFC 7519 sections 5.2 and 11.2): the claims are hidden, and both keys are proved.
+//! Nested tokens: a signed token inside an encrypted one (RFC 7519 sections 5.2 and 11.2). The claims are confidential, and the
+//! token proves possession of both keys.
 
 use super::{
     Header, MalformedToken, OneTimeKey, Policy, TokenError,
@@ -10,17 +11,18 @@ use super::{
 
 /// The two keys of a nested token.
 pub struct NestedKeys<'k> {
-    /// Of [`super::Purpose::Signing`].
+    /// The key for [`super::Purpose::Signing`].
     pub signing: &'k OneTimeKey,
-    /// Of [`super::Purpose::Encryption`].
+    /// The key for [`super::Purpose::Encryption`].
     pub encryption: &'k OneTimeKey,
 }
 
-/// Signs `payload` as [`jws::sign`] with `inner` and encrypts that as [`jwe::encrypt`] with `outer`, whose header then says
-/// `cty`. `scratch` holds the signed token meanwhile.
+/// Signs `payload` with the header `inner` as [`jws::sign`] does, and encrypts the result with the header `outer` as
+/// [`jwe::encrypt`] does. The outer header also has `cty`. `scratch` must have enough space for the signed token. A nonce must not
+/// be used twice with the same encryption key.
 ///
 /// # Errors
-/// [`TokenError::BufferTooSmall`]
+/// [`TokenError::BufferTooSmall`] if `scratch` or `out` is too short.
 pub fn seal<'o>(
     keys: &NestedKeys<'_>,
     nonce: &[u8; NONCE_LEN],
@@ -34,11 +36,12 @@ pub fn seal<'o>(
     jwe::encrypt_as(Form::Nested, keys.encryption, nonce, outer, signed, out)
 }
 
-/// Decrypts `token`, verifies the one inside and holds its claims against `policy`; `scratch` needs
-/// [`super::scratch_len`] bytes. The header that is handed out is the outer one.
+/// Decrypts `token`, verifies the signature of the inner token and checks its claims against `policy`. [`super::scratch_len`] bytes
+/// of `scratch` are sufficient. The returned header is that of the outer token.
 ///
 /// # Errors
-/// As [`jwe::decrypt`] and [`jws::verify`].
+/// As [`jwe::decrypt`] for the outer token and [`jws::verify`] for the inner one. A malformed inner token is
+/// [`TokenError::Content`].
 pub fn open<'a>(
     keys: &NestedKeys<'_>,
     token: &str,
@@ -50,7 +53,7 @@ pub fn open<'a>(
     let inner = core::str::from_utf8(outer.plaintext)
         .map_err(|_| TokenError::Content(MalformedToken::Structure))?;
     let verified = jws::verify_in(keys.signing, inner, policy, &mut arena)
-        .map_err(TokenError::behind_the_key)?;
+        .map_err(TokenError::into_content_error)?;
     Ok(Verified {
         header: outer.header,
         ..verified

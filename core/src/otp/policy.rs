@@ -1,78 +1,82 @@
 use super::{Claims, TokenError, TokenRefusal};
 
-/// What a verifier asks of a token's claims. The default asks for nothing: it has no clock.
+/// The requirements of a verifier for the claims of a token. The default has no clock and no requirements.
 ///
-/// Text is compared exactly: the caller brings a URI into the form that its devices write.
+/// Text is compared exactly. The caller must convert a URI to the form that its devices write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Policy<'a> {
-    /// The time, in seconds since 1970-01-01T00:00:00Z. With it `exp`, `nbf` and `iat` are checked where they are present.
+    /// The current time, in seconds since 1970-01-01T00:00:00Z. If it is set, `exp`, `nbf` and `iat` are checked if present.
     pub now: Option<u64>,
-    /// Seconds by which the clocks may differ.
+    /// The maximum difference between the clocks, in seconds.
     pub leeway: u64,
-    /// Whether `exp` must be present. Without [`Policy::now`] every token is then refused.
+    /// True if `exp` must be present. Every token is then refused if [`Policy::now`] is not set.
     pub require_expiry: bool,
-    /// The most seconds since `iat`, which must then be present. Without [`Policy::now`] every token is then refused.
+    /// The maximum time since `iat` in seconds. If it is set, `iat` must be present, and every token is refused if [`Policy::now`]
+    /// is not set.
     pub max_age: Option<u64>,
-    /// `iss` must be this.
+    /// The required value of `iss`.
     pub issuer: Option<&'a str>,
-    /// `aud` must be or hold this.
+    /// The required value of `aud`, or of one of its elements.
     pub audience: Option<&'a str>,
-    /// `htm` must be this.
+    /// The required value of `htm`.
     pub method: Option<&'a str>,
-    /// `htu` must be this.
+    /// The required value of `htu`.
     pub uri: Option<&'a str>,
-    /// What is asked of `jti`.
+    /// The requirement for `jti`.
     pub token_id: Uniqueness<'a>,
 }
 
-/// What a verifier asks of `jti`.
+/// The requirement of a verifier for `jti`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Uniqueness<'a> {
-    /// Nothing.
+    /// `jti` may be absent or have any value.
     #[default]
     Any,
-    /// It must be present and not empty; the caller remembers those that it has seen.
+    /// `jti` must be present and not empty. The caller must reject values that it has seen before.
     Required,
-    /// It must be this one, as the verifier's challenge said.
+    /// `jti` must have this value, for example from a challenge of the verifier.
     Exactly(&'a str),
 }
 
 impl Policy<'_> {
-    /// Holds the claims of a token whose key was found right against the policy.
+    /// Checks the claims of a token whose signature was verified against the policy.
     pub(super) fn check(&self, claims: &Claims<'_>) -> Result<(), TokenError> {
-        let holds = |holds: bool, refusal| {
-            if holds {
+        let require = |is_met: bool, refusal| {
+            if is_met {
                 Ok(())
             } else {
                 Err(TokenError::Refused(refusal))
             }
         };
-        let is =
+        let matches =
             |required: Option<&str>, claim: Option<&str>| required.is_none() || required == claim;
-        holds(self.not_expired(claims), TokenRefusal::Expired)?;
+        require(self.is_unexpired(claims), TokenRefusal::Expired)?;
         if let Some(now) = self.now {
             let latest = now.saturating_add(self.leeway);
-            let begun = |start: Option<u64>| start.is_none_or(|start| start <= latest);
-            holds(
-                begun(claims.not_before) && begun(claims.issued_at),
+            let has_begun = |start: Option<u64>| start.is_none_or(|start| start <= latest);
+            require(
+                has_begun(claims.not_before) && has_begun(claims.issued_at),
                 TokenRefusal::NotYetValid,
             )?;
         }
-        holds(self.is_fresh(claims), TokenRefusal::TooOld)?;
-        holds(is(self.issuer, claims.issuer), TokenRefusal::Issuer)?;
-        holds(is(self.audience, claims.audience), TokenRefusal::Audience)?;
-        holds(is(self.method, claims.method), TokenRefusal::Method)?;
-        holds(is(self.uri, claims.uri), TokenRefusal::Uri)?;
-        let token_id = match self.token_id {
+        require(self.is_fresh(claims), TokenRefusal::TooOld)?;
+        require(matches(self.issuer, claims.issuer), TokenRefusal::Issuer)?;
+        require(
+            matches(self.audience, claims.audience),
+            TokenRefusal::Audience,
+        )?;
+        require(matches(self.method, claims.method), TokenRefusal::Method)?;
+        require(matches(self.uri, claims.uri), TokenRefusal::Uri)?;
+        let token_id_is_accepted = match self.token_id {
             Uniqueness::Any => true,
             Uniqueness::Required => claims.token_id.is_some_and(|id| !id.is_empty()),
             Uniqueness::Exactly(id) => claims.token_id == Some(id),
         };
-        holds(token_id, TokenRefusal::TokenId)
+        require(token_id_is_accepted, TokenRefusal::TokenId)
     }
 
-    /// The current time must be before `exp` (RFC 7519 section 4.1.4).
-    fn not_expired(&self, claims: &Claims<'_>) -> bool {
+    /// Returns whether the current time is before `exp` (RFC 7519 section 4.1.4).
+    fn is_unexpired(&self, claims: &Claims<'_>) -> bool {
         match (claims.expires_at, self.now) {
             (Some(end), Some(now)) => now < end.saturating_add(self.leeway),
             _ => !self.require_expiry,

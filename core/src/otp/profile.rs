@@ -6,36 +6,37 @@ use crate::{
 };
 use core::fmt;
 
-/// The longest client id, in bytes.
+/// The maximum length of a client id, in bytes.
 pub const MAX_CLIENT_ID_LEN: usize = 255;
 
-/// How both ends come from a channel to a key: they must agree on it.
+/// The parameters by which both ends derive a one-time key from a channel. Both ends must use the same profile.
 ///
-/// The default is this project's own. Its label is private use by RFC 5705 section 4, its contexts separate purposes and
-/// clients, and its layout is that of SP 800-108.
+/// The default is the profile of this project. Its label is for private use (RFC 5705 section 4), its contexts separate purposes
+/// and clients, and its layout is that of SP 800-108.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Profile<'a> {
     /// The exporter label.
     pub exporter_label: &'a [u8],
-    /// The exporter context.
+    /// The rule for the exporter context.
     pub context: ContextRule<'a>,
-    /// How the exported keying material goes through the PRF.
+    /// The layout of the key derivation from the exported keying material.
     pub layout: Layout<'a>,
 }
 
 impl Profile<'static> {
-    /// The API key of the public Go demo "TPM One Time Password using TLS SessionKey": label `EXPORTER-my_label`, the client
-    /// id as context, Vault's counter mode.
+    /// The profile for the API key of the public Go demo "TPM One Time Password using TLS SessionKey": the label
+    /// `EXPORTER-my_label`, the client id as context, and Vault's counter mode.
     pub const GO_DEMO_API_KEY: Self = Self {
         exporter_label: b"EXPORTER-my_label",
         context: ContextRule::ClientId,
         layout: Layout::VAULT,
     };
 
-    /// The JWT of that demo: label `EXPORTER-Channel-Binding`, contexts `sig_key` and `enc_key`, plain HMAC.
+    /// The profile for the JWT of that demo: the label `EXPORTER-Channel-Binding`, the contexts `sig_key` and `enc_key`, and a
+    /// single HMAC.
     ///
-    /// The label is the one of the public channel binding `tls-exporter`, kept apart from it by the contexts alone; the
-    /// client id is not in the context. Use it to talk to that demo only.
+    /// Use this profile only to interoperate with that demo. The label is also that of the public channel binding `tls-exporter`,
+    /// so only the contexts separate the keys from it, and the contexts do not contain the client id.
     pub const GO_DEMO_JWT: Self = Self {
         exporter_label: b"EXPORTER-Channel-Binding",
         context: ContextRule::Fixed {
@@ -58,10 +59,11 @@ impl Default for Profile<'_> {
 }
 
 impl Profile<'_> {
-    /// Exports the 32 bytes that the key derivation for `purpose` starts from.
+    /// Exports the 32 bytes from which the key for `purpose` is derived.
     ///
     /// # Errors
-    /// As [`Exporter::export_keying_material`].
+    /// [`ExporterError::NotUnique`] if the channel's secrets are not unique to it, and the errors of
+    /// [`Exporter::export_keying_material`].
     pub fn keying_material(
         &self,
         channel: &impl Exporter,
@@ -101,14 +103,14 @@ impl Profile<'_> {
     }
 }
 
-/// What a key is for. Under every rule but [`ContextRule::ClientId`] each purpose has its own.
+/// The purpose of a key. Each purpose has its own key, except with [`ContextRule::ClientId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// Sent as it is, once, by the device.
+    /// The device sends the key itself, once.
     ApiKey,
-    /// Signs a JWS.
+    /// The key signs a JWS.
     Signing,
-    /// Encrypts a JWE.
+    /// The key encrypts a JWE.
     Encryption,
 }
 
@@ -124,13 +126,13 @@ impl Purpose {
 
 const MAX_PURPOSE_LEN: usize = 10;
 
-/// What goes into the exporter as context.
+/// The rule by which the exporter context is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContextRule<'a> {
-    /// The client id: one key for all purposes.
+    /// The context is the client id, so that all purposes have the same key.
     ClientId,
-    /// Fixed bytes for each purpose: one key for all clients that share an HMAC key.
+    /// The context is fixed for each purpose, so that all clients that share an HMAC key have the same key.
     Fixed {
         /// The context of [`Purpose::ApiKey`].
         api_key: &'a [u8],
@@ -139,19 +141,19 @@ pub enum ContextRule<'a> {
         /// The context of [`Purpose::Encryption`].
         encryption: &'a [u8],
     },
-    /// `api-key`, `signing` or `encryption`, then 00, then the client id.
+    /// The context is `api-key`, `signing` or `encryption`, followed by a zero byte and the client id.
     PurposeAndClientId,
 }
 
-/// The name under which a gateway knows a device: 1 to [`MAX_CLIENT_ID_LEN`] visible ASCII characters.
+/// The name by which a gateway identifies a device: 1 to [`MAX_CLIENT_ID_LEN`] visible ASCII characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientId<'a>(&'a str);
 
 impl<'a> ClientId<'a> {
-    /// Checks a client id.
+    /// Creates a client id after checking its length and its characters.
     ///
     /// # Errors
-    /// [`ClientIdError`]
+    /// [`ClientIdError`] if `id` is empty, is longer than [`MAX_CLIENT_ID_LEN`] bytes, or has a character other than visible ASCII.
     pub fn new(id: &'a str) -> Result<Self, ClientIdError> {
         if id.is_empty() {
             return Err(ClientIdError::Empty);
@@ -165,7 +167,7 @@ impl<'a> ClientId<'a> {
         Ok(Self(id))
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &'a str {
         self.0
@@ -190,28 +192,28 @@ impl fmt::Display for ClientId<'_> {
     }
 }
 
-/// Why a client id cannot be one.
+/// The error of an invalid client id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientIdError {
-    /// It has no characters.
+    /// The client id is empty.
     Empty,
-    /// It is longer than [`MAX_CLIENT_ID_LEN`].
+    /// The client id is longer than [`MAX_CLIENT_ID_LEN`].
     TooLong {
-        /// Bytes given.
+        /// The length of the client id, in bytes.
         actual: usize,
     },
-    /// It has a space, a control character or one outside ASCII.
+    /// The client id contains a space, a control character or a character outside ASCII.
     NotVisibleAscii,
 }
 
 impl fmt::Display for ClientIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("the client id is empty: give 1 to 255 visible ASCII characters"),
+            Self::Empty => f.write_str("the client id is empty: use 1 to 255 visible ASCII characters"),
             Self::TooLong { actual } => write!(
                 f,
-                "the client id has {actual} bytes: give at most {MAX_CLIENT_ID_LEN}"
+                "the client id has {actual} bytes: use at most {MAX_CLIENT_ID_LEN}"
             ),
             Self::NotVisibleAscii => f.write_str(
                 "the client id has a character that is not visible ASCII: use letters, digits and punctuation without spaces",
