@@ -31,7 +31,7 @@ impl Request<'_> {
 
     /// Checks a leaf against the key usages and the server name that this request asks for.
     pub(super) fn accepts_leaf(&self, leaf: &[u8]) -> Result<(), Unsuitable> {
-        let fields = Fields::of(leaf).map_err(|_| Unsuitable::Certificate)?;
+        let fields = Fields::parse(leaf).map_err(|_| Unsuitable::Certificate)?;
         if !self.oid_filters().all(|filter| passes(&fields, filter)) {
             return Err(Unsuitable::Usage);
         }
@@ -69,7 +69,7 @@ fn signed_by<'c>(
         return Err(Unsuitable::Scheme(chain.scheme));
     }
     for certificate in chain.certificates {
-        let fields = Fields::of(certificate).map_err(|_| Unsuitable::Certificate)?;
+        let fields = Fields::parse(certificate).map_err(|_| Unsuitable::Certificate)?;
         let mut schemes = OF_CERTIFICATES.iter().copied();
         // One that signs itself is not verified.
         if fields.issuer != fields.subject

@@ -27,24 +27,24 @@ pub trait Exporter {
     /// Returns the protocol version that the channel negotiated.
     fn protocol(&self) -> Protocol;
 
-    /// Returns the hash of the negotiated cipher suite, which in TLS 1.2 is the hash of its PRF. Returns `None` if the channel does
-    /// not provide it; the module `authenticator` then rejects the channel.
+    /// Returns the hash of the negotiated cipher suite, which in TLS 1.2 is the hash of its PRF. Returns `None` if the channel
+    /// does not provide it; the module `authenticator` then rejects the channel.
     fn hash(&self) -> Option<HashAlgorithm> {
         None
     }
 
     /// Fills `out` with keying material; `out.len()` is the requested length.
     ///
-    /// In TLS 1.3 an absent context and an empty context give the same bytes (RFC 8446 section 7.5); in TLS 1.2 they do not
-    /// (RFC 5705 section 4). Pass `Some(&[])` where a protocol specifies an empty context and `None` where it specifies no context.
+    /// In TLS 1.3 an absent context and an empty context give the same bytes (RFC 8446 section 7.5); in TLS 1.2 they do not (RFC
+    /// 5705 section 4). Pass `Some(&[])` where a protocol specifies an empty context and `None` where it specifies no context.
     ///
     /// A label is ASCII and has at most 249 bytes. Labels that begin with `EXPERIMENTAL` are for private use; all others must be
-    /// registered and should begin with `EXPORTER` (RFC 5705 sections 4 and 6). TLS 1.3 exports at most 255 times the length of the
-    /// handshake's hash: 8,160 bytes with SHA-256, 12,240 bytes with SHA-384.
+    /// registered and should begin with `EXPORTER` (RFC 5705 sections 4 and 6). TLS 1.3 exports at most 255 times the length of
+    /// the handshake's hash: 8,160 bytes with SHA-256, 12,240 bytes with SHA-384.
     ///
     /// # Errors
-    /// [`ExporterError`] if the handshake is not complete, if the label, the context or `out` is too long, if `out` is empty, or if
-    /// the TLS stack fails. The implementation then zeroes `out`.
+    /// [`ExporterError`] if the handshake is not complete, if the label, the context or `out` is too long, if `out` is empty, or
+    /// if the TLS stack fails. The implementation then zeroes `out`.
     fn export_keying_material(
         &self,
         label: &[u8],

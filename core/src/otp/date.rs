@@ -9,8 +9,8 @@ pub(super) struct NumericDate {
 }
 
 impl NumericDate {
-    /// Parses a JSON number (RFC 8259 section 6). The result is exact, because no floating point is used. The time is linear in the
-    /// length of the number.
+    /// Parses a JSON number (RFC 8259 section 6). The result is exact, because no floating point is used. The time is linear in
+    /// the length of the number.
     pub(super) fn read(number: &str) -> Self {
         if number.starts_with('-') {
             // For a date before 1970, zero gives the same verdict: `exp` has passed, and `nbf` and `iat` are in the past.

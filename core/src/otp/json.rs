@@ -127,8 +127,8 @@ fn check_brackets(json: &[u8]) -> Result<(), TokenError> {
     if depth == 0 { Ok(()) } else { Err(MALFORMED) }
 }
 
-/// Returns whether every escaped high surrogate is directly followed by a low surrogate, and every low surrogate follows a high one
-/// (RFC 8259 section 8.2).
+/// Returns whether every escaped high surrogate is directly followed by a low surrogate, and every low surrogate follows a high
+/// one (RFC 8259 section 8.2).
 fn surrogates_are_paired(json: &[u8]) -> bool {
     let mut rest = json;
     while let Some(at) = rest.iter().position(|&byte| byte == b'\\') {

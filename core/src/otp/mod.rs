@@ -14,7 +14,8 @@
 //! In this module, a token is a one-time password in the form JWS, JWE or nested. A JWE that is not nested proves only that its
 //! sender has the encryption key, and its plaintext can be any bytes.
 //!
-//! All functions write to buffers that the caller owns. To verify a token, a scratch buffer of [`scratch_len`] bytes is sufficient.
+//! All functions write to buffers that the caller owns. To verify a token, a scratch buffer of [`scratch_len`] bytes is
+//! sufficient.
 //!
 //! ```
 //! use chanbind_core::otp::{Claims, Header, OneTimeKey, Policy, TokenError, TokenRefusal, jws, scratch_len};

@@ -36,8 +36,8 @@ pub fn seal<'o>(
     jwe::encrypt_as(Form::Nested, keys.encryption, nonce, outer, signed, out)
 }
 
-/// Decrypts `token`, verifies the signature of the inner token and checks its claims against `policy`. [`super::scratch_len`] bytes
-/// of `scratch` are sufficient. The returned header is that of the outer token.
+/// Decrypts `token`, verifies the signature of the inner token and checks its claims against `policy`. [`super::scratch_len`]
+/// bytes of `scratch` are sufficient. The returned header is that of the outer token.
 ///
 /// # Errors
 /// As [`jwe::decrypt`] for the outer token and [`jws::verify`] for the inner one. A malformed inner token is

@@ -153,7 +153,8 @@ impl<'a> ClientId<'a> {
     /// Creates a client id after checking its length and its characters.
     ///
     /// # Errors
-    /// [`ClientIdError`] if `id` is empty, is longer than [`MAX_CLIENT_ID_LEN`] bytes, or has a character other than visible ASCII.
+    /// [`ClientIdError`] if `id` is empty, is longer than [`MAX_CLIENT_ID_LEN`] bytes, or has a character other than visible
+    /// ASCII.
     pub fn new(id: &'a str) -> Result<Self, ClientIdError> {
         if id.is_empty() {
             return Err(ClientIdError::Empty);

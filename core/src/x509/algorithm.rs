@@ -5,16 +5,16 @@ use crate::crypto::{
 };
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
-/// What signatures are verified with. Firmware has P-256 alone; a host has a library with more, whose algorithms it lends.
+/// Algorithms that verify signatures, for a host whose cryptographic library supports more than P-256.
 #[derive(Debug, Clone, Copy)]
 pub struct Algorithms<'a> {
-    /// Of signatures in certificates.
+    /// The algorithms for signatures in certificates.
     pub certificates: &'a [&'a dyn SignatureVerificationAlgorithm],
-    /// Of signatures by the leaf's key: each scheme with its algorithm.
+    /// The algorithms for signatures by the leaf's key, each with its scheme.
     pub schemes: &'a [(SignatureScheme, &'a dyn SignatureVerificationAlgorithm)],
 }
 
-/// Whether a message has this ecdsa-with-SHA256 signature by a key on P-256.
+/// Returns whether `signature` is a valid ecdsa-with-SHA256 signature over `message` by `key`, which is on P-256.
 #[inline(never)]
 pub(super) fn is_signed(
     p256: &dyn P256,

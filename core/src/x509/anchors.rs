@@ -2,12 +2,12 @@ use super::{PathError, PublicKey};
 use core::fmt;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 
-/// The most trust anchors of one [`Anchors`].
+/// The maximum number of trust anchors in [`Anchors`].
 pub const MAX_ANCHORS: usize = 4;
 
-/// Trusted certification authorities, at most [`MAX_ANCHORS`].
+/// A list of trusted certification authorities, of 1 to [`MAX_ANCHORS`] entries.
 ///
-/// Their own validity, signature and usage are not checked (RFC 5280 section 6.1.1).
+/// The validity, signature and usage of their certificates are not checked (RFC 5280 section 6.1.1).
 #[derive(Clone)]
 pub struct Anchors<'a> {
     anchors: [TrustAnchor<'a>; MAX_ANCHORS],
@@ -15,11 +15,12 @@ pub struct Anchors<'a> {
 }
 
 impl<'a> Anchors<'a> {
-    /// Creates anchors from the authorities' certificates, DER.
+    /// Creates trust anchors from the certificates of the authorities in DER.
     ///
     /// # Errors
-    /// [`PathError::Anchor`] if one is not a certificate, [`PathError::PublicKey`] if its key is a compressed point,
-    /// [`PathError::NoAnchor`] if the list is empty, [`PathError::TooManyAnchors`].
+    /// [`PathError::Anchor`] if one of them is not a certificate, [`PathError::PublicKey`] if its key is a point of P-256 that is
+    /// not uncompressed, [`PathError::NoAnchor`] if the list is empty, [`PathError::TooManyAnchors`] if it has more than
+    /// [`MAX_ANCHORS`] entries.
     pub fn new(certificates: &[&'a [u8]]) -> Result<Self, PathError> {
         if certificates.is_empty() {
             return Err(PathError::NoAnchor);
@@ -50,7 +51,7 @@ impl fmt::Debug for Anchors<'_> {
     }
 }
 
-/// Parses an anchor. webpki's result borrows from a local value; its parts are located again in the caller's slice.
+/// Parses a trust anchor. The result of webpki borrows from a local value, so its parts are located again in the caller's slice.
 fn anchor<'a>(certificate: &'a [u8]) -> Result<TrustAnchor<'a>, PathError> {
     let der = CertificateDer::from(certificate);
     let found = webpki::anchor_from_trusted_cert(&der).map_err(|_| PathError::Anchor)?;
@@ -59,23 +60,23 @@ fn anchor<'a>(certificate: &'a [u8]) -> Result<TrustAnchor<'a>, PathError> {
     )) {
         return Err(PathError::PublicKey);
     }
-    let within = |part: &[u8]| -> Option<&'a [u8]> {
+    let locate = |part: &[u8]| -> Option<&'a [u8]> {
         let start = (part.as_ptr().addr()).checked_sub(certificate.as_ptr().addr())?;
         certificate.get(start..start.checked_add(part.len())?)
     };
     let name_constraints = match &found.name_constraints {
         Some(constraints) => Some(
-            within(constraints.as_ref())
+            locate(constraints.as_ref())
                 .ok_or(PathError::Anchor)?
                 .into(),
         ),
         None => None,
     };
     Ok(TrustAnchor {
-        subject: within(found.subject.as_ref())
+        subject: locate(found.subject.as_ref())
             .ok_or(PathError::Anchor)?
             .into(),
-        subject_public_key_info: within(found.subject_public_key_info.as_ref())
+        subject_public_key_info: locate(found.subject_public_key_info.as_ref())
             .ok_or(PathError::Anchor)?
             .into(),
         name_constraints,

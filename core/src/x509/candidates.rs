@@ -1,38 +1,40 @@
-//! Selection of the certificates that a path can be built of.
+//! Selection of the certificates from which a path can be built.
 
 use super::{Fields, PathError};
 use rustls_pki_types::CertificateDer;
 
-/// The most certificates, of those that a peer sends beside its leaf, that are considered for a path.
+/// The maximum number of certificates, other than the leaf, that are considered for a path.
 pub const MAX_CANDIDATES: usize = 8;
 
 /// The certificates that can be part of a path by their names, at most [`MAX_CANDIDATES`].
 ///
-/// A peer may send others too (RFC 8446 section 4.4.2), in any number and order: they are ignored, malformed ones included, as are
-/// repetitions.
+/// A peer can send other certificates too, in any number and order (RFC 8446 section 4.4.2). These are ignored, even if they are
+/// malformed, and so are repetitions.
 pub(super) struct Candidates<'i> {
     certificates: [CertificateDer<'i>; MAX_CANDIDATES],
     len: usize,
 }
 
 impl<'i> Candidates<'i> {
-    /// Selects from `sent` each certificate whose subject is the issuer of the leaf or of one already selected. Keeps their order, on which
-    /// webpki's choice among equal errors depends. Goes through `sent` at most `MAX_CANDIDATES + 2` times.
+    /// Selects from `sent` each certificate whose subject is the issuer of the leaf or of a certificate that is already selected.
+    /// Keeps their order, because webpki's choice among equal errors depends on it. Iterates over `sent` at most
+    /// [`MAX_CANDIDATES`] plus two times.
     ///
     /// # Errors
-    /// [`PathError::Certificate`] for a malformed leaf, [`PathError::TooManyIntermediates`].
-    // Not inlined, so that its frame is gone when the path is verified.
+    /// [`PathError::Certificate`] if the leaf is malformed, [`PathError::TooManyIntermediates`] if more than [`MAX_CANDIDATES`]
+    /// certificates would be selected.
+    // Not inlined, so that its stack frame is released before the path is verified.
     #[inline(never)]
     pub(super) fn select(
         leaf: &[u8],
         sent: impl Iterator<Item = &'i [u8]> + Clone,
     ) -> Result<Self, PathError> {
-        let issuer = Fields::of(leaf)?.issuer;
+        let issuer = Fields::parse(leaf)?.issuer;
         let mut selected = Self::new();
         loop {
             let before = selected.len;
             for certificate in sent.clone() {
-                if selected.leads_to(certificate, issuer) {
+                if selected.is_possible_issuer(certificate, issuer) {
                     selected.add(certificate)?;
                 }
             }
@@ -42,7 +44,7 @@ impl<'i> Candidates<'i> {
         }
         let mut in_order = Self::new();
         for certificate in sent {
-            if selected.has(certificate) {
+            if selected.contains(certificate) {
                 in_order.add(certificate)?;
             }
         }
@@ -56,10 +58,10 @@ impl<'i> Candidates<'i> {
         }
     }
 
-    /// Adds a certificate unless it is there.
+    /// Adds a certificate unless it is already present.
     #[inline(never)]
     fn add(&mut self, certificate: &'i [u8]) -> Result<(), PathError> {
-        if !self.has(certificate) {
+        if !self.contains(certificate) {
             let slot = self.certificates.get_mut(self.len);
             *slot.ok_or(PathError::TooManyIntermediates)? = CertificateDer::from(certificate);
             self.len = self.len.saturating_add(1);
@@ -67,19 +69,19 @@ impl<'i> Candidates<'i> {
         Ok(())
     }
 
-    /// Returns whether a certificate may have issued the leaf or one of these, by its name.
+    /// Returns whether a certificate, by its name, can be the issuer of the leaf or of a selected certificate.
     #[inline(never)]
-    fn leads_to(&self, certificate: &[u8], leaf_issuer: &[u8]) -> bool {
-        let Ok(Fields { subject, .. }) = Fields::of(certificate) else {
+    fn is_possible_issuer(&self, certificate: &[u8], leaf_issuer: &[u8]) -> bool {
+        let Ok(Fields { subject, .. }) = Fields::parse(certificate) else {
             return false;
         };
         let issued = |other: &CertificateDer<'_>| {
-            Fields::of(other).is_ok_and(|other| other.issuer == subject)
+            Fields::parse(other).is_ok_and(|other| other.issuer == subject)
         };
         leaf_issuer == subject || self.as_slice().iter().any(issued)
     }
 
-    fn has(&self, certificate: &[u8]) -> bool {
+    fn contains(&self, certificate: &[u8]) -> bool {
         self.as_slice().iter().any(|one| **one == *certificate)
     }
 

@@ -1,33 +1,35 @@
 use super::PathError;
 use crate::wire::{Reader, Truncated};
 
-/// The fields of a certificate that are looked at (RFC 5280 section 4.1), each as it stands there. What webpki has verified is found
-/// again here, with the lifetime of the caller's bytes.
+/// The fields of a certificate that this crate uses (RFC 5280 section 4.1), as slices of the certificate. webpki returns slices
+/// with a shorter lifetime, so the fields are parsed again here with the lifetime of the caller's bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Fields<'c> {
-    /// AlgorithmIdentifier of the signature, without its tag and length.
+    /// The AlgorithmIdentifier of the signature, without its tag and length.
     #[cfg_attr(not(feature = "authenticator"), expect(dead_code))]
     pub(crate) signature_algorithm: &'c [u8],
-    /// Name, with its tag and length.
+    /// The issuer, a Name with its tag and length.
     pub(crate) issuer: &'c [u8],
-    /// Name, with its tag and length.
+    /// The subject, a Name with its tag and length.
     pub(crate) subject: &'c [u8],
-    /// SubjectPublicKeyInfo, with its tag and length.
+    /// The SubjectPublicKeyInfo, with its tag and length.
     pub(crate) spki: &'c [u8],
-    /// What stands behind it.
+    /// The fields after the SubjectPublicKeyInfo.
     rest: Reader<'c>,
 }
 
 impl<'c> Fields<'c> {
+    /// Parses the fields up to the public key.
+    ///
     /// # Errors
-    /// [`PathError::Certificate`] for bytes that are no certificate as far as the public key.
-    pub(crate) fn of(certificate: &'c [u8]) -> Result<Self, PathError> {
-        Self::find(certificate).map_err(|_| PathError::Certificate)
+    /// [`PathError::Certificate`] if the bytes up to the public key are not those of a certificate.
+    pub(crate) fn parse(certificate: &'c [u8]) -> Result<Self, PathError> {
+        Self::read(certificate).map_err(|_| PathError::Certificate)
     }
 
-    /// Certificate ::= SEQUENCE { tbsCertificate SEQUENCE { version `[0]`, serialNumber, signature, issuer, validity, subject,
-    /// subjectPublicKeyInfo, ... } ... }
-    fn find(certificate: &'c [u8]) -> Result<Self, Truncated> {
+    /// Reads Certificate ::= SEQUENCE { tbsCertificate SEQUENCE { version `[0]`, serialNumber, signature, issuer, validity,
+    /// subject, subjectPublicKeyInfo, ... } ... }.
+    fn read(certificate: &'c [u8]) -> Result<Self, Truncated> {
         let fields = sequence(&mut Reader::new(certificate))?;
         let mut fields = Reader::new(sequence(&mut Reader::new(fields))?);
         if fields.rest().first() == Some(&EXPLICIT_0) {
@@ -48,11 +50,11 @@ impl<'c> Fields<'c> {
         })
     }
 
-    /// The value of an extension, by the contents of its OBJECT IDENTIFIER; the first, if there are several.
+    /// Returns the value of the first extension with this OBJECT IDENTIFIER, of which `oid` is the contents.
     pub(crate) fn extension(&self, oid: &[u8]) -> Option<&'c [u8]> {
         let mut rest = self.rest;
         loop {
-            // Behind the unique identifiers, `[1]` and `[2]`.
+            // The extensions `[3]` follow the optional unique identifiers `[1]` and `[2]`.
             let (tag, contents) = rest.der().ok()?;
             if tag == EXPLICIT_3 {
                 let mut extensions = Reader::new(sequence(&mut Reader::new(contents)).ok()?);
@@ -77,24 +79,24 @@ impl<'c> Fields<'c> {
         }
     }
 
-    /// Whether the key may make signatures: what TLS asks of a leaf (RFC 8446 section 4.4.2.2).
+    /// Returns whether the key may be used for signatures, which TLS requires of a leaf (RFC 8446 section 4.4.2.2).
     pub(crate) fn may_sign(&self) -> bool {
         self.may(DIGITAL_SIGNATURE)
     }
 
-    /// Whether the key may sign certificates (RFC 5280 section 6.1.4 (n)), which webpki does not look at.
+    /// Returns whether the key may sign certificates (RFC 5280 section 6.1.4 (n)), which webpki does not check.
     pub(super) fn may_sign_certificates(&self) -> bool {
         self.may(KEY_CERT_SIGN)
     }
 
-    /// Whether there is no key usage, or it has this bit (RFC 5280 section 4.2.1.3).
+    /// Returns whether the key usage extension is absent or has this bit (RFC 5280 section 4.2.1.3).
     #[inline(never)]
     fn may(&self, bit: u8) -> bool {
         let Some(value) = self.extension(OID_KEY_USAGE) else {
             return true;
         };
         let mut value = Reader::new(value);
-        // BIT STRING: how many bits at the end are unused, which are zero, and the bits.
+        // BIT STRING: the number of unused bits at the end, which must be zero, followed by the bits.
         match value.der() {
             Ok((BIT_STRING, [unused @ 0..=7, bits @ ..])) if value.is_empty() => {
                 let padding = bits.last().copied().unwrap_or_default();
@@ -106,17 +108,17 @@ impl<'c> Fields<'c> {
     }
 }
 
-/// What is signed of a certificate, and the signature.
+/// The signed part of a certificate and its signature.
 pub(super) struct Signed<'c> {
-    /// tbsCertificate, with its tag and length.
+    /// The tbsCertificate, with its tag and length.
     pub(super) tbs: &'c [u8],
-    /// The signature's bits.
+    /// The bits of the signature.
     pub(super) signature: &'c [u8],
 }
 
 impl<'c> Signed<'c> {
-    /// Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue BIT STRING }
-    pub(super) fn of(certificate: &'c [u8]) -> Option<Self> {
+    /// Parses Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue BIT STRING }.
+    pub(super) fn parse(certificate: &'c [u8]) -> Option<Self> {
         let mut parts = Reader::new(sequence(&mut Reader::new(certificate)).ok()?);
         let tbs = whole(&mut parts, SEQUENCE).ok()?;
         sequence(&mut parts).ok()?;
@@ -127,7 +129,7 @@ impl<'c> Signed<'c> {
     }
 }
 
-/// The contents of a SEQUENCE.
+/// Reads a SEQUENCE and returns its contents.
 #[inline(never)]
 pub(super) fn sequence<'c>(from: &mut Reader<'c>) -> Result<&'c [u8], Truncated> {
     match from.der()? {
@@ -136,7 +138,7 @@ pub(super) fn sequence<'c>(from: &mut Reader<'c>) -> Result<&'c [u8], Truncated>
     }
 }
 
-/// An element with its tag and length.
+/// Reads an element and returns it with its tag and length.
 #[inline(never)]
 fn whole<'c>(from: &mut Reader<'c>, expected: u8) -> Result<&'c [u8], Truncated> {
     let before = from.rest();
@@ -148,9 +150,9 @@ fn whole<'c>(from: &mut Reader<'c>, expected: u8) -> Result<&'c [u8], Truncated>
         .ok_or(Truncated)
 }
 
-/// The first bit of a key usage.
+/// The bit digitalSignature of a key usage, which is bit 0.
 const DIGITAL_SIGNATURE: u8 = 0x80;
-/// The sixth.
+/// The bit keyCertSign of a key usage, which is bit 5.
 const KEY_CERT_SIGN: u8 = 0x04;
 
 pub(crate) const BOOLEAN: u8 = 0x01;

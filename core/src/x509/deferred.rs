@@ -1,9 +1,9 @@
-//! Signatures that are verified after webpki has searched for a path.
+//! Verification of signatures after webpki has searched for a path.
 //!
-//! webpki verifies each signature deep in its recursion, where the stack of ECDSA comes on top of its own. [`Deferred`] answers that a
-//! signature is valid and records the question; [`Deferred::verify`] verifies the recorded ones afterwards. The search is repeated, with
-//! the invalid ones known, until every answer that it was given was true. Its last result, a path or an error, is then the one that webpki
-//! gives when it verifies each signature at once, within the same budgets.
+//! webpki verifies each signature deep in its recursion, where the stack use of ECDSA is added to its own. [`Deferred`] reports
+//! each signature as valid and records it; [`Deferred::verify`] verifies the recorded signatures afterwards. The search is
+//! repeated, with the invalid signatures known, until every reported result was correct. The last result of the search, a path or
+//! an error, is then the one that webpki returns if it verifies each signature immediately, within the same limits.
 
 use super::{
     MAX_ANCHORS, MAX_CANDIDATES, P256, PublicKey, algorithm::is_signed, certificate::Signed,
@@ -17,24 +17,30 @@ use rustls_pki_types::{
     TrustAnchor, alg_id,
 };
 
-/// Possible issuers, one bit each: the intermediates, then the anchors.
+/// The number of possible issuers: the intermediates, followed by the anchors. Each has one bit in [`Issuers`].
 const ISSUERS: usize = MAX_CANDIDATES + MAX_ANCHORS;
-const _: () = assert!(ISSUERS <= 16, "an issuer is a bit of a u16");
+const _: () = assert!(
+    ISSUERS <= 16,
+    "each issuer needs one bit of a u16: reduce MAX_CANDIDATES or MAX_ANCHORS"
+);
 
-/// The leaf and the intermediates.
+/// The number of subjects: the leaf, followed by the intermediates.
 const SUBJECTS: usize = MAX_CANDIDATES + 1;
 
-/// Issuers of one subject. Atomic because webpki requires algorithms to be `Sync`; one thread uses it at a time.
+/// A set of issuers of one subject. It is atomic only because webpki requires algorithms to be `Sync`; one thread uses it at a
+/// time.
 type Issuers = AtomicU16;
 
-/// The algorithm that webpki is given: ecdsa-with-SHA256 with keys on P-256.
+/// The signature algorithm that is passed to webpki: ecdsa-with-SHA256 with keys on P-256.
 pub(super) struct Deferred<'a> {
     leaf: &'a [u8],
     intermediates: &'a [CertificateDer<'a>],
     anchors: &'a [TrustAnchor<'a>],
-    /// For each subject, the issuers with whose keys webpki wanted its signature verified since the last `verify`.
-    asked: [Issuers; SUBJECTS],
+    /// For each subject, the issuers with whose keys webpki has requested verification since the last call of `verify`.
+    requested: [Issuers; SUBJECTS],
+    /// For each subject, the issuers whose key is known to verify its signature.
     valid: [Issuers; SUBJECTS],
+    /// For each subject, the issuers whose key is known not to verify its signature.
     invalid: [Issuers; SUBJECTS],
 }
 
@@ -44,24 +50,24 @@ impl<'a> Deferred<'a> {
         intermediates: &'a [CertificateDer<'a>],
         anchors: &'a [TrustAnchor<'a>],
     ) -> Self {
-        let none = || [(); SUBJECTS].map(|()| Issuers::new(0));
+        let no_issuers = || [(); SUBJECTS].map(|()| Issuers::new(0));
         Self {
             leaf,
             intermediates,
             anchors,
-            asked: none(),
-            valid: none(),
-            invalid: none(),
+            requested: no_issuers(),
+            valid: no_issuers(),
+            invalid: no_issuers(),
         }
     }
 
-    /// Verifies the signatures that were asked for since the last call, each pair of subject and issuer once. Returns whether all of them
-    /// are valid, that is, whether webpki was told the truth.
+    /// Verifies the signatures that were requested since the last call, each pair of subject and issuer once. Returns whether all
+    /// of them are valid, that is, whether the results reported to webpki were correct.
     pub(super) fn verify(&self, p256: &dyn P256) -> bool {
         let mut all_valid = true;
-        for (at, asked) in self.asked.iter().enumerate() {
-            let bits = asked.load(Ordering::Relaxed);
-            asked.store(0, Ordering::Relaxed);
+        for (at, requested) in self.requested.iter().enumerate() {
+            let bits = requested.load(Ordering::Relaxed);
+            requested.store(0, Ordering::Relaxed);
             for issuer in 0..ISSUERS {
                 let bit = bits & 1 << issuer;
                 let [valid, invalid] = [&self.valid, &self.invalid].map(|bits| bits.get(at));
@@ -81,7 +87,7 @@ impl<'a> Deferred<'a> {
     }
 
     fn is_valid(&self, subject: usize, issuer: usize, p256: &dyn P256) -> bool {
-        let signed = self.subject(subject).and_then(Signed::of);
+        let signed = self.subject(subject).and_then(Signed::parse);
         let key = self.key(issuer).and_then(PublicKey::uncompressed);
         match (signed, key) {
             (Some(signed), Some(key)) => is_signed(p256, key, signed.tbs, signed.signature),
@@ -96,12 +102,12 @@ impl<'a> Deferred<'a> {
         }
     }
 
-    /// The encoded point of an issuer's key, within the certificate or anchor that holds it.
+    /// Returns the encoded point of an issuer's key, as a slice of the certificate or anchor that contains it.
     fn key(&self, at: usize) -> Option<&'a [u8]> {
         match at.checked_sub(MAX_CANDIDATES) {
             None => PublicKey::point_of_certificate(self.intermediates.get(at)?),
             Some(at) => {
-                // webpki has stripped tag and length.
+                // webpki has removed the tag and the length.
                 let anchor = self.anchors.get(at)?;
                 PublicKey::point_of_contents(anchor.subject_public_key_info.as_ref())
             }
@@ -116,9 +122,9 @@ impl SignatureVerificationAlgorithm for Deferred<'_> {
         message: &[u8],
         _: &[u8],
     ) -> Result<(), InvalidSignature> {
-        // By address: the slices are parts of the same certificates, so their contents need not be compared.
+        // Compare addresses: the slices are parts of the same certificates, so their contents need not be compared.
         let subject = (0..SUBJECTS).find(|&at| {
-            let signed = self.subject(at).and_then(Signed::of);
+            let signed = self.subject(at).and_then(Signed::parse);
             signed.is_some_and(|signed| core::ptr::eq(signed.tbs, message))
         });
         let issuer = (0..ISSUERS)
@@ -128,11 +134,11 @@ impl SignatureVerificationAlgorithm for Deferred<'_> {
         };
         let bit = 1 << issuer;
         let invalid = self.invalid.get(subject).ok_or(InvalidSignature)?;
-        let asked = self.asked.get(subject).ok_or(InvalidSignature)?;
+        let requested = self.requested.get(subject).ok_or(InvalidSignature)?;
         if invalid.load(Ordering::Relaxed) & bit != 0 {
             return Err(InvalidSignature);
         }
-        asked.store(asked.load(Ordering::Relaxed) | bit, Ordering::Relaxed);
+        requested.store(requested.load(Ordering::Relaxed) | bit, Ordering::Relaxed);
         Ok(())
     }
 

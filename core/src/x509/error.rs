@@ -1,59 +1,61 @@
 use crate::error_messages;
 use webpki::Error;
 
-/// Why a certificate, or the path to it, is not accepted. For operators: a peer is told no more than "bad certificate".
+/// The reason why a certificate or its path is rejected. It is meant for operators; do not report more than "bad certificate" to a
+/// peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PathError {
     /// A trust anchor is not an X.509 certificate.
     Anchor,
-    /// There is no trust anchor.
+    /// No trust anchor is given.
     NoAnchor,
-    /// More trust anchors than [`super::MAX_ANCHORS`].
+    /// More than [`super::MAX_ANCHORS`] trust anchors are given.
     TooManyAnchors,
-    /// More than [`super::MAX_INTERMEDIATES`] certificates stand between leaf and trust anchor, or more than [`super::MAX_CANDIDATES`]
-    /// of those sent could, by their names.
+    /// The path has more than [`super::MAX_INTERMEDIATES`] certificates between leaf and trust anchor, or the peer sent more than
+    /// [`super::MAX_CANDIDATES`] certificates that can be part of a path by their names.
     TooManyIntermediates,
-    /// A certificate is malformed, or has a critical extension that is not known.
+    /// A certificate is malformed, or has an unknown critical extension.
     Certificate,
     /// No path leads to a trust anchor.
     UnknownIssuer,
-    /// No path leads by way of an authority that was asked for.
+    /// No path contains a certificate that was issued by one of the requested authorities.
     Authority,
     /// A certificate has expired.
     Expired {
-        /// Seconds since 1970: the time that was given.
+        /// The time of the verification, in seconds since 1970-01-01T00:00:00Z.
         time: u64,
-        /// Seconds since 1970: when it expired.
+        /// The end of the certificate's validity, in seconds since 1970-01-01T00:00:00Z.
         not_after: u64,
     },
     /// A certificate is not valid yet.
     NotYetValid {
-        /// Seconds since 1970: the time that was given.
+        /// The time of the verification, in seconds since 1970-01-01T00:00:00Z.
         time: u64,
-        /// Seconds since 1970: when it begins.
+        /// The start of the certificate's validity, in seconds since 1970-01-01T00:00:00Z.
         not_before: u64,
     },
-    /// It is for other names.
+    /// The certificate is not for the given name.
     Name,
-    /// The name asked for is neither DNS name nor IP address.
+    /// The given name is neither a DNS name nor an IP address.
     InvalidName,
-    /// It is for another use than the one at hand.
+    /// The key usage or the extended key usage of the certificate does not permit the required use.
     Usage,
-    /// A certificate that may sign certificates stands as leaf, or one that may not was used to sign.
+    /// An authority's certificate is used as a leaf, or a certificate that may not sign certificates signed one.
     CaOrLeaf,
-    /// A signature in the path is wrong.
+    /// A signature is invalid.
     Signature,
-    /// A signature is of a kind that is not verified here: firmware verifies ECDSA on P-256 with SHA-256.
+    /// A signature algorithm is not supported. Firmware supports ECDSA on P-256 with SHA-256 only.
     SignatureAlgorithm,
-    /// A key is not of the required kind: a compressed point of P-256 anywhere in the path or in an anchor, or a leaf's key on another
-    /// curve where P-256 is needed.
+    /// A key is not of the required kind: the path or a trust anchor has a point of P-256 that is not uncompressed, or the leaf's
+    /// key is not on P-256 where P-256 is required.
     PublicKey,
-    /// The leaf's key is not the pinned one.
+    /// The leaf's key is not the pinned key.
     Pin,
-    /// A name constraint or path length constraint is violated.
+    /// A name constraint or a path length constraint is violated.
     Constraints,
-    /// The certificates allow more paths than are tried: webpki's limits of 100 signatures and of name comparisons.
+    /// The certificates allow too many paths: the search exceeds webpki's limit on signature checks (100), path-building calls or
+    /// name comparisons.
     TooComplex,
 }
 
@@ -88,25 +90,25 @@ impl From<Error> for PathError {
 }
 
 error_messages! { PathError {
-    Self::Anchor => "the trust anchor is not an X.509 certificate: give the authority's own, DER";
-    Self::NoAnchor => "there is no trust anchor: give the certificate of the authority that signs";
-    Self::TooManyAnchors => "too many trust anchors: give at most 4";
-    Self::TooManyIntermediates => "too many certificates between leaf and authority: a path may have 4, and of the certificates that are sent 8 may be named like its parts";
-    Self::Certificate => "a certificate is malformed, or has a critical extension that is not known";
-    Self::UnknownIssuer => "no path leads to the trusted authority: does the peer send its intermediate certificates, and is this the right authority?";
-    Self::Authority => "the certificate comes from a trusted authority, but not from one that was asked for";
-    Self::Expired { time, not_after } => "a certificate has expired at {} (seconds since 1970), and it is {}: renew it, or set the clock", not_after, time;
-    Self::NotYetValid { time, not_before } => "a certificate is valid from {} (seconds since 1970), and it is {}: set the clock", not_before, time;
-    Self::Name => "the certificate is for other names: it needs the name that was connected to as subject alternative name";
+    Self::Anchor => "a trust anchor is not an X.509 certificate: use the authority's own certificate in DER";
+    Self::NoAnchor => "there is no trust anchor: add the certificate of the trusted authority";
+    Self::TooManyAnchors => "too many trust anchors: use at most 4";
+    Self::TooManyIntermediates => "too many certificates between leaf and authority: use at most 4 in a path, and send at most 8 whose names can be part of a path";
+    Self::Certificate => "a certificate is malformed, or has an unknown critical extension";
+    Self::UnknownIssuer => "no path leads to the trusted authority: check that the peer sends its intermediate certificates, and that the authority is the right one";
+    Self::Authority => "the certificate comes from a trusted authority, but not from one that was requested";
+    Self::Expired { time, not_after } => "a certificate expired at {} (seconds since 1970), and the time is {}: renew the certificate, or set the clock", not_after, time;
+    Self::NotYetValid { time, not_before } => "a certificate is valid from {} (seconds since 1970), and the time is {}: set the clock", not_before, time;
+    Self::Name => "the certificate is for other names: its subject alternative names must include the expected name";
     Self::InvalidName => "the name is neither a DNS name nor an IP address";
-    Self::Usage => "the certificate is for another use: its extended key usage must have the one at hand";
-    Self::CaOrLeaf => "a certificate that may not sign others signed one, or one that may is used as leaf: mind basicConstraints";
-    Self::Signature => "a signature in the certificate path is wrong";
-    Self::SignatureAlgorithm => "a signature is of a kind that is not verified here: have keys on P-256, and ECDSA with SHA-256";
-    Self::PublicKey => "a certificate's key is not an uncompressed point of P-256: issue the certificate anew with an uncompressed key";
-    Self::Pin => "the certificate's key is not the pinned one";
-    Self::Constraints => "the certificate path violates a name constraint or path length constraint";
-    Self::TooComplex => "the certificates allow too many paths: have the peer send those of one path only";
+    Self::Usage => "the certificate is for another use: its key usage and extended key usage must permit this use";
+    Self::CaOrLeaf => "a certificate that may not sign certificates signed one, or an authority's certificate is used as a leaf: check basicConstraints and keyUsage";
+    Self::Signature => "a signature in the certificate path is invalid";
+    Self::SignatureAlgorithm => "a signature algorithm is not supported: use keys on P-256, and ECDSA with SHA-256";
+    Self::PublicKey => "a certificate's key is not an uncompressed point of P-256: reissue the certificate with an uncompressed key";
+    Self::Pin => "the certificate's key is not the pinned key";
+    Self::Constraints => "the certificate path violates a name constraint or a path length constraint";
+    Self::TooComplex => "the certificates allow too many paths: configure the peer to send the certificates of one path only";
 }}
 
 impl core::error::Error for PathError {}

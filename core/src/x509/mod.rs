@@ -1,8 +1,9 @@
-//! Certificate paths (RFC 5280 section 6) by `rustls-webpki`, without an allocator: for TLS, and for what else is signed with
-//! the key of a certificate.
+//! Validation of certificate paths (RFC 5280 section 6) with `rustls-webpki` and without an allocator, for TLS and for other
+//! messages that are signed with the key of a certificate.
 //!
-//! Signatures are ECDSA on P-256 with SHA-256, by whatever implements [`P256`]; a host can lend the algorithms of a library that it has
-//! anyway ([`Algorithms`]). Not looked at: revocation lists, and names in the subject's common name.
+//! Signatures are ECDSA on P-256 with SHA-256, verified by an implementation of [`P256`]. A host can pass the algorithms of a
+//! library that it uses anyway ([`Algorithms`]). Revocation lists are not checked, and the subject's common name is not matched
+//! against names.
 //!
 //! ```
 //! use chanbind_core::x509::{Anchors, PathRules, Time, Usage};

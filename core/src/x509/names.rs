@@ -6,24 +6,25 @@ use core::net::IpAddr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubjectAltName<'c> {
-    /// dNSName
+    /// A DNS name (dNSName).
     Dns(&'c str),
-    /// uniformResourceIdentifier
+    /// A URI (uniformResourceIdentifier).
     Uri(&'c str),
-    /// iPAddress
+    /// An IP address (iPAddress).
     Ip(IpAddr),
-    /// rfc822Name
+    /// An e-mail address (rfc822Name).
     Email(&'c str),
 }
 
-/// The subject alternative names of a certificate, in its order. Those of other kinds, and those that are not ASCII, are left out.
+/// An iterator over the subject alternative names of a certificate, in their order in the certificate. Names of other kinds and
+/// names that are not ASCII are skipped.
 #[derive(Debug, Clone)]
 pub struct SubjectAltNames<'c> {
     rest: Reader<'c>,
 }
 
 impl<'c> SubjectAltNames<'c> {
-    /// Of the value of the extension: SEQUENCE OF GeneralName. `None` where it is malformed.
+    /// Parses the value of the extension, a SEQUENCE OF GeneralName. Returns `None` if it is malformed.
     pub(super) fn new(value: Option<&'c [u8]>) -> Option<Self> {
         let Some(value) = value else {
             return Some(Self::default());
@@ -33,7 +34,7 @@ impl<'c> SubjectAltNames<'c> {
         let mut names = rest;
         while !names.is_empty() {
             match names.der().ok()? {
-                // `[0]` to `[8]`
+                // The tags `[0]` to `[8]`.
                 (0x80..=0x88 | 0xa0..=0xa8, _) => {}
                 _ => return None,
             }
@@ -70,7 +71,7 @@ fn ip(value: &[u8]) -> Option<IpAddr> {
 }
 
 impl Default for SubjectAltNames<'_> {
-    /// None.
+    /// Returns an empty iterator.
     fn default() -> Self {
         Self {
             rest: Reader::new(&[]),
@@ -78,7 +79,7 @@ impl Default for SubjectAltNames<'_> {
     }
 }
 
-/// The last common name of a Name: RDNSequence ::= SEQUENCE OF SET OF SEQUENCE { OBJECT IDENTIFIER, string }.
+/// Returns the last common name of a Name: RDNSequence ::= SEQUENCE OF SET OF SEQUENCE { OBJECT IDENTIFIER, string }.
 pub(super) fn common_name(name: &[u8]) -> Option<&str> {
     let mut sets = Reader::new(sequence(&mut Reader::new(name)).ok()?);
     let mut found = None;

@@ -7,10 +7,10 @@ use core::{cell::Cell, time::Duration};
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
 
-/// The most certificates between leaf and trust anchor in a path.
+/// The maximum number of certificates between leaf and trust anchor in a path.
 pub const MAX_INTERMEDIATES: usize = 4;
 
-/// What a path must be like.
+/// The rules for a certificate path: trust anchors, usage, time, pinned key and signature algorithms.
 #[derive(Debug, Clone, Copy)]
 pub struct PathRules<'a> {
     anchors: &'a Anchors<'a>,
@@ -26,28 +26,31 @@ enum Verifier<'a> {
     Algorithms(Algorithms<'a>),
 }
 
-/// What the leaf's key is used for: its extended key usage, if it has one, must say so (RFC 5280 section 4.2.1.12).
+/// The use of the leaf's key. If the leaf has an extended key usage, it must include this use (RFC 5280 section 4.2.1.12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Usage {
-    /// id-kp-serverAuth
+    /// Authentication of a TLS server (id-kp-serverAuth).
     ServerAuth,
-    /// id-kp-clientAuth
+    /// Authentication of a TLS client (id-kp-clientAuth).
     ClientAuth,
 }
 
-/// What is known of the time, in seconds since 1970-01-01T00:00:00Z.
+/// The time at which a path must be valid, in seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Time {
-    /// It is this.
+    /// The current time is known.
     At(u64),
-    /// It is this or later, as for a device without a clock that knows when its firmware was built: what had expired by then is
-    /// refused, and a certificate that begins later is taken to have begun, unless an expired one of the same name is sent before it.
+    /// The current time is not known, but is not earlier than this, for example for a device without a clock that knows when its
+    /// firmware was built. A certificate that had expired by then is rejected. A certificate that becomes valid later is treated
+    /// as valid, unless an expired certificate with the same name is sent before it.
     NotBefore(u64),
 }
 
 impl Time {
-    /// Nothing is known of it: certificates never expire. Whoever once stole the key of a certificate can use it for ever.
+    /// Returns a time for which certificates never expire, for a device that knows nothing about the time.
+    ///
+    /// An attacker who has ever obtained the key of a certificate can use the key without a time limit.
     #[must_use]
     pub const fn dangerous_unknown() -> Self {
         Self::NotBefore(0)
@@ -55,7 +58,8 @@ impl Time {
 }
 
 impl<'a> PathRules<'a> {
-    /// A path to one of `anchors`, for `usage`, good at `time`.
+    /// Creates rules for a path to one of `anchors` that permits `usage` and is valid at `time`. Signatures are verified by
+    /// [`RUST_CRYPTO`].
     #[must_use]
     pub fn new(anchors: &'a Anchors<'a>, usage: Usage, time: Time) -> Self {
         Self {
@@ -67,40 +71,42 @@ impl<'a> PathRules<'a> {
         }
     }
 
-    /// The leaf must have the key whose SubjectPublicKeyInfo has this SHA-256 as well; [`super::spki_sha256`] computes it.
+    /// Requires, in addition, that the SubjectPublicKeyInfo of the leaf has this SHA-256 hash; [`super::spki_sha256`] computes it.
     #[must_use]
     pub fn with_spki_pin(mut self, pin: &'a [u8; 32]) -> Self {
         self.pin = Some(pin);
         self
     }
 
-    /// Another usage.
+    /// Replaces the usage.
     #[must_use]
     pub fn with_usage(mut self, usage: Usage) -> Self {
         self.usage = usage;
         self
     }
 
-    /// Another implementation of P-256.
+    /// Replaces the implementation of P-256.
     #[must_use]
     pub fn with_p256(mut self, p256: &'static dyn P256) -> Self {
         self.verifier = Verifier::P256(p256);
         self
     }
 
-    /// Other algorithms than ECDSA on P-256.
+    /// Verifies signatures with the given algorithms instead of ECDSA on P-256.
     #[must_use]
     pub fn with_algorithms(mut self, algorithms: Algorithms<'a>) -> Self {
         self.verifier = Verifier::Algorithms(algorithms);
         self
     }
 
-    /// Verifies the path from `leaf` (DER) by way of any of the certificates `sent` with it to an anchor. These may be in any order, and may
-    /// include some that are not part of the path (RFC 8446 section 4.4.2): those are ignored. The path may have [`MAX_INTERMEDIATES`]
-    /// certificates between leaf and anchor. The caller must compare names.
+    /// Verifies a path from `leaf` (DER) to a trust anchor, through certificates among those `sent` with the leaf.
+    ///
+    /// `sent` can be in any order and can include certificates that are not part of the path, which are ignored (RFC 8446 section
+    /// 4.4.2). The path can have at most [`MAX_INTERMEDIATES`] certificates between leaf and trust anchor. The caller must check
+    /// the name with [`VerifiedLeaf::has_name`].
     ///
     /// # Errors
-    /// [`PathError`]
+    /// [`PathError`] if no path satisfies the rules. If there are several reasons, webpki selects the one that is returned.
     pub fn verify<'c, 'i>(
         &self,
         leaf: &'c [u8],
@@ -109,7 +115,8 @@ impl<'a> PathRules<'a> {
         self.verify_issued_by(leaf, sent, &|_| true)
     }
 
-    /// As [`Self::verify`], for paths with a certificate whose issuer (a distinguished name, DER) is among those wanted.
+    /// Verifies a path as [`Self::verify`] does, and requires that it contains a certificate whose issuer (a distinguished name in
+    /// DER) satisfies `is_wanted`.
     pub(crate) fn verify_issued_by<'c, 'i>(
         &self,
         leaf: &'c [u8],
@@ -129,22 +136,23 @@ impl<'a> PathRules<'a> {
         is_wanted: &dyn Fn(&[u8]) -> bool,
     ) -> Result<(), PathError> {
         let checks = PathChecks {
-            leaf_is_wanted: is_wanted(Fields::of(leaf)?.issuer),
+            leaf_is_wanted: is_wanted(Fields::parse(leaf)?.issuer),
             is_wanted,
             failed: Cell::new(None),
         };
-        let built = match self.verifier {
+        let result = match self.verifier {
             Verifier::P256(p256) => {
                 let deferred = Deferred::new(leaf, candidates, self.anchors.as_slice());
-                // Each round but the last finds at least one more signature to be invalid.
+                // Terminates, because each round except the last finds at least one more invalid signature.
                 loop {
-                    // Found under signatures that were not verified yet, it does not count; a key's form does, as it makes them invalid.
+                    // An authority error does not count if the search relied on signatures that turned out to be invalid. An error
+                    // about the form of a key does count, because signatures by that key are invalid.
                     if checks.failed.get() == Some(PathError::Authority) {
                         checks.failed.set(None);
                     }
-                    let built = self.build(leaf, candidates, &[&deferred], &checks);
+                    let result = self.build(leaf, candidates, &[&deferred], &checks);
                     if deferred.verify(p256) {
-                        break built;
+                        break result;
                     }
                 }
             }
@@ -153,10 +161,10 @@ impl<'a> PathRules<'a> {
                 self.build(leaf, candidates, algorithms, &checks)
             }
         };
-        built.map_err(|error| checks.failed.get().unwrap_or(error))
+        result.map_err(|error| checks.failed.get().unwrap_or(error))
     }
 
-    /// Has webpki build a path. Not inlined, because its frame is deep.
+    /// Builds a path with webpki. Not inlined, because its stack frame is large.
     #[inline(never)]
     fn build(
         &self,
@@ -171,14 +179,15 @@ impl<'a> PathRules<'a> {
             Usage::ServerAuth => KeyUsage::server_auth(),
             Usage::ClientAuth => KeyUsage::client_auth(),
         };
-        // A certificate that begins later than the earliest time there can be is taken to have begun: each further try begins at least
-        // one more of them. (One call, as what it returns takes a kilobyte of stack.)
+        // With `Time::NotBefore`, a certificate that becomes valid later is treated as valid: each further attempt uses a later
+        // time, at which at least one more certificate is valid. There is only one call, because its result takes a kilobyte of
+        // stack.
         let (mut time, mut tries) = match self.time {
             Time::At(now) => (now, 0),
             Time::NotBefore(earliest) => (earliest, MAX_CANDIDATES.saturating_add(1)),
         };
         loop {
-            let refused = certificate.verify_for_usage(
+            let result = certificate.verify_for_usage(
                 algorithms,
                 self.anchors.as_slice(),
                 candidates,
@@ -187,7 +196,7 @@ impl<'a> PathRules<'a> {
                 None,
                 Some(&|path: &VerifiedPath<'_>| checks.check(path)),
             );
-            let Some(error) = refused.err() else {
+            let Some(error) = result.err() else {
                 return Ok(());
             };
             match (error, tries.checked_sub(1)) {
@@ -201,10 +210,11 @@ impl<'a> PathRules<'a> {
         }
     }
 
-    /// Checks what webpki leaves to the caller, of a leaf whose path is verified. Not inlined, to stay out of the deep frame above.
+    /// Performs the checks of a leaf that webpki leaves to the caller: key usage, form of the key, pin and names. Not inlined, so
+    /// that its stack frame is not added to that of the path search.
     #[inline(never)]
     fn accept<'c>(&self, leaf: &'c [u8]) -> Result<VerifiedLeaf<'c>, PathError> {
-        let fields = Fields::of(leaf)?;
+        let fields = Fields::parse(leaf)?;
         if !fields.may_sign() {
             return Err(PathError::Usage);
         }
@@ -223,8 +233,8 @@ impl<'a> PathRules<'a> {
     /// Verifies a signature by the leaf's key over `message`.
     ///
     /// # Errors
-    /// [`PathError::SignatureAlgorithm`] for schemes that are not verified here, [`PathError::PublicKey`] for a key that is not of the
-    /// scheme's kind, [`PathError::Signature`].
+    /// [`PathError::SignatureAlgorithm`] if the scheme is not supported, [`PathError::PublicKey`] if the leaf's key is not of the
+    /// kind that the scheme requires, [`PathError::Signature`] if the signature is invalid.
     #[inline(never)]
     pub fn verify_signature(
         &self,
@@ -264,7 +274,7 @@ impl<'a> PathRules<'a> {
         })
     }
 
-    /// Whether signatures of this scheme are verified here.
+    /// Returns whether [`Self::verify_signature`] supports this scheme.
     #[must_use]
     pub fn verifies(&self, scheme: SignatureScheme) -> bool {
         match self.verifier {
@@ -276,11 +286,11 @@ impl<'a> PathRules<'a> {
     }
 }
 
-/// Further checks of a path that webpki has found; webpki looks for another one where they fail.
+/// Additional checks of a path that webpki has found. If they fail, webpki searches for another path.
 struct PathChecks<'w> {
     is_wanted: &'w dyn Fn(&[u8]) -> bool,
     leaf_is_wanted: bool,
-    /// The reason for which a path was rejected, where webpki has no error for it.
+    /// The reason why a path was rejected, if webpki has no error for it.
     failed: Cell<Option<PathError>>,
 }
 
@@ -289,7 +299,7 @@ impl PathChecks<'_> {
         let (mut len, mut is_wanted) = (0usize, self.leaf_is_wanted);
         for certificate in path.intermediate_certificates() {
             let der = certificate.der();
-            let fields = Fields::of(&der).map_err(|_| Error::BadDer)?;
+            let fields = Fields::parse(&der).map_err(|_| Error::BadDer)?;
             if !fields.may_sign_certificates() {
                 return Err(Error::EndEntityUsedAsCa);
             }

@@ -1,11 +1,11 @@
 use core::fmt;
 
-/// A signature scheme of TLS 1.3 (RFC 8446 section 4.2.3), by its code point.
+/// A signature scheme of TLS 1.3, identified by its code point (RFC 8446 section 4.2.3).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SignatureScheme(pub u16);
 
 impl SignatureScheme {
-    /// `ecdsa_secp256r1_sha256`: what every device has.
+    /// `ecdsa_secp256r1_sha256`, which every device supports.
     pub const ECDSA_SECP256R1_SHA256: Self = Self(0x0403);
     /// `ecdsa_secp384r1_sha384`
     pub const ECDSA_SECP384R1_SHA384: Self = Self(0x0503);
@@ -19,22 +19,24 @@ impl SignatureScheme {
     pub const RSA_PSS_RSAE_SHA512: Self = Self(0x0806);
     /// `ed25519`
     pub const ED25519: Self = Self(0x0807);
-    /// `rsa_pkcs1_sha256`: in certificates only.
+    /// `rsa_pkcs1_sha256`, for certificates only.
     pub const RSA_PKCS1_SHA256: Self = Self(0x0401);
-    /// `rsa_pkcs1_sha384`: in certificates only.
+    /// `rsa_pkcs1_sha384`, for certificates only.
     pub const RSA_PKCS1_SHA384: Self = Self(0x0501);
-    /// `rsa_pkcs1_sha512`: in certificates only.
+    /// `rsa_pkcs1_sha512`, for certificates only.
     pub const RSA_PKCS1_SHA512: Self = Self(0x0601);
 
-    /// Whether TLS 1.3 can have it for signatures in its messages: those that are left of TLS 1.2, a hash and a kind of signature, it has
-    /// not, but for ECDSA with the hash of its curve; PKCS #1 it has in certificates (RFC 8446 section 4.2.3).
+    /// Returns whether TLS 1.3 permits this scheme for signatures in handshake messages (RFC 8446 section 4.2.3).
+    ///
+    /// The code points of TLS 1.2, which combine a hash and a signature algorithm, are not permitted, except for ECDSA with the
+    /// hash that belongs to its curve. PKCS #1 is permitted in certificates only.
     #[must_use]
     pub fn is_for_messages(self) -> bool {
         match self {
             Self::ECDSA_SECP256R1_SHA256
             | Self::ECDSA_SECP384R1_SHA384
             | Self::ECDSA_SECP521R1_SHA512 => true,
-            // With 0x20 they are PKCS #1 for the clients of old.
+            // The code points 0x..20 are PKCS #1 for legacy clients.
             Self(other) => {
                 let [hash, signature] = other.to_be_bytes();
                 !(hash <= 6 && (signature <= 3 || signature == 0x20))
@@ -42,7 +44,7 @@ impl SignatureScheme {
         }
     }
 
-    /// The longest signature, in bytes; of RSA that of a key of 4,096 bits.
+    /// Returns the maximum length of a signature, in bytes. For RSA, this is the length with a key of 4,096 bits.
     #[cfg(feature = "authenticator")]
     pub(crate) fn max_signature_len(self) -> usize {
         match self {
@@ -54,7 +56,7 @@ impl SignatureScheme {
         }
     }
 
-    /// The name that RFC 8446, or IANA's registry, gives it.
+    /// Returns the name of the scheme in RFC 8446 or in IANA's registry, or `None` if the code point is unknown.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         Some(match self {

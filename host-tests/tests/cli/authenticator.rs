@@ -124,7 +124,7 @@ fn who_is_not_admitted_is_told_what_to_look_at() {
     );
     let log = gateway.stop();
     assert!(
-        log.contains("a certificate has expired") && log.contains("the client declines"),
+        log.contains("a certificate expired") && log.contains("the client declines"),
         "{log}"
     );
 }

@@ -202,14 +202,14 @@ async fn is_of_another_time_or_name() {
         &authority,
         by_the_clock,
         old(),
-        "a certificate has expired at 1577836800",
+        "a certificate expired at 1577836800",
     )
     .await;
     refuses(
         &authority,
         same,
         old(),
-        "a certificate has expired at 1577836800",
+        "a certificate expired at 1577836800",
     )
     .await;
     let new = authority.issue(|params| params.not_before = date_time_ymd(2090, 1, 1));
