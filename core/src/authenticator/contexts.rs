@@ -1,18 +1,18 @@
 use super::{AuthenticateError, RequestError, ValidateError};
 use crate::crypto::sha256;
 
-/// The values of certificate_request_context that were used on a connection, as the front halves of their SHA-256: two that share one
-/// are taken for the same, and the second is refused.
+/// The values of certificate_request_context that were used on a connection, stored as the first 16 bytes of their SHA-256
+/// hashes. A context whose stored hash collides with that of a used one is rejected as used.
 pub(super) struct Contexts<const N: usize> {
     used: [[u8; 16]; N],
     len: usize,
 }
 
-/// Why a context cannot be used.
+/// The reason why a context cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ContextError {
     Used,
-    NoRoom,
+    Exhausted,
 }
 
 impl<const N: usize> Contexts<N> {
@@ -23,17 +23,17 @@ impl<const N: usize> Contexts<N> {
         }
     }
 
-    pub(super) fn has(&self, context: &[u8]) -> bool {
+    pub(super) fn contains(&self, context: &[u8]) -> bool {
         let digest = digest(context);
         self.used.iter().take(self.len).any(|used| *used == digest)
     }
 
-    /// Whether it could be added.
+    /// Checks that the context can be added.
     pub(super) fn check(&self, context: &[u8]) -> Result<(), ContextError> {
-        if self.has(context) {
+        if self.contains(context) {
             Err(ContextError::Used)
         } else if self.len >= N {
-            Err(ContextError::NoRoom)
+            Err(ContextError::Exhausted)
         } else {
             Ok(())
         }
@@ -62,28 +62,28 @@ fn digest(context: &[u8]) -> [u8; 16] {
 }
 
 impl From<ContextError> for RequestError {
-    fn from(spent: ContextError) -> Self {
-        match spent {
+    fn from(error: ContextError) -> Self {
+        match error {
             ContextError::Used => Self::ContextUsed,
-            ContextError::NoRoom => Self::ContextsExhausted,
+            ContextError::Exhausted => Self::ContextsExhausted,
         }
     }
 }
 
 impl From<ContextError> for AuthenticateError {
-    fn from(spent: ContextError) -> Self {
-        match spent {
+    fn from(error: ContextError) -> Self {
+        match error {
             ContextError::Used => Self::ContextUsed,
-            ContextError::NoRoom => Self::ContextsExhausted,
+            ContextError::Exhausted => Self::ContextsExhausted,
         }
     }
 }
 
 impl From<ContextError> for ValidateError {
-    fn from(spent: ContextError) -> Self {
-        match spent {
+    fn from(error: ContextError) -> Self {
+        match error {
             ContextError::Used => Self::ContextUsed,
-            ContextError::NoRoom => Self::ContextsExhausted,
+            ContextError::Exhausted => Self::ContextsExhausted,
         }
     }
 }

@@ -2,11 +2,11 @@ use super::{
     AuthenticateError, CertificateChain, ChannelError, MAX_CONTEXT_LEN, MalformedMessage, Offered,
     Request, RequestError, RequestParameters, Unsigned, ValidateError, Validated,
     contexts::Contexts,
-    endpoint_keys::{EndpointKeys, Transcript},
+    endpoint_keys::{EndpointKeys, HashOutput},
     message::{Authenticator, HEADER_LEN, put_certificate, put_finished},
     solicitation::Solicitation,
-    unsigned::unsigned,
-    validated::validated,
+    unsigned::build_unsigned,
+    validated::validate_certified,
 };
 use crate::{
     binding::Side,
@@ -17,20 +17,20 @@ use crate::{
 };
 use core::{fmt, marker::PhantomData};
 
-/// How many contexts an endpoint remembers, unless it says otherwise.
+/// The number of contexts that an endpoint remembers by default.
 pub const DEFAULT_CONTEXTS: usize = 16;
 
-/// The end of a connection that opened it.
+/// The role of the end that opened the connection.
 #[derive(Debug)]
 pub enum Client {}
 
-/// The end of a connection that accepted it.
+/// The role of the end that accepted the connection.
 #[derive(Debug)]
 pub enum Server {}
 
-/// One of the two: [`Client`] or [`Server`].
+/// The role of an end of a connection: [`Client`] or [`Server`].
 pub trait Role: sealed::Sealed {
-    /// Which.
+    /// The side of the connection.
     const SIDE: Side;
 }
 
@@ -48,25 +48,28 @@ impl Role for Server {
     const SIDE: Side = Side::Server;
 }
 
-/// One end of one TLS connection, for its life: what authenticators are made and validated with, and the contexts that were used.
+/// One end of one TLS connection. It holds the keys with which authenticators are made and validated, and the contexts that were
+/// used on the connection. It must live as long as the connection.
 ///
-/// Takes 200 bytes, and 16 for each of `CONTEXTS`: requests made and answered, and spontaneous authenticators made and accepted, count
-/// alike. When all are used, the connection is good for no further authenticator.
+/// It takes 200 bytes, plus 16 bytes for each of `CONTEXTS`. Each request that is sent or answered and each spontaneous
+/// authenticator that is sent or accepted uses one context. When all contexts are used, the connection cannot be used for further
+/// authenticators.
 pub struct Endpoint<R, const CONTEXTS: usize = DEFAULT_CONTEXTS> {
     own: EndpointKeys,
-    peers: EndpointKeys,
+    peer: EndpointKeys,
     contexts: Contexts<CONTEXTS>,
     role: PhantomData<fn(R)>,
 }
 
-/// A request that a client or a server has made and that has not been answered. It is good for one answer, at the same end:
+/// A request that was created by this end and has not been answered. It can validate one answer, at the same end of the
+/// connection:
 ///
 /// ```compile_fail,E0308
 /// use chanbind_core::{
 ///     authenticator::{Client, Endpoint, PendingRequest, Server},
 ///     x509::PathRules,
 /// };
-/// fn at_the_other_end(
+/// fn validate_at_the_other_end(
 ///     server: &mut Endpoint<Server>,
 ///     pending: PendingRequest<Client, [u8; 64]>,
 ///     authenticator: &[u8],
@@ -75,7 +78,7 @@ pub struct Endpoint<R, const CONTEXTS: usize = DEFAULT_CONTEXTS> {
 ///     let _ = server.validate(pending, authenticator, rules);
 /// }
 /// ```
-#[must_use = "it is needed to validate the answer"]
+#[must_use = "the pending request is needed to validate the answer"]
 pub struct PendingRequest<R, B> {
     buffer: B,
     len: usize,
@@ -83,20 +86,21 @@ pub struct PendingRequest<R, B> {
 }
 
 impl<R: Role> Endpoint<R> {
-    /// The end of `channel` that this side has; its handshake must be complete, on both sides (RFC 9261 section 9).
+    /// Creates the endpoint for this side of `channel`. The handshake must be complete on both sides (RFC 9261 section 9).
     ///
     /// # Errors
-    /// [`ChannelError`]
+    /// [`ChannelError::Exporter`] if the channel's secrets are not unique to it or the export fails,
+    /// [`ChannelError::UnknownHash`] if [`Exporter::hash`] returns `None`.
     pub fn new(channel: &dyn Exporter) -> Result<Self, ChannelError> {
         Self::with_contexts(channel)
     }
 }
 
 impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
-    /// As [`Endpoint::new`], with room for as many contexts as its type says.
+    /// Creates the endpoint as [`Endpoint::new`] does, with space for `CONTEXTS` contexts.
     ///
     /// # Errors
-    /// [`ChannelError`]
+    /// As [`Endpoint::new`].
     pub fn with_contexts(channel: &dyn Exporter) -> Result<Self, ChannelError> {
         if !channel.protocol().has_unique_secrets() {
             return Err(ChannelError::Exporter(ExporterError::NotUnique));
@@ -106,22 +110,24 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
             |sender| EndpointKeys::export(channel, hash, sender).map_err(ChannelError::Exporter);
         Ok(Self {
             own: keys(R::SIDE)?,
-            peers: keys(R::SIDE.peer())?,
+            peer: keys(R::SIDE.peer())?,
             contexts: Contexts::new(),
             role: PhantomData,
         })
     }
 
-    /// How many contexts can still be used.
+    /// Returns the number of contexts that can still be used.
     #[must_use]
     pub fn contexts_left(&self) -> usize {
         self.contexts.left()
     }
 
-    /// The "request" API (RFC 9261 section 7.1): writes a request into `buffer`, which needs [`RequestParameters::encoded_len`] bytes.
+    /// Creates a request (the "request" API, RFC 9261 section 7.1) and writes it to `buffer`, which must have at least
+    /// [`RequestParameters::encoded_len`] bytes.
     ///
     /// # Errors
-    /// [`RequestError`]; the context can then still be used.
+    /// [`RequestError`] if the parameters are invalid, if the context was already used or no more contexts can be used, or if
+    /// `buffer` is too short. The context can then still be used, unless it was used before.
     pub fn request<B: AsRef<[u8]> + AsMut<[u8]>>(
         &mut self,
         parameters: &RequestParameters<'_>,
@@ -136,37 +142,41 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
         })
     }
 
-    /// The "authenticate" API (section 7.3), with a request of the peer: writes all of the authenticator but its end into `out`, and
-    /// says what is to be signed. That uses up the request.
+    /// Starts an authenticator that answers a request of the peer (the "authenticate" API, RFC 9261 section 7.3). Writes its
+    /// Certificate message to `out` and returns the unsigned authenticator. The request cannot be answered again.
     ///
     /// # Errors
-    /// [`AuthenticateError`]; the request can then still be answered.
+    /// [`AuthenticateError`] if the request is not one of the peer, if its context was already used or no more contexts can be
+    /// used, if `chain` does not meet the request, or if `out` is too short. The request can then still be answered, unless its
+    /// context was used before.
     pub fn authenticate<'o, 'r>(
         &mut self,
         request: &Request<'r>,
         chain: &CertificateChain<'_>,
         out: &'o mut [u8],
     ) -> Result<Unsigned<'o, 'r>, AuthenticateError> {
-        self.answerable(request)?;
+        self.check_request(request)?;
         request.is_satisfied_by(chain)?;
         let solicitation = Solicitation::Request(*request);
         let (message, context) = (request.as_bytes(), request.context());
-        let unsigned = unsigned(&self.own, &solicitation, message, context, chain, out)?;
+        let unsigned = build_unsigned(&self.own, &solicitation, message, context, chain, out)?;
         self.contexts.add(request.context())?;
         Ok(unsigned)
     }
 
-    /// The empty authenticator (section 6): declines a request, authentically. That uses up the request. 36 or 52 bytes.
+    /// Writes the empty authenticator (RFC 9261 section 6), which declines a request, to `out`. It has 36 or 52 bytes and is
+    /// authenticated by its Finished. The request cannot be answered again.
     ///
     /// # Errors
-    /// [`AuthenticateError`]; the request can then still be answered.
+    /// [`AuthenticateError`] if the request is not one of the peer, if its context was already used or no more contexts can be
+    /// used, or if `out` is too short. The request can then still be answered, unless its context was used before.
     pub fn decline<'o>(
         &mut self,
         request: &Request<'_>,
         out: &'o mut [u8],
     ) -> Result<&'o [u8], AuthenticateError> {
-        self.answerable(request)?;
-        let finished = finished_of_empty(&self.own, request);
+        self.check_request(request)?;
+        let finished = empty_authenticator_finished(&self.own, request);
         let mut writer = Writer::new(out);
         put_finished(&mut writer, finished.as_bytes())
             .map_err(|_| AuthenticateError::BufferTooShort)?;
@@ -174,13 +184,19 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
         Ok(writer.finish())
     }
 
-    /// The "validate" API (section 7.4), with a request of this side, which it uses up. The certificate is held against `rules`, but for
-    /// their usage, which is the peer's (a client's certificate must be one for clients), and against what the request asks for: its
-    /// server_name, oid_filters and certificate_authorities.
+    /// Validates an authenticator that answers a request of this side (the "validate" API, RFC 9261 section 7.4). The request is
+    /// consumed.
+    ///
+    /// The certificate is checked against `rules`, in which the usage is replaced by that of the peer: the certificate of a
+    /// client must permit client authentication. It is also checked against the server_name, oid_filters and
+    /// certificate_authorities of the request.
     ///
     /// # Errors
-    /// [`ValidateError`]; [`ValidateError::Empty`] if the peer declines.
-    #[expect(clippy::needless_pass_by_value, reason = "it is good for one answer")]
+    /// [`ValidateError`] if the authenticator is invalid, [`ValidateError::Empty`] if the peer declined the request.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a request can be answered once"
+    )]
     pub fn validate<'a, B: AsRef<[u8]>>(
         &mut self,
         request: PendingRequest<R, B>,
@@ -188,12 +204,12 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
         rules: &PathRules<'_>,
     ) -> Result<Validated<'a>, ValidateError> {
         let request = Request::parse(request.as_bytes())?;
-        // A request of another connection.
-        if !self.contexts.has(request.context()) {
+        // The request was created on another connection.
+        if !self.contexts.contains(request.context()) {
             return Err(ValidateError::Context);
         }
         match Authenticator::parse(authenticator)? {
-            Authenticator::Empty(verify_data) if self.declines(&request, verify_data) => {
+            Authenticator::Empty(verify_data) if self.is_decline_of(&request, verify_data) => {
                 Err(ValidateError::Empty)
             }
             Authenticator::Empty(_) => Err(ValidateError::Finished),
@@ -201,8 +217,8 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
                 if certified.context() != request.context() {
                     return Err(ValidateError::Context);
                 }
-                validated(
-                    &self.peers,
+                validate_certified(
+                    &self.peer,
                     R::SIDE,
                     &Solicitation::Request(request),
                     certified,
@@ -212,8 +228,9 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
         }
     }
 
-    /// Whether an authenticator is the empty one that declines this request, which is not used up by the question: the empty
-    /// authenticator does not say which request it answers.
+    /// Returns whether `authenticator` is the empty authenticator that declines this request. The request is not consumed. The
+    /// empty authenticator has no context, so a caller with several pending requests must find the matching one with this
+    /// function.
     pub fn is_declined<B: AsRef<[u8]>>(
         &self,
         request: &PendingRequest<R, B>,
@@ -222,20 +239,20 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
         let request = Request::parse(request.as_bytes());
         match (request, Authenticator::parse(authenticator)) {
             (Ok(request), Ok(Authenticator::Empty(verify_data))) => {
-                self.declines(&request, verify_data)
+                self.is_decline_of(&request, verify_data)
             }
             _ => false,
         }
     }
 
-    /// Whether this is the peer's Finished of an empty authenticator.
-    fn declines(&self, request: &Request<'_>, verify_data: &[u8]) -> bool {
-        let finished = finished_of_empty(&self.peers, request);
+    /// Returns whether `verify_data` is that of the peer's empty authenticator for this request.
+    fn is_decline_of(&self, request: &Request<'_>, verify_data: &[u8]) -> bool {
+        let finished = empty_authenticator_finished(&self.peer, request);
         equal(finished.as_bytes(), verify_data)
     }
 
-    /// Whether it is the peer's, and new.
-    fn answerable(&self, request: &Request<'_>) -> Result<(), AuthenticateError> {
+    /// Checks that the request is one of the peer and that its context can be used.
+    fn check_request(&self, request: &Request<'_>) -> Result<(), AuthenticateError> {
         if request.sender() == R::SIDE {
             return Err(AuthenticateError::OwnRequest);
         }
@@ -244,11 +261,14 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
 }
 
 impl<const CONTEXTS: usize> Endpoint<Server, CONTEXTS> {
-    /// The "authenticate" API without a request, which only a server can do: `offered` is what the client's ClientHello had, `context`
-    /// 0 to 255 bytes that are new on this connection and that the client cannot foresee.
+    /// Starts an authenticator without a request (the "authenticate" API, RFC 9261 section 7.3), which only a server can do.
+    ///
+    /// `offered` is the content of the client's ClientHello. `context` has 0 to 255 bytes; it must be new on this connection and
+    /// unpredictable for the client.
     ///
     /// # Errors
-    /// [`AuthenticateError`]; the context can then still be used.
+    /// [`AuthenticateError`] if the context is too long or was already used, if no more contexts can be used, if `chain` does not
+    /// meet the offer, or if `out` is too short. The context can then still be used, unless it was used before.
     pub fn authenticate_spontaneously<'o>(
         &mut self,
         context: &[u8],
@@ -264,18 +284,18 @@ impl<const CONTEXTS: usize> Endpoint<Server, CONTEXTS> {
         self.contexts.check(context)?;
         let solicitation = Solicitation::ClientHello(offered);
         offered.is_satisfied_by(chain)?;
-        let unsigned = unsigned(&self.own, &solicitation, &[], context, chain, out)?;
+        let unsigned = build_unsigned(&self.own, &solicitation, &[], context, chain, out)?;
         self.contexts.add(context)?;
         Ok(unsigned)
     }
 }
 
 impl<const CONTEXTS: usize> Endpoint<Client, CONTEXTS> {
-    /// The "validate" API for what a server sends without a request; `offered` is what the own ClientHello had. A valid one uses up its
-    /// context.
+    /// Validates an authenticator that a server sent without a request (the "validate" API, RFC 9261 section 7.4). `offered` is
+    /// the content of this client's ClientHello. If the authenticator is valid, its context cannot be used again.
     ///
     /// # Errors
-    /// [`ValidateError`]
+    /// [`ValidateError`] if the authenticator is invalid, if its context was already used, or if no more contexts can be used.
     pub fn validate_spontaneous<'a>(
         &mut self,
         offered: &Offered<'_>,
@@ -284,25 +304,26 @@ impl<const CONTEXTS: usize> Endpoint<Client, CONTEXTS> {
     ) -> Result<Validated<'a>, ValidateError> {
         let certified = match Authenticator::parse(authenticator)? {
             Authenticator::Certified(certified) => certified,
-            // Nothing is declined where nothing was asked for.
+            // An empty authenticator declines a request, but there was no request.
             Authenticator::Empty(_) => return Err(MalformedMessage::NoCertificate.into()),
         };
         self.contexts.check(certified.context())?;
         let solicitation = Solicitation::ClientHello(offered);
-        let validated = validated(&self.peers, Side::Client, &solicitation, certified, rules)?;
+        let validated =
+            validate_certified(&self.peer, Side::Client, &solicitation, certified, rules)?;
         self.contexts.add(certified.context())?;
         Ok(validated)
     }
 }
 
 impl<R, B: AsRef<[u8]>> PendingRequest<R, B> {
-    /// The request, to be sent.
+    /// Returns the bytes of the request, which must be sent to the peer.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.buffer.as_ref().get(..self.len).unwrap_or_default()
     }
 
-    /// Its context: the answer has the same.
+    /// Returns the context of the request. The answer has the same context.
     #[must_use]
     pub fn context(&self) -> &[u8] {
         Request::parse(self.as_bytes()).map_or(&[], |request| request.context())
@@ -330,11 +351,11 @@ fn write_request(
     }
 }
 
-/// The verify_data of an empty authenticator: over a Certificate message without entries, which is not sent.
-fn finished_of_empty(keys: &EndpointKeys, request: &Request<'_>) -> Transcript {
+/// Returns the verify_data of an empty authenticator. It covers a Certificate message without entries, which is not sent.
+fn empty_authenticator_finished(keys: &EndpointKeys, request: &Request<'_>) -> HashOutput {
     let mut message = [0; HEADER_LEN + 1 + MAX_CONTEXT_LEN + 3];
     let mut writer = Writer::new(&mut message);
-    // It is as long as the longest context needs.
+    // Cannot fail: the buffer has enough space for the longest context.
     let _ = put_certificate(&mut writer, request.context(), &[], core::iter::empty());
     let [transcript, _] = keys.transcripts(request.as_bytes(), writer.finish(), &[]);
     keys.finished(&transcript)

@@ -4,7 +4,7 @@ use crate::{
     exporter::{Exporter, ExporterError},
 };
 
-/// What authenticators of one side are made with (RFC 9261 section 5.1).
+/// The keys for authenticators that one side sends (RFC 9261 section 5.1).
 pub(super) struct EndpointKeys {
     hash: HashAlgorithm,
     handshake_context: SecretBytes<MAX_HASH_LEN>,
@@ -12,7 +12,7 @@ pub(super) struct EndpointKeys {
 }
 
 impl EndpointKeys {
-    /// For authenticators that `sender` sends.
+    /// Exports the keys for authenticators that `sender` sends.
     pub(super) fn export(
         channel: &dyn Exporter,
         hash: HashAlgorithm,
@@ -37,7 +37,7 @@ impl EndpointKeys {
             (context_label, &mut keys.handshake_context),
             (key_label, &mut keys.finished_key),
         ] {
-            // The context is empty, and there: in TLS 1.2 that is not the same as none.
+            // The context is present and empty. In TLS 1.2 an empty context differs from an absent one.
             let out = value.get_mut(..hash.output_len()).unwrap_or_default();
             channel.export_keying_material(label, Some(&[]), out)?;
         }
@@ -56,50 +56,51 @@ impl EndpointKeys {
         self.hash.output_len()
     }
 
-    /// Hash(Handshake Context || authenticator request || Certificate), and the same with CertificateVerify behind.
+    /// Returns Hash(Handshake Context || authenticator request || Certificate), and the hash of the same with CertificateVerify
+    /// appended.
     pub(super) fn transcripts(
         &self,
         request: &[u8],
         certificate: &[u8],
         certificate_verify: &[u8],
-    ) -> [Transcript; 2] {
+    ) -> [HashOutput; 2] {
         let len = self.hash_len();
         let context = self.handshake_context.get(..len).unwrap_or_default();
         let hashes = (self.hash).hash_twice(&[context, request, certificate], certificate_verify);
-        hashes.map(|bytes| Transcript { bytes, len })
+        hashes.map(|bytes| HashOutput { bytes, len })
     }
 
-    /// HMAC(Finished MAC Key, transcript) (section 5.2.3).
-    pub(super) fn finished(&self, transcript: &Transcript) -> Transcript {
+    /// Returns HMAC(Finished MAC Key, transcript) (RFC 9261 section 5.2.3).
+    pub(super) fn finished(&self, transcript: &HashOutput) -> HashOutput {
         let len = self.hash_len();
         let key = self.finished_key.get(..len).unwrap_or_default();
-        Transcript {
+        HashOutput {
             bytes: self.hash.hmac(key, transcript.as_bytes()),
             len,
         }
     }
 }
 
-/// The output of a hash, or of its HMAC.
-pub(super) struct Transcript {
+/// The output of a hash or an HMAC.
+pub(super) struct HashOutput {
     bytes: [u8; MAX_HASH_LEN],
     len: usize,
 }
 
-impl Transcript {
+impl HashOutput {
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 }
 
-/// What a CertificateVerify signs (section 5.2.2).
+/// The content that the signature in a CertificateVerify covers (RFC 9261 section 5.2.2).
 pub(super) struct Content {
     bytes: [u8; SIGNED_PREFIX.len() + MAX_HASH_LEN],
     len: usize,
 }
 
 impl Content {
-    pub(super) fn new(transcript: &Transcript) -> Self {
+    pub(super) fn new(transcript: &HashOutput) -> Self {
         let transcript = transcript.as_bytes();
         let mut bytes = [0; SIGNED_PREFIX.len() + MAX_HASH_LEN];
         for (to, from) in bytes.iter_mut().zip(SIGNED_PREFIX.iter().chain(transcript)) {
@@ -116,6 +117,6 @@ impl Content {
     }
 }
 
-/// 64 spaces, the context string, and a zero.
+/// The prefix of the signed content: 64 spaces, the context string and a zero byte.
 const SIGNED_PREFIX: &[u8; 87] =
     b"                                                                Exported Authenticator\0";

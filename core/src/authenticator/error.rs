@@ -6,30 +6,30 @@ use crate::{
     x509::{PathError, SignatureScheme},
 };
 
-/// Why bytes are no request, or no authenticator.
+/// A defect in the encoding of a request or an authenticator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MalformedMessage {
-    /// They end within a field, or a length does not fit.
+    /// The bytes end within a field, or a length field does not match the data.
     Length,
-    /// Another handshake message stands where this one belongs.
+    /// A handshake message has an unexpected type.
     Message {
-        /// Its type, of those in RFC 8446 section 4.
+        /// The expected handshake type (RFC 8446 section 4).
         expected: u8,
-        /// The type that is there.
+        /// The handshake type of the message.
         actual: u8,
     },
-    /// Bytes stand behind the end.
+    /// There are bytes after the end of a message.
     TrailingBytes,
-    /// A Certificate message has no certificate, or an empty one: an authenticator that declines is a Finished alone.
+    /// A Certificate message has no certificate or an empty one. (An authenticator that declines consists of a Finished only.)
     NoCertificate,
-    /// An extension is there twice.
+    /// An extension occurs twice.
     DuplicateExtension(ExtensionType),
-    /// More than [`super::MAX_EXTENSIONS`] extensions.
+    /// There are more than [`super::MAX_EXTENSIONS`] extensions.
     TooManyExtensions,
-    /// What is in an extension is malformed, or it cannot be in such a message.
+    /// The data of an extension is malformed, or the extension is not allowed in this message.
     Extension(ExtensionType),
-    /// A request without signature_algorithms.
+    /// The request has no signature_algorithms extension.
     NoSignatureAlgorithms,
 }
 
@@ -40,103 +40,105 @@ impl From<Truncated> for MalformedMessage {
 }
 
 error_messages! { MalformedMessage {
-    Self::Length => "a length does not fit what follows";
-    Self::Message { expected, actual } => "handshake message {} stands where {} belongs", actual, expected;
-    Self::TrailingBytes => "bytes stand behind the end";
-    Self::NoCertificate => "a Certificate message has no certificate";
-    Self::DuplicateExtension(extension) => "extension {} is there twice", extension;
-    Self::TooManyExtensions => "more than 32 extensions";
-    Self::Extension(extension) => "extension {} is malformed, or cannot be in this message", extension;
-    Self::NoSignatureAlgorithms => "a request must have signature_algorithms";
+    Self::Length => "the message is truncated, or a length field does not match the data";
+    Self::Message { expected, actual } => "the handshake message has type {}, but type {} was expected", actual, expected;
+    Self::TrailingBytes => "there are bytes after the end of the message";
+    Self::NoCertificate => "the Certificate message has no certificate";
+    Self::DuplicateExtension(extension) => "extension {} occurs twice", extension;
+    Self::TooManyExtensions => "there are more than 32 extensions";
+    Self::Extension(extension) => "extension {} is malformed, or is not allowed in this message", extension;
+    Self::NoSignatureAlgorithms => "the request has no signature_algorithms extension";
 }}
 
 impl core::error::Error for MalformedMessage {}
 
-/// Why a channel gives no [`super::Endpoint`].
+/// The reason why no [`super::Endpoint`] can be created for a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChannelError {
-    /// It exports nothing, or nothing that is unique to it: TLS 1.2 without extended master secret is refused (RFC 9261 section 5.1).
+    /// The channel fails to export keying material, or its keying material is not unique to it: TLS 1.2 without extended master
+    /// secret is rejected (RFC 9261 section 5.1).
     Exporter(ExporterError),
-    /// It does not say which hash its cipher suite has.
+    /// The channel does not provide the hash of its cipher suite.
     UnknownHash,
 }
 
 error_messages! { ChannelError {
     Self::Exporter(error) => "{}", error;
-    Self::UnknownHash => "the channel does not say which hash its cipher suite has: implement Exporter::hash";
+    Self::UnknownHash => "the channel does not provide the hash of its cipher suite: implement Exporter::hash";
 }}
 
 impl core::error::Error for ChannelError {}
 
-/// Why there is no request. Nothing has changed: the context can be used.
+/// The error of creating a request. The state of the endpoint is unchanged, so the context can still be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestError {
     /// The context is longer than 255 bytes.
     ContextTooLong {
-        /// Its length.
+        /// The length of the context, in bytes.
         actual: usize,
     },
-    /// The context was used on this connection.
+    /// The context was already used on this connection.
     ContextUsed,
-    /// As many contexts were used on this connection as are remembered.
+    /// The endpoint has no space to remember a further context.
     ContextsExhausted,
-    /// No scheme is given.
+    /// No signature scheme is given.
     NoSignatureAlgorithms,
-    /// A server cannot ask a client for a server's name.
+    /// The request of a server has a server name, for which only a client can ask.
     ServerName,
-    /// A further extension is one of those that have a field of their own or that no answer can have, or is given twice.
+    /// An extension is empty or malformed, has its own field in [`super::RequestParameters`], cannot occur in an answer, or is
+    /// given twice.
     Extension(ExtensionType),
-    /// More than [`super::MAX_EXTENSIONS`] extensions.
+    /// The request has more than [`super::MAX_EXTENSIONS`] extensions.
     TooManyExtensions,
-    /// The buffer is too short, or the request longer than a message can be: [`super::RequestParameters::encoded_len`] says what is
-    /// needed.
+    /// The buffer is too short, or the request exceeds the length limit of a message. [`super::RequestParameters::encoded_len`]
+    /// returns the length of the request.
     BufferTooShort,
 }
 
 error_messages! { RequestError {
     Self::ContextTooLong { actual } => "the context has {} bytes: use at most 255", actual;
-    Self::ContextUsed => "the context was used on this connection: take a new one";
-    Self::ContextsExhausted => "no more contexts can be used on this connection: open a new one";
-    Self::NoSignatureAlgorithms => "no signature scheme is given: give those that are verified";
-    Self::ServerName => "only a client can ask for a server name";
-    Self::Extension(extension) => "extension {} cannot be in the request: it is empty or malformed, has a field of its own, cannot be answered, or is given twice", extension;
-    Self::TooManyExtensions => "a request has at most 32 extensions";
-    Self::BufferTooShort => "the buffer is too short: RequestParameters::encoded_len says what is needed";
+    Self::ContextUsed => "the context was already used on this connection: use a new context";
+    Self::ContextsExhausted => "no more contexts can be used on this connection: open a new connection";
+    Self::NoSignatureAlgorithms => "no signature scheme is given: list the schemes that can be verified";
+    Self::ServerName => "only a client can request a server name";
+    Self::Extension(extension) => "extension {} cannot be in the request: it is empty or malformed, has its own parameter, cannot be answered, or is given twice", extension;
+    Self::TooManyExtensions => "a request can have at most 32 extensions";
+    Self::BufferTooShort => "the buffer is too short: RequestParameters::encoded_len returns the required length";
 }}
 
 impl core::error::Error for RequestError {}
 
-/// Why there is no authenticator. Nothing has changed: the request can still be answered, by another certificate or the empty
-/// authenticator.
+/// The error of creating an authenticator. The state of the endpoint is unchanged, so the request can still be answered with
+/// another certificate or with the empty authenticator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthenticateError {
-    /// The request is one that this side makes.
+    /// The request is of the kind that this side sends, not its peer.
     OwnRequest,
     /// The context is longer than 255 bytes.
     ContextTooLong {
-        /// Its length.
+        /// The length of the context, in bytes.
         actual: usize,
     },
-    /// The context was used on this connection.
+    /// The context was already used on this connection.
     ContextUsed,
-    /// As many contexts were used on this connection as are remembered.
+    /// The endpoint has no space to remember a further context.
     ContextsExhausted,
-    /// The certificate is not what is asked for.
+    /// The certificate does not meet the request.
     Unsuitable(Unsuitable),
-    /// The buffer is too short: [`super::CertificateChain::max_authenticator_len`] bytes suffice.
+    /// The buffer is too short; [`super::CertificateChain::max_authenticator_len`] bytes are sufficient.
     BufferTooShort,
 }
 
 error_messages! { AuthenticateError {
-    Self::OwnRequest => "the request is one that this side makes, not its peer";
+    Self::OwnRequest => "the request is of the kind that this side sends, not its peer";
     Self::ContextTooLong { actual } => "the context has {} bytes: use at most 255", actual;
-    Self::ContextUsed => "a request with this context was answered on this connection";
-    Self::ContextsExhausted => "no more requests can be answered on this connection: open a new one";
+    Self::ContextUsed => "a request with this context was already answered on this connection";
+    Self::ContextsExhausted => "no more requests can be answered on this connection: open a new connection";
     Self::Unsuitable(unsuitable) => "{}", unsuitable;
-    Self::BufferTooShort => "the buffer is too short: CertificateChain::max_authenticator_len says what suffices";
+    Self::BufferTooShort => "the buffer is too short: CertificateChain::max_authenticator_len returns a sufficient length";
 }}
 
 impl core::error::Error for AuthenticateError {}
@@ -151,73 +153,75 @@ impl From<Unsuitable> for AuthenticateError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unsuitable {
-    /// There is no certificate, or it cannot be read.
+    /// There is no certificate, or it cannot be parsed.
     Certificate,
-    /// The key's signature scheme was not offered.
+    /// The signature scheme of the key was not offered.
     Scheme(SignatureScheme),
     /// A certificate is signed with an algorithm that was not offered.
     CertificateSignature,
-    /// It does not come from any of the authorities that the request names.
+    /// The chain does not come from any of the authorities that the request names.
     Authority,
-    /// It lacks key usages that the request asks for.
+    /// The certificate lacks key usages that the request requires.
     Usage,
-    /// It is not for the server name that the request asks for.
+    /// The certificate is not for the server name in the request.
     ServerName,
-    /// It has an extension twice, or more than [`super::MAX_EXTENSIONS`].
+    /// The extensions of the chain have a duplicate, or are more than [`super::MAX_EXTENSIONS`].
     Extensions,
 }
 
 error_messages! { Unsuitable {
-    Self::Certificate => "the certificate cannot be read";
-    Self::Scheme(scheme) => "the request does not offer {}, which the key signs with", scheme;
+    Self::Certificate => "there is no certificate, or it cannot be parsed";
+    Self::Scheme(scheme) => "the request does not offer {}, the signature scheme of the key", scheme;
     Self::CertificateSignature => "a certificate of the chain is signed with an algorithm that the request does not offer";
     Self::Authority => "the certificate does not come from any of the authorities that the request names";
-    Self::Usage => "the certificate lacks key usages that the request asks for";
-    Self::Extensions => "the certificate comes with an extension twice, or with more than 32";
-    Self::ServerName => "the certificate is not for the server name that the request asks for";
+    Self::Usage => "the certificate lacks key usages that the request requires";
+    Self::Extensions => "the extensions of the certificate have a duplicate, or are more than 32";
+    Self::ServerName => "the certificate is not for the server name in the request";
 }}
 
 impl core::error::Error for Unsuitable {}
 
-/// Why an authenticator is not valid. For operators: its sender is told no more than that it is not.
+/// The reason why an authenticator is invalid. It is meant for operators; do not report more to the sender than that the
+/// authenticator is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ValidateError {
-    /// It is the empty authenticator: the peer declines.
+    /// The peer declined the request by sending the empty authenticator.
     Empty,
-    /// It is none.
+    /// The bytes are not an authenticator.
     Malformed(MalformedMessage),
-    /// It answers another request.
+    /// The authenticator answers another request.
     Context,
-    /// Its context was used on this connection.
+    /// The context of the authenticator was already used on this connection.
     ContextUsed,
-    /// As many contexts were used on this connection as are remembered.
+    /// The endpoint has no space to remember a further context.
     ContextsExhausted,
-    /// It has an extension that was not asked for.
+    /// A certificate entry has an extension that was not requested.
     UnsolicitedExtension(ExtensionType),
-    /// Its scheme was not offered, or is not verified here.
+    /// The signature scheme was not offered, or is not supported by the path rules.
     Scheme(SignatureScheme),
-    /// Its Finished is wrong: it was made on another connection, by the other side, for another request, or it was changed.
+    /// The Finished message is invalid: the authenticator was made on another connection, by the other side or for another
+    /// request, or was modified.
     Finished,
-    /// The certificate is not accepted.
+    /// The certificate or its path is rejected.
     Path(PathError),
-    /// The certificate is valid, but not what the request asks for: its key usages or its server name differ.
+    /// The certificate is valid, but does not meet the request: its key usages or its server name differ.
     Unsuitable(Unsuitable),
     /// The signature was not made with the certificate's key.
     CertificateVerify,
 }
 
 error_messages! { ValidateError {
-    Self::Empty => "the peer declines: it sent the empty authenticator";
-    Self::Malformed(malformed) => "no authenticator: {}", malformed;
+    Self::Empty => "the peer declined the request: it sent the empty authenticator";
+    Self::Malformed(malformed) => "malformed authenticator: {}", malformed;
     Self::Context => "the authenticator answers another request";
-    Self::ContextUsed => "an authenticator with this context was used on this connection";
-    Self::ContextsExhausted => "no more authenticators can be accepted on this connection: open a new one";
-    Self::UnsolicitedExtension(extension) => "the certificate comes with extension {}, which was not asked for", extension;
-    Self::Scheme(scheme) => "the authenticator is signed by {}, which was not offered", scheme;
-    Self::Finished => "the authenticator was made on another connection, by the other side or for another request, or was changed";
+    Self::ContextUsed => "an authenticator with this context was already used on this connection";
+    Self::ContextsExhausted => "no more authenticators can be accepted on this connection: open a new connection";
+    Self::UnsolicitedExtension(extension) => "the certificate has extension {}, which was not requested", extension;
+    Self::Scheme(scheme) => "the authenticator is signed with {}, which was not offered or is not supported", scheme;
+    Self::Finished => "the authenticator was made on another connection, by the other side or for another request, or was modified";
     Self::Path(error) => "{}", error;
-    Self::Unsuitable(unsuitable) => "the authenticator does not answer what was asked for: {}", unsuitable;
+    Self::Unsuitable(unsuitable) => "the authenticator does not meet the request: {}", unsuitable;
     Self::CertificateVerify => "the authenticator's signature was not made with the certificate's key";
 }}
 

@@ -2,30 +2,31 @@ use super::MalformedMessage;
 use crate::wire::Reader;
 use core::fmt;
 
-/// The most extensions of a request, or of a certificate's entry.
+/// The maximum number of extensions in a request or in a certificate entry.
 pub const MAX_EXTENSIONS: usize = 32;
 
-/// The type of a TLS extension, by its code point.
+/// The type of a TLS extension, identified by its code point.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ExtensionType(pub u16);
 
 impl ExtensionType {
-    /// RFC 6066; in a client's request only.
+    /// `server_name` (RFC 6066), for requests of a client only.
     pub const SERVER_NAME: Self = Self(0);
-    /// RFC 6066: an OCSP answer.
+    /// `status_request` (RFC 6066), for an OCSP response.
     pub const STATUS_REQUEST: Self = Self(5);
-    /// RFC 8446 section 4.2.3
+    /// `signature_algorithms` (RFC 8446 section 4.2.3).
     pub const SIGNATURE_ALGORITHMS: Self = Self(13);
-    /// RFC 6962
+    /// `signed_certificate_timestamp` (RFC 6962).
     pub const SIGNED_CERTIFICATE_TIMESTAMP: Self = Self(18);
-    /// RFC 8446 section 4.2.4
+    /// `certificate_authorities` (RFC 8446 section 4.2.4).
     pub const CERTIFICATE_AUTHORITIES: Self = Self(47);
-    /// RFC 8446 section 4.2.5
+    /// `oid_filters` (RFC 8446 section 4.2.5).
     pub const OID_FILTERS: Self = Self(48);
-    /// RFC 8446 section 4.2.3
+    /// `signature_algorithms_cert` (RFC 8446 section 4.2.3).
     pub const SIGNATURE_ALGORITHMS_CERT: Self = Self(50);
 
-    /// Whether a certificate's entry cannot have it, by the table of RFC 8446 section 4.2 and IANA's registry.
+    /// Returns whether this extension is not allowed in a certificate entry, by the table in RFC 8446 section 4.2 and IANA's
+    /// registry.
     pub(super) fn is_never_in_certificates(self) -> bool {
         matches!(self.0, 0 | 1 | 10 | 13..=16 | 19..=21 | 41..=45 | 47..=51)
     }
@@ -59,23 +60,23 @@ impl defmt::Format for ExtensionType {
     }
 }
 
-/// An extension: its type and its data.
+/// A TLS extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extension<'a> {
-    /// extension_type
+    /// The type (extension_type).
     pub extension_type: ExtensionType,
-    /// extension_data, 0 to 65,535 bytes.
+    /// The data (extension_data), 0 to 65,535 bytes.
     pub data: &'a [u8],
 }
 
-/// Extensions in their order; each type is there once.
+/// An iterator over extensions in their order. Each type occurs at most once.
 #[derive(Debug, Clone, Copy)]
 pub struct Extensions<'a> {
     rest: Reader<'a>,
 }
 
 impl<'a> Extensions<'a> {
-    /// Behind their length of two bytes.
+    /// Reads a list of extensions, which is preceded by its length in two bytes.
     pub(super) fn parse(from: &mut Reader<'a>) -> Result<Self, MalformedMessage> {
         let all = Self {
             rest: Reader::new(from.sized16()?),
@@ -85,7 +86,7 @@ impl<'a> Extensions<'a> {
             if rest.is_empty() {
                 return Ok(all);
             }
-            let extension = read(&mut rest)?;
+            let extension = read_extension(&mut rest)?;
             if (all.take(before)).any(|other| other.extension_type == extension.extension_type) {
                 return Err(MalformedMessage::DuplicateExtension(
                     extension.extension_type,
@@ -95,7 +96,7 @@ impl<'a> Extensions<'a> {
         Err(MalformedMessage::TooManyExtensions)
     }
 
-    /// The data of the extension of this type.
+    /// Returns the data of the extension of this type, if it is present.
     #[must_use]
     pub fn find(mut self, extension_type: ExtensionType) -> Option<&'a [u8]> {
         self.find_map(|one| (one.extension_type == extension_type).then_some(one.data))
@@ -106,11 +107,11 @@ impl<'a> Iterator for Extensions<'a> {
     type Item = Extension<'a>;
 
     fn next(&mut self) -> Option<Extension<'a>> {
-        read(&mut self.rest).ok()
+        read_extension(&mut self.rest).ok()
     }
 }
 
-fn read<'a>(from: &mut Reader<'a>) -> Result<Extension<'a>, MalformedMessage> {
+fn read_extension<'a>(from: &mut Reader<'a>) -> Result<Extension<'a>, MalformedMessage> {
     Ok(Extension {
         extension_type: ExtensionType(from.u16()?),
         data: from.sized16()?,

@@ -1,52 +1,54 @@
-//! How authenticators travel in HTTP header fields (`docs/HTTP-AUTHENTICATORS.md`): from text to bytes and back.
+//! The encoding of requests and authenticators in HTTP header fields (`docs/HTTP-AUTHENTICATORS.md`).
 
 use crate::wire::{Full, Truncated};
 use base64ct::{Base64UrlUnpadded, Encoding};
 
-/// The authentication scheme, compared without regard to case.
+/// The name of the authentication scheme. It is compared without regard to case.
 pub const SCHEME: &str = "Exported-Authenticator";
 
-/// The longest request, in bytes.
+/// The maximum length of a request, in bytes.
 pub const MAX_REQUEST_LEN: usize = 1024;
 
-/// The longest authenticator, in bytes.
+/// The maximum length of an authenticator, in bytes.
 pub const MAX_AUTHENTICATOR_LEN: usize = 8192;
 
-/// The request, still encoded, in the value of a WWW-Authenticate field: the parameter `request` of the first challenge of [`SCHEME`].
+/// Returns the encoded request from the value of a WWW-Authenticate field: the first parameter `request` of a challenge with
+/// [`SCHEME`]. [`decode`] decodes it. Returns `None` if there is none.
 ///
-/// A list of challenges is read as RFC 9110 section 11.6.1 has it: a parameter has `=` and a value, of which a quoted string may hold
-/// commas; what has none begins a challenge.
+/// The value is a list of challenges (RFC 9110 section 11.6.1). A word that is followed by `=` and a value is a parameter; its
+/// value can be a quoted string, which can contain commas. Any other word starts a challenge.
 #[must_use]
 pub fn challenge(value: &str) -> Option<&str> {
-    let mut is_ours = false;
+    let mut is_our_scheme = false;
     let mut rest = value;
     loop {
         rest = rest.trim_start_matches([' ', '\t', ',']);
-        let (word, behind) = split(rest, |c| !is_token(c));
+        let (word, remainder) = split(rest, |c| !is_token(c));
         if word.is_empty() {
             return None;
         }
-        let after = behind.trim_start_matches([' ', '\t']);
-        match after.strip_prefix('=') {
-            // What is padded is no parameter but a token68, and neither is what has nothing behind it.
+        let after_space = remainder.trim_start_matches([' ', '\t']);
+        match after_space.strip_prefix('=') {
+            // A word that is followed by `==`, `=,` or a final `=` is not a parameter but a padded token68.
             Some(value) if !value.starts_with(['=', ',']) && !value.is_empty() => {
-                let (value, behind) = parameter(value.trim_start_matches([' ', '\t']))?;
-                if is_ours && word.eq_ignore_ascii_case("request") {
+                let (value, remainder) = parameter(value.trim_start_matches([' ', '\t']))?;
+                if is_our_scheme && word.eq_ignore_ascii_case("request") {
                     return Some(value);
                 }
-                rest = behind;
+                rest = remainder;
             }
             _ => {
-                if behind.is_empty() || behind.starts_with([' ', '\t', ',']) {
-                    is_ours = word.eq_ignore_ascii_case(SCHEME);
+                if remainder.is_empty() || remainder.starts_with([' ', '\t', ',']) {
+                    is_our_scheme = word.eq_ignore_ascii_case(SCHEME);
                 }
-                rest = behind.trim_start_matches(['=', '/']);
+                rest = remainder.trim_start_matches(['=', '/']);
             }
         }
     }
 }
 
-/// The authenticator, still encoded, in the value of an Authorization field; `None` for other schemes.
+/// Returns the encoded authenticator from the value of an Authorization field, or `None` if the scheme is not [`SCHEME`].
+/// [`decode`] decodes it.
 #[must_use]
 pub fn credentials(value: &str) -> Option<&str> {
     let (scheme, text) = value.split_once(' ').unwrap_or((value, ""));
@@ -55,19 +57,19 @@ pub fn credentials(value: &str) -> Option<&str> {
         .then(|| text.trim_start_matches(' '))
 }
 
-/// Decodes what [`challenge`] or [`credentials`] found, or the value of a field that is nothing else: base64url without padding (RFC 4648
-/// section 5).
+/// Decodes a result of [`challenge`] or [`credentials`], or the value of a header field that contains only an encoded message. The
+/// encoding is base64url without padding (RFC 4648 section 5).
 ///
 /// # Errors
-/// [`Truncated`] for anything else, and where `out` is too short: it needs three bytes for four characters.
+/// [`Truncated`] if `text` is not in this encoding, or if `out` is too short. It needs three bytes for each four characters.
 pub fn decode<'o>(text: &str, out: &'o mut [u8]) -> Result<&'o [u8], Truncated> {
     Base64UrlUnpadded::decode(text, out).map_err(|_| Truncated)
 }
 
-/// The value of an Authorization field.
+/// Writes the value of an Authorization field to the front of `out` and returns it.
 ///
 /// # Errors
-/// [`Full`] if `out` has less than 23 bytes and four for each three of the authenticator.
+/// [`Full`] if `out` is too short. It needs 23 bytes, plus four bytes for each three bytes of the authenticator.
 pub fn encode_credentials<'o>(authenticator: &[u8], out: &'o mut [u8]) -> Result<&'o str, Full> {
     const START: &str = "Exported-Authenticator ";
     let (start, rest) = out.split_at_mut_checked(START.len()).ok_or(Full)?;
@@ -79,7 +81,8 @@ pub fn encode_credentials<'o>(authenticator: &[u8], out: &'o mut [u8]) -> Result
     str::from_utf8(text).map_err(|_| Full)
 }
 
-/// A token or a quoted string, and what is behind it. Escapes are left as they are: base64 has none.
+/// Splits `value` after the token or quoted string at its front. Escapes in a quoted string are not resolved, because base64 needs
+/// none.
 fn parameter(value: &str) -> Option<(&str, &str)> {
     let Some(quoted) = value.strip_prefix('"') else {
         return Some(split(value, |c| matches!(c, ' ' | '\t' | ',')));
@@ -96,15 +99,15 @@ fn parameter(value: &str) -> Option<(&str, &str)> {
             _ => {}
         }
     }
-    let (text, behind) = quoted.split_at_checked(end?)?;
-    Some((text, behind.strip_prefix('"')?))
+    let (text, remainder) = quoted.split_at_checked(end?)?;
+    Some((text, remainder.strip_prefix('"')?))
 }
 
 fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }
 
-/// At the first character for which `ends` holds.
+/// Splits `text` before the first character for which `ends` returns true.
 fn split(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
     let end = text.find(ends).unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, ""))

@@ -11,33 +11,33 @@ pub(super) const CERTIFICATE_VERIFY: u8 = 15;
 pub(super) const CLIENT_CERTIFICATE_REQUEST: u8 = 17;
 pub(super) const FINISHED: u8 = 20;
 
-/// Type and length of a handshake message.
+/// The length of the header of a handshake message, which holds its type and length.
 pub(super) const HEADER_LEN: usize = 4;
 
-/// An authenticator, read and not verified.
+/// A parsed authenticator, which has not been validated.
 #[derive(Debug, Clone, Copy)]
 pub enum Authenticator<'a> {
-    /// Certificate, CertificateVerify, Finished (RFC 9261 section 5.2).
+    /// The messages Certificate, CertificateVerify and Finished (RFC 9261 section 5.2).
     Certified(Certified<'a>),
-    /// Finished alone: the peer declines (RFC 9261 section 6). Its verify_data.
+    /// The verify_data of a single Finished message, by which the peer declines (RFC 9261 section 6).
     Empty(&'a [u8]),
 }
 
-/// The messages of an authenticator that has a certificate.
+/// The messages of an authenticator with a certificate.
 #[derive(Debug, Clone, Copy)]
 pub struct Certified<'a> {
-    /// The whole message Certificate.
+    /// The complete Certificate message.
     pub(super) certificate: &'a [u8],
     context: &'a [u8],
     entries: Entries<'a>,
-    /// The whole message CertificateVerify.
+    /// The complete CertificateVerify message.
     pub(super) certificate_verify: &'a [u8],
     scheme: SignatureScheme,
     signature: &'a [u8],
     verify_data: &'a [u8],
 }
 
-/// The entries of a Certificate message: the leaf first.
+/// An iterator over the entries of a Certificate message. The leaf is first.
 #[derive(Debug, Clone, Copy)]
 pub struct Entries<'a> {
     rest: Reader<'a>,
@@ -46,17 +46,17 @@ pub struct Entries<'a> {
 /// A certificate and its extensions (RFC 8446 section 4.4.2).
 #[derive(Debug, Clone, Copy)]
 pub struct CertificateEntry<'a> {
-    /// The certificate, DER; not empty.
+    /// The certificate in DER. It is not empty.
     pub certificate: &'a [u8],
-    /// What comes with it: an OCSP answer, say.
+    /// The extensions of the entry, for example an OCSP response.
     pub extensions: Extensions<'a>,
 }
 
 impl<'a> Authenticator<'a> {
-    /// Reads an authenticator: any bytes give a value or an error, and nothing is verified.
+    /// Parses an authenticator without validating it.
     ///
     /// # Errors
-    /// [`MalformedMessage`]
+    /// [`MalformedMessage`] if the bytes are not an authenticator.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, MalformedMessage> {
         let mut messages = Reader::new(bytes);
         let authenticator = if bytes.first() == Some(&FINISHED) {
@@ -71,8 +71,8 @@ impl<'a> Authenticator<'a> {
         }
     }
 
-    /// The "get context" API (RFC 9261 section 7.2): the certificate_request_context, 0 to 255 bytes. The empty authenticator has
-    /// none: it goes with the request that it answers.
+    /// Returns the certificate_request_context, 0 to 255 bytes (the "get context" API, RFC 9261 section 7.2). Returns `None` for
+    /// the empty authenticator, which has no context; [`super::Endpoint::is_declined`] finds the request that it answers.
     #[must_use]
     pub fn context(&self) -> Option<&'a [u8]> {
         match self {
@@ -88,12 +88,12 @@ impl<'a> Certified<'a> {
         let mut body = Reader::new(body);
         let context = body.sized8()?;
         let entries = Entries::parse(body.sized24()?)?;
-        end(&body)?;
+        expect_end(&body)?;
         let (certificate_verify, body) = handshake(messages, CERTIFICATE_VERIFY)?;
         let mut body = Reader::new(body);
         let scheme = SignatureScheme(body.u16()?);
         let signature = body.sized16()?;
-        end(&body)?;
+        expect_end(&body)?;
         let verify_data = finished(messages)?;
         Ok(Self {
             certificate,
@@ -106,31 +106,31 @@ impl<'a> Certified<'a> {
         })
     }
 
-    /// The certificate_request_context, 0 to 255 bytes.
+    /// Returns the certificate_request_context, 0 to 255 bytes.
     #[must_use]
     pub fn context(&self) -> &'a [u8] {
         self.context
     }
 
-    /// The certificates, the leaf first; one at least.
+    /// Returns an iterator over the certificate entries. There is at least one, and the leaf is first.
     #[must_use]
     pub fn entries(&self) -> Entries<'a> {
         self.entries
     }
 
-    /// The scheme of the signature.
+    /// Returns the scheme of the signature.
     #[must_use]
     pub fn scheme(&self) -> SignatureScheme {
         self.scheme
     }
 
-    /// The verify_data of Finished: 32 bytes of SHA-256, or 48 of SHA-384.
+    /// Returns the verify_data of the Finished message: 32 bytes with SHA-256, or 48 bytes with SHA-384.
     #[must_use]
     pub fn verify_data(&self) -> &'a [u8] {
         self.verify_data
     }
 
-    /// The signature.
+    /// Returns the signature.
     #[must_use]
     pub fn signature(&self) -> &'a [u8] {
         self.signature
@@ -144,7 +144,7 @@ impl<'a> Entries<'a> {
             return Err(MalformedMessage::NoCertificate);
         }
         while !rest.is_empty() {
-            read(&mut rest)?;
+            read_entry(&mut rest)?;
         }
         Ok(Self {
             rest: Reader::new(list),
@@ -156,11 +156,11 @@ impl<'a> Iterator for Entries<'a> {
     type Item = CertificateEntry<'a>;
 
     fn next(&mut self) -> Option<CertificateEntry<'a>> {
-        read(&mut self.rest).ok()
+        read_entry(&mut self.rest).ok()
     }
 }
 
-fn read<'a>(from: &mut Reader<'a>) -> Result<CertificateEntry<'a>, MalformedMessage> {
+fn read_entry<'a>(from: &mut Reader<'a>) -> Result<CertificateEntry<'a>, MalformedMessage> {
     let certificate = from.sized24()?;
     if certificate.is_empty() {
         return Err(MalformedMessage::NoCertificate);
@@ -171,7 +171,8 @@ fn read<'a>(from: &mut Reader<'a>) -> Result<CertificateEntry<'a>, MalformedMess
     })
 }
 
-/// The next handshake message: all of it, and what is behind its type and length.
+/// Reads a handshake message of the expected type. Returns the complete message and its body, which follows the type and the
+/// length.
 pub(super) fn handshake<'a>(
     from: &mut Reader<'a>,
     expected: u8,
@@ -186,7 +187,7 @@ pub(super) fn handshake<'a>(
     Ok((before.get(..len).unwrap_or_default(), body))
 }
 
-/// The verify_data of a Finished: the output of SHA-256 or SHA-384.
+/// Reads a Finished message and returns its verify_data, which has the length of SHA-256 or SHA-384.
 fn finished<'a>(from: &mut Reader<'a>) -> Result<&'a [u8], MalformedMessage> {
     let (_, verify_data) = handshake(from, FINISHED)?;
     match verify_data.len() {
@@ -195,16 +196,16 @@ fn finished<'a>(from: &mut Reader<'a>) -> Result<&'a [u8], MalformedMessage> {
     }
 }
 
-/// Nothing is left.
-pub(super) fn end(of: &Reader<'_>) -> Result<(), MalformedMessage> {
-    if of.is_empty() {
+/// Checks that all bytes have been read.
+pub(super) fn expect_end(reader: &Reader<'_>) -> Result<(), MalformedMessage> {
+    if reader.is_empty() {
         Ok(())
     } else {
         Err(MalformedMessage::TrailingBytes)
     }
 }
 
-/// Writes a Certificate message; `extensions` are those of the first entry.
+/// Writes a Certificate message. `extensions` are those of the first entry.
 pub(super) fn put_certificate<'e>(
     to: &mut Writer<'_>,
     context: &[u8],

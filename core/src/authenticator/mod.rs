@@ -1,12 +1,13 @@
-//! Exported Authenticators (RFC 9261): either side of a TLS connection proves that it has the key of a certificate, on this connection,
-//! at any time after the handshake.
+//! Exported Authenticators (RFC 9261): either side of a TLS connection proves, at any time after the handshake, that it has the
+//! key of a certificate. The proof is valid on this connection only.
 //!
-//! Bytes in, bytes out: how they travel is the application's affair; [`http`] is how chanbind has them travel in HTTP. Both roles, handshakes with SHA-256 and with SHA-384, requested authenticators, those that a server sends unasked, and the
-//! empty one that declines.
+//! The functions read and write bytes; the application transports them. The module [`http`] encodes them for HTTP header fields.
+//! Both roles are supported, handshakes with SHA-256 and SHA-384, requested authenticators, spontaneous authenticators of a
+//! server, and the empty authenticator, which declines a request.
 //!
-//! An [`Endpoint`] is one end of one connection. A request is good for one answer ([`PendingRequest`] is used up), no context is used
-//! twice on a connection, and what only one side can do, the other's type does not have. The key stays where it is: an [`Unsigned`]
-//! authenticator says what is to be signed, and takes the signature back.
+//! An [`Endpoint`] is one end of one connection. A request can be answered once ([`PendingRequest`] is consumed), and no context
+//! can be used twice on a connection. Operations of only one role exist only in the type of this role. The private key is not
+//! passed to this module: an [`Unsigned`] authenticator returns the content to be signed and takes the signature.
 //!
 //! ```
 //! use chanbind_core::{
@@ -17,14 +18,14 @@
 //! };
 //! # fn both(client_end: &dyn Exporter, server_end: &dyn Exporter, ca: &[u8], certificate: &[u8], random: [u8; 16], now: u64,
 //! #     tpm_sign: impl Fn(&[u8; 32]) -> Signature) -> Result<(), Box<dyn core::error::Error>> {
-//! // The server asks, with a context that nobody can foresee.
+//! // The server sends a request with an unpredictable context.
 //! let mut server = Endpoint::<Server>::new(server_end)?;
 //! let parameters = RequestParameters::new(&random, &[SignatureScheme::ECDSA_SECP256R1_SHA256]);
 //! let pending = server.request(&parameters, [0; 64])?;
 //! let sent = pending.as_bytes();
 //! # let sent = &sent.to_vec();
 //!
-//! // The client answers; its key is in a TPM.
+//! // The client answers the request. Its key is in a TPM.
 //! let mut client = Endpoint::<Client>::new(client_end)?;
 //! let request = Request::parse(sent)?;
 //! let certificates = [certificate];
@@ -34,7 +35,7 @@
 //! let signature = tpm_sign(&unsigned.sha256());
 //! let authenticator = unsigned.sign_ecdsa(&signature)?;
 //!
-//! // The server knows who that is.
+//! // The server validates the authenticator and reads the identity of the client.
 //! let anchors = Anchors::new(&[ca])?;
 //! let rules = PathRules::new(&anchors, Usage::ClientAuth, Time::At(now));
 //! let validated = server.validate(pending, authenticator, &rules)?;

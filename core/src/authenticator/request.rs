@@ -1,6 +1,6 @@
 use super::{
     Extension, ExtensionType, Extensions, MAX_EXTENSIONS, MalformedMessage, RequestError,
-    message::{CERTIFICATE_REQUEST, CLIENT_CERTIFICATE_REQUEST, HEADER_LEN, end, handshake},
+    message::{CERTIFICATE_REQUEST, CLIENT_CERTIFICATE_REQUEST, HEADER_LEN, expect_end, handshake},
 };
 use crate::{
     binding::Side,
@@ -8,41 +8,43 @@ use crate::{
     x509::SignatureScheme,
 };
 
-/// The longest certificate_request_context, in bytes.
+/// The maximum length of a certificate_request_context, in bytes.
 pub const MAX_CONTEXT_LEN: usize = 255;
 
-/// What a request asks for (RFC 9261 section 4).
+/// The parameters of a request (RFC 9261 section 4).
 #[derive(Debug, Clone, Copy)]
 pub struct RequestParameters<'a> {
-    /// certificate_request_context: at most [`MAX_CONTEXT_LEN`] bytes, used once on a connection, and best 16 random ones or more: who
-    /// can foresee it and has the use of the peer's key for a moment makes authenticators in advance.
+    /// The certificate_request_context, at most [`MAX_CONTEXT_LEN`] bytes, which must not be used twice on a connection.
+    ///
+    /// Use at least 16 random bytes: an attacker who can predict the context and has temporary access to the peer's key can create
+    /// authenticators in advance.
     pub context: &'a [u8],
-    /// The schemes that are verified, those preferred first; one at least.
+    /// The signature schemes that can be verified, in order of preference. At least one is required.
     pub signature_algorithms: &'a [SignatureScheme],
-    /// Those of signatures in certificates, if they are others; else empty.
+    /// The signature schemes that can be verified in certificates. If empty, `signature_algorithms` applies to certificates too.
     pub signature_algorithms_cert: &'a [SignatureScheme],
-    /// Distinguished names of the authorities that are trusted, DER; empty for any.
+    /// The distinguished names of the trusted authorities, in DER. If empty, any authority is accepted.
     pub certificate_authorities: &'a [&'a [u8]],
-    /// What the certificate's extensions must have.
+    /// The requirements for the extensions of the certificate.
     pub oid_filters: &'a [OidFilter<'a>],
-    /// The server that is asked for; only a client can ask so.
+    /// The name of the requested server. Only a client can use it.
     pub server_name: Option<&'a str>,
-    /// Further extensions, which the peer may answer in its certificate's entry: an empty status_request, say.
+    /// Other extensions that the peer can answer in the entry of its certificate, for example an empty status_request.
     pub other: &'a [Extension<'a>],
 }
 
-/// A certificate extension and what it must have (RFC 8446 section 4.2.5). Those that are known, and not ignored, are key usage and
-/// extended key usage.
+/// A requirement for an extension of the certificate (RFC 8446 section 4.2.5). Key usage and extended key usage are supported;
+/// filters for other extensions are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OidFilter<'a> {
-    /// The OBJECT IDENTIFIER of the extension, DER, 1 to 255 bytes.
+    /// The OBJECT IDENTIFIER of the extension in DER, 1 to 255 bytes.
     pub oid: &'a [u8],
-    /// Its value, DER; empty if it only has to be there.
+    /// The required value of the extension in DER. If empty, the extension must be present with any value.
     pub values: &'a [u8],
 }
 
 impl<'a> RequestParameters<'a> {
-    /// For a context and schemes, and nothing else.
+    /// Creates parameters with a context and signature schemes only.
     #[must_use]
     pub const fn new(context: &'a [u8], signature_algorithms: &'a [SignatureScheme]) -> Self {
         Self {
@@ -56,7 +58,7 @@ impl<'a> RequestParameters<'a> {
         }
     }
 
-    /// The length of the request, in bytes.
+    /// Returns the length of the encoded request, in bytes.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
         let schemes = |list: &[_]| list.len().saturating_mul(2).saturating_add(2);
@@ -78,8 +80,8 @@ impl<'a> RequestParameters<'a> {
             (!self.oid_filters.is_empty(), filters),
             (self.server_name.is_some(), name.saturating_add(5)),
         ];
-        let known = parts.into_iter().filter(|(is_there, _)| *is_there);
-        let lens = known.map(|(_, len)| len);
+        let present = parts.into_iter().filter(|(is_present, _)| *is_present);
+        let lens = present.map(|(_, len)| len);
         let others = self.other.iter().map(|extension| extension.data.len());
         let head = self.context.len().saturating_add(HEADER_LEN + 1 + 2);
         lens.chain(others).fold(head, |sum, len| {
@@ -87,8 +89,10 @@ impl<'a> RequestParameters<'a> {
         })
     }
 
+    /// Checks the parameters before they are encoded.
+    ///
     /// # Errors
-    /// [`RequestError`] for parameters that no request can have.
+    /// [`RequestError`] if the parameters are not allowed in a request of `sender`.
     pub(super) fn check(&self, sender: Side) -> Result<(), RequestError> {
         if self.context.len() > MAX_CONTEXT_LEN {
             return Err(RequestError::ContextTooLong {
@@ -102,8 +106,8 @@ impl<'a> RequestParameters<'a> {
             return Err(RequestError::ServerName);
         }
         let mut others = self.other.iter();
-        if let Some(known) = others.find(|one| one.extension_type.is_never_in_certificates()) {
-            return Err(RequestError::Extension(known.extension_type));
+        if let Some(invalid) = others.find(|one| one.extension_type.is_never_in_certificates()) {
+            return Err(RequestError::Extension(invalid.extension_type));
         }
         Ok(())
     }
@@ -169,7 +173,7 @@ fn put_schemes(
     })
 }
 
-/// An extension whose data is a list behind a length of two bytes.
+/// Writes an extension whose data is a list that is preceded by its length in two bytes.
 fn put_list(
     to: &mut Writer<'_>,
     extension_type: ExtensionType,
@@ -179,7 +183,7 @@ fn put_list(
     to.length16(|to| to.length16(contents))
 }
 
-/// An authenticator request: a CertificateRequest of a server, or a ClientCertificateRequest of a client.
+/// A parsed authenticator request: a CertificateRequest of a server, or a ClientCertificateRequest of a client.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     message: &'a [u8],
@@ -189,10 +193,10 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads a request: any bytes give a value or an error. Extensions that are not known are let stand, and ignored.
+    /// Parses a request. Unknown extensions are kept and ignored.
     ///
     /// # Errors
-    /// [`MalformedMessage`]
+    /// [`MalformedMessage`] if the bytes are not a request, or if a known extension in it is malformed.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, MalformedMessage> {
         let mut messages = Reader::new(bytes);
         let (sender, expected) = match bytes.first() {
@@ -200,11 +204,11 @@ impl<'a> Request<'a> {
             _ => (Side::Server, CERTIFICATE_REQUEST),
         };
         let (message, body) = handshake(&mut messages, expected)?;
-        end(&messages)?;
+        expect_end(&messages)?;
         let mut body = Reader::new(body);
         let context = body.sized8()?;
         let extensions = Extensions::parse(&mut body)?;
-        end(&body)?;
+        expect_end(&body)?;
         let request = Self {
             message,
             sender,
@@ -226,17 +230,19 @@ impl<'a> Request<'a> {
         {
             let well_formed = match extension_type {
                 ExtensionType::SIGNATURE_ALGORITHMS | ExtensionType::SIGNATURE_ALGORITHMS_CERT => {
-                    each(data, |from| from.u16().map(|_| ()))
+                    check_list(data, |from| from.u16().map(|_| ()))
                 }
                 ExtensionType::CERTIFICATE_AUTHORITIES => {
-                    each(data, |from| not_empty(from.sized16()?))
+                    check_list(data, |from| check_not_empty(from.sized16()?))
                 }
-                ExtensionType::OID_FILTERS => optional(data, |from| not_empty(filter(from)?.oid))
-                    .and_then(|()| each_once(list(data))),
+                ExtensionType::OID_FILTERS => {
+                    check_optional_list(data, |from| check_not_empty(read_filter(from)?.oid))
+                        .and_then(|()| check_unique_filters(list(data)))
+                }
                 ExtensionType::SERVER_NAME if self.sender == Side::Client => {
                     host_name(data).map(|_| ())
                 }
-                // Only a client may ask for a name (section 8.1).
+                // Only a client may request a server name (RFC 9261 section 8.1).
                 ExtensionType::SERVER_NAME => Err(Truncated),
                 _ => Ok(()),
             };
@@ -245,36 +251,37 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
-    /// The request as it is sent: a handshake message with its type and length.
+    /// Returns the encoded request: a handshake message with its type and length.
     #[must_use]
     pub fn as_bytes(&self) -> &'a [u8] {
         self.message
     }
 
-    /// Who sent it.
+    /// Returns the side that sent the request.
     #[must_use]
     pub fn sender(&self) -> Side {
         self.sender
     }
 
-    /// The "get context" API (RFC 9261 section 7.2): the certificate_request_context, 0 to 255 bytes.
+    /// Returns the certificate_request_context, 0 to 255 bytes (the "get context" API, RFC 9261 section 7.2).
     #[must_use]
     pub fn context(&self) -> &'a [u8] {
         self.context
     }
 
-    /// All extensions.
+    /// Returns an iterator over all extensions.
     #[must_use]
     pub fn extensions(&self) -> Extensions<'a> {
         self.extensions
     }
 
-    /// The schemes that the sender verifies, in its order.
+    /// Returns an iterator over the signature schemes that the sender can verify, in its order of preference.
     pub fn signature_algorithms(&self) -> impl Iterator<Item = SignatureScheme> + use<'a> {
         self.schemes(ExtensionType::SIGNATURE_ALGORITHMS)
     }
 
-    /// The schemes that it verifies in certificates: of signature_algorithms_cert, or the same as the others.
+    /// Returns an iterator over the signature schemes that the sender can verify in certificates: those in
+    /// signature_algorithms_cert, or those in signature_algorithms if that extension is absent.
     pub fn signature_algorithms_cert(&self) -> impl Iterator<Item = SignatureScheme> + use<'a> {
         if self.has(ExtensionType::SIGNATURE_ALGORITHMS_CERT) {
             self.schemes(ExtensionType::SIGNATURE_ALGORITHMS_CERT)
@@ -283,7 +290,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Distinguished names of authorities, DER; `None` where any will do.
+    /// Returns an iterator over the distinguished names of the requested authorities in DER, or `None` if any authority is
+    /// accepted.
     #[must_use]
     pub fn certificate_authorities(&self) -> Option<impl Iterator<Item = &'a [u8]> + use<'a>> {
         let mut names = list(
@@ -293,14 +301,14 @@ impl<'a> Request<'a> {
         Some(core::iter::from_fn(move || names.sized16().ok()))
     }
 
-    /// What the certificate's extensions must have.
+    /// Returns an iterator over the requirements for the extensions of the certificate.
     pub fn oid_filters(&self) -> impl Iterator<Item = OidFilter<'a>> + use<'a> {
         let data = self.extensions.find(ExtensionType::OID_FILTERS);
         let mut filters = list(data.unwrap_or_default());
-        core::iter::from_fn(move || filter(&mut filters).ok())
+        core::iter::from_fn(move || read_filter(&mut filters).ok())
     }
 
-    /// The server that a client asks for.
+    /// Returns the server name that a client requests.
     #[must_use]
     pub fn server_name(&self) -> Option<&'a str> {
         host_name(self.extensions.find(ExtensionType::SERVER_NAME)?).ok()
@@ -319,24 +327,24 @@ impl<'a> Request<'a> {
     }
 }
 
-/// A list behind a length of two bytes, and nothing behind it.
+/// Returns a reader of the contents of a list that is preceded by its length in two bytes.
 fn list(data: &[u8]) -> Reader<'_> {
     Reader::new(Reader::new(data).sized16().unwrap_or_default())
 }
 
-/// Reads each element of a list that is well-formed and not empty.
-fn each<'a>(
+/// Checks that `data` is a list with at least one element, in which `element` accepts each element.
+fn check_list<'a>(
     data: &'a [u8],
     element: impl Fn(&mut Reader<'a>) -> Result<(), Truncated>,
 ) -> Result<(), Truncated> {
     if data.len() <= 2 {
         return Err(Truncated);
     }
-    optional(data, element)
+    check_optional_list(data, element)
 }
 
-/// As [`each`], of a list that may be empty.
-fn optional<'a>(
+/// Checks `data` as [`check_list`] does, but accepts an empty list.
+fn check_optional_list<'a>(
     data: &'a [u8],
     element: impl Fn(&mut Reader<'a>) -> Result<(), Truncated>,
 ) -> Result<(), Truncated> {
@@ -352,17 +360,17 @@ fn optional<'a>(
     }
 }
 
-/// No extension is asked for twice (RFC 8446 section 4.2.5), and no more than [`MAX_EXTENSIONS`].
-fn each_once(all: Reader<'_>) -> Result<(), Truncated> {
+/// Checks that there are at most [`MAX_EXTENSIONS`] filters, each for a different extension (RFC 8446 section 4.2.5).
+fn check_unique_filters(all: Reader<'_>) -> Result<(), Truncated> {
     let mut rest = all;
     for before in 0..=MAX_EXTENSIONS {
         if rest.is_empty() {
             return Ok(());
         }
-        let filter = filter(&mut rest)?;
+        let filter = read_filter(&mut rest)?;
         let mut earlier = all;
         for _ in 0..before {
-            if self::filter(&mut earlier)?.oid == filter.oid {
+            if read_filter(&mut earlier)?.oid == filter.oid {
                 return Err(Truncated);
             }
         }
@@ -370,14 +378,14 @@ fn each_once(all: Reader<'_>) -> Result<(), Truncated> {
     Err(Truncated)
 }
 
-fn filter<'a>(from: &mut Reader<'a>) -> Result<OidFilter<'a>, Truncated> {
+fn read_filter<'a>(from: &mut Reader<'a>) -> Result<OidFilter<'a>, Truncated> {
     Ok(OidFilter {
         oid: from.sized8()?,
         values: from.sized16()?,
     })
 }
 
-fn not_empty(bytes: &[u8]) -> Result<(), Truncated> {
+fn check_not_empty(bytes: &[u8]) -> Result<(), Truncated> {
     if bytes.is_empty() {
         Err(Truncated)
     } else {
@@ -385,13 +393,13 @@ fn not_empty(bytes: &[u8]) -> Result<(), Truncated> {
     }
 }
 
-/// The one host_name of a server_name extension (RFC 6066 section 3).
+/// Returns the host_name of a server_name extension, which must contain exactly one name (RFC 6066 section 3).
 fn host_name(data: &[u8]) -> Result<&str, Truncated> {
     let mut data = Reader::new(data);
     let mut names = Reader::new(data.sized16()?);
     let kind = names.u8()?;
     let name = names.sized16()?;
-    not_empty(name)?;
+    check_not_empty(name)?;
     let is_text = name.iter().all(u8::is_ascii_graphic);
     if kind != HOST_NAME || !names.is_empty() || !data.is_empty() || !is_text {
         return Err(Truncated);

@@ -1,4 +1,4 @@
-//! Certificates held against what a request asks for (RFC 9261 section 5.2.1).
+//! Checks of certificates against the requirements of a request (RFC 9261 section 5.2.1).
 
 use super::{CertificateChain, Offered, OidFilter, Request, Unsuitable};
 use crate::{
@@ -10,16 +10,18 @@ use crate::{
 };
 
 impl Request<'_> {
-    /// Whether `chain` is what this request asks for: by the schemes of its key and of its signatures, its authority, key usages and
-    /// name. Filters for other extensions than the two key usages are ignored (RFC 8446 section 4.2.5).
+    /// Checks that `chain` meets this request: the signature schemes of its key and of its certificates, its authority, its key
+    /// usages and its name. Filters for extensions other than key usage and extended key usage are ignored (RFC 8446 section
+    /// 4.2.5).
     ///
     /// # Errors
-    /// [`Unsuitable`]
+    /// [`Unsuitable`] with the first requirement that is not met.
     pub fn is_satisfied_by(&self, chain: &CertificateChain<'_>) -> Result<(), Unsuitable> {
         let offered = |scheme| self.signature_algorithms().any(|one| one == scheme);
-        let in_certificates = |scheme| self.signature_algorithms_cert().any(|one| one == scheme);
+        let offered_for_certificates =
+            |scheme| self.signature_algorithms_cert().any(|one| one == scheme);
         let mut from_authority = self.certificate_authorities().is_none();
-        let leaf = signed_by(chain, &offered, &in_certificates, &mut |issuer| {
+        let leaf = check_schemes(chain, &offered, &offered_for_certificates, &mut |issuer| {
             let mut names = self.certificate_authorities().into_iter().flatten();
             from_authority |= names.any(|name| name == issuer);
         })?;
@@ -29,10 +31,13 @@ impl Request<'_> {
         self.accepts_leaf(leaf)
     }
 
-    /// Checks a leaf against the key usages and the server name that this request asks for.
+    /// Checks that a leaf has the key usages and the server name that this request requires.
     pub(super) fn accepts_leaf(&self, leaf: &[u8]) -> Result<(), Unsuitable> {
         let fields = Fields::parse(leaf).map_err(|_| Unsuitable::Certificate)?;
-        if !self.oid_filters().all(|filter| passes(&fields, filter)) {
+        if !self
+            .oid_filters()
+            .all(|filter| matches_filter(&fields, filter))
+        {
             return Err(Unsuitable::Usage);
         }
         match self.server_name() {
@@ -43,48 +48,50 @@ impl Request<'_> {
 }
 
 impl Offered<'_> {
-    /// Whether `chain` keeps to what the ClientHello offered, by the schemes of its key and of its signatures.
+    /// Checks that the ClientHello offered the signature schemes of the key and of the certificates of `chain`.
     ///
     /// # Errors
-    /// [`Unsuitable`]
+    /// [`Unsuitable`] with the first requirement that is not met.
     pub fn is_satisfied_by(&self, chain: &CertificateChain<'_>) -> Result<(), Unsuitable> {
         let offered = |scheme| self.signature_algorithms.contains(&scheme);
-        let in_certificates = |scheme| {
+        let offered_for_certificates = |scheme| {
             self.signature_algorithms_cert.contains(&scheme)
                 || (self.signature_algorithms_cert.is_empty() && offered(scheme))
         };
-        signed_by(chain, &offered, &in_certificates, &mut |_| {}).map(|_| ())
+        check_schemes(chain, &offered, &offered_for_certificates, &mut |_| {}).map(|_| ())
     }
 }
 
-/// Holds the schemes of a chain's key and signatures against those that are offered, and shows the issuer of each certificate; gives the
-/// leaf.
-fn signed_by<'c>(
+/// Checks that the signature schemes of a chain's key and certificates are offered. Calls `visit_issuer` with the issuer of each
+/// certificate, and returns the leaf.
+fn check_schemes<'c>(
     chain: &CertificateChain<'c>,
     offered: &dyn Fn(SignatureScheme) -> bool,
-    in_certificates: &dyn Fn(SignatureScheme) -> bool,
-    show_issuer: &mut dyn FnMut(&[u8]),
+    offered_for_certificates: &dyn Fn(SignatureScheme) -> bool,
+    visit_issuer: &mut dyn FnMut(&[u8]),
 ) -> Result<&'c [u8], Unsuitable> {
     if !chain.scheme.is_for_messages() || !offered(chain.scheme) {
         return Err(Unsuitable::Scheme(chain.scheme));
     }
     for certificate in chain.certificates {
         let fields = Fields::parse(certificate).map_err(|_| Unsuitable::Certificate)?;
-        let mut schemes = OF_CERTIFICATES.iter().copied();
-        // One that signs itself is not verified.
+        let mut schemes = CERTIFICATE_SCHEMES.iter().copied();
+        // The signature of a self-signed certificate is not verified.
         if fields.issuer != fields.subject
-            && !schemes.any(|one| in_certificates(one) && is_of(fields.signature_algorithm, one))
+            && !schemes.any(|one| {
+                offered_for_certificates(one) && matches_scheme(fields.signature_algorithm, one)
+            })
         {
             return Err(Unsuitable::CertificateSignature);
         }
-        show_issuer(fields.issuer);
+        visit_issuer(fields.issuer);
     }
     let leaf = chain.certificates.first();
     leaf.copied().ok_or(Unsuitable::Certificate)
 }
 
-/// The schemes that certificates are signed by, as far as they are known here.
-const OF_CERTIFICATES: [SignatureScheme; 10] = [
+/// The known signature schemes of certificates.
+const CERTIFICATE_SCHEMES: [SignatureScheme; 10] = [
     SignatureScheme::ECDSA_SECP256R1_SHA256,
     SignatureScheme::ECDSA_SECP384R1_SHA384,
     SignatureScheme::ECDSA_SECP521R1_SHA512,
@@ -97,8 +104,8 @@ const OF_CERTIFICATES: [SignatureScheme; 10] = [
     SignatureScheme::RSA_PSS_RSAE_SHA512,
 ];
 
-/// Whether an AlgorithmIdentifier is of this scheme. That of PSS leaves the hash to its parameters, which are not looked at.
-fn is_of(algorithm: &[u8], scheme: SignatureScheme) -> bool {
+/// Returns whether an AlgorithmIdentifier belongs to this scheme. For PSS the parameters, which specify the hash, are not checked.
+fn matches_scheme(algorithm: &[u8], scheme: SignatureScheme) -> bool {
     let Ok((OBJECT_IDENTIFIER, oid)) = Reader::new(algorithm).der() else {
         return false;
     };
@@ -120,7 +127,8 @@ fn is_of(algorithm: &[u8], scheme: SignatureScheme) -> bool {
     )
 }
 
-fn passes(certificate: &Fields<'_>, filter: OidFilter<'_>) -> bool {
+/// Returns whether a certificate satisfies a filter (RFC 8446 section 4.2.5).
+fn matches_filter(certificate: &Fields<'_>, filter: OidFilter<'_>) -> bool {
     let Ok((OBJECT_IDENTIFIER, oid)) = Reader::new(filter.oid).der() else {
         return false;
     };
@@ -134,24 +142,24 @@ fn passes(certificate: &Fields<'_>, filter: OidFilter<'_>) -> bool {
         return true;
     }
     match (Reader::new(filter.values).der(), Reader::new(value).der()) {
-        // Key usage: every bit that is asked for.
-        (Ok((BIT_STRING, [_, asked @ ..])), Ok((BIT_STRING, [_, there @ ..]))) => {
-            let there = there.iter().chain(core::iter::repeat(&0));
-            asked
+        // Key usage: the certificate must have every required bit.
+        (Ok((BIT_STRING, [_, required @ ..])), Ok((BIT_STRING, [_, actual @ ..]))) => {
+            let actual = actual.iter().chain(core::iter::repeat(&0));
+            required
                 .iter()
-                .zip(there)
-                .all(|(asked, there)| asked & !there == 0)
+                .zip(actual)
+                .all(|(required, actual)| required & !actual == 0)
         }
-        // Extended key usage: every purpose that is asked for; "any" is none of them.
-        (Ok((SEQUENCE, asked)), Ok((SEQUENCE, there))) => {
-            let mut asked = Reader::new(asked);
-            while !asked.is_empty() {
-                let Ok(purpose) = asked.der() else {
+        // Extended key usage: the certificate must list every required purpose. anyExtendedKeyUsage does not replace one.
+        (Ok((SEQUENCE, required)), Ok((SEQUENCE, actual))) => {
+            let mut required = Reader::new(required);
+            while !required.is_empty() {
+                let Ok(purpose) = required.der() else {
                     return false;
                 };
-                let mut there = Reader::new(there);
+                let mut actual = Reader::new(actual);
                 let mut found = false;
-                while let Ok(one) = there.der() {
+                while let Ok(one) = actual.der() {
                     found |= one == purpose;
                 }
                 if !found {
@@ -164,19 +172,19 @@ fn passes(certificate: &Fields<'_>, filter: OidFilter<'_>) -> bool {
     }
 }
 
-/// 1.2.840.10045.4.3.2
+/// The contents of the object identifier 1.2.840.10045.4.3.2.
 const ECDSA_WITH_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
-/// 1.2.840.10045.4.3.3
+/// The contents of the object identifier 1.2.840.10045.4.3.3.
 const ECDSA_WITH_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03];
-/// 1.2.840.10045.4.3.4
+/// The contents of the object identifier 1.2.840.10045.4.3.4.
 const ECDSA_WITH_SHA512: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x04];
-/// 1.3.101.112
+/// The contents of the object identifier 1.3.101.112.
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
-/// 1.2.840.113549.1.1.10
+/// The contents of the object identifier 1.2.840.113549.1.1.10.
 const RSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
-/// 1.2.840.113549.1.1.11
+/// The contents of the object identifier 1.2.840.113549.1.1.11.
 const RSA_WITH_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b];
-/// 1.2.840.113549.1.1.12
+/// The contents of the object identifier 1.2.840.113549.1.1.12.
 const RSA_WITH_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0c];
-/// 1.2.840.113549.1.1.13
+/// The contents of the object identifier 1.2.840.113549.1.1.13.
 const RSA_WITH_SHA512: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0d];

@@ -8,7 +8,7 @@ pub(super) enum Solicitation<'a> {
 }
 
 impl Solicitation<'_> {
-    /// The request's bytes, as the transcript has them.
+    /// Returns the bytes of the request for the transcript, which are empty for a ClientHello.
     pub(super) fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Request(request) => request.as_bytes(),
@@ -24,7 +24,8 @@ impl Solicitation<'_> {
             }
     }
 
-    /// Returns whether a certificate of this issuer (a distinguished name, DER) comes from an authority that was asked for (RFC 8446 section 4.2.4).
+    /// Returns whether a certificate with this issuer (a distinguished name in DER) comes from a requested authority (RFC 8446
+    /// section 4.2.4).
     pub(super) fn is_authority(&self, issuer: &[u8]) -> bool {
         match self {
             Self::Request(request) => (request.certificate_authorities())
@@ -33,7 +34,7 @@ impl Solicitation<'_> {
         }
     }
 
-    /// Whether a certificate's entry may have this extension (section 5.2.1).
+    /// Returns whether a certificate entry may have this extension (RFC 9261 section 5.2.1).
     pub(super) fn allows(&self, extension_type: ExtensionType) -> bool {
         !extension_type.is_never_in_certificates()
             && match self {

@@ -14,8 +14,8 @@ use crate::{
 };
 use core::fmt;
 
-/// An authenticator that lacks its signature: whoever holds the key, a TPM say, signs [`Unsigned::content`].
-#[must_use = "its context is used: sign it"]
+/// An authenticator without its signature. The holder of the key, for example a TPM, must sign [`Unsigned::content`].
+#[must_use = "the context is used up: sign the authenticator"]
 pub struct Unsigned<'o, 'r> {
     out: &'o mut [u8],
     certificate_len: usize,
@@ -26,28 +26,28 @@ pub struct Unsigned<'o, 'r> {
 }
 
 impl<'o> Unsigned<'o, '_> {
-    /// The scheme that is to be signed by.
+    /// Returns the scheme of the signature.
     #[must_use]
     pub fn scheme(&self) -> SignatureScheme {
         self.scheme
     }
 
-    /// What is to be signed: at most 135 bytes, not hashed (RFC 9261 section 5.2.2).
+    /// Returns the content to be signed, at most 135 bytes. It is not hashed (RFC 9261 section 5.2.2).
     #[must_use]
     pub fn content(&self) -> &[u8] {
         self.content.as_bytes()
     }
 
-    /// The SHA-256 of that, for a signer that takes digests: TPM2_Sign, say.
+    /// Returns the SHA-256 hash of [`Unsigned::content`], for a signer that takes a digest, such as TPM2_Sign.
     #[must_use]
     pub fn sha256(&self) -> [u8; 32] {
         sha256(self.content())
     }
 
-    /// Takes the signature, as the scheme encodes it, and gives the authenticator. The signature is not looked at.
+    /// Adds the signature, in the encoding of the scheme, and returns the authenticator. The signature is not verified.
     ///
     /// # Errors
-    /// [`AuthenticateError::BufferTooShort`] for a signature that does not fit: the scheme's do.
+    /// [`AuthenticateError::BufferTooShort`] if the signature is too long for the buffer. Signatures of the scheme always fit.
     pub fn sign(self, signature: &[u8]) -> Result<&'o [u8], AuthenticateError> {
         let too_short = AuthenticateError::BufferTooShort;
         let (certificate, rest) = (self.out)
@@ -69,10 +69,10 @@ impl<'o> Unsigned<'o, '_> {
         Ok(self.out.get(..len).unwrap_or_default())
     }
 
-    /// As [`Unsigned::sign`], of ECDSA on P-256.
+    /// Adds an ECDSA signature on P-256 as [`Unsigned::sign`] does.
     ///
     /// # Errors
-    /// [`AuthenticateError::BufferTooShort`]
+    /// As [`Unsigned::sign`].
     pub fn sign_ecdsa(self, signature: &Signature) -> Result<&'o [u8], AuthenticateError> {
         let mut der = [0; MAX_DER_LEN];
         let der = signature.to_der(&mut der);
@@ -80,11 +80,11 @@ impl<'o> Unsigned<'o, '_> {
     }
 }
 
-/// What an authenticator has beside its Certificate message, the signature and a hash.
-pub(super) const AROUND_SIGNATURE: usize = HEADER_LEN + 2 + 2 + HEADER_LEN;
+/// The length of an authenticator without its Certificate message, signature and verify_data.
+pub(super) const SIGNATURE_OVERHEAD: usize = HEADER_LEN + 2 + 2 + HEADER_LEN;
 
-/// Writes the Certificate message, for `request` or, where that is empty, for none.
-pub(super) fn unsigned<'o, 'r>(
+/// Writes the Certificate message and returns the unsigned authenticator. `request` is empty for a spontaneous authenticator.
+pub(super) fn build_unsigned<'o, 'r>(
     keys: &EndpointKeys,
     solicitation: &Solicitation<'_>,
     request: &'r [u8],
@@ -93,14 +93,14 @@ pub(super) fn unsigned<'o, 'r>(
     out: &'o mut [u8],
 ) -> Result<Unsigned<'o, 'r>, AuthenticateError> {
     let extensions = chain.extensions.iter().map(|one| one.extension_type);
-    let is_twice = |(at, one)| {
+    let is_duplicate = |(at, one)| {
         extensions
             .clone()
             .skip(at)
             .skip(1)
             .any(|other| other == one)
     };
-    if extensions.len() > MAX_EXTENSIONS || extensions.clone().enumerate().any(is_twice) {
+    if extensions.len() > MAX_EXTENSIONS || extensions.clone().enumerate().any(is_duplicate) {
         return Err(Unsuitable::Extensions.into());
     }
     let available = out.len();
@@ -111,7 +111,7 @@ pub(super) fn unsigned<'o, 'r>(
     let certificate_len = writer.len();
     let needed = (certificate_len)
         .saturating_add(chain.scheme.max_signature_len())
-        .saturating_add(AROUND_SIGNATURE)
+        .saturating_add(SIGNATURE_OVERHEAD)
         .saturating_add(keys.hash_len());
     if written.is_err() || needed > available {
         return Err(AuthenticateError::BufferTooShort);

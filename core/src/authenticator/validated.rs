@@ -9,7 +9,8 @@ use crate::{
     x509::{PathError, PathRules, SignatureScheme, Usage, VerifiedLeaf},
 };
 
-/// A valid authenticator: an identity that the peer has proved on this connection, and that meets the request it answers.
+/// A valid authenticator. The peer has proved on this connection that it has the key of the certificate, and the certificate meets
+/// the request.
 #[derive(Debug, Clone, Copy)]
 pub struct Validated<'a> {
     leaf: VerifiedLeaf<'a>,
@@ -17,34 +18,35 @@ pub struct Validated<'a> {
 }
 
 impl<'a> Validated<'a> {
-    /// The peer's certificate: its names, its key.
+    /// Returns the leaf certificate of the peer, with its names and its key.
     #[must_use]
     pub fn leaf(&self) -> &VerifiedLeaf<'a> {
         &self.leaf
     }
 
-    /// All certificates with their extensions, the leaf first. Those behind it need not be of the path.
+    /// Returns an iterator over all certificates with their extensions. The leaf is first. Other certificates are not necessarily
+    /// part of the path.
     #[must_use]
     pub fn entries(&self) -> Entries<'a> {
         self.certified.entries()
     }
 
-    /// The certificate_request_context.
+    /// Returns the certificate_request_context, 0 to 255 bytes.
     #[must_use]
     pub fn context(&self) -> &'a [u8] {
         self.certified.context()
     }
 
-    /// The scheme that it is signed by.
+    /// Returns the scheme of the signature.
     #[must_use]
     pub fn scheme(&self) -> SignatureScheme {
         self.certified.scheme()
     }
 }
 
-/// Validates an authenticator. Cheap checks run first; Finished, which only the peer of this connection can make, is checked before any
-/// signature.
-pub(super) fn validated<'a>(
+/// Validates an authenticator with a certificate. Cheap checks run first; Finished, which only the peer of this connection can
+/// make, is checked before any signature.
+pub(super) fn validate_certified<'a>(
     keys: &EndpointKeys,
     validator: Side,
     solicitation: &Solicitation<'_>,
@@ -62,12 +64,12 @@ pub(super) fn validated<'a>(
             }
         }
     }
-    let content = content(keys, solicitation, &certified)?;
+    let content = verify_finished(keys, solicitation, &certified)?;
     let rules = rules.with_usage(match validator {
         Side::Server => Usage::ClientAuth,
         Side::Client => Usage::ServerAuth,
     });
-    let leaf = path(&certified, solicitation, &rules)?;
+    let leaf = verify_path(&certified, solicitation, &rules)?;
     if let Solicitation::Request(request) = solicitation {
         request.accepts_leaf(leaf.as_der())?;
     }
@@ -78,9 +80,9 @@ pub(super) fn validated<'a>(
     }
 }
 
-/// Verifies Finished, and gives what CertificateVerify is to sign.
+/// Verifies Finished and returns the content that CertificateVerify must sign.
 #[inline(never)]
-fn content(
+fn verify_finished(
     keys: &EndpointKeys,
     solicitation: &Solicitation<'_>,
     certified: &Certified<'_>,
@@ -98,7 +100,7 @@ fn content(
 }
 
 #[inline(never)]
-fn path<'a>(
+fn verify_path<'a>(
     certified: &Certified<'a>,
     solicitation: &Solicitation<'_>,
     rules: &PathRules<'_>,

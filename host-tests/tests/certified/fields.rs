@@ -62,7 +62,7 @@ async fn malformed_requests_are_told_why() {
         (&[too_long.as_str()], "more than 1024 bytes"),
         // A server's, sent back to it.
         (&["DQAADQAACgANAAQAAgQD"], "length"),
-        (&["DQAACwAACAANAAQAAgQD"], "this side makes"),
+        (&["DQAACwAACAANAAQAAgQD"], "this side sends"),
     ] {
         let request = with(&fixture, &REQUEST_HEADER, values);
         let (status, body) = status(&mut connection, request).await;

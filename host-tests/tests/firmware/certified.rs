@@ -187,7 +187,7 @@ async fn challenges_of_a_hostile_gateway() {
         (
             vec![challenge(17, &[1; 16], 0)],
             StatusCode::OK,
-            "the request is one that this side makes",
+            "the request is of the kind that this side sends",
         ),
         // Longer than there is room for, and no base64.
         (
@@ -216,7 +216,7 @@ async fn challenges_of_a_hostile_gateway() {
         (
             vec![challenge(13, &[1; 16], 0)],
             StatusCode::OK,
-            "a request with this context was answered",
+            "a request with this context was already answered",
         ),
     ] {
         let challenges: Vec<_> = challenges.iter().map(String::as_str).collect();

@@ -201,9 +201,9 @@ async fn garbage_is_a_clear_error() {
             (&b""[..], "the input is empty"),
             (b"\n", "the input is empty"),
             (b"hello, world", "give a"),
-            (b"AAAA", "handshake message 0 stands where"),
+            (b"AAAA", "the handshake message has type 0"),
             (b"A", "not base64url"),
-            (b"\x00\xff\x00", "handshake message 0 stands where"),
+            (b"\x00\xff\x00", "the handshake message has type 0"),
             (b"Authorization: Bearer abc", "give a"),
             (
                 b"WWW-Authenticate: Exported-Authenticator realm=\"x\"",
@@ -248,7 +248,7 @@ async fn garbage_is_a_clear_error() {
         for len in [2, 4, 5, good.len() / 2, good.len() - 1] {
             contains_all(
                 &workspace.refuse(what, &good[..len]),
-                &["a length does not fit"],
+                &["a length field does not match"],
             );
         }
     }
