@@ -1,5 +1,5 @@
-//! Channel bindings: where they are defined, and that the two sides' tags differ. Certificates of OpenSSL and a real
-//! PostgreSQL are in `host-tests`.
+//! Channel bindings: the protocol versions for which they are defined, and the tags of the two sides. Tests with certificates of
+//! OpenSSL and with a PostgreSQL server are in `host-tests`.
 
 use chanbind_core::{
     binding::{BindingError, ChannelBinding, Kind, Side},
@@ -27,7 +27,7 @@ impl Exporter for Tls12 {
 }
 
 #[test]
-fn tls_exporter_is_rfc_9266s() {
+fn tls_exporter_matches_rfc_9266() {
     let channel = ExporterSecret::sha256(&[7; 32]);
     let mut exported = [0; 32];
     channel
@@ -39,7 +39,7 @@ fn tls_exporter_is_rfc_9266s() {
 }
 
 #[test]
-fn tls_exporter_needs_unique_secrets() {
+fn tls_exporter_requires_unique_secrets() {
     assert!(ChannelBinding::tls_exporter(&Tls12(true)).is_ok());
     assert_eq!(
         ChannelBinding::tls_exporter(&Tls12(false)).err(),
@@ -48,7 +48,7 @@ fn tls_exporter_needs_unique_secrets() {
 }
 
 #[test]
-fn tls_unique_is_for_tls_1_2_with_extended_master_secret() {
+fn tls_unique_requires_tls_1_2_with_extended_master_secret() {
     let tls12 = |extended_master_secret| Protocol::Tls12 {
         extended_master_secret,
     };
@@ -74,7 +74,7 @@ fn tls_unique_is_for_tls_1_2_with_extended_master_secret() {
 }
 
 #[test]
-fn what_is_no_certificate() {
+fn tls_server_end_point_rejects_malformed_certificates() {
     for bytes in [
         &[][..],
         &[0x30],
@@ -91,7 +91,7 @@ fn what_is_no_certificate() {
 }
 
 #[test]
-fn each_side_has_its_own_tag() {
+fn direction_tags_differ_by_side_connection_and_binding_type() {
     let first = ChannelBinding::tls_exporter(&ExporterSecret::sha256(&[1; 32])).unwrap();
     let second = ChannelBinding::tls_exporter(&ExporterSecret::sha256(&[2; 32])).unwrap();
     let unique = ChannelBinding::tls_unique(
@@ -124,7 +124,7 @@ fn each_side_has_its_own_tag() {
 }
 
 #[test]
-fn the_tag_is_as_documented() {
+fn direction_tag_has_the_documented_format() {
     use sha2::{Digest, Sha256};
     let binding = ChannelBinding::tls_exporter(&ExporterSecret::sha256(&[1; 32])).unwrap();
     let mut input = b"chanbind direction tag\0server\0tls-exporter\0".to_vec();

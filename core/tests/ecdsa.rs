@@ -1,4 +1,4 @@
-//! ECDSA signatures against the crate `p256`: their encoding, and whether they verify.
+//! Comparison of the encoding and verification of ECDSA signatures with the crate `p256`.
 #![cfg(feature = "x509")]
 
 use chanbind_core::{
@@ -20,7 +20,7 @@ fn scalar(edge: u8, at: usize) -> [u8; 32] {
 }
 
 #[test]
-fn encodings_are_those_of_p256() {
+fn der_encoding_matches_the_p256_crate() {
     for edge in [0x01, 0x7f, 0x80, 0xff] {
         for at in [0, 1, 15, 30, 31] {
             let (r, s) = (scalar(edge, at), scalar(edge ^ 0x81 | 1, 31 - at));
@@ -39,7 +39,7 @@ fn encodings_are_those_of_p256() {
 }
 
 #[test]
-fn what_p256_does_not_read_is_not_read() {
+fn der_parsing_matches_the_p256_crate() {
     let key = SigningKey::from_slice(&[7; 32]).unwrap();
     let theirs: ecdsa::Signature = key.sign_prehash(&sha256(b"message")).unwrap();
     let der = theirs.to_der().as_bytes().to_vec();
@@ -57,7 +57,7 @@ fn what_p256_does_not_read_is_not_read() {
                     accepted += 1;
                     assert_eq!(theirs.to_bytes().as_slice(), [ours.r, ours.s].concat());
                 }
-                // Scalars out of range are for verification to refuse.
+                // Parsing accepts scalars that are out of range, and verification rejects them.
                 (Ok(ours), Err(_)) => {
                     assert!(ecdsa::Signature::from_scalars(ours.r, ours.s).is_err())
                 }
@@ -71,7 +71,7 @@ fn what_p256_does_not_read_is_not_read() {
 }
 
 #[test]
-fn every_bit_counts() {
+fn rejects_changed_digest_signature_or_key() {
     let key = SigningKey::from_slice(&[7; 32]).unwrap();
     let public_key: [u8; 65] = key
         .verifying_key()

@@ -1,4 +1,4 @@
-//! Exporter outputs of other implementations, and the limits of RFC 8446 section 7.5.
+//! Comparison with exporter outputs of other implementations, and the limits of RFC 8446 section 7.5.
 
 mod vectors;
 
@@ -14,7 +14,7 @@ fn secret(hash: &str, bytes: &[u8]) -> ExporterSecret {
 }
 
 #[test]
-fn outputs_of_mbedtls_openssl_and_fizz() {
+fn matches_outputs_of_mbedtls_openssl_and_fizz() {
     let file = load("tls13-exporter-output.json");
     let vectors = file["vectors"].as_array().unwrap();
     assert_eq!(vectors.len(), 4);
@@ -35,9 +35,9 @@ fn outputs_of_mbedtls_openssl_and_fizz() {
     }
 }
 
-/// What RFC 8448 calls PRK is the main secret.
+/// In the traces of RFC 8448, the value named PRK is the main secret.
 #[test]
-fn exporter_secrets_come_of_main_secrets_as_in_rfc_8448() {
+fn derives_exporter_secrets_of_rfc_8448_from_main_secrets() {
     let file = load("rfc8448-exporter.json");
     let mut traces = 0;
     for trace in file["rfc8448"].as_array().unwrap() {
@@ -61,9 +61,9 @@ fn exporter_secrets_come_of_main_secrets_as_in_rfc_8448() {
     assert!(traces >= 3);
 }
 
-/// The secrets are RFC 8448's; the RFC prints no outputs, so these are a second computation, by another program.
+/// The secrets are those of RFC 8448. The RFC prints no exporter outputs, so another program computed the expected outputs.
 #[test]
-fn exporter_secrets_of_rfc_8448() {
+fn matches_recomputed_outputs_for_secrets_of_rfc_8448() {
     let file = load("rfc8448-exporter.json");
     let printed: Vec<_> = file["rfc8448"]
         .as_array()
@@ -92,7 +92,7 @@ fn exporter_secrets_of_rfc_8448() {
 }
 
 #[test]
-fn absent_and_empty_context_are_the_same() {
+fn absent_and_empty_context_give_the_same_output() {
     let secret = ExporterSecret::sha256(&[1; 32]);
     let (mut absent, mut empty, mut other) = ([0; 32], [0; 32], [0; 32]);
     secret
@@ -109,7 +109,7 @@ fn absent_and_empty_context_are_the_same() {
 }
 
 #[test]
-fn limits_are_errors_and_leave_nothing_behind() {
+fn exceeding_a_limit_is_an_error_and_zeroes_the_output() {
     for (secret, max) in [
         (ExporterSecret::sha256(&[1; 32]), 8160),
         (ExporterSecret::sha384(&[1; 48]), 12240),

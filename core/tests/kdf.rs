@@ -1,4 +1,4 @@
-//! NIST's counter-mode vectors, the layouts of the field, and a PRF that fails.
+//! The counter-mode vectors of NIST, the named layouts, and derivations that fail.
 
 mod vectors;
 
@@ -9,7 +9,7 @@ use chanbind_core::kdf::{
 use vectors::{hex_of, load, text_of};
 
 #[test]
-fn nist_cavp_counter_mode() {
+fn counter_mode_matches_nist_cavp_vectors() {
     let file = load("sp800-108-nist-cavp.json");
     let mut tried = 0;
     for group in file["groups"].as_array().unwrap() {
@@ -54,7 +54,7 @@ fn nist_cavp_counter_mode() {
     assert_eq!(tried, 100);
 }
 
-/// Writes down what it is asked.
+/// A PRF that records its inputs and fails at the third call.
 struct Recorder(Vec<Vec<u8>>);
 
 impl Prf for Recorder {
@@ -72,7 +72,7 @@ impl Prf for Recorder {
         self.0.push(bytes);
         out.fill(0xee);
         if self.0.len() == 3 {
-            Err("the third fails")
+            Err("the third call fails")
         } else {
             Ok(())
         }
@@ -80,37 +80,37 @@ impl Prf for Recorder {
 }
 
 #[test]
-fn layouts_are_laid_out_as_named() {
-    let mut asked = Recorder(Vec::new());
-    derive(&Layout::VAULT, b"in", &mut asked, &mut [0; 64]).unwrap();
+fn layouts_produce_the_documented_prf_inputs() {
+    let mut recorder = Recorder(Vec::new());
+    derive(&Layout::VAULT, b"in", &mut recorder, &mut [0; 64]).unwrap();
     assert_eq!(
-        asked.0,
+        recorder.0,
         [&b"\0\0\0\0in\0\0\x02\0"[..], b"\0\0\0\x01in\0\0\x02\0"]
     );
 
-    let mut asked = Recorder(Vec::new());
+    let mut recorder = Recorder(Vec::new());
     derive(
         &Layout::sp800_108(b"label"),
         b"in",
-        &mut asked,
+        &mut recorder,
         &mut [0; 33],
     )
     .unwrap();
     assert_eq!(
-        asked.0,
+        recorder.0,
         [
             &b"\0\0\0\x01label\0in\0\0\x01\x08"[..],
             b"\0\0\0\x02label\0in\0\0\x01\x08"
         ]
     );
 
-    let mut asked = Recorder(Vec::new());
-    derive(&Layout::Hmac, b"in", &mut asked, &mut [0; 32]).unwrap();
-    assert_eq!(asked.0, [b"in"]);
+    let mut recorder = Recorder(Vec::new());
+    derive(&Layout::Hmac, b"in", &mut recorder, &mut [0; 32]).unwrap();
+    assert_eq!(recorder.0, [b"in"]);
 }
 
 #[test]
-fn hmac_of_rfc_4231() {
+fn hmac_matches_rfc_4231() {
     let data = b"what do ya want for nothing?";
     let mut out = [0; 64];
     derive(
@@ -132,17 +132,17 @@ fn hmac_of_rfc_4231() {
 }
 
 #[test]
-fn a_failing_prf_leaves_nothing_behind() {
+fn output_is_zeroed_if_the_prf_fails() {
     let mut out = [0xaa; 96];
     assert_eq!(
         derive(&Layout::VAULT, b"in", &mut Recorder(Vec::new()), &mut out),
-        Err(DeriveError::Prf("the third fails"))
+        Err(DeriveError::Prf("the third call fails"))
     );
     assert_eq!(out, [0; 96]);
 }
 
 #[test]
-fn an_abandoned_derivation_leaves_nothing_behind() {
+fn output_is_zeroed_if_a_derivation_is_dropped() {
     let mut out = [0xaa; 64];
     let Step::Prf(pending) = Layout::VAULT.derivation(b"in", 32, &mut out).unwrap() else {
         panic!()
@@ -159,7 +159,7 @@ fn an_abandoned_derivation_leaves_nothing_behind() {
 }
 
 #[test]
-fn lengths_that_cannot_be() {
+fn rejects_invalid_output_and_prf_lengths() {
     let short = |start| Layout::Counter {
         mode: CounterMode {
             width: CounterWidth::Bits8,
@@ -186,7 +186,7 @@ fn lengths_that_cannot_be() {
         );
         assert!(
             out[..len].iter().all(|&byte| byte == 0),
-            "nothing is left behind"
+            "the output must be zeroed after an error"
         );
     }
     for prf_len in [0, 65] {
@@ -198,14 +198,20 @@ fn lengths_that_cannot_be() {
 }
 
 #[test]
-fn the_async_loop_is_the_same() {
+fn derive_async_matches_derive() {
     use std::{
         future::Future,
         pin::pin,
         task::{Context, Poll, Waker},
     };
-    let (mut now, mut later) = ([0; 70], [0; 70]);
-    derive(&Layout::VAULT, b"in", &mut HmacSha256::new(b"k"), &mut now).unwrap();
+    let (mut blocking, mut async_output) = ([0; 70], [0; 70]);
+    derive(
+        &Layout::VAULT,
+        b"in",
+        &mut HmacSha256::new(b"k"),
+        &mut blocking,
+    )
+    .unwrap();
     let key = HmacSha256::new(b"k");
     let mut shared = &key;
     {
@@ -213,7 +219,7 @@ fn the_async_loop_is_the_same() {
             &Layout::VAULT,
             b"in",
             &mut shared,
-            &mut later
+            &mut async_output
         ));
         assert!(matches!(
             future
@@ -222,7 +228,7 @@ fn the_async_loop_is_the_same() {
             Poll::Ready(Ok(()))
         ));
     }
-    assert_eq!(now, later);
+    assert_eq!(blocking, async_output);
 }
 
 #[test]

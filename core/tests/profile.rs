@@ -1,4 +1,4 @@
-//! From a channel to a key, by the profiles.
+//! Derivation of one-time keys from a channel with each profile.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chanbind_core::{
@@ -12,11 +12,11 @@ use std::cell::RefCell;
 
 const PURPOSES: [Purpose; 3] = [Purpose::ApiKey, Purpose::Signing, Purpose::Encryption];
 
-/// Writes down what was exported and gives 32 zero bytes.
+/// A channel that records each export and leaves the output unchanged.
 #[derive(Default)]
 struct Recorder(RefCell<Vec<Exported>>);
 
-/// Label, context and length of one export.
+/// The label, context and length of an export.
 type Exported = (String, Option<Vec<u8>>, usize);
 
 impl Exporter for Recorder {
@@ -51,38 +51,38 @@ fn exported(profile: &Profile<'_>, purpose: Purpose) -> Exported {
 }
 
 #[test]
-fn labels_and_contexts_are_as_documented() {
-    let is = |label: &str, context: &[u8]| (label.to_owned(), Some(context.to_vec()), 32);
+fn profiles_export_documented_labels_and_contexts() {
+    let expected = |label: &str, context: &[u8]| (label.to_owned(), Some(context.to_vec()), 32);
     assert_eq!(
         exported(&Profile::GO_DEMO_API_KEY, Purpose::ApiKey),
-        is("EXPORTER-my_label", b"client1")
+        expected("EXPORTER-my_label", b"client1")
     );
     assert_eq!(
         exported(&Profile::GO_DEMO_JWT, Purpose::Signing),
-        is("EXPORTER-Channel-Binding", b"sig_key")
+        expected("EXPORTER-Channel-Binding", b"sig_key")
     );
     assert_eq!(
         exported(&Profile::GO_DEMO_JWT, Purpose::Encryption),
-        is("EXPORTER-Channel-Binding", b"enc_key")
+        expected("EXPORTER-Channel-Binding", b"enc_key")
     );
-    let own = "EXPERIMENTAL-chanbind-one-time-key";
+    let default_label = "EXPERIMENTAL-chanbind-one-time-key";
     assert_eq!(
         exported(&Profile::default(), Purpose::ApiKey),
-        is(own, b"api-key\0client1")
+        expected(default_label, b"api-key\0client1")
     );
     assert_eq!(
         exported(&Profile::default(), Purpose::Signing),
-        is(own, b"signing\0client1")
+        expected(default_label, b"signing\0client1")
     );
     assert_eq!(
         exported(&Profile::default(), Purpose::Encryption),
-        is(own, b"encryption\0client1")
+        expected(default_label, b"encryption\0client1")
     );
 }
 
-/// TPM2_HMAC of the demo's key over 32 zero bytes, recorded in `host-tests/vectors/go-demo-tokens.json`.
+/// The expected key is TPM2_HMAC with the demo's key over 32 zero bytes, recorded in `host-tests/vectors/go-demo-tokens.json`.
 #[test]
-fn plain_hmac_of_the_go_demo() {
+fn derives_the_signing_key_of_the_go_demo() {
     let key = OneTimeKey::derive(
         &Profile::GO_DEMO_JWT,
         Purpose::Signing,
@@ -124,21 +124,21 @@ fn keys_differ_by_purpose_client_channel_and_secret() {
 }
 
 #[test]
-fn client_ids() {
+fn client_ids_are_1_to_255_visible_ascii_characters() {
     let longest = "x".repeat(MAX_CLIENT_ID_LEN);
-    for good in [
+    for valid in [
         "a",
         "client1",
         "urn:dev:mac:0024befffe804ff1",
         "!~",
         &longest,
     ] {
-        assert_eq!(ClientId::new(good).unwrap().as_str(), good);
+        assert_eq!(ClientId::new(valid).unwrap().as_str(), valid);
         Profile::default()
             .keying_material(
                 &Recorder::default(),
                 Purpose::Encryption,
-                ClientId::new(good).unwrap(),
+                ClientId::new(valid).unwrap(),
             )
             .unwrap();
     }
@@ -151,17 +151,17 @@ fn client_ids() {
         ClientId::new(&"x".repeat(10_240)),
         Err(ClientIdError::TooLong { actual: 10_240 })
     );
-    for wrong in ["a b", "a\n", "\0", "caf\u{e9}", "\u{7f}"] {
+    for invalid in ["a b", "a\n", "\0", "caf\u{e9}", "\u{7f}"] {
         assert_eq!(
-            ClientId::new(wrong),
+            ClientId::new(invalid),
             Err(ClientIdError::NotVisibleAscii),
-            "{wrong:?}"
+            "{invalid:?}"
         );
     }
 }
 
 #[test]
-fn failures_are_told_apart() {
+fn key_derivation_reports_exporter_and_prf_errors() {
     struct NotUnique;
     impl Exporter for NotUnique {
         fn protocol(&self) -> Protocol {

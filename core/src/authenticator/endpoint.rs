@@ -100,7 +100,7 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
     /// Creates the endpoint as [`Endpoint::new`] does, with space for `CONTEXTS` contexts.
     ///
     /// # Errors
-    /// As [`Endpoint::new`].
+    /// Fails under the same conditions as [`Endpoint::new`].
     pub fn with_contexts(channel: &dyn Exporter) -> Result<Self, ChannelError> {
         if !channel.protocol().has_unique_secrets() {
             return Err(ChannelError::Exporter(ExporterError::NotUnique));

@@ -13,7 +13,7 @@ pub const MAX_REQUEST_LEN: usize = 1024;
 pub const MAX_AUTHENTICATOR_LEN: usize = 8192;
 
 /// Returns the encoded request from the value of a WWW-Authenticate field: the first parameter `request` of a challenge with
-/// [`SCHEME`]. [`decode`] decodes it. Returns `None` if there is none.
+/// [`SCHEME`]. [`decode`] decodes it. Returns `None` if there is no such parameter.
 ///
 /// The value is a list of challenges (RFC 9110 section 11.6.1). A word that is followed by `=` and a value is a parameter; its
 /// value can be a quoted string, which can contain commas. Any other word starts a challenge.

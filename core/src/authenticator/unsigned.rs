@@ -72,7 +72,7 @@ impl<'o> Unsigned<'o, '_> {
     /// Adds an ECDSA signature on P-256 as [`Unsigned::sign`] does.
     ///
     /// # Errors
-    /// As [`Unsigned::sign`].
+    /// Fails under the same conditions as [`Unsigned::sign`].
     pub fn sign_ecdsa(self, signature: &Signature) -> Result<&'o [u8], AuthenticateError> {
         let mut der = [0; MAX_DER_LEN];
         let der = signature.to_der(&mut der);

@@ -68,7 +68,8 @@ pub fn derive<P: Prf>(
 /// Derives a key of `out.len()` bytes from `input` with an async PRF.
 ///
 /// # Errors
-/// As [`derive()`]. `out` is also zeroed if the future is dropped before it completes, after it was polled at least once.
+/// Fails under the same conditions as [`derive()`]. `out` is also zeroed if the future is dropped before it completes, after it
+/// was polled at least once.
 pub async fn derive_async<P: AsyncPrf>(
     layout: &Layout<'_>,
     input: &[u8],

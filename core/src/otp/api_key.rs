@@ -39,7 +39,7 @@ impl Expected {
     /// Verifies that `presented` is the encoding of this key, in constant time.
     ///
     /// # Errors
-    /// As [`verify`].
+    /// Fails under the same conditions as [`verify`].
     pub fn verify(&self, presented: &str) -> Result<(), TokenError> {
         // A key has exactly one encoding, so the texts can be compared. Slices of different lengths are never equal.
         if equal(self.0.as_slice(), presented.as_bytes()) {

@@ -57,7 +57,7 @@ pub fn decrypt<'a>(
 /// Parses the header of a JWE without decrypting the token. Use the unauthenticated `kid` only to select the key.
 ///
 /// # Errors
-/// As [`decrypt`], for defects of the header and for a wrong number of parts.
+/// Fails under the same conditions as [`decrypt`], as far as they concern the header and the number of parts.
 pub fn peek_header<'a>(token: &str, scratch: &'a mut [u8]) -> Result<Header<'a>, TokenError> {
     let [part, _, _, _, _] = parts(token)?;
     header::parse(Form::Jwe, part, &mut Arena::new(scratch))

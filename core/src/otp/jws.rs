@@ -60,7 +60,7 @@ pub fn verify<'a>(
 /// Parses the header of a JWS without verifying its signature. Use the unauthenticated `kid` only to select the key.
 ///
 /// # Errors
-/// As [`verify`], for defects of the header and for a wrong number of parts.
+/// Fails under the same conditions as [`verify`], as far as they concern the header and the number of parts.
 pub fn peek_header<'a>(token: &str, scratch: &'a mut [u8]) -> Result<Header<'a>, TokenError> {
     let [part, _, _] = parts(token)?;
     header::parse(Form::Jws, part, &mut Arena::new(scratch))

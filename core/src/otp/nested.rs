@@ -40,8 +40,8 @@ pub fn seal<'o>(
 /// bytes of `scratch` are sufficient. The returned header is that of the outer token.
 ///
 /// # Errors
-/// As [`jwe::decrypt`] for the outer token and [`jws::verify`] for the inner one. A malformed inner token is
-/// [`TokenError::Content`].
+/// Fails under the same conditions as [`jwe::decrypt`] for the outer token and [`jws::verify`] for the inner one. A malformed
+/// inner token is [`TokenError::Content`].
 pub fn open<'a>(
     keys: &NestedKeys<'_>,
     token: &str,

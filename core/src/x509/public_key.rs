@@ -74,7 +74,7 @@ pub fn subject_public_key_info(certificate: &[u8]) -> Result<&[u8], PathError> {
 /// Returns the subject of a certificate: a distinguished name in DER, with its tag and length.
 ///
 /// # Errors
-/// As [`subject_public_key_info`].
+/// Fails under the same conditions as [`subject_public_key_info`].
 pub fn subject(certificate: &[u8]) -> Result<&[u8], PathError> {
     Fields::parse(certificate).map(|fields| fields.subject)
 }
@@ -82,7 +82,7 @@ pub fn subject(certificate: &[u8]) -> Result<&[u8], PathError> {
 /// Returns the SHA-256 hash of [`subject_public_key_info`], which is the value of a pin (RFC 7469 section 2.4).
 ///
 /// # Errors
-/// As [`subject_public_key_info`].
+/// Fails under the same conditions as [`subject_public_key_info`].
 pub fn spki_sha256(certificate: &[u8]) -> Result<[u8; 32], PathError> {
     subject_public_key_info(certificate).map(sha256)
 }

@@ -1,9 +1,9 @@
-//! Claims as they are written, read and held against a policy.
+//! Encoding and parsing of claims, and their verification against a policy.
 
 use super::*;
 
 #[test]
-fn time_claims() {
+fn checks_time_claims_against_the_policy() {
     let at = |now| Policy {
         now: Some(now),
         leeway: 5,
@@ -25,7 +25,7 @@ fn time_claims() {
     assert_eq!(
         verify_payload(&payload, &Policy::default()),
         Ok(()),
-        "no clock, no check"
+        "a policy without a clock must not check times"
     );
     assert_eq!(
         verify_payload(&format!(r#"{{"iat":{}}}"#, NOW + 6), &at(NOW)),
@@ -68,7 +68,7 @@ fn time_claims() {
             }
         ),
         refused(TokenRefusal::Expired),
-        "without a clock nothing is known not to have expired"
+        "a policy without a clock must refuse tokens if it requires an expiration time"
     );
     for number in ["\"1\"", "true", "null", "[1]", "{}"] {
         assert_eq!(
@@ -83,9 +83,10 @@ fn time_claims() {
     );
 }
 
-/// Every JSON number is a NumericDate (RFC 7519 section 2). Rounded so that a token is rejected rather than accepted: `exp` down, `nbf` up.
+/// Every JSON number is a NumericDate (RFC 7519 section 2). `exp` is rounded down and `nbf` is rounded up, so that rounding never
+/// extends the validity of a token.
 #[test]
-fn dates_are_read_in_all_forms_of_a_json_number() {
+fn parses_dates_in_all_forms_of_a_json_number() {
     let claims = |number: &str| {
         let payload = format!(r#"{{"exp":{number},"nbf":{number},"iat":{number}}}"#);
         let token = signed(r#"{"alg":"HS256"}"#, &payload);
@@ -128,8 +129,8 @@ fn dates_are_read_in_all_forms_of_a_json_number() {
 }
 
 #[test]
-fn surrogates_stand_in_pairs() {
-    for (text, holds) in [
+fn rejects_unpaired_surrogates() {
+    for (text, is_valid) in [
         (r"\ud83d\ude00", true),
         (r"\uD83D\uDE00x", true),
         (r"\\ud83d", true),
@@ -144,19 +145,19 @@ fn surrogates_stand_in_pairs() {
         let payload = format!(r#"{{"jti":"{text}"}}"#);
         assert_eq!(
             verify_payload(&payload, &Policy::default()).is_ok(),
-            holds,
+            is_valid,
             "{text}"
         );
         assert_eq!(
             serde_json::from_str::<serde_json::Value>(&payload).is_ok(),
-            holds,
+            is_valid,
             "{text}"
         );
     }
 }
 
 #[test]
-fn a_token_can_be_tied_to_one_request() {
+fn checks_claims_that_bind_a_token_to_a_request() {
     let policy = Policy {
         issuer: Some("issuer"),
         audience: Some("gateway"),
@@ -199,7 +200,7 @@ fn a_token_can_be_tied_to_one_request() {
             Err(TokenError::Content(MalformedToken::Json))
         );
     }
-    for (audience, holds) in [
+    for (audience, is_accepted) in [
         (r#"["other","gateway","more"]"#, true),
         (r#"["gateway"]"#, true),
         ("[]", false),
@@ -209,7 +210,7 @@ fn a_token_can_be_tied_to_one_request() {
     ] {
         assert_eq!(
             verify_payload(&payload(usize::MAX, Some((1, audience))), &policy).is_ok(),
-            holds,
+            is_accepted,
             "{audience}"
         );
     }
@@ -225,7 +226,7 @@ fn a_token_can_be_tied_to_one_request() {
 }
 
 #[test]
-fn claims_are_written_as_they_are_read() {
+fn encoded_claims_parse_to_the_same_claims() {
     let claims = Claims {
         issuer: Some("\"quoted\" \\ and \u{1} \u{1f600}"),
         subject: Some(""),

@@ -1,9 +1,9 @@
-//! The four forms, both ways, with every bit changed and every buffer too short.
+//! Creation and verification of the four forms, including tokens with changed bits and buffers that are too short.
 
 use super::*;
 
 #[test]
-fn jws_of_the_go_demo_both_ways() {
+fn verifies_and_reproduces_the_jws_of_the_go_demo() {
     let file = load("go-demo-tokens.json");
     let (signing, token) = (
         key(&file["jws"]["signing_key"]),
@@ -23,17 +23,17 @@ fn jws_of_the_go_demo_both_ways() {
         ..Claims::default()
     };
     let (mut payload, mut out) = ([0; 64], [0; 256]);
-    let made = jws::sign(
+    let token_again = jws::sign(
         &signing,
         &Header::default(),
         claims.encode(&mut payload).unwrap(),
         &mut out,
     );
-    assert_eq!(made, Ok(token));
+    assert_eq!(token_again, Ok(token));
 }
 
 #[test]
-fn nested_token_of_the_go_demo_both_ways() {
+fn opens_and_reproduces_the_nested_token_of_the_go_demo() {
     let file = load("go-demo-tokens.json");
     let vector = &file["nested"];
     let (signing, encryption) = (key(&vector["signing_key"]), key(&vector["encryption_key"]));
@@ -60,7 +60,7 @@ fn nested_token_of_the_go_demo_both_ways() {
         ..Claims::default()
     };
     let (mut payload, mut scratch, mut out) = ([0; 64], [0; 256], [0; 512]);
-    let made = nested::seal(
+    let token_again = nested::seal(
         &keys,
         nonce.as_slice().try_into().unwrap(),
         (
@@ -74,11 +74,11 @@ fn nested_token_of_the_go_demo_both_ways() {
         &mut scratch,
         &mut out,
     );
-    assert_eq!(made, Ok(token));
+    assert_eq!(token_again, Ok(token));
 }
 
 #[test]
-fn api_key_every_bit_counts() {
+fn rejects_an_api_key_with_any_bit_changed() {
     let key = test_key();
     let mut buffer = [0; api_key::ENCODED_LEN];
     let good = api_key::encode(&key, &mut buffer).to_owned();
@@ -103,10 +103,10 @@ fn api_key_every_bit_counts() {
             "{wrong}"
         );
     }
-    // The last character before the padding carries four bits of nothing.
-    let loose = format!("{}J=", &good[..42]);
+    // The last character before the padding has two unused bits, which must be zero.
+    let noncanonical = format!("{}J=", &good[..42]);
     assert_eq!(
-        api_key::verify(&key, &loose),
+        api_key::verify(&key, &noncanonical),
         Err(TokenError::Malformed(MalformedToken::Base64))
     );
     assert_eq!(
@@ -116,7 +116,7 @@ fn api_key_every_bit_counts() {
 }
 
 #[test]
-fn tokens_every_bit_counts() {
+fn rejects_a_token_with_any_bit_or_its_length_changed() {
     let (signing, encryption) = (test_key(), OneTimeKey::from_bytes([0x24; 32]));
     let keys = nested::NestedKeys {
         signing: &signing,
@@ -171,7 +171,7 @@ fn tokens_every_bit_counts() {
 }
 
 #[test]
-fn every_short_buffer_is_an_error() {
+fn rejects_every_short_buffer() {
     let (signing, encryption) = (test_key(), OneTimeKey::from_bytes([0x24; 32]));
     let keys = nested::NestedKeys {
         signing: &signing,
@@ -238,7 +238,7 @@ fn every_short_buffer_is_an_error() {
 }
 
 #[test]
-fn a_jwe_is_not_a_jws_and_forms_do_not_mix() {
+fn rejects_a_token_of_another_form() {
     let (signing, encryption) = (test_key(), OneTimeKey::from_bytes([0x24; 32]));
     let keys = nested::NestedKeys {
         signing: &signing,
@@ -257,7 +257,7 @@ fn a_jwe_is_not_a_jws_and_forms_do_not_mix() {
     assert_eq!(
         nested::open(&keys, plain, &Policy::default(), &mut scratch).err(),
         Some(TokenError::Refused(TokenRefusal::Type)),
-        "a nested token says so in cty"
+        "the header of a nested token must have cty"
     );
     assert_eq!(
         jws::verify(&signing, plain, &Policy::default(), &mut scratch).err(),

@@ -1,9 +1,9 @@
-//! Headers and encodings that are refused.
+//! Rejection of invalid headers and encodings.
 
 use super::*;
 
 #[test]
-fn algorithms_are_pinned() {
+fn rejects_other_algorithms() {
     for header in [
         r#"{"alg":"none"}"#,
         r#"{"alg":"None"}"#,
@@ -31,7 +31,7 @@ fn algorithms_are_pinned() {
 }
 
 #[test]
-fn headers_that_are_refused() {
+fn rejects_invalid_header_members() {
     for (header, error) in [
         (
             r#"{"alg":"HS256","crit":["exp"]}"#,
@@ -129,7 +129,7 @@ fn headers_that_are_refused() {
 }
 
 #[test]
-fn media_types_may_have_their_first_part() {
+fn accepts_typ_with_the_prefix_application() {
     for typ in ["JWT", "jwt", "application/jwt", "APPLICATION/JWT"] {
         let token = signed(&format!(r#"{{"alg":"HS256","typ":"{typ}"}}"#), "{}");
         assert_eq!(verify(&token, &Policy::default()), Ok(()), "{typ}");
@@ -149,7 +149,7 @@ fn media_types_may_have_their_first_part() {
 }
 
 #[test]
-fn base64_is_canonical_and_without_padding() {
+fn rejects_padded_and_noncanonical_base64() {
     let good = signed(r#"{"alg":"HS256"}"#, "{}");
     assert_eq!(verify(&good, &Policy::default()), Ok(()));
     let (head, signature) = good.rsplit_once('.').unwrap();

@@ -1,4 +1,4 @@
-//! JSON as core reads it, against serde_json.
+//! Comparison of the JSON reader with serde_json.
 
 use super::*;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::fmt;
 
 #[test]
-fn brackets_are_closed_by_their_own_kind() {
+fn rejects_mismatched_brackets() {
     for payload in [
         r#"{"exp":1600000060]"#,
         r#"{"aud":["x",{"a":1],"gw"]}"#,
@@ -42,7 +42,7 @@ fn brackets_are_closed_by_their_own_kind() {
 }
 
 #[test]
-fn limits_are_named() {
+fn reports_exceeded_nesting_and_member_limits() {
     let nested = |depth: usize| {
         let (open, close) = ("[".repeat(depth - 1), "]".repeat(depth - 1));
         verify_payload(&format!(r#"{{"x":{open}{close}}}"#), &Policy::default())
@@ -67,12 +67,13 @@ fn limits_are_named() {
     );
 }
 
-/// How many texts are compared.
+/// The number of texts that are compared.
 const TEXTS: u32 = 1_000_000;
 
-/// Texts of JSON's grammar, half of them with a change that may leave it: core accepts those that serde_json accepts, and reads the same.
+/// Generates JSON texts and changes half of them, which may make them invalid. The JSON reader must accept the same texts as
+/// serde_json, with the same content.
 #[test]
-fn core_reads_what_serde_json_reads() {
+fn json_reader_agrees_with_serde_json() {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let (mut accepted, mut rejected) = (0u32, 0u32);
     for number in 0..TEXTS {
@@ -87,32 +88,32 @@ fn core_reads_what_serde_json_reads() {
         let Ok(text) = String::from_utf8(text) else {
             continue;
         };
-        let said = verify_payload(&text, &Policy::default());
+        let actual = verify_payload(&text, &Policy::default());
         match expected {
             Ok(Members(members)) => {
                 let expected = expected_of(&members).map_err(TokenError::Content);
-                assert_eq!(said, expected, "{number}: {text:?}");
+                assert_eq!(actual, expected, "{number}: {text:?}");
             }
-            // serde_json has no number for it; RFC 8259 section 6 lets a reader choose.
+            // serde_json cannot represent the number; RFC 8259 section 6 permits limits on the range of numbers.
             Err(error) if error.to_string().starts_with("number out of range") => continue,
-            // A defect of a member before the error may be what is reported.
+            // The reader may report a defect of an earlier member instead of the syntax error.
             Err(_) => assert!(
-                matches!(said, Err(TokenError::Content(_))),
+                matches!(actual, Err(TokenError::Content(_))),
                 "{number}: {text:?}"
             ),
         }
-        *(if said.is_ok() {
+        *(if actual.is_ok() {
             &mut accepted
         } else {
             &mut rejected
         }) += 1;
     }
-    // Both happen often enough to mean something.
+    // The comparison is meaningful only if both results are frequent.
     assert!(accepted > TEXTS / 4, "{accepted}");
     assert!(rejected > TEXTS / 8, "{rejected}");
 }
 
-/// The verdict that core must give on an object with these members: the first defect counts.
+/// Returns the result that is required for an object with these members. The first defect determines the error.
 fn expected_of(members: &[(String, Value)]) -> Result<(), MalformedToken> {
     for (at, (name, value)) in members.iter().enumerate() {
         if members.iter().take(at).any(|(other, _)| other == name) {
@@ -131,7 +132,7 @@ fn expected_of(members: &[(String, Value)]) -> Result<(), MalformedToken> {
     Ok(())
 }
 
-/// An object's members in their order, also those that stand twice.
+/// The members of an object in their order, including duplicates.
 struct Members(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Members {
@@ -156,7 +157,7 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-/// xorshift64*, from a fixed seed.
+/// An xorshift64* generator with a fixed seed.
 struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! Tokens of the Go demo, and everything that a token must not be.
+//! One-time passwords: interoperability with the Go demo, and the rejection of invalid tokens.
 
 mod claims;
 mod forms;
@@ -31,7 +31,7 @@ pub(crate) fn b64(text: &str) -> String {
     URL.encode(text.as_bytes())
 }
 
-/// A token with this header and payload, rightly signed.
+/// Returns a JWS with this header and payload and a valid signature by [`test_key`].
 pub(crate) fn signed(header: &str, payload: &str) -> String {
     use hmac::{Hmac, Mac};
     let head = format!("{}.{}", b64(header), b64(payload));

@@ -1,9 +1,9 @@
-//! Reads the recorded values in `host-tests/vectors`.
-#![allow(dead_code, reason = "each test file uses its part")]
+//! Loads the test vectors in `host-tests/vectors`.
+#![allow(dead_code, reason = "each test file uses some of the functions")]
 
 use serde_json::Value;
 
-/// One file of recorded values.
+/// Loads a file of test vectors.
 pub(crate) fn load(name: &str) -> Value {
     let path = format!(
         "{}/../host-tests/vectors/{name}",
@@ -12,12 +12,12 @@ pub(crate) fn load(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(&path).expect(&path)).expect(&path)
 }
 
-/// A value that is text.
+/// Returns a value as text.
 pub(crate) fn text_of(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-/// A value that is hexadecimal.
+/// Decodes a hexadecimal value.
 pub(crate) fn hex_of(value: &Value) -> Vec<u8> {
     hex::decode(text_of(value)).unwrap()
 }
