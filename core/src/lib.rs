@@ -8,6 +8,7 @@
 //! - [`exporter`]: keying material that a TLS connection exports for a label and a context;
 //! - [`binding`]: channel bindings, and one tag derived from them for each side;
 //! - [`kdf`]: key derivation over a PRF that may be computed by a TPM;
+//! - [`proof`]: what all kinds of proof share, with the client's side as one trait;
 //! - [`otp`]: one-time passwords that are derived with it, their encoding and verification;
 //! - `authenticator` (feature `authenticator`): TLS Exported Authenticators, RFC 9261;
 //! - `x509` (feature `x509`): certificate paths, for TLS and for other messages that are signed with the key of a certificate;
@@ -66,6 +67,7 @@ mod error_messages;
 pub mod exporter;
 pub mod kdf;
 pub mod otp;
+pub mod proof;
 pub mod wire;
 #[cfg(feature = "x509")]
 pub mod x509;

@@ -198,40 +198,6 @@ fn rejects_invalid_output_and_prf_lengths() {
 }
 
 #[test]
-fn derive_async_matches_derive() {
-    use std::{
-        future::Future,
-        pin::pin,
-        task::{Context, Poll, Waker},
-    };
-    let (mut blocking, mut async_output) = ([0; 70], [0; 70]);
-    derive(
-        &Layout::VAULT,
-        b"in",
-        &mut HmacSha256::new(b"k"),
-        &mut blocking,
-    )
-    .unwrap();
-    let key = HmacSha256::new(b"k");
-    let mut shared = &key;
-    {
-        let mut future = pin!(chanbind_core::kdf::derive_async(
-            &Layout::VAULT,
-            b"in",
-            &mut shared,
-            &mut async_output
-        ));
-        assert!(matches!(
-            future
-                .as_mut()
-                .poll(&mut Context::from_waker(Waker::noop())),
-            Poll::Ready(Ok(()))
-        ));
-    }
-    assert_eq!(blocking, async_output);
-}
-
-#[test]
 fn debug_hides_keys_and_inputs() {
     assert_eq!(
         format!("{:?}", HmacSha256::new(b"secret")),

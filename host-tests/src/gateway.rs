@@ -1,6 +1,9 @@
 //! A gateway that runs in the test's process on a port of 127.0.0.1.
 
-use crate::pki::{Authority, Pki};
+use crate::{
+    client::TestClient,
+    pki::{Authority, Pki},
+};
 use axum::{
     Router,
     body::Body,
@@ -8,13 +11,15 @@ use axum::{
     routing::get,
 };
 use chanbind::{
-    authenticator::{CertifiedIdentity, Trust},
-    client::{ClientError, Connection},
-    gateway::{AuthenticatorLayer, AuthenticatorPolicy, Identity, ProofLayer, Registry, serve},
-    proof::Settings,
+    client::{ClientError, ConnectOptions, Connection},
+    gateway::{Identity, Limits, Policy, ProofLayer, Registry, serve_with},
+    proof::{
+        authenticator::{AuthenticatorVerifier, CertifiedIdentity, Revocations, Trust},
+        otp::{self, OtpVerifier, Settings},
+    },
     tls,
 };
-use std::{convert::Infallible, error::Error};
+use std::{convert::Infallible, error::Error, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tower::{Layer, Service};
 
@@ -37,7 +42,7 @@ impl TestGateway {
     /// # Errors
     /// Returns an error if the certificate cannot be created, if rustls rejects it, or if no socket can be bound.
     pub async fn start(
-        registry: Registry,
+        registry: Arc<dyn Registry>,
         settings: Settings,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         Self::start_as(registry, settings, Pki::new()?, 0).await
@@ -49,20 +54,26 @@ impl TestGateway {
     /// # Errors
     /// Returns an error if rustls rejects the certificate, or if `port` cannot be bound.
     pub async fn start_as(
-        registry: Registry,
+        registry: Arc<dyn Registry>,
         settings: Settings,
         pki: Pki,
         port: u16,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let handler = |identity: Identity| async move {
-            format!("ok {} {}", identity.client(), identity.form())
+            let form = identity.details().map(otp::Details::form);
+            format!(
+                "ok {} {}",
+                identity.subject(),
+                form.map_or("", |form| form.name())
+            )
         };
         let app = Router::new().route("/get", get(handler));
-        Self::serve_as(ProofLayer::new(registry, settings).layer(app), pki, port).await
+        let policy = Policy::new().require("/", OtpVerifier::new(registry, settings));
+        Self::serve_as(ProofLayer::new(policy).layer(app), pki, port).await
     }
 
     /// Starts a gateway that requires an Exported Authenticator with a certificate of `authority`, and responds to `GET /get` with
-    /// `ok URI`. Returns the gateway and its layer. The port 0 stands for a free port.
+    /// `ok URI`. Returns the gateway and its list of revoked keys. The port 0 stands for a free port.
     ///
     /// # Errors
     /// Returns an error if the authority's certificate is rejected, if rustls rejects the gateway's certificate, or if `port` cannot be
@@ -71,13 +82,15 @@ impl TestGateway {
         authority: &Authority,
         pki: Pki,
         port: u16,
-    ) -> Result<(Self, AuthenticatorLayer), Box<dyn Error + Send + Sync>> {
+    ) -> Result<(Self, Arc<Revocations>), Box<dyn Error + Send + Sync>> {
         let trust = Trust::from_pem(authority.pem().as_bytes())?;
-        let layer = AuthenticatorLayer::new(AuthenticatorPolicy::new().require("/", &trust));
+        let revocations = Revocations::new();
+        let verifier = AuthenticatorVerifier::with_revocations(trust, &revocations);
+        let layer = ProofLayer::new(Policy::new().require("/", verifier));
         let handler =
             |identity: CertifiedIdentity| async move { format!("ok {}", identity.name()) };
         let app = layer.layer(Router::new().route("/get", get(handler)));
-        Ok((Self::serve_as(app, pki, port).await?, layer))
+        Ok((Self::serve_as(app, pki, port).await?, revocations))
     }
 
     /// Starts a gateway that serves `app`, on a free port and with a new certificate.
@@ -107,7 +120,12 @@ impl TestGateway {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let port = listener.local_addr()?.port();
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(serve(listener, tls, app, async {
+        // An emulated board is far slower than its clock says, above all on a machine that does other work too.
+        let mut limits = Limits::default();
+        limits.handshake = Duration::from_secs(120);
+        limits.head = Duration::from_secs(180);
+        limits.idle = limits.head;
+        let task = tokio::spawn(serve_with(listener, tls, app, limits, async {
             let _ = stopped.await;
         }));
         Ok(Self {
@@ -128,12 +146,14 @@ impl TestGateway {
     ///
     /// # Errors
     /// Returns the error of [`Connection::open`], and [`ClientError::Uri`] if the authority's certificate is rejected.
-    pub async fn connect(&self) -> Result<Connection, ClientError> {
+    pub async fn connect(&self) -> Result<TestClient, ClientError> {
         let roots = tls::roots_from_pem(self.pki.ca.as_bytes())
             .map_err(|error| ClientError::Uri(error.to_string()))?;
         let config =
             tls::client_config(roots).map_err(|error| ClientError::Uri(error.to_string()))?;
-        Connection::open("localhost", self.port, config).await
+        let options = ConnectOptions::default();
+        let connection = Connection::open("localhost", self.port, config, &options).await?;
+        Ok(TestClient::new(connection))
     }
 
     /// Shuts the gateway down gracefully and waits for its end.

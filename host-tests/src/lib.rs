@@ -3,11 +3,13 @@
 
 pub mod attacker;
 pub mod board;
+pub mod client;
 pub mod gateway;
 pub mod go;
 pub mod openssl;
 pub mod pki;
 pub mod port;
 pub mod program;
+
 pub mod swtpm;
 pub mod tpm_line;

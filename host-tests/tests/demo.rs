@@ -57,10 +57,10 @@ fn by_firmware() {
             eprintln!("SKIPPED: Node.js is not installed");
             continue;
         }
-        let admitted = "device | INFO  admitted by what the TPM made: 200";
+        let admitted = "device | INFO  event=admitted status=200";
         for (proof, accepted) in [
             ("api-key", "gateway | proof accepted"),
-            ("authenticator", "gateway | authenticator accepted"),
+            ("authenticator", "gateway | proof accepted"),
         ] {
             let said = run(device.name(), proof);
             assert!(said.contains(admitted), "{said}");

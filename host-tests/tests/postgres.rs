@@ -2,7 +2,7 @@
 //! binding itself.
 
 use chanbind::{
-    core::binding::ChannelBinding,
+    protocol::binding::ChannelBinding,
     tls::{client_config, crypto_provider},
 };
 use chanbind_host_tests::program::{self, Signal};

@@ -1,17 +1,15 @@
-//! For build scripts and tools: from TOML to the bytes that firmware reads.
+//! Configurations for build scripts and tools: from TOML to the bytes that firmware reads.
 #![allow(
     clippy::print_stdout,
-    reason = "that is how a build script talks to cargo"
+    reason = "a build script talks to cargo on standard output"
 )]
 
 use crate::{
-    CONFIG_LEN, Config, MAGIC, MAX_AUTHORITIES, MAX_CERTIFICATES, MAX_CERTIFICATES_LEN, Proof,
-    TimeSource,
+    CONFIG_LEN, Config, MAGIC, MAX_AUTHORITIES, MAX_NAME_LEN, VERSION, proof::file::Proofs, tag,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chanbind_core::{
     crypto::sha256,
-    otp::ClientId,
     wire::{Full, Writer},
 };
 use serde::Deserialize;
@@ -23,10 +21,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Why a configuration cannot be used; for people.
+/// The reason why a configuration cannot be used, for people.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// `chanbind.toml`
+/// The file `chanbind.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -35,13 +33,9 @@ struct File {
     #[serde(default = "root")]
     path: String,
     server_name: Option<String>,
-    client_id: String,
+    name: String,
     authorities: Vec<PathBuf>,
     time: Time,
-    #[serde(default)]
-    proof: ProofName,
-    #[serde(default)]
-    certificates: Vec<PathBuf>,
     #[serde(default = "interval")]
     interval_ms: u32,
     #[serde(default = "first_retry")]
@@ -50,7 +44,7 @@ struct File {
     longest_retry_ms: u32,
     #[serde(default = "step_timeout")]
     step_timeout_ms: u32,
-    key: KeyTable,
+    proof: Proofs,
 }
 
 #[derive(Deserialize)]
@@ -61,22 +55,86 @@ enum Time {
     DangerousUnknown,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "kebab-case")]
-enum ProofName {
-    #[default]
-    ApiKey,
-    Authenticator,
-}
-
+/// The table of a key.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct KeyTable {
+pub(crate) struct KeyTable {
     parent_name: String,
     private: String,
     public: String,
     #[serde(default)]
     password: String,
+}
+
+/// The bytes of a key.
+pub(crate) struct KeyBytes([Vec<u8>; 4]);
+
+impl KeyBytes {
+    pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
+        self.0.iter().try_for_each(|field| writer.sized16(field))
+    }
+}
+
+impl KeyTable {
+    /// Decodes a key; `place` names its table in errors.
+    pub(crate) fn decode(&self, place: &str) -> Result<KeyBytes, Failure> {
+        let bytes_of = |name: &str, text: &str| {
+            hex::decode(text)
+                .map_err(|error| format!("{place}.{name}: {error}: give hexadecimal digits"))
+        };
+        let key = [
+            bytes_of("parent_name", &self.parent_name)?,
+            bytes_of("private", &self.private)?,
+            bytes_of("public", &self.public)?,
+            self.password.clone().into_bytes(),
+        ];
+        for (name, blob) in ["private", "public"].iter().zip(key.iter().skip(1)) {
+            let len = blob.first_chunk().map(|&len| u16::from_be_bytes(len));
+            if len.map(usize::from) != blob.len().checked_sub(2) {
+                return Err(format!(
+                    "{place}.{name}: its length is not what it begins with: copy it whole"
+                )
+                .into());
+            }
+        }
+        Ok(KeyBytes(key))
+    }
+}
+
+/// What the section of a proof needs of the rest.
+pub(crate) struct Context<'a> {
+    /// The name of the device.
+    pub(crate) name: &'a str,
+    read: &'a dyn Fn(&Path) -> Result<String, Failure>,
+}
+
+impl Context<'_> {
+    /// Reads all certificates of these files, DER.
+    pub(crate) fn certificates(&self, files: &[PathBuf]) -> Result<Vec<Vec<u8>>, Failure> {
+        let mut all = Vec::new();
+        for name in files {
+            all.extend(certificates(&(self.read)(name)?)?);
+        }
+        Ok(all)
+    }
+
+    /// Encodes a section.
+    pub(crate) fn encode(
+        &self,
+        write: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
+    ) -> Result<Vec<u8>, Failure> {
+        let mut buffer = vec![0; CONFIG_LEN];
+        let mut writer = Writer::new(&mut buffer);
+        write(&mut writer).map_err(|_| too_long())?;
+        Ok(writer.finish().to_vec())
+    }
+}
+
+fn too_long() -> Failure {
+    format!(
+        "the configuration is too long: it has room for {CONFIG_LEN} bytes, certificates and key included"
+    )
+    .into()
 }
 
 fn root() -> String {
@@ -99,7 +157,7 @@ fn step_timeout() -> u32 {
     30_000
 }
 
-/// All that a board's build script does: puts its `memory.x` where the linker looks, names the linker's scripts, and reads the
+/// Does the work of a board's build script: puts its `memory.x` where the linker looks, names the linker's scripts, and reads the
 /// configuration that the environment variable `CHANBIND_CONFIG` names into `config.bin` of the output folder, where
 /// `chanbind_device::config_of_image!` takes it from. If it names none, the image has an empty one, to be filled by [`patch`].
 ///
@@ -111,7 +169,7 @@ fn step_timeout() -> u32 {
 /// ```
 ///
 /// # Errors
-/// If a file cannot be used; the message says why.
+/// Fails if a file cannot be used; the message says why.
 pub fn for_board(linker_scripts: &[&str]) -> Result<(), Failure> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("not run by cargo")?);
     fs::copy("memory.x", out.join("memory.x"))?;
@@ -135,10 +193,10 @@ pub fn for_board(linker_scripts: &[&str]) -> Result<(), Failure> {
     Ok(fs::write(out.join("config.bin"), bytes)?)
 }
 
-/// The bytes of a TOML file, with the files that it names, which are looked for beside it.
+/// Returns the bytes of a TOML file. The files that it names are read from its folder.
 ///
 /// # Errors
-/// If a file cannot be read or used; the message says why.
+/// Fails if a file cannot be read or used; the message says why.
 pub fn from_file(file: &Path) -> Result<Vec<u8>, Failure> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let named = |path: &Path, error: &dyn std::fmt::Display| -> Failure {
@@ -153,7 +211,7 @@ pub fn from_file(file: &Path) -> Result<Vec<u8>, Failure> {
     .map_err(|error| named(file, &error))
 }
 
-/// The bytes of a TOML text; `read` reads the files that it names.
+/// Returns the bytes of a TOML text; `read` reads the files that it names.
 ///
 /// # Errors
 /// As [`from_file`].
@@ -161,39 +219,13 @@ pub fn from_toml(
     text: &str,
     read: impl Fn(&Path) -> Result<String, Failure>,
 ) -> Result<Vec<u8>, Failure> {
-    let file: File = toml::from_str(text).map_err(|error| unreadable(text, &error))?;
-    let all = |files: &[PathBuf]| -> Result<Vec<Vec<u8>>, Failure> {
-        let mut all = Vec::new();
-        for name in files {
-            all.extend(certificates(&read(name)?)?);
-        }
-        Ok(all)
+    let file: File = toml::from_str(text)
+        .map_err(|error| old_format(text).unwrap_or_else(|| unreadable(text, &error)))?;
+    let context = Context {
+        name: &file.name,
+        read: &read,
     };
-    let (authorities, own) = (all(&file.authorities)?, all(&file.certificates)?);
-    let proof = match file.proof {
-        ProofName::ApiKey => Proof::ApiKey,
-        ProofName::Authenticator => Proof::Authenticator,
-    };
-    match proof {
-        Proof::ApiKey if !own.is_empty() => {
-            return Err("certificates: an API key has none: say proof = \"authenticator\"".into());
-        }
-        Proof::Authenticator if own.is_empty() || own.len() > MAX_CERTIFICATES => {
-            return Err(format!(
-                "certificates: {}: give the device's own and those between it and its authority, 1 to {MAX_CERTIFICATES}",
-                own.len()
-            )
-            .into());
-        }
-        _ => {}
-    }
-    let own_len: usize = own.iter().map(Vec::len).sum();
-    if own_len > MAX_CERTIFICATES_LEN {
-        return Err(format!(
-            "certificates: {own_len} bytes: the firmware has room for {MAX_CERTIFICATES_LEN}; have smaller ones issued, on P-256"
-        )
-        .into());
-    }
+    let authorities = context.certificates(&file.authorities)?;
     if authorities.is_empty() || authorities.len() > MAX_AUTHORITIES {
         return Err(format!(
             "authorities: {} certificates: give 1 to {MAX_AUTHORITIES}",
@@ -201,96 +233,90 @@ pub fn from_toml(
         )
         .into());
     }
-    ClientId::new(&file.client_id).map_err(|error| format!("client_id: {error}"))?;
+    if file.name.is_empty() || file.name.len() > MAX_NAME_LEN {
+        return Err(format!("name: give 1 to {MAX_NAME_LEN} bytes").into());
+    }
+    if file.host.is_empty() {
+        return Err("host: give a DNS name or an IP address".into());
+    }
     if !file.path.starts_with('/') || !file.path.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("path: begin with /, and percent-encode what is not visible ASCII".into());
     }
     if file.first_retry_ms == 0 || file.longest_retry_ms < file.first_retry_ms {
         return Err("first_retry_ms: give at least 1 and at most longest_retry_ms".into());
     }
-    let time = match file.time {
-        Time::Board => TimeSource::Board,
-        Time::Build => TimeSource::NotBefore(
-            SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs()),
-        ),
-        Time::DangerousUnknown => TimeSource::DangerousUnknown,
-    };
-    let bytes_of = |name: &str, text: &str| {
-        hex::decode(text).map_err(|error| format!("key.{name}: {error}: give hexadecimal digits"))
-    };
-    let key = [
-        bytes_of("parent_name", &file.key.parent_name)?,
-        bytes_of("private", &file.key.private)?,
-        bytes_of("public", &file.key.public)?,
-        file.key.password.into_bytes(),
-    ];
-    for (name, blob) in ["private", "public"].iter().zip(key.iter().skip(1)) {
-        let len = blob.first_chunk().map(|&len| u16::from_be_bytes(len));
-        if len.map(usize::from) != blob.len().checked_sub(2) {
-            return Err(format!(
-                "key.{name}: its length is not what it begins with: copy it whole"
-            )
-            .into());
-        }
+    let (proof, section) = file.proof.encode(&context)?;
+    let mut time = vec![match file.time {
+        Time::Board => 0,
+        Time::Build => 1,
+        Time::DangerousUnknown => 2,
+    }];
+    if let Time::Build = file.time {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        time.extend(now.map_or(0, |since| since.as_secs()).to_be_bytes());
     }
+    let timers = [
+        file.interval_ms,
+        file.first_retry_ms,
+        file.longest_retry_ms,
+        file.step_timeout_ms,
+    ];
+    let timers: Vec<u8> = timers
+        .iter()
+        .flat_map(|timer| timer.to_be_bytes())
+        .collect();
+    let mut fields: Vec<(u8, &[u8])> = vec![
+        (tag::HOST, file.host.as_bytes()),
+        (
+            tag::SERVER_NAME,
+            file.server_name.as_ref().unwrap_or(&file.host).as_bytes(),
+        ),
+        (tag::PATH, file.path.as_bytes()),
+        (tag::NAME, file.name.as_bytes()),
+        (tag::TIME, &time),
+        (tag::TIMERS, &timers),
+        (proof, &section),
+    ];
+    let port = file.port.to_be_bytes();
+    fields.push((tag::PORT, &port));
+    fields.extend(
+        authorities
+            .iter()
+            .map(|one| (tag::AUTHORITY, one.as_slice())),
+    );
+    let encoded = context.encode(|writer| {
+        fields.iter().try_for_each(|(tag, value)| {
+            writer.u8(*tag)?;
+            writer.sized16(value)
+        })
+    })?;
+    let body = [&*encoded, &sha256(&encoded)].concat();
     let mut bytes = vec![0; CONFIG_LEN];
-    let encode = |writer: &mut Writer<'_>| -> Result<(), Full> {
-        writer.sized16(file.host.as_bytes())?;
-        writer.u16(file.port)?;
-        writer.sized16(file.server_name.as_ref().unwrap_or(&file.host).as_bytes())?;
-        writer.sized16(file.path.as_bytes())?;
-        writer.sized16(file.client_id.as_bytes())?;
-        writer.u8(u8::try_from(authorities.len()).map_err(|_| Full)?)?;
-        for authority in &authorities {
-            writer.sized16(authority)?;
-        }
-        match time {
-            TimeSource::Board => writer.u8(0)?,
-            TimeSource::NotBefore(seconds) => {
-                writer.u8(1)?;
-                writer.put(&seconds.to_be_bytes())?;
-            }
-            TimeSource::DangerousUnknown => writer.u8(2)?,
-        }
-        writer.u8(match proof {
-            Proof::ApiKey => 0,
-            Proof::Authenticator => 1,
-        })?;
-        writer.u8(u8::try_from(own.len()).map_err(|_| Full)?)?;
-        for certificate in &own {
-            writer.sized16(certificate)?;
-        }
-        for field in &key {
-            writer.sized16(field)?;
-        }
-        writer.u32(file.interval_ms)?;
-        writer.u32(file.first_retry_ms)?;
-        writer.u32(file.longest_retry_ms)?;
-        writer.u32(file.step_timeout_ms)
-    };
-    let mut fields = vec![0; CONFIG_LEN];
-    let mut writer = Writer::new(&mut fields);
-    let too_long = |_| {
-        format!(
-            "the configuration is too long: it has room for {CONFIG_LEN} bytes, certificates and key included"
-        )
-    };
-    encode(&mut writer).map_err(too_long)?;
-    let fields = writer.finish();
-    let fields = [&*fields, &sha256(fields)].concat();
     let mut writer = Writer::new(&mut bytes);
-    writer.put(MAGIC).map_err(too_long)?;
-    writer.sized16(&fields).map_err(too_long)?;
+    let written = writer
+        .put(MAGIC)
+        .and_then(|()| writer.u8(VERSION))
+        .and_then(|()| writer.sized16(&body));
+    written.map_err(|_| too_long())?;
     Config::parse(&bytes).map_err(|error| error.to_string())?;
     Ok(bytes)
 }
 
-/// Puts a configuration into an image, an ELF or raw flash contents, in place of the one that is there.
+/// Returns advice for a file of an earlier version, which had the proof at its top level.
+fn old_format(text: &str) -> Option<String> {
+    let table: toml::Table = text.parse().ok()?;
+    let is_old = table.contains_key("key")
+        || table.contains_key("client_id")
+        || table.get("proof").is_some_and(toml::Value::is_str);
+    is_old.then(|| {
+        "the file is of an earlier version: client_id is now name, and proof, certificates and [key] are a section, [proof.otp] with [proof.otp.key], or [proof.authenticator] with certificates and [proof.authenticator.key]".to_owned()
+    })
+}
+
+/// Replaces the configuration in an image, which is an ELF file or the raw content of the flash.
 ///
 /// # Errors
-/// If there is no place for one, or more than one.
+/// Fails if the image has no place for a configuration, or more than one.
 pub fn patch(image: &mut [u8], config: &[u8]) -> Result<(), Failure> {
     let mut places = image
         .windows(MAGIC.len())
@@ -312,7 +338,7 @@ pub fn patch(image: &mut [u8], config: &[u8]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// All certificates of a PEM text, DER.
+/// Returns all certificates of a PEM text, DER.
 fn certificates(pem: &str) -> Result<Vec<Vec<u8>>, Failure> {
     let mut found = Vec::new();
     for part in pem.split("-----BEGIN CERTIFICATE-----").skip(1) {
@@ -332,7 +358,7 @@ fn certificates(pem: &str) -> Result<Vec<Vec<u8>>, Failure> {
     Ok(found)
 }
 
-/// The place of an error, and the parser's words where they cannot quote a secret: the table `[key]` may have a password.
+/// Returns the place of an error, and the parser's words where they cannot quote a secret: the table of a key may have a password.
 fn unreadable(text: &str, error: &toml::de::Error) -> String {
     let before = text
         .get(..error.span().map_or(0, |span| span.start))
@@ -341,9 +367,9 @@ fn unreadable(text: &str, error: &toml::de::Error) -> String {
     let line = lines.saturating_add(1);
     let is_secret = before
         .lines()
-        .any(|line| line.trim_start().starts_with("[key"));
+        .any(|line| line.trim_start().starts_with('[') && line.contains("key"));
     let words = if is_secret {
-        "the table [key] is not what `chanbind provision --device-config` writes: write it again"
+        "the table of the key is not what `chanbind provision --device-config` writes: write it again"
     } else {
         error.message()
     };

@@ -1,14 +1,21 @@
-//! The configuration of a device: which gateway, which authority, which client, which key.
+//! The configuration of a device: its gateway, the gateway's authority, and its proof with the TPM key.
 //!
 //! A person writes `chanbind.toml`. The feature `build` turns it into [`CONFIG_LEN`] bytes for a board's build script, which puts
-//! them into the image; the firmware reads them there by [`Config::parse`]. As they stand in one place of the image, beginning with
-//! [`MAGIC`], an image that was built once can be given to many devices, each with its own ([`build::patch`]).
+//! them into the image; the firmware reads them with [`Config::parse`]. They have one place in the image, which begins with
+//! [`MAGIC`], so an image that was built once can be given to many devices, each with its own configuration ([`build::patch`]).
 //!
-//! Nothing in it is a secret, unless the TPM key has a password.
+//! The configuration holds no secrets, except for the password of the TPM key if it has one.
 //!
 //! ```toml
 #![doc = include_str!("example.toml")]
 //! ```
+//!
+//! # Format
+//!
+//! [`MAGIC`], a version (one byte), the length of the rest (two bytes, big-endian), fields, and their SHA-256; zeroes up to [`CONFIG_LEN`]. A field
+//! is a tag (one byte), a length (two bytes, big-endian) and a value. A tag from 0x80 on is the section of a kind of proof
+//! ([`proof`]); its kind reads the value. Firmware refuses tags that it does not know: it was built without a feature that the
+//! configuration needs.
 #![cfg_attr(not(feature = "build"), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -27,83 +34,179 @@
 
 #[cfg(feature = "build")]
 pub mod build;
+pub mod proof;
 
 use chanbind_core::{
     crypto::sha256,
     error_messages,
-    otp::ClientId,
     wire::{Reader, Truncated},
 };
 use core::fmt;
+use heapless::Vec;
 
-/// The bytes of a configuration, as they stand in an image: [`MAGIC`], how many follow, the fields, their SHA-256, zeroes.
+/// The length of a configuration in an image, in bytes.
 pub const CONFIG_LEN: usize = 2560;
 
-/// How they begin.
-pub const MAGIC: &[u8; 16] = b"chanbind-config1";
+/// The first bytes of a configuration.
+pub const MAGIC: &[u8; 16] = b"chanbind-config:";
 
-/// The most authorities that a device trusts.
+/// The version of the format.
+pub const VERSION: u8 = 2;
+
+/// The number of authorities that a device can trust.
 pub const MAX_AUTHORITIES: usize = 4;
 
-/// The most certificates of a device's own, its leaf and those between that and the authority.
-pub const MAX_CERTIFICATES: usize = 3;
+/// The maximum length of a device's name, in bytes.
+pub const MAX_NAME_LEN: usize = 255;
 
-/// The most bytes that they have together.
-pub const MAX_CERTIFICATES_LEN: usize = 1600;
+/// Tags of the fields.
+pub(crate) mod tag {
+    pub(crate) const HOST: u8 = 1;
+    pub(crate) const PORT: u8 = 2;
+    pub(crate) const SERVER_NAME: u8 = 3;
+    pub(crate) const PATH: u8 = 4;
+    pub(crate) const NAME: u8 = 5;
+    pub(crate) const AUTHORITY: u8 = 6;
+    pub(crate) const TIME: u8 = 7;
+    pub(crate) const TIMERS: u8 = 8;
+    /// The first tag of a kind of proof.
+    pub(crate) const PROOFS: u8 = 0x80;
+}
 
-/// What makes a device this device, in the bytes that it was parsed from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The configuration of a device, in the bytes that it was parsed from.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config<'c> {
     /// The gateway's DNS name or IP address.
     pub host: &'c str,
-    /// Its TCP port.
+    /// The gateway's TCP port.
     pub port: u16,
-    /// The name that its certificate must have: as a rule the host.
+    /// The name that the gateway's certificate must have; usually the host.
     pub server_name: &'c str,
-    /// What is asked for, by GET.
+    /// The path of requests, beginning with `/`.
     pub path: &'c str,
-    /// The name by which the gateway knows this device.
-    pub client_id: ClientId<'c>,
-    /// Certificates of the authorities, DER; the others are empty.
-    authorities: [&'c [u8]; MAX_AUTHORITIES],
-    authority_count: usize,
-    /// What is known of the time.
+    /// The name of the device, 1 to [`MAX_NAME_LEN`] bytes: for logs, and for the MAC address of parts without one.
+    pub name: &'c str,
+    /// The certificates of the authorities, DER.
+    pub authorities: Vec<&'c [u8], MAX_AUTHORITIES>,
+    /// What the device knows of the time.
     pub time: TimeSource,
-    /// How it proves who it is.
-    pub proof: Proof,
-    /// Its own certificates, DER; the others are empty.
-    certificates: [&'c [u8]; MAX_CERTIFICATES],
-    certificate_count: usize,
-    /// The TPM key that proves who this is.
-    pub key: Key<'c>,
-    /// Milliseconds from one request to the next.
+    /// The section of its proof.
+    pub proof: Section<'c>,
+    /// The milliseconds from one request to the next.
     pub interval_ms: u32,
-    /// Milliseconds that are waited after a first failure, doubled with each that follows.
+    /// The milliseconds to wait after a first failure; they double with each further one.
     pub first_retry_ms: u32,
-    /// Milliseconds that are waited at the most.
+    /// The longest time to wait, in milliseconds.
     pub longest_retry_ms: u32,
-    /// Milliseconds that each step may take: DNS, TCP, TLS, the TPM, an answer.
+    /// The limit of each step, in milliseconds: DNS, TCP, TLS, the TPM, a response.
     pub step_timeout_ms: u32,
 }
 
-/// Where a device has the time from, against which it holds certificates.
+/// The source of time by which a device verifies certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeSource {
     /// The board's clock.
     Board,
-    /// It is this or later, in seconds since 1970: when the image was built, as a rule.
+    /// The time is this or later, in seconds since 1970; usually the time at which the image was built.
     NotBefore(u64),
-    /// Nothing is known, and expired certificates are accepted.
+    /// The time is unknown, and expired certificates are accepted.
     DangerousUnknown,
 }
 
-/// How a device proves who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
-    /// By a one-time password that an HMAC key makes.
-    ApiKey,
-    /// By an Exported Authenticator (RFC 9261), of a certificate whose key is an ECDSA key.
-    Authenticator,
+/// The section of a kind of proof, which the kind reads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Section<'c> {
+    /// The tag of the kind; see [`proof::name`].
+    pub tag: u8,
+    /// The content.
+    pub value: &'c [u8],
+}
+
+impl<'c> Config<'c> {
+    /// Reads a configuration from an image.
+    ///
+    /// # Errors
+    /// [`ConfigError::Empty`] for an image without a configuration, [`ConfigError::Version`] and [`ConfigError::UnknownField`] for one that
+    /// this firmware does not know, [`ConfigError::Malformed`] for one that is damaged.
+    pub fn parse(bytes: &'c [u8]) -> Result<Self, ConfigError> {
+        // The magic bytes are not compared: the image would then contain them twice.
+        let (_magic, rest) = bytes
+            .split_at_checked(MAGIC.len())
+            .ok_or(ConfigError::Malformed)?;
+        let mut rest = Reader::new(rest);
+        let (version, body) = (rest.u8()?, rest.sized16()?);
+        if body.is_empty() {
+            return Err(ConfigError::Empty);
+        }
+        if version != VERSION {
+            return Err(ConfigError::Version { actual: version });
+        }
+        let (fields, digest) = body.split_last_chunk().ok_or(ConfigError::Malformed)?;
+        if sha256(fields) != *digest {
+            return Err(ConfigError::Malformed);
+        }
+        let mut config = Self {
+            host: "",
+            port: 0,
+            server_name: "",
+            path: "/",
+            name: "",
+            authorities: Vec::new(),
+            time: TimeSource::DangerousUnknown,
+            proof: Section { tag: 0, value: &[] },
+            interval_ms: 0,
+            first_retry_ms: 0,
+            longest_retry_ms: 0,
+            step_timeout_ms: 0,
+        };
+        let mut fields = Reader::new(fields);
+        while !fields.is_empty() {
+            let (tag, value) = (fields.u8()?, fields.sized16()?);
+            config.set(tag, value)?;
+        }
+        if config.host.is_empty() || config.name.is_empty() || config.proof.tag == 0 {
+            return Err(ConfigError::Malformed);
+        }
+        Ok(config)
+    }
+
+    fn set(&mut self, tag: u8, value: &'c [u8]) -> Result<(), ConfigError> {
+        let text = || str::from_utf8(value).map_err(|_| ConfigError::Malformed);
+        let mut reader = Reader::new(value);
+        match tag {
+            tag::HOST => self.host = text()?,
+            tag::PORT => self.port = reader.u16()?,
+            tag::SERVER_NAME => self.server_name = text()?,
+            tag::PATH => self.path = text()?,
+            tag::NAME => self.name = text()?,
+            tag::AUTHORITY => {
+                let pushed = self.authorities.push(value);
+                pushed.map_err(|_| ConfigError::Malformed)?;
+            }
+            tag::TIME => {
+                self.time = match reader.u8()? {
+                    0 => TimeSource::Board,
+                    1 => TimeSource::NotBefore(u64::from_be_bytes(reader.array()?)),
+                    2 => TimeSource::DangerousUnknown,
+                    _ => return Err(ConfigError::Malformed),
+                }
+            }
+            tag::TIMERS => {
+                for timer in [
+                    &mut self.interval_ms,
+                    &mut self.first_retry_ms,
+                    &mut self.longest_retry_ms,
+                    &mut self.step_timeout_ms,
+                ] {
+                    *timer = reader.u32()?;
+                }
+            }
+            tag @ tag::PROOFS.. if self.proof.tag == 0 => self.proof = Section { tag, value },
+            tag::PROOFS.. => return Err(ConfigError::Malformed),
+            _ => return Err(ConfigError::UnknownField { tag }),
+        }
+        Ok(())
+    }
 }
 
 /// A key in a TPM, as `chanbind provision --device-config` writes it.
@@ -111,12 +214,23 @@ pub enum Proof {
 pub struct Key<'c> {
     /// The name of the parent key.
     pub parent_name: &'c [u8],
-    /// TPM2B_PRIVATE
+    /// The TPM2B_PRIVATE of the key.
     pub private: &'c [u8],
-    /// TPM2B_PUBLIC
+    /// The TPM2B_PUBLIC of the key.
     pub public: &'c [u8],
-    /// Empty without one.
+    /// The password of the key; empty without one.
     pub password: &'c [u8],
+}
+
+impl<'c> Key<'c> {
+    pub(crate) fn read(from: &mut Reader<'c>) -> Result<Self, Truncated> {
+        Ok(Self {
+            parent_name: from.sized16()?,
+            private: from.sized16()?,
+            public: from.sized16()?,
+            password: from.sized16()?,
+        })
+    }
 }
 
 impl fmt::Debug for Key<'_> {
@@ -125,112 +239,29 @@ impl fmt::Debug for Key<'_> {
     }
 }
 
-impl<'c> Config<'c> {
-    /// Reads what stands in the image.
-    ///
-    /// # Errors
-    /// [`ConfigError`]
-    pub fn parse(bytes: &'c [u8]) -> Result<Self, ConfigError> {
-        // Not compared: then the image would have it twice.
-        let (_magic, fields) = bytes
-            .split_at_checked(MAGIC.len())
-            .ok_or(ConfigError::Malformed)?;
-        let (fields, digest) = match Reader::new(fields).sized16()? {
-            [] => return Err(ConfigError::Empty),
-            fields => fields.split_last_chunk().ok_or(ConfigError::Malformed)?,
-        };
-        if sha256(fields) != *digest {
-            return Err(ConfigError::Malformed);
-        }
-        let mut fields = Reader::new(fields);
-        let mut config = Self {
-            host: text(&mut fields)?,
-            port: fields.u16()?,
-            server_name: text(&mut fields)?,
-            path: text(&mut fields)?,
-            client_id: ClientId::new(text(&mut fields)?).map_err(|_| ConfigError::Malformed)?,
-            authorities: [&[]; MAX_AUTHORITIES],
-            authority_count: usize::from(fields.u8()?),
-            time: TimeSource::DangerousUnknown,
-            proof: Proof::ApiKey,
-            certificates: [&[]; MAX_CERTIFICATES],
-            certificate_count: 0,
-            key: Key {
-                parent_name: &[],
-                private: &[],
-                public: &[],
-                password: &[],
-            },
-            interval_ms: 0,
-            first_retry_ms: 0,
-            longest_retry_ms: 0,
-            step_timeout_ms: 0,
-        };
-        let authorities = config.authorities.get_mut(..config.authority_count);
-        for authority in authorities.ok_or(ConfigError::Malformed)? {
-            *authority = fields.sized16()?;
-        }
-        let seconds = |fields: &mut Reader<'_>| fields.array().map(u64::from_be_bytes);
-        config.time = match fields.u8()? {
-            0 => TimeSource::Board,
-            1 => TimeSource::NotBefore(seconds(&mut fields)?),
-            2 => TimeSource::DangerousUnknown,
-            _ => return Err(ConfigError::Malformed),
-        };
-        config.proof = match fields.u8()? {
-            0 => Proof::ApiKey,
-            1 => Proof::Authenticator,
-            _ => return Err(ConfigError::Malformed),
-        };
-        config.certificate_count = usize::from(fields.u8()?);
-        let certificates = config.certificates.get_mut(..config.certificate_count);
-        for certificate in certificates.ok_or(ConfigError::Malformed)? {
-            *certificate = fields.sized16()?;
-        }
-        config.key = Key {
-            parent_name: fields.sized16()?,
-            private: fields.sized16()?,
-            public: fields.sized16()?,
-            password: fields.sized16()?,
-        };
-        config.interval_ms = fields.u32()?;
-        config.first_retry_ms = fields.u32()?;
-        config.longest_retry_ms = fields.u32()?;
-        config.step_timeout_ms = fields.u32()?;
-        if fields.is_empty() {
-            Ok(config)
-        } else {
-            Err(ConfigError::Malformed)
-        }
-    }
-
-    /// Certificates of the authorities, DER.
-    #[must_use]
-    pub fn authorities(&self) -> &[&'c [u8]] {
-        self.authorities
-            .get(..self.authority_count)
-            .unwrap_or_default()
-    }
-
-    /// The device's own certificates, DER, its leaf first; none where it proves itself by a password.
-    #[must_use]
-    pub fn certificates(&self) -> &[&'c [u8]] {
-        self.certificates
-            .get(..self.certificate_count)
-            .unwrap_or_default()
+impl fmt::Debug for Section<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(proof::name(self.tag).unwrap_or("unknown proof"))
     }
 }
 
-fn text<'c>(fields: &mut Reader<'c>) -> Result<&'c str, ConfigError> {
-    str::from_utf8(fields.sized16()?).map_err(|_| ConfigError::Malformed)
-}
-
-/// Why there is no configuration.
+/// The error of reading a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConfigError {
-    /// There is none in the image.
+    /// The image has no configuration.
     Empty,
-    /// It is damaged, or of another version.
+    /// The configuration has another version of the format.
+    Version {
+        /// The version that it has.
+        actual: u8,
+    },
+    /// The configuration has a field that this firmware does not know.
+    UnknownField {
+        /// The tag of the field.
+        tag: u8,
+    },
+    /// The configuration is damaged.
     Malformed,
 }
 
@@ -241,8 +272,10 @@ impl From<Truncated> for ConfigError {
 }
 
 error_messages! { ConfigError {
-    Self::Empty => "there is no configuration in the image: build it with CHANBIND_CONFIG=chanbind.toml, or put one in with `cargo x configure`";
-    Self::Malformed => "the configuration in the image is damaged or of another version: build it again";
+    Self::Empty => "the image has no configuration: build it with CHANBIND_CONFIG=chanbind.toml, or add one with `cargo x configure`";
+    Self::Version { actual } => "the configuration has version {} of its format, and this firmware reads version {}: write it again", actual, VERSION;
+    Self::UnknownField { tag } => "the configuration has the field {}, which this firmware does not know: build the firmware again", tag;
+    Self::Malformed => "the configuration in the image is damaged: write it again";
 }}
 
 impl core::error::Error for ConfigError {}

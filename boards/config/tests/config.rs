@@ -1,7 +1,10 @@
-//! From TOML to what firmware reads, and what cannot be a configuration.
+//! Configurations from TOML to the bytes that firmware reads, and invalid ones.
 #![cfg(feature = "build")]
 
-use chanbind_device_config::{CONFIG_LEN, Config, ConfigError, MAGIC, Proof, TimeSource, build};
+use chanbind_device_config::{
+    CONFIG_LEN, Config, ConfigError, MAGIC, TimeSource, VERSION, build,
+    proof::{authenticator, otp},
+};
 use std::path::Path;
 
 const CA: &str = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
@@ -26,7 +29,7 @@ fn bytes_of(toml: &str) -> Result<Vec<u8>, String> {
 }
 
 #[test]
-fn the_example_is_read_as_it_is_written() {
+fn reads_the_example() {
     let bytes = bytes_of(&example()).unwrap();
     assert_eq!(bytes.len(), CONFIG_LEN);
     let config = Config::parse(&bytes).unwrap();
@@ -35,13 +38,16 @@ fn the_example_is_read_as_it_is_written() {
         (config.server_name, config.path),
         ("gateway.example", "/get")
     );
-    assert_eq!(config.client_id.as_str(), "client1");
-    assert_eq!(config.authorities(), [&[0x30, 3, 2, 1, 1]]);
+    assert_eq!(config.name, "client1");
+    assert_eq!(config.authorities, [&[0x30, 3, 2, 1, 1]]);
     assert!(matches!(config.time, TimeSource::NotBefore(seconds) if seconds > 1_700_000_000));
-    assert_eq!(config.key.parent_name, [0x0b; 34]);
-    assert_eq!(config.key.private, [0, 4, 1, 2, 3, 4]);
-    assert_eq!(config.key.public, [0, 2, 5, 6]);
-    assert_eq!(config.key.password, b"open sesame");
+    assert_eq!(config.proof.tag, otp::TAG);
+    let section = otp::Section::parse(config.proof.value).unwrap();
+    assert_eq!(section.client_id.as_str(), "client1");
+    assert_eq!(section.key.parent_name, [0x0b; 34]);
+    assert_eq!(section.key.private, [0, 4, 1, 2, 3, 4]);
+    assert_eq!(section.key.public, [0, 2, 5, 6]);
+    assert_eq!(section.key.password, b"open sesame");
     assert_eq!(
         [
             config.interval_ms,
@@ -60,48 +66,105 @@ fn the_example_is_read_as_it_is_written() {
     }
 }
 
+/// The example with a section for authenticators.
+fn with_authenticator() -> String {
+    let section = "\n[proof.authenticator]\ncertificates = [\"client1.crt\"]\n";
+    example()
+        .replace("\n[proof.otp]\n", section)
+        .replace("[proof.otp.key]", "[proof.authenticator.key]")
+}
+
 #[test]
-fn certificates_come_with_the_proof_that_needs_them() {
-    let config = bytes_of(&example()).unwrap();
-    let config = Config::parse(&config).unwrap();
-    assert_eq!(
-        (config.proof, config.certificates().len()),
-        (Proof::ApiKey, 0)
-    );
-    let toml = example()
-        .replace("proof = \"api-key\"", "proof = \"authenticator\"")
-        .replace("# certificates", "certificates");
-    let bytes = bytes_of(&toml).unwrap();
+fn reads_the_section_of_an_authenticator() {
+    let bytes = bytes_of(&with_authenticator()).unwrap();
     let config = Config::parse(&bytes).unwrap();
-    assert_eq!(config.proof, Proof::Authenticator);
-    assert_eq!(config.certificates(), [&[0x30, 3, 2, 1, 2]]);
-    assert_eq!(config.key.public, [0, 2, 5, 6]);
-    let four = toml.replace("\"client1.crt\"", &["\"client1.crt\""; 4].join(","));
+    assert_eq!(config.proof.tag, authenticator::TAG);
+    let section = authenticator::Section::parse(config.proof.value).unwrap();
+    assert_eq!(section.certificates, [&[0x30, 3, 2, 1, 2]]);
+    assert_eq!(section.key.public, [0, 2, 5, 6]);
+    let four = with_authenticator().replace("\"client1.crt\"", &["\"client1.crt\""; 4].join(","));
     assert!(bytes_of(&four).unwrap_err().contains("1 to 3"));
     let long = "-----BEGIN CERTIFICATE-----\n".to_owned()
         + &"A".repeat(2136)
         + "\n-----END CERTIFICATE-----";
-    let refused = build::from_toml(&toml, |_| Ok(long.clone())).unwrap_err();
+    let refused = build::from_toml(&with_authenticator(), |_| Ok(long.clone())).unwrap_err();
     assert!(refused.to_string().contains("1600"), "{refused}");
 }
 
 #[test]
-fn mistakes_are_named() {
+fn a_client_id_may_differ_from_the_name() {
+    let toml = example().replace("# client_id = \"client1\"", "client_id = \"pump 7\"");
+    assert!(bytes_of(&toml).unwrap_err().contains("client_id"));
+    let bytes = bytes_of(&toml.replace("pump 7", "pump7")).unwrap();
+    let config = Config::parse(&bytes).unwrap();
+    let section = otp::Section::parse(config.proof.value).unwrap();
+    assert_eq!(
+        (config.name, section.client_id.as_str()),
+        ("client1", "pump7")
+    );
+}
+
+#[test]
+fn old_files_are_named_as_such() {
+    for old in [
+        "proof = \"api-key\"\n",
+        "client_id = \"client1\"\n",
+        "[key]\nparent_name = \"\"\n",
+    ] {
+        let toml = format!("host = \"a\"\nport = 1\n{old}");
+        assert!(
+            bytes_of(&toml).unwrap_err().contains("earlier version"),
+            "{old}"
+        );
+    }
+}
+
+/// The kinds of proof that are known by name, and a tag of a later version.
+#[test]
+fn unknown_fields_and_versions_are_told_apart_from_damage() {
+    let good = bytes_of(&example()).unwrap();
+    let change = |at: usize, to: u8| {
+        let mut bytes = good.clone();
+        let len = usize::from(u16::from_be_bytes([bytes[17], bytes[18]]));
+        bytes[at] = to;
+        let end = 19 + len - 32;
+        let digest = chanbind_core::crypto::sha256(&bytes[19..end]);
+        bytes[end..end + 32].copy_from_slice(&digest);
+        Config::parse(&bytes).map(|config| config.proof.tag)
+    };
+    assert_eq!(change(16, 3), Err(ConfigError::Version { actual: 3 }));
+    assert_eq!(
+        change(19, 0x7f),
+        Err(ConfigError::UnknownField { tag: 0x7f })
+    );
+    assert_eq!(VERSION, good[16]);
+    assert_eq!(
+        chanbind_device_config::proof::name(authenticator::TAG),
+        Some("authenticator")
+    );
+    assert_eq!(chanbind_device_config::proof::name(0xff), None);
+}
+
+#[test]
+fn names_mistakes() {
     for (from, to, says) in [
         ("port = 8443", "port = 84430", "port"),
         ("port = 8443", "prot = 8443", "prot"),
         ("path = \"/get\"", "path = \"get\"", "begin with /"),
         ("path = \"/get\"", "path = \"/a b\"", "percent-encode"),
-        ("client_id = \"client1\"", "client_id = \"\"", "client_id"),
+        ("name = \"client1\"", "name = \"\"", "name"),
         (
             "authorities = [\"ca.pem\"]",
             "authorities = []",
             "give 1 to 4",
         ),
         ("time = \"build\"", "time = \"never\"", "never"),
-        ("\"api-key\"\n", "\"passport\"\n", "passport"),
-        ("\"api-key\"\n", "\"authenticator\"\n", "1 to 3"),
-        ("# certificates", "certificates", "authenticator"),
+        ("\n[proof.otp]\n", "\n[proof.passport]\n", "passport"),
+        (
+            "\n[proof.otp]\n",
+            "\n[proof.authenticator]\n[proof.otp]\n",
+            "certificates",
+        ),
         (
             "first_retry_ms = 1_000",
             "first_retry_ms = 0",
@@ -127,17 +190,17 @@ fn mistakes_are_named() {
 }
 
 #[test]
-fn damage_is_noticed() {
+fn rejects_damaged_configurations() {
     let good = bytes_of(&example()).unwrap();
     let used = good.iter().rposition(|&byte| byte != 0).unwrap();
     for at in MAGIC.len()..=used {
         let mut bad = good.clone();
         bad[at] ^= 1;
-        assert_eq!(
-            Config::parse(&bad),
-            Err(ConfigError::Malformed),
-            "byte {at}"
-        );
+        let expected = match at {
+            16 => ConfigError::Version { actual: 3 },
+            _ => ConfigError::Malformed,
+        };
+        assert_eq!(Config::parse(&bad), Err(expected), "byte {at}");
     }
     for len in 0..=used {
         assert!(Config::parse(&good[..len]).is_err());
@@ -148,7 +211,7 @@ fn damage_is_noticed() {
 }
 
 #[test]
-fn images_have_one_place_for_it() {
+fn patches_the_one_place_in_an_image() {
     let config = bytes_of(&example()).unwrap();
     let place = [MAGIC.as_slice(), &[0; CONFIG_LEN - MAGIC.len()]].concat();
     let mut image = [&[7; 99], place.as_slice(), &[8; 50]].concat();
@@ -169,10 +232,10 @@ fn images_have_one_place_for_it() {
     }
 }
 
-/// Whatever is wrong with a file that holds a password, the error does not quote it.
+/// The errors of a file with a password do not quote it.
 #[test]
-fn secrets_are_not_quoted() {
-    let good = "gateway = \"x\"\n[key]\n";
+fn errors_do_not_quote_secrets() {
+    let good = "gateway = \"x\"\n[proof.otp.key]\n";
     for line in [
         "password = [\"hunter2\"]",
         "password = hunter2",

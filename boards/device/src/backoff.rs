@@ -1,4 +1,4 @@
-/// How long to wait before the next try: twice as long after each failure, up to a limit, and each time up to a quarter less, so
+/// The time to wait before the next attempt: twice as long after each failure, up to a limit, and each time up to a quarter less, so
 /// that devices that failed together do not come back together.
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff {
@@ -8,7 +8,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Milliseconds after the first failure, and at the most.
+    /// Creates a backoff from the time after the first failure and the longest time, in milliseconds.
     #[must_use]
     pub fn new(first: u32, longest: u32) -> Self {
         Self {
@@ -18,16 +18,16 @@ impl Backoff {
         }
     }
 
-    /// Milliseconds to wait now; `random` is any number.
+    /// Returns the milliseconds to wait now; `random` is any number.
     pub fn next(&mut self, random: u32) -> u32 {
         let pause = self.next.min(self.longest);
         self.next = pause.saturating_mul(2).max(1);
-        // Taking the remainder prefers small numbers a little, which does no harm here.
+        // The remainder slightly prefers small numbers, which does no harm here.
         let less = random.checked_rem(pause >> 2).unwrap_or(0);
         pause.saturating_sub(less)
     }
 
-    /// It went well.
+    /// Starts over after a success.
     pub fn reset(&mut self) {
         self.next = self.first;
     }

@@ -1,10 +1,10 @@
-//! What boards have in common.
+//! Parts that boards have in common.
 
 use crate::{ChipError, Event, Observer, config::Config};
 use chanbind_core::crypto::sha256;
 use embedded_hal::digital::StatefulOutputPin;
 
-/// A LED that shows how it goes: it changes with each step, stays on while the gateway admits the device, and is off after a failure.
+/// An LED that shows the state of a device: it changes with each step, stays on while the gateway admits the device, and is off after a failure.
 #[derive(Debug)]
 pub struct StatusLed<P> {
     pin: P,
@@ -12,7 +12,7 @@ pub struct StatusLed<P> {
 }
 
 impl<P: StatefulOutputPin> StatusLed<P> {
-    /// At a pin that is high when the LED is on.
+    /// Creates an LED at a pin that is high when the LED is on.
     pub fn new(pin: P) -> Self {
         Self {
             pin,
@@ -23,7 +23,7 @@ impl<P: StatefulOutputPin> StatusLed<P> {
 
 impl<P: StatefulOutputPin> Observer for StatusLed<P> {
     fn on_event<E: ChipError>(&mut self, event: &Event<E>) {
-        // A LED that fails has nobody to tell.
+        // The failure of an LED cannot be shown.
         let _ = match event {
             Event::Admitted { .. } => {
                 if !core::mem::replace(&mut self.was_admitted, true) {
@@ -41,9 +41,9 @@ impl<P: StatefulOutputPin> Observer for StatusLed<P> {
     }
 }
 
-/// A MAC address for a part that has none of its own: locally administered, and the same each time for the same client id.
+/// Returns a MAC address for a part that has none of its own: locally administered, and always the same for the same name.
 #[must_use]
 pub fn mac_address(config: &Config<'_>) -> [u8; 6] {
-    let [a, b, c, d, e, ..] = sha256(config.client_id.as_str().as_bytes());
+    let [a, b, c, d, e, ..] = sha256(config.name.as_bytes());
     [0x02, a, b, c, d, e]
 }

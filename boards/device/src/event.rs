@@ -1,16 +1,14 @@
-use crate::Observer;
-#[cfg(feature = "authenticator")]
-use chanbind_core::authenticator::{AuthenticateError, ChannelError, MalformedMessage};
+use crate::{Observer, http::HttpError, proof::ProofError};
 use chanbind_core::{error_messages, x509::PathError};
 use chanbind_embedded_tls::ConnectError;
 use core::fmt;
 use embedded_io_async::ErrorKind;
 
-/// What happens on a device; `E` is the error of the way to the TPM.
+/// An event of a device; `E` is the error of the TPM's transport.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Event<E> {
-    /// It has its configuration and begins.
+    /// The device has its configuration and begins.
     Started,
     /// The TPM's parent key has the pinned name.
     TpmReady,
@@ -18,108 +16,94 @@ pub enum Event<E> {
     TcpOpen,
     /// TLS is up, and the gateway has been verified.
     TlsOpen,
-    /// The TPM has made the one-time key of this connection.
-    KeyDerived,
-    /// The gateway has asked for the device's certificate, and the TPM has signed for this connection.
-    Signed,
+    /// The TPM has used its key for this connection's proof.
+    ProofMade {
+        /// The kind of proof.
+        kind: &'static str,
+    },
     /// The gateway answered 2xx: it has admitted the device.
     Admitted {
-        /// The status.
+        /// The status code.
         status: u16,
-        /// Bytes of content, which were read and dropped.
-        len: u32,
     },
     /// The gateway closed the connection in order.
     Closed,
-    /// It went wrong; the device tries again.
+    /// Something failed; the device tries again.
     Failed(Failure<E>),
-    /// It waits before it does.
+    /// The device waits before it tries again.
     Waiting {
-        /// Milliseconds.
+        /// The time in milliseconds.
         millis: u32,
     },
 }
 
-/// What went wrong.
+/// The reason of a failure; `E` is the error of the TPM's transport.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Failure<E> {
-    /// The configuration's key or parent name is malformed.
+    /// The parent name in the configuration is malformed.
     Config,
-    /// An authority of the configuration is no certificate.
+    /// An authority in the configuration is not a valid certificate.
     Authority(PathError),
     /// The configuration says that the board knows the time, and it does not.
     NoTime,
-    /// The TPM.
+    /// The TPM failed.
     Tpm(chanbind_tpm_spi::Error<E>),
     /// The host has no address, or DNS does not answer.
     Resolve,
     /// The gateway cannot be reached.
     Tcp(ErrorKind),
-    /// There is no TLS connection, or the server is not the gateway.
+    /// The TLS handshake failed, or the server is not the gateway.
     Tls(ConnectError),
-    /// The connection broke.
-    Connection(ErrorKind),
-    /// The answer is no HTTP, or its head is longer than 512 bytes.
-    Http,
-    /// The gateway refused: it does not know the client, or its key is another.
+    /// The request or its response failed.
+    Http(HttpError),
+    /// The gateway refused the request: it does not know the client, or its key is another.
     Refused {
-        /// The status.
+        /// The status code.
         status: u16,
     },
-    /// The configuration asks for authenticators, and the firmware has none.
-    Proof,
-    /// The configuration's certificate is not that of its key.
-    #[cfg(feature = "authenticator")]
-    Certificate,
-    /// The channel gives no authenticators.
-    #[cfg(feature = "authenticator")]
-    Channel(ChannelError),
-    /// What the gateway's challenge holds is no authenticator request.
-    #[cfg(feature = "authenticator")]
-    Challenge(MalformedMessage),
-    /// The gateway's request cannot be answered.
-    #[cfg(feature = "authenticator")]
-    Authenticate(AuthenticateError),
-    /// It took too long.
+    /// No proof could be made, or it was declined.
+    Proof(ProofError),
+    /// The gateway asks for ever more proofs.
+    TooManyExchanges,
+    /// A step took too long.
     TimedOut(Step),
 }
 
-/// What a device does after another.
+/// A step of a device, for time limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Step {
-    /// DNS.
+    /// The resolution of the gateway's name.
     Resolve,
-    /// TCP's handshake.
+    /// The TCP handshake.
     Connect,
-    /// TLS's handshake.
+    /// The TLS handshake.
     Handshake,
-    /// The TPM.
+    /// A command of the TPM.
     Tpm,
-    /// The request and its answer.
+    /// A request and the head of its response.
     Request,
 }
 
+impl<E> From<HttpError> for Failure<E> {
+    fn from(error: HttpError) -> Self {
+        Self::Http(error)
+    }
+}
+
 error_messages! { Failure<E> where E: fmt::Display {
-    Self::Config => "the configuration's key is malformed: write it again with `chanbind provision --device-config`";
+    Self::Config => "the parent name in the configuration is malformed: write the key again with `chanbind provision --device-config`";
     Self::Authority(error) => "{}", error;
-    Self::NoTime => "the board does not know the time: set its clock, or say time = \"build\" in the configuration";
+    Self::NoTime => "the board does not know the time: set its clock, or write time = \"build\" in the configuration";
     Self::Tpm(error) => "{}", error;
     Self::Resolve => "the gateway's name has no address, or DNS does not answer";
     Self::Tcp(kind) => "the gateway cannot be reached: {}", kind;
     Self::Tls(error) => "no TLS connection: {}", error;
-    Self::Connection(kind) => "the connection broke: {}", kind;
-    Self::Http => "the answer is no HTTP, or its head is longer than 512 bytes";
-    Self::Refused { status } => "the gateway refused with status {}: does its registry have this client, with this key, or does it trust the authority of its certificate?", status;
-    Self::Proof => "the configuration says proof = \"authenticator\", and the firmware has none: build it with the feature authenticator";
-    #[cfg(feature = "authenticator")]
-    Self::Certificate => "the configuration's first certificate is not that of its key: have one issued for this key";
-    #[cfg(feature = "authenticator")]
-    Self::Channel(error) => "{}", error;
-    #[cfg(feature = "authenticator")]
-    Self::Challenge(error) => "the gateway's challenge is no authenticator request: {}", error;
-    #[cfg(feature = "authenticator")]
-    Self::Authenticate(error) => "the gateway's request is not answered: {}", error;
+    Self::Http(error) => "{}", error;
+    Self::Refused { status } => "the gateway refused the request with status {}: does its registry have this client with this key, or does it trust the authority of its certificate?", status;
+    Self::Proof(error) => "{}", error;
+    Self::TooManyExchanges => "the gateway asks for ever more proofs: it does not keep to the protocol";
     Self::TimedOut(step) => "{}", step;
 }}
 
@@ -133,19 +117,33 @@ error_messages! { Step {
 
 impl<E: fmt::Debug + fmt::Display> core::error::Error for Failure<E> {}
 
-/// What the error of a way to the TPM can do: say what is wrong, and with the feature `defmt` do so in a log.
+// Tools match the words `event=...`: they are part of the interface.
+error_messages! { Event<E> where E: fmt::Display {
+    Self::Started => "event=started";
+    Self::TpmReady => "event=tpm-ready: its parent key has the pinned name";
+    Self::TcpOpen => "event=tcp-open";
+    Self::TlsOpen => "event=tls-open: TLS 1.3, and the gateway is verified";
+    Self::ProofMade { kind } => "event=proof kind={}: the TPM used its key for this connection", kind;
+    Self::Admitted { status } => "event=admitted status={}", status;
+    Self::Closed => "event=closed: by the gateway";
+    Self::Failed(Failure::Refused { status }) => "event=refused status={}: does the gateway's registry have this client with this key, or does it trust the authority of its certificate?", status;
+    Self::Failed(failure) => "event=failed: {}", failure;
+    Self::Waiting { millis } => "event=waiting ms={}", millis;
+}}
+
+/// The bounds of the error of a TPM's transport: it can be displayed, and with the feature `defmt` also logged.
 #[cfg(not(feature = "defmt"))]
 pub trait ChipError: fmt::Debug + fmt::Display {}
 #[cfg(not(feature = "defmt"))]
 impl<E: fmt::Debug + fmt::Display> ChipError for E {}
 
-/// What the error of a way to the TPM can do: say what is wrong, and with the feature `defmt` do so in a log.
+/// The bounds of the error of a TPM's transport: it can be displayed, and with the feature `defmt` also logged.
 #[cfg(feature = "defmt")]
 pub trait ChipError: fmt::Debug + fmt::Display + defmt::Format {}
 #[cfg(feature = "defmt")]
 impl<E: fmt::Debug + fmt::Display + defmt::Format> ChipError for E {}
 
-/// Tells the observer, and the log.
+/// Reports events to the observer and to the log.
 pub(crate) struct Reporter<O>(pub(crate) O);
 
 impl<O: Observer> Reporter<O> {
@@ -159,16 +157,3 @@ impl<O: Observer> Reporter<O> {
         self.0.on_event(event);
     }
 }
-
-error_messages! { Event<E> where E: fmt::Display {
-    Self::Started => "started";
-    Self::TpmReady => "TPM ready: its parent key has the pinned name";
-    Self::TcpOpen => "TCP connection open";
-    Self::TlsOpen => "TLS 1.3 up, the gateway is verified";
-    Self::Signed => "the gateway asks for the device's certificate: the TPM has signed for this connection";
-    Self::KeyDerived => "the TPM has made the one-time key of this connection";
-    Self::Admitted { status, len } => "admitted by what the TPM made: {}, {} bytes", status, len;
-    Self::Closed => "the gateway closed the connection";
-    Self::Failed(failure) => "{}", failure;
-    Self::Waiting { millis } => "trying again in {} ms", millis;
-}}

@@ -3,11 +3,11 @@ use core::fmt;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, Error, RngCore, SeedableRng};
 
-/// ChaCha20, overwritten when dropped, which `rand_chacha` does not do itself. Boards use it too, so that it is linked once.
+/// A ChaCha20 generator that is overwritten when dropped, unlike that of `rand_chacha`. Boards use it too, so that it is linked once.
 pub struct Generator(ChaCha20Rng);
 
 impl Generator {
-    /// Of 32 bytes that nobody can guess.
+    /// Creates a generator from 32 unpredictable bytes.
     #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Self {
         Self(ChaCha20Rng::from_seed(*SecretBytes::new(seed)))
@@ -41,7 +41,7 @@ impl RngCore for Generator {
         u64::from_le_bytes(bytes)
     }
 
-    // Once for all who use it: it is a large piece of code.
+    // Not inlined: it is a large piece of code with many callers.
     #[inline(never)]
     fn fill_bytes(&mut self, dest: &mut [u8]) {
         self.0.fill_bytes(dest);

@@ -1,16 +1,16 @@
-//! Futures off the stack.
+//! Futures that are built in place, off the stack.
 //!
-//! The future of a TLS handshake has thousands of bytes. Written as `handshake().await` it is made on the stack and copied into the
-//! state of who awaits it, and the room for that copy stays in a frame which is there while the handshake computes; so does the
-//! room of all steps that the compiler has put into that frame. With [`await_in_place!`] both are gone by then.
+//! The future of a TLS handshake has thousands of bytes. Written as `handshake().await` it is built on the stack and copied into the
+//! state of the awaiting future, and the room for that copy stays in a frame which exists while the handshake computes; so does the
+//! room of all steps that the compiler has put into that frame. With [`await_in_place!`] neither does.
 
 use core::{
     pin::Pin,
     task::{Context, Poll},
 };
 
-/// Makes a future in its place and awaits it: `await_in_place!(handshake(a, b))`; or, with a limit to its time, as a step that may fail for
-/// that: `await_in_place!(handshake(a, b), Step::Handshake, limit)`. What the expression names moves into it: take references beforehand.
+/// Builds a future in place and awaits it: `await_in_place!(handshake(a, b))`; or, with a time limit, as a step that may time out:
+/// `await_in_place!(handshake(a, b), Step::Handshake, limit)`. Values that the expression names move into it: take references beforehand.
 macro_rules! await_in_place {
     ($future:expr) => {{
         let mut slot = core::pin::pin!(None);

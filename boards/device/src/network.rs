@@ -1,12 +1,12 @@
 use core::net::{IpAddr, SocketAddr};
 use embedded_nal_async::{AddrType, Dns, TcpConnect};
 
-/// A network of two parts, as embassy-net has them.
+/// A network that consists of two parts, as in embassy-net.
 #[derive(Debug)]
 pub struct Network<T, D> {
-    /// Opens TCP connections.
+    /// The part that opens TCP connections.
     pub tcp: T,
-    /// Resolves names.
+    /// The part that resolves names.
     pub dns: D,
 }
 

@@ -1,257 +1,280 @@
-//! One connection, from the TPM to its end.
+//! One authenticated connection.
 
-#[cfg(feature = "authenticator")]
-use crate::certified::{self, Scratch};
 use crate::{
-    Backoff, ChipError, Clock, Observer,
+    config::Config,
     event::{Event, Failure, Reporter, Step},
     generator::Generator,
-    http,
+    http::{Content, Head, HeadParts, HttpError, Request, Response, read_head},
     in_place::await_in_place,
-    time,
+    platform::{Clock, Platform, TransportError},
+    proof::{On, Proof, ProofError},
 };
-#[cfg(feature = "authenticator")]
-use chanbind_core::authenticator::{AuthenticateError, Client, Endpoint};
 use chanbind_core::{
     crypto::{SecretBytes, sha256_of_parts},
-    kdf::DeriveError,
-    otp::{OneTimeKey, Profile, Purpose, api_key},
-    x509::{Anchors, Time},
+    proof::{Fields, Inputs, Outcome, RANDOM_LEN, RequestTarget},
 };
-use chanbind_device_config::Config;
-use chanbind_embedded_tls::{Aes128GcmSha256, Buffers, connect_in};
-#[cfg(feature = "authenticator")]
-use chanbind_tpm_spi::key::SigningKey;
-use chanbind_tpm_spi::{
-    Chip,
-    key::{HmacKey, TpmKeys},
-};
-use core::net::{IpAddr, SocketAddr};
-use embassy_time::{Duration, Timer};
-use embedded_io_async::Error as _;
-use embedded_nal_async::{AddrType, Dns, TcpConnect};
-use rand_core::{CryptoRng, RngCore};
+use chanbind_embedded_tls::{Aes128GcmSha256, Connection};
+use chanbind_tpm_spi::key::TpmKeys;
+use core::fmt;
+use embassy_time::Duration;
+use embedded_io_async::{Error as _, Write};
+use embedded_nal_async::TcpConnect;
+use rand_core::RngCore;
 
-pub(crate) struct Session<'a, N, C, R, K, O> {
+/// The TLS stream of a session. Reads and writes application data, and exports keying material.
+pub type TlsStream<'d, 'a, P> =
+    Connection<'d, Aes128GcmSha256, <<P as Platform>::Network as TcpConnect>::Connection<'a>>;
+
+/// The place of a TLS stream, in which [`Device::connect`](crate::Device::connect) creates it: it is too large to be moved.
+pub type Slot<'d, 'a, P> = Option<TlsStream<'d, 'a, P>>;
+
+/// A connection to a gateway that has been verified, with the device's proof.
+///
+/// Requests are sent with [`Session::send`]. A protocol of your own takes the stream ([`Session::stream`]) and the fields of the proof
+/// ([`Session::proof_fields`]); what it sends must not be mixed with requests.
+pub struct Session<'s, 'd, 'a, P: Platform + 'a> {
+    pub(crate) tls: &'s mut TlsStream<'d, 'a, P>,
+    pub(crate) exchange: Exchange<'d, 'a, P>,
+}
+
+/// What a session needs beside its stream.
+pub(crate) struct Exchange<'d, 'a, P: Platform> {
     pub(crate) config: &'a Config<'a>,
-    pub(crate) network: &'a N,
-    pub(crate) keys: TpmKeys<'a, C, Generator>,
-    pub(crate) key: Key<'a>,
-    pub(crate) rng: R,
-    pub(crate) clock: K,
-    pub(crate) reporter: Reporter<O>,
-    pub(crate) read: &'a mut [u8],
-    pub(crate) write: &'a mut [u8],
-    pub(crate) http: &'a mut [u8],
-    #[cfg(feature = "authenticator")]
-    pub(crate) scratch: &'a mut Scratch,
+    pub(crate) keys: &'d mut TpmKeys<'a, P::Chip, Generator>,
+    pub(crate) proof: &'d mut Proof<'a>,
+    pub(crate) rng: &'d mut P::Rng,
+    pub(crate) clock: &'d P::Clock,
+    pub(crate) reporter: &'d mut Reporter<P::Observer>,
+    pub(crate) head: &'d mut [u8],
+    pub(crate) fields: &'d mut [u8],
+    /// Random numbers of the TPM, mixed into those of the board.
+    pub(crate) seed: SecretBytes<32>,
+    /// False while a response has content that was not read.
+    pub(crate) is_read: bool,
+    /// True if the server closes the connection after the last response.
+    pub(crate) is_last: bool,
 }
 
-/// The key that proves who this is.
-pub(crate) enum Key<'a> {
-    Hmac(HmacKey<'a, 'a>),
-    #[cfg(feature = "authenticator")]
-    Signing(SigningKey<'a, 'a>),
-}
+/// The requests that are sent for one of the application, at most: a proof may need several exchanges.
+const MAX_EXCHANGES: usize = 8;
 
-impl<N, C, R, K, O> Session<'_, N, C, R, K, O>
-where
-    N: TcpConnect + Dns,
-    C: Chip<Error: ChipError>,
-    R: CryptoRng + RngCore,
-    K: Clock,
-    O: Observer,
-{
-    /// Connects, proves and asks, until the gateway closes the connection or something fails.
-    pub(crate) async fn run(&mut self, backoff: &mut Backoff) -> Result<(), Failure<C::Error>> {
-        let config = self.config;
-        let step_timeout = step_timeout(config);
-        let time = time(config.time, &self.clock)?;
-        let anchors = Anchors::new(config.authorities()).map_err(Failure::Authority)?;
-        let this = &mut *self;
-        let seed = await_in_place!(this.seed(), Step::Tpm, step_timeout)??;
-        self.reporter.report::<C::Error>(&Event::TpmReady);
+impl<'d, 'a, P: Platform> Session<'_, 'd, 'a, P> {
+    /// Begins the proof on a connection that has just been opened.
+    pub(crate) async fn begin(&mut self) -> Result<(), Failure<TransportError<P>>> {
+        let tls = &*self.tls;
+        self.exchange.advance(On::Open(tls)).await.map(|_| ())
+    }
 
-        let address = self.resolve().await?;
-        let network = self.network;
-        let tcp = await_in_place!(network.connect(address), Step::Connect, step_timeout)?
-            .map_err(|error| Failure::Tcp(error.kind()))?;
-        self.reporter.report::<C::Error>(&Event::TcpOpen);
-
-        let buffers = Buffers {
-            read: &mut *self.read,
-            write: &mut *self.write,
-        };
-        let (mut slot, tls) = (None, tls_config(config, &anchors, time));
-        let (slot, tls) = (&mut slot, &tls);
-        let opened = await_in_place!(
-            connect_in::<Aes128GcmSha256, _, _>(
-                slot,
-                tcp,
-                tls,
-                Generator::from_seed(*seed),
-                buffers
-            ),
-            Step::Handshake,
-            step_timeout
-        )?;
-        let tls = opened.map_err(Failure::Tls)?;
-        self.reporter.report::<C::Error>(&Event::TlsOpen);
-
-        let mut password = http::Password::default();
-        let password = match &mut self.key {
-            Key::Hmac(key) => {
-                let profile = Profile::default();
-                let material = profile
-                    .keying_material(&*tls, Purpose::ApiKey, config.client_id)
-                    .map_err(|_| Failure::Config)?;
-                let mut prf = self.keys.prf(key);
-                let (profile, material, prf) = (&profile, &material, &mut prf);
-                let derived = await_in_place!(
-                    OneTimeKey::derive_async(profile, material, prf),
-                    Step::Tpm,
-                    step_timeout
-                )?;
-                let key = match derived {
-                    Ok(key) => key,
-                    Err(DeriveError::Prf(error)) => return Err(Failure::Tpm(error)),
-                    Err(DeriveError::Kdf(_)) => return Err(Failure::Config),
-                };
-                self.reporter.report::<C::Error>(&Event::KeyDerived);
-                Some(api_key::encode(&key, &mut password))
-            }
-            #[cfg(feature = "authenticator")]
-            Key::Signing(_) => None,
-        };
-        #[cfg(feature = "authenticator")]
-        let (mut endpoint, mut answered) = match &self.key {
-            Key::Signing(_) => {
-                let endpoint = Endpoint::<Client>::new(&*tls).map_err(Failure::Channel)?;
-                (Some(endpoint), None)
-            }
-            Key::Hmac(_) => (None, None),
-        };
-        #[cfg(feature = "authenticator")]
-        self.scratch.clear();
-        loop {
-            let mut headers = [("", ""); 2];
-            let mut count = 0usize;
-            if let Some(password) = password {
-                headers = [
-                    (http::CLIENT_HEADER, config.client_id.as_str()),
-                    (http::KEY_HEADER, password),
-                ];
-                count = headers.len();
-            }
-            #[cfg(feature = "authenticator")]
-            let (authorization, challenge) = self.scratch.outgoing();
-            #[cfg(feature = "authenticator")]
-            if let (Some(authorization), [first, ..]) = (authorization, &mut headers) {
-                *first = ("authorization", authorization);
-                count = 1;
-            }
-            #[cfg(not(feature = "authenticator"))]
-            let challenge: &mut [u8] = &mut [];
-            let headers = headers.get(..count).unwrap_or_default();
-            let (tls, buffer) = (&mut *tls, &mut *self.http);
-            let got = await_in_place!(
-                http::get(tls, config, headers, buffer, challenge),
-                Step::Request,
-                step_timeout
-            )?;
-            let Some(answer) = got? else {
-                return Ok(());
-            };
-            #[cfg(feature = "authenticator")]
-            match (
-                (&mut self.key, &mut endpoint),
-                answer.status,
-                answer.challenge_len,
-                answered,
-            ) {
-                ((Key::Signing(key), Some(endpoint)), 401, len @ 1.., None) => {
-                    let keys = &mut self.keys;
-                    let scratch = &mut *self.scratch;
-                    let made = await_in_place!(
-                        certified::answer(config, endpoint, keys, key, scratch, len),
-                        Step::Tpm,
-                        step_timeout
-                    )??;
-                    answered = Some(made);
-                    if made.is_none() {
-                        self.reporter.report::<C::Error>(&Event::Signed);
-                    }
-                    continue;
-                }
-                (.., 200..300, _, _) => {
-                    answered = None;
-                    self.scratch.clear();
-                }
-                // It was declined, and nothing else could come of it.
-                (.., Some(Some(why))) => {
-                    return Err(Failure::Authenticate(AuthenticateError::Unsuitable(why)));
-                }
-                _ => {}
-            }
-            if !(200..300).contains(&answer.status) {
-                return Err(Failure::Refused {
-                    status: answer.status,
-                });
-            }
-            backoff.reset();
-            self.reporter.report::<C::Error>(&Event::Admitted {
-                status: answer.status,
-                len: answer.len,
-            });
-            // Whether the gateway closes the connection meanwhile shows with the next request.
-            Timer::after(Duration::from_millis(u64::from(config.interval_ms))).await;
+    /// Sends a request with the proof, and reads the head of the response. If the gateway asks for more, the request is sent again; the
+    /// content must then be repeatable.
+    ///
+    /// # Errors
+    /// [`Failure::Http`] for requests that cannot be sent and connections that broke; with [`HttpError::Closed`] the gateway has
+    /// closed the connection in order. [`Failure::Refused`] if the gateway refuses the proof, [`Failure::Proof`] if none can be
+    /// made, [`Failure::Tpm`], [`Failure::TimedOut`]. After an error open another session.
+    pub async fn send<C: Content>(
+        &mut self,
+        request: &Request<'_>,
+        mut content: C,
+    ) -> Result<Response<'_, TlsStream<'d, 'a, P>>, Failure<TransportError<P>>> {
+        let limit = self.exchange.step_timeout();
+        if !request.is_valid() {
+            return Err(HttpError::InvalidRequest.into());
         }
-    }
-
-    /// The seed of a handshake's random numbers: of the board's and the TPM's, good if either is. The TPM starts, and shows its
-    /// parent key.
-    async fn seed(&mut self) -> Result<SecretBytes<32>, Failure<C::Error>> {
-        let (mut boards, mut tpms) = (SecretBytes::<32>::default(), SecretBytes::<32>::default());
-        self.rng.fill_bytes(&mut *boards);
-        (self.keys.random(&mut *tpms).await).map_err(Failure::Tpm)?;
-        Ok(SecretBytes::new(sha256_of_parts(&[&*boards, &*tpms])))
-    }
-
-    async fn resolve(&self) -> Result<SocketAddr, Failure<C::Error>> {
-        let Config { host, port, .. } = *self.config;
-        let address: IpAddr = match host.parse() {
-            Ok(address) => address,
-            Err(_) => {
-                let (network, step_timeout) = (self.network, step_timeout(self.config));
-                let resolve = AddrType::Either;
-                await_in_place!(
-                    network.get_host_by_name(host, resolve),
-                    Step::Resolve,
-                    step_timeout
-                )?
-                .map_err(|_| Failure::Resolve)?
+        if !self.exchange.is_read {
+            return Err(HttpError::Unread.into());
+        }
+        if self.exchange.is_last {
+            return Err(HttpError::Closed.into());
+        }
+        let mut exchanges = 0usize;
+        let (parts, outcome) = loop {
+            exchanges = exchanges.saturating_add(1);
+            if exchanges > MAX_EXCHANGES {
+                return Err(Failure::TooManyExchanges);
+            }
+            if exchanges > 1 && !content.is_repeatable() {
+                return Err(HttpError::ContentConsumed.into());
+            }
+            let (tls, exchange, source) = (&mut *self.tls, &mut self.exchange, &mut content);
+            let parts = await_in_place!(
+                exchange.send_once(tls, request, source),
+                Step::Request,
+                limit
+            )??;
+            let exchange = &mut self.exchange;
+            let outcome = await_in_place!(exchange.respond(parts), Step::Tpm, limit)??;
+            self.exchange.is_last = parts.is_last;
+            if let Some(outcome) = outcome {
+                break (parts, outcome);
+            }
+            self.discard(parts, limit).await?;
+            if self.exchange.is_last {
+                return Err(HttpError::Closed.into());
             }
         };
-        Ok(SocketAddr::new(address, port))
+        self.exchange.judge(parts.status, outcome)?;
+        let Exchange { head, is_read, .. } = &mut self.exchange;
+        Ok(Response::new(
+            parts, outcome, head, self.tls, limit, is_read,
+        ))
+    }
+
+    /// Sends a GET request for the configured path and drops the response, so that the connection has proved itself before a request whose
+    /// content can be sent only once.
+    ///
+    /// # Errors
+    /// As [`Session::send`].
+    pub async fn authenticate(&mut self) -> Result<Outcome, Failure<TransportError<P>>> {
+        let request = Request::get(self.exchange.config.path);
+        let mut response = self.send(&request, ()).await?;
+        response.discard().await?;
+        Ok(response.outcome())
+    }
+
+    /// Returns the TLS stream, for a protocol of the application's own.
+    pub fn stream(&mut self) -> &mut TlsStream<'d, 'a, P> {
+        self.tls
+    }
+
+    /// Writes the header fields of the proof for a request into `buffer`: for a protocol of the application's own, which sends their values
+    /// in a place of its own. Of a one-time password they are the client id and the password.
+    ///
+    /// # Errors
+    /// [`ProofError`] if they do not fit.
+    pub fn proof_fields<'b>(
+        &mut self,
+        target: &RequestTarget<'_>,
+        buffer: &'b mut [u8],
+    ) -> Result<Fields<'b>, ProofError> {
+        let (random, now) = (self.exchange.random(), self.exchange.clock.now());
+        let inputs = Inputs {
+            unix_time: now,
+            random: &random,
+        };
+        let mut fields = Fields::new(buffer);
+        self.exchange
+            .proof
+            .write_fields(target, &inputs, &mut fields)?;
+        Ok(fields)
+    }
+
+    async fn discard(
+        &mut self,
+        parts: HeadParts,
+        limit: Duration,
+    ) -> Result<(), Failure<TransportError<P>>> {
+        let Exchange { head, is_read, .. } = &mut self.exchange;
+        let outcome = Outcome::Refused;
+        let mut response = Response::new(parts, outcome, head, &mut *self.tls, limit, is_read);
+        response.discard().await?;
+        Ok(())
     }
 }
 
-fn tls_config<'a>(
-    config: &'a Config<'_>,
-    anchors: &'a Anchors<'_>,
-    time: Time,
-) -> chanbind_embedded_tls::Config<'a> {
-    let tls = chanbind_embedded_tls::Config::with_authority(config.server_name, anchors, time);
-    #[cfg(all(feature = "p256-cm4", target_arch = "arm"))]
-    let tls = tls.with_p256(chanbind_core::crypto::ecdsa::CM4);
-    if cfg!(feature = "small-records") {
-        // Heeded by some servers, others are to be configured.
-        tls.with_max_fragment_length(chanbind_embedded_tls::MaxFragmentLength::Bits11)
-    } else {
-        tls
+impl<'d, 'a, P: Platform> Exchange<'d, 'a, P> {
+    pub(crate) fn step_timeout(&self) -> Duration {
+        step_timeout(self.config)
+    }
+
+    /// Returns random bytes: unpredictable if those of the board or those of the TPM are.
+    fn random(&mut self) -> SecretBytes<RANDOM_LEN> {
+        let mut random = SecretBytes::<RANDOM_LEN>::default();
+        let mut block = SecretBytes::<32>::default();
+        for half in random.chunks_mut(32) {
+            self.rng.fill_bytes(&mut *block);
+            let mixed = SecretBytes::new(sha256_of_parts(&[&*self.seed, &*block]));
+            for (to, from) in half.iter_mut().zip(mixed.iter()) {
+                *to = *from;
+            }
+        }
+        random
+    }
+
+    /// Goes on with the proof, and reports if the TPM was used.
+    async fn advance(&mut self, on: On<'_>) -> Result<Option<Outcome>, Failure<TransportError<P>>> {
+        let (random, now) = (self.random(), self.clock.now());
+        let inputs = Inputs {
+            unix_time: now,
+            random: &random,
+        };
+        let next = self.proof.advance(self.keys, on, &inputs).await?;
+        if next.has_used_key {
+            let kind = self.proof.kind();
+            self.reporter
+                .report::<TransportError<P>>(&Event::ProofMade { kind });
+        }
+        Ok(next.outcome)
+    }
+
+    /// Gives the proof the head of a response.
+    async fn respond(
+        &mut self,
+        parts: HeadParts,
+    ) -> Result<Option<Outcome>, Failure<TransportError<P>>> {
+        // The buffer is taken out, so that the head is borrowed beside the rest.
+        let buffer = core::mem::take(&mut self.head);
+        let head = Head {
+            status: parts.status,
+            bytes: buffer.get(..parts.len).unwrap_or_default(),
+        };
+        let outcome = self.advance(On::Response(&head)).await;
+        self.head = buffer;
+        outcome
+    }
+
+    /// Sends a request once, and reads the head of the response.
+    async fn send_once<C: Content>(
+        &mut self,
+        tls: &mut TlsStream<'d, 'a, P>,
+        request: &Request<'_>,
+        content: &mut C,
+    ) -> Result<HeadParts, Failure<TransportError<P>>> {
+        let (random, now) = (self.random(), self.clock.now());
+        let inputs = Inputs {
+            unix_time: now,
+            random: &random,
+        };
+        let target = RequestTarget {
+            method: request.method.as_str(),
+            authority: self.config.server_name,
+            path: request.path,
+        };
+        let mut fields = Fields::new(self.fields);
+        let written = self.proof.write_fields(&target, &inputs, &mut fields);
+        written.map_err(Failure::Proof)?;
+        let len = content.len();
+        let host = self.config.server_name;
+        request.write_head(host, &fields, len, tls).await?;
+        drop(fields);
+        content.write(tls).await?;
+        let flushed = tls.flush().await;
+        flushed.map_err(|error| HttpError::Connection(error.kind()))?;
+        Ok(read_head(tls, request.method, self.head).await?)
+    }
+
+    /// Reports an admission, or returns the reason of a refusal.
+    fn judge(&mut self, status: u16, outcome: Outcome) -> Result<(), Failure<TransportError<P>>> {
+        if outcome == Outcome::Refused {
+            return Err(match self.proof.declined() {
+                Some(reason) => Failure::Proof(reason),
+                None => Failure::Refused { status },
+            });
+        }
+        if (200..300).contains(&status) {
+            self.reporter
+                .report::<TransportError<P>>(&Event::Admitted { status });
+        }
+        Ok(())
     }
 }
 
-fn step_timeout(config: &Config<'_>) -> Duration {
+pub(crate) fn step_timeout(config: &Config<'_>) -> Duration {
     Duration::from_millis(u64::from(config.step_timeout_ms))
+}
+
+impl<P: Platform> fmt::Debug for Session<'_, '_, '_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Session")
+    }
 }

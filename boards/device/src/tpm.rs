@@ -59,7 +59,7 @@ where
     let mut reporter = Reporter(observer);
     let failed = |error| {
         reporter.report(&Event::Failed(Failure::Tpm(Error::Chip(error))));
-        // There is one board on its bus: nobody to get out of step with.
+        // The board is alone on its bus, so it needs no random part of the pause.
         let millis = backoff.next(0);
         reporter.report::<TisError<T::Error>>(&Event::Waiting { millis });
         millis

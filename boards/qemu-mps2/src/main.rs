@@ -4,8 +4,8 @@
 
 use chanbind_board_qemu_mps2::{clock, exit, network, rng, run, spi_wire, stack};
 use chanbind_device::{
-    ChipError, Clock, Device, Event, Generator, Memory, Network, Observer, Parts, config::Config,
-    config_of_image, find_tpm,
+    ChipError, Clock, Device, Event, Generator, Memory, Network, Observer, Parts, Platform,
+    config::Config, config_of_image, find_tpm,
 };
 use chanbind_tpm_spi::tis::{ExclusiveBus, Tis};
 use cortex_m_rt::entry;
@@ -34,10 +34,8 @@ async fn program(spawner: Spawner) {
         }
     };
     info!(
-        "chanbind: client {=str} for {=str}:{=u16}",
-        config.client_id.as_str(),
-        config.host,
-        config.port
+        "chanbind: {=str} for {=str}:{=u16}",
+        config.name, config.host, config.port
     );
     let mut rng = Generator::from_seed(unwrap!(rng::seed()));
 
@@ -80,9 +78,21 @@ async fn program(spawner: Spawner) {
 
 type Net = Network<TcpClient<'static, 1, 1024, 4096>, DnsSocket<'static>>;
 type Tpm = Tis<ExclusiveBus<spi_wire::Bus, spi_wire::ChipSelect>, Delay, spi_wire::Reset>;
-type ThisDevice = Device<'static, Net, Tpm, Generator, HostClock, Gauge>;
 
-/// A task of its own, so that what the set-up had on the stack is gone.
+/// The types of this board.
+struct Board;
+
+impl Platform for Board {
+    type Network = Net;
+    type Chip = Tpm;
+    type Rng = Generator;
+    type Clock = HostClock;
+    type Observer = Gauge;
+}
+
+type ThisDevice = Device<'static, Board>;
+
+/// The task of the device: one of its own, so that the variables of the set-up are no longer on the stack.
 #[embassy_executor::task]
 async fn run_device(device: &'static mut ThisDevice) {
     device.run().await;
@@ -96,7 +106,7 @@ impl Clock for HostClock {
     }
 }
 
-/// Reads time and stack once the device has been admitted.
+/// Logs time and stack once the device has been admitted.
 struct Gauge {
     is_read: bool,
 }

@@ -9,8 +9,8 @@
 #![no_main]
 
 use chanbind_device::{
-    Generator, Memory, Network, NoClock, Parts, StatusLed, config::Config, config_of_image,
-    find_tpm, mac_address,
+    Generator, Memory, Network, NoClock, Parts, Platform, StatusLed, config::Config,
+    config_of_image, find_tpm, mac_address,
 };
 use chanbind_tpm_spi::tis::{ExclusiveBus, Tis};
 use core::panic::PanicInfo;
@@ -56,10 +56,8 @@ async fn main(spawner: Spawner) {
         Err(error) => defmt::panic!("{}", error),
     };
     info!(
-        "chanbind: client {=str} for {=str}:{=u16}",
-        config.client_id.as_str(),
-        config.host,
-        config.port
+        "chanbind: {=str} for {=str}:{=u16}",
+        config.name, config.host, config.port
     );
     let mut seed = [0; 32];
     let mut generator = Rng::new(p.RNG, Irqs);
@@ -141,10 +139,21 @@ type Net = Network<TcpClient<'static, 1, 1024, 4096>, DnsSocket<'static>>;
 type TpmBus =
     ExclusiveBus<Spi<'static, embassy_stm32::mode::Async, spi::mode::Master>, Output<'static>>;
 type Tpm = Tis<TpmBus, Delay, Output<'static>>;
-type ThisDevice =
-    chanbind_device::Device<'static, Net, Tpm, Generator, NoClock, StatusLed<Output<'static>>>;
 
-/// A task of its own, so that what the set-up had on the stack is gone.
+/// The types of this board.
+struct Board;
+
+impl Platform for Board {
+    type Network = Net;
+    type Chip = Tpm;
+    type Rng = Generator;
+    type Clock = NoClock;
+    type Observer = StatusLed<Output<'static>>;
+}
+
+type ThisDevice = chanbind_device::Device<'static, Board>;
+
+/// The task of the device: one of its own, so that the variables of the set-up are no longer on the stack.
 #[embassy_executor::task]
 async fn run_device(device: &'static mut ThisDevice) {
     device.run().await;
@@ -183,7 +192,7 @@ fn tpm_bus() -> spi::Config {
     config
 }
 
-/// Says why, and starts anew: a device that nobody watches should not stay as it is.
+/// Logs the reason and restarts: a device without supervision must not stay stopped.
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     cortex_m::interrupt::disable();

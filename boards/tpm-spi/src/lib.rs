@@ -17,7 +17,10 @@
 //! # Example: derive a one-time key from exported keying material, with one chip on one bus
 //!
 //! ```
-//! use chanbind_core::otp::{KeyingMaterial, OneTimeKey, Profile};
+//! use chanbind_core::{
+//!     otp::{KeyDerivation, OneTimeKey},
+//!     proof::KeyRequest,
+//! };
 //! use chanbind_tpm_spi::{
 //!     Contexts, ParentKey, Tpm,
 //!     command::{Name, Template},
@@ -44,7 +47,7 @@
 //!     delay: impl DelayNs,
 //!     rng: impl CryptoRng + RngCore,
 //!     identity: &Identity,
-//!     material: &KeyingMaterial,      // exported from the TLS connection
+//!     mut derivation: KeyDerivation<'_>, // holds keying material that the TLS connection exported
 //! ) -> Option<OneTimeKey> {
 //!     let bus = ExclusiveBus::new(spi, chip_select);
 //!     let chip = Tis::builder(bus, delay).reset_pin(reset).open().await.ok()?;
@@ -56,8 +59,16 @@
 //!
 //!     let blobs = KeyBlobs::new(identity.private, identity.public)?;
 //!     let mut key = HmacKey::new(blobs, AuthValue::new(identity.password).ok()?).ok()?;
-//!     let profile = Profile::default();
-//!     OneTimeKey::derive_async(&profile, material, &mut keys.prf(&mut key)).await.ok()
+//!     loop {
+//!         let KeyRequest::Hmac(input) = derivation.request() else {
+//!             return None;
+//!         };
+//!         let mut mac = [0; 32];
+//!         keys.hmac(&mut key, &input.parts(), &mut mac).await.ok()?;
+//!         if let Some(key) = derivation.answered(&mac).ok()? {
+//!             return Some(key);
+//!         }
+//!     }
 //! }
 //! ```
 #![no_std]

@@ -66,10 +66,19 @@ pub fn decode<'o>(text: &str, out: &'o mut [u8]) -> Result<&'o [u8], Truncated> 
     Base64UrlUnpadded::decode(text, out).map_err(|_| Truncated)
 }
 
+/// Returns the length of the value of an Authorization field with an authenticator of `authenticator_len` bytes.
+#[must_use]
+pub const fn credentials_len(authenticator_len: usize) -> usize {
+    authenticator_len
+        .saturating_mul(4)
+        .div_ceil(3)
+        .saturating_add(SCHEME.len() + 1)
+}
+
 /// Writes the value of an Authorization field to the front of `out` and returns it.
 ///
 /// # Errors
-/// [`Full`] if `out` is too short. It needs 23 bytes, plus four bytes for each three bytes of the authenticator.
+/// [`Full`] if `out` has less than [`credentials_len`] bytes.
 pub fn encode_credentials<'o>(authenticator: &[u8], out: &'o mut [u8]) -> Result<&'o str, Full> {
     const START: &str = "Exported-Authenticator ";
     let (start, rest) = out.split_at_mut_checked(START.len()).ok_or(Full)?;

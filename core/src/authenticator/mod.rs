@@ -54,6 +54,7 @@ mod error;
 mod extension;
 pub mod http;
 mod message;
+mod prover;
 mod request;
 mod selection;
 mod solicitation;
@@ -67,6 +68,7 @@ pub use error::{
 };
 pub use extension::{Extension, ExtensionType, Extensions, MAX_EXTENSIONS};
 pub use message::{Authenticator, CertificateEntry, Certified, Entries};
+pub use prover::{ClientIdentity, KIND, ProveError, Prover};
 pub use request::{MAX_CONTEXT_LEN, OidFilter, Request, RequestParameters};
-pub use unsigned::Unsigned;
+pub use unsigned::{Suspended, Unsigned};
 pub use validated::Validated;

@@ -1,5 +1,5 @@
 use super::{
-    AuthenticateError, CertificateChain, MAX_EXTENSIONS, Unsuitable,
+    AuthenticateError, CertificateChain, MAX_EXTENSIONS, Request, Unsuitable,
     endpoint_keys::{Content, EndpointKeys},
     message::{HEADER_LEN, put_certificate, put_certificate_verify, put_finished},
     solicitation::Solicitation,
@@ -18,24 +18,54 @@ use core::fmt;
 #[must_use = "the context is used up: sign the authenticator"]
 pub struct Unsigned<'o, 'r> {
     out: &'o mut [u8],
-    certificate_len: usize,
     request: &'r [u8],
+    state: Suspended,
+}
+
+/// An [`Unsigned`] authenticator without its buffer and its request, to be kept beside them while the key signs.
+#[must_use = "its context is used: sign it"]
+pub struct Suspended {
+    certificate_len: usize,
     keys: EndpointKeys,
     scheme: SignatureScheme,
     content: Content,
+}
+
+impl Suspended {
+    /// Returns the scheme to sign by.
+    #[must_use]
+    pub fn scheme(&self) -> SignatureScheme {
+        self.scheme
+    }
+
+    /// As [`Unsigned::content`].
+    #[must_use]
+    pub fn content(&self) -> &[u8] {
+        self.content.as_bytes()
+    }
+
+    /// Takes buffer and request up again. Both must be those of [`Endpoint::authenticate`](super::Endpoint::authenticate), unchanged: with others the peer
+    /// refuses the authenticator.
+    pub fn resume<'o, 'r>(self, request: &Request<'r>, out: &'o mut [u8]) -> Unsigned<'o, 'r> {
+        Unsigned {
+            out,
+            request: request.as_bytes(),
+            state: self,
+        }
+    }
 }
 
 impl<'o> Unsigned<'o, '_> {
     /// Returns the scheme of the signature.
     #[must_use]
     pub fn scheme(&self) -> SignatureScheme {
-        self.scheme
+        self.state.scheme
     }
 
     /// Returns the content to be signed, at most 135 bytes. It is not hashed (RFC 9261 section 5.2.2).
     #[must_use]
     pub fn content(&self) -> &[u8] {
-        self.content.as_bytes()
+        self.state.content()
     }
 
     /// Returns the SHA-256 hash of [`Unsigned::content`], for a signer that takes a digest, such as TPM2_Sign.
@@ -44,28 +74,34 @@ impl<'o> Unsigned<'o, '_> {
         sha256(self.content())
     }
 
+    /// Lets go of buffer and request while the key signs: [`Suspended::resume`] takes them up again.
+    pub fn suspend(self) -> Suspended {
+        self.state
+    }
+
     /// Adds the signature, in the encoding of the scheme, and returns the authenticator. The signature is not verified.
     ///
     /// # Errors
     /// [`AuthenticateError::BufferTooShort`] if the signature is too long for the buffer. Signatures of the scheme always fit.
     pub fn sign(self, signature: &[u8]) -> Result<&'o [u8], AuthenticateError> {
         let too_short = AuthenticateError::BufferTooShort;
+        let state = &self.state;
         let (certificate, rest) = (self.out)
-            .split_at_mut_checked(self.certificate_len)
+            .split_at_mut_checked(state.certificate_len)
             .ok_or(too_short)?;
         let mut writer = Writer::new(rest);
-        put_certificate_verify(&mut writer, self.scheme, signature).map_err(|_| too_short)?;
+        put_certificate_verify(&mut writer, state.scheme, signature).map_err(|_| too_short)?;
         let verify_len = writer.len();
         let (certificate_verify, rest) = rest.split_at_mut_checked(verify_len).ok_or(too_short)?;
         let [_, transcript] =
-            (self.keys).transcripts(self.request, certificate, certificate_verify);
+            (state.keys).transcripts(self.request, certificate, certificate_verify);
         let mut writer = Writer::new(rest);
-        put_finished(&mut writer, self.keys.finished(&transcript).as_bytes())
+        put_finished(&mut writer, state.keys.finished(&transcript).as_bytes())
             .map_err(|_| too_short)?;
         let len = writer
             .len()
             .saturating_add(verify_len)
-            .saturating_add(self.certificate_len);
+            .saturating_add(state.certificate_len);
         Ok(self.out.get(..len).unwrap_or_default())
     }
 
@@ -119,17 +155,25 @@ pub(super) fn build_unsigned<'o, 'r>(
     let certificate = out.get(..certificate_len).unwrap_or_default();
     let [transcript, _] = keys.transcripts(request, certificate, &[]);
     Ok(Unsigned {
-        content: Content::new(&transcript),
         out,
-        certificate_len,
         request,
-        keys: keys.copy(),
-        scheme: chain.scheme,
+        state: Suspended {
+            certificate_len,
+            keys: keys.copy(),
+            scheme: chain.scheme,
+            content: Content::new(&transcript),
+        },
     })
 }
 
 impl fmt::Debug for Unsigned<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Unsigned({})", self.scheme)
+        write!(f, "Unsigned({})", self.state.scheme)
+    }
+}
+
+impl fmt::Debug for Suspended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Suspended({})", self.scheme)
     }
 }

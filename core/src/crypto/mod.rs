@@ -7,12 +7,14 @@ mod equal;
 mod hash_algorithm;
 mod hmac_sha256;
 mod secret_bytes;
+mod signature_scheme;
 mod tpm_kdf;
 
 pub use equal::equal;
 pub use hash_algorithm::{HashAlgorithm, MAX_HASH_LEN};
 pub use hmac_sha256::{HmacSha256State, sha256, sha256_of_parts};
 pub use secret_bytes::{SecretBytes, wipe};
+pub use signature_scheme::SignatureScheme;
 pub use tpm_kdf::{kdfa, kdfe};
 
 pub(crate) use hmac_sha256::hkdf_expand;

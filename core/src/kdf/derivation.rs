@@ -12,10 +12,8 @@ pub enum Step<'a> {
 
 /// A derivation that waits for an output of the PRF. If it is dropped, it wipes the caller's buffer.
 pub struct Pending<'a> {
-    layout: Layout<'a>,
+    progress: Progress<'a>,
     input: &'a [u8],
-    prf_len: usize,
-    counter: u32,
     output: Output<'a>,
 }
 
@@ -32,45 +30,19 @@ impl<'a> Layout<'a> {
         prf_len: usize,
         out: &'a mut [u8],
     ) -> Result<Step<'a>, KdfError> {
-        match self.first_counter(prf_len, out.len()) {
-            Ok(counter) => Ok(Step::Prf(Pending {
-                layout: *self,
+        let mut progress = Progress::new(*self, out.len());
+        match progress.start(prf_len) {
+            Ok(()) => Ok(Step::Prf(Pending {
+                progress,
                 input,
-                prf_len,
-                counter,
                 output: Output {
                     bytes: out,
-                    filled: 0,
+                    is_complete: false,
                 },
             })),
             Err(error) => {
                 wipe(out);
                 Err(error)
-            }
-        }
-    }
-
-    #[inline]
-    fn first_counter(&self, prf_len: usize, out_len: usize) -> Result<u32, KdfError> {
-        if prf_len == 0 || prf_len > MAX_PRF_LEN {
-            return Err(KdfError::PrfLength);
-        }
-        let length_error = KdfError::OutputLength { actual: out_len };
-        let blocks = u32::try_from(out_len.div_ceil(prf_len)).map_err(|_| length_error)?;
-        let last_block = blocks.checked_sub(1).ok_or(length_error)?;
-        match self {
-            Self::Hmac if last_block == 0 => Ok(0),
-            Self::Hmac => Err(length_error),
-            Self::Counter { mode, .. } => {
-                if mode
-                    .start
-                    .checked_add(last_block)
-                    .is_none_or(|last| last > mode.width.max())
-                    || bits(out_len).is_none()
-                {
-                    return Err(length_error);
-                }
-                Ok(mode.start)
             }
         }
     }
@@ -81,25 +53,7 @@ impl<'a> Pending<'a> {
     #[must_use]
     #[inline]
     pub fn input(&self) -> PrfInput<'_> {
-        match self.layout {
-            Layout::Hmac => PrfInput::new(&[], &[], self.input, &[]),
-            Layout::Counter { mode, fixed } => {
-                let counter = self.counter.to_be_bytes();
-                let counter = counter
-                    .get(counter.len().saturating_sub(mode.width.bytes())..)
-                    .unwrap_or_default();
-                let length = bits(self.output.bytes.len())
-                    .unwrap_or_default()
-                    .to_be_bytes();
-                let length: &[u8] = if mode.length_field { &length } else { &[] };
-                match fixed {
-                    FixedInput::Raw => PrfInput::new(counter, &[], self.input, length),
-                    FixedInput::LabelAndContext { label } => {
-                        PrfInput::labelled(counter, label, self.input, length)
-                    }
-                }
-            }
-        }
+        self.progress.prf_input(self.input)
     }
 
     /// Takes an output of the PRF and returns the next state.
@@ -108,45 +62,118 @@ impl<'a> Pending<'a> {
     /// [`KdfError::PrfLength`] if `block` does not have the announced length; the caller's buffer is then wiped.
     #[inline]
     pub fn answer(mut self, block: &[u8]) -> Result<Step<'a>, KdfError> {
+        self.output.is_complete = self.progress.answer(block, self.output.bytes)?;
+        if self.output.is_complete {
+            return Ok(Step::Done);
+        }
+        Ok(Step::Prf(self))
+    }
+}
+
+/// The progress of a derivation, without its input and output.
+#[derive(Clone, Copy)]
+pub(crate) struct Progress<'a> {
+    layout: Layout<'a>,
+    /// The length of the derived key.
+    len: usize,
+    filled: usize,
+    /// The length of the PRF's answers; 0 until it is known.
+    prf_len: usize,
+    counter: u32,
+}
+
+impl<'a> Progress<'a> {
+    /// Starts a derivation of `len` bytes whose PRF has an unknown length: that of its first answer.
+    #[inline]
+    pub(crate) fn new(layout: Layout<'a>, len: usize) -> Self {
+        let counter = match layout {
+            Layout::Hmac => 0,
+            Layout::Counter { mode, .. } => mode.start,
+        };
+        Self {
+            layout,
+            len,
+            filled: 0,
+            prf_len: 0,
+            counter,
+        }
+    }
+
+    /// Fixes the length of the PRF's answers.
+    #[inline]
+    fn start(&mut self, prf_len: usize) -> Result<(), KdfError> {
+        if prf_len == 0 || prf_len > MAX_PRF_LEN {
+            return Err(KdfError::PrfLength);
+        }
+        let length_error = KdfError::OutputLength { actual: self.len };
+        let blocks = u32::try_from(self.len.div_ceil(prf_len)).map_err(|_| length_error)?;
+        let last_block = blocks.checked_sub(1).ok_or(length_error)?;
+        let is_possible = match self.layout {
+            Layout::Hmac => last_block == 0,
+            Layout::Counter { mode, .. } => {
+                let last = mode.start.checked_add(last_block);
+                last.is_some_and(|last| last <= mode.width.max()) && bits(self.len).is_some()
+            }
+        };
+        if !is_possible {
+            return Err(length_error);
+        }
+        self.prf_len = prf_len;
+        Ok(())
+    }
+
+    /// Returns the message of the next block.
+    #[inline]
+    pub(crate) fn prf_input<'b>(&'b self, input: &'b [u8]) -> PrfInput<'b> {
+        match self.layout {
+            Layout::Hmac => PrfInput::new(&[], &[], input, &[]),
+            Layout::Counter { mode, fixed } => {
+                let counter = self.counter.to_be_bytes();
+                let counter = counter
+                    .get(counter.len().saturating_sub(mode.width.bytes())..)
+                    .unwrap_or_default();
+                let length = bits(self.len).unwrap_or_default().to_be_bytes();
+                let length: &[u8] = if mode.length_field { &length } else { &[] };
+                match fixed {
+                    FixedInput::Raw => PrfInput::new(counter, &[], input, length),
+                    FixedInput::LabelAndContext { label } => {
+                        PrfInput::labelled(counter, label, input, length)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Appends a block to `out`, which has the length of the derived key. Returns true if the key is complete.
+    #[inline]
+    pub(crate) fn answer(&mut self, block: &[u8], out: &mut [u8]) -> Result<bool, KdfError> {
+        if self.prf_len == 0 {
+            self.start(block.len())?;
+        }
         if block.len() != self.prf_len {
             return Err(KdfError::PrfLength);
         }
-        self.output.append(block);
-        if self.output.is_complete() {
-            return Ok(Step::Done);
+        let room = out.get_mut(self.filled..).unwrap_or_default();
+        let len = room.len().min(block.len());
+        if let (Some(to), Some(from)) = (room.get_mut(..len), block.get(..len)) {
+            to.copy_from_slice(from);
+            self.filled = self.filled.saturating_add(len);
         }
         self.counter = self.counter.wrapping_add(1);
-        Ok(Step::Prf(self))
+        Ok(self.filled >= out.len())
     }
 }
 
 /// The partially derived key. Wiped when dropped before it is complete.
 struct Output<'a> {
     bytes: &'a mut [u8],
-    filled: usize,
-}
-
-impl Output<'_> {
-    #[inline]
-    fn append(&mut self, block: &[u8]) {
-        let room = self.bytes.get_mut(self.filled..).unwrap_or_default();
-        let len = room.len().min(block.len());
-        if let (Some(to), Some(from)) = (room.get_mut(..len), block.get(..len)) {
-            to.copy_from_slice(from);
-            self.filled = self.filled.saturating_add(len);
-        }
-    }
-
-    #[inline]
-    fn is_complete(&self) -> bool {
-        self.filled == self.bytes.len()
-    }
+    is_complete: bool,
 }
 
 impl Drop for Output<'_> {
     #[inline]
     fn drop(&mut self) {
-        if !self.is_complete() {
+        if !self.is_complete {
             wipe(self.bytes);
         }
     }

@@ -1,8 +1,8 @@
 //! Key derivation in SP 800-108 counter mode over any PRF, and by a single call of the PRF.
 //!
 //! [`Layout::derivation`] is a state machine: it returns each input of the PRF and takes the PRF's output. The PRF can therefore
-//! be computed by a TPM behind a slow bus, by an async driver or by an HMAC in software. [`derive()`] and [`derive_async`] are
-//! the loops that drive it.
+//! be computed by a TPM behind a slow bus, by an async driver or by an HMAC in software. [`derive()`] is the loop that drives it
+//! with a blocking PRF.
 //!
 //! ```
 //! use chanbind_core::kdf::{HmacSha256, Layout, derive};
@@ -31,11 +31,13 @@ mod derivation;
 mod layout;
 mod prf;
 
+pub(crate) use derivation::Progress;
 pub use derivation::{Pending, Step};
 pub use layout::{CounterMode, CounterWidth, FixedInput, Layout};
-pub use prf::{AsyncPrf, HmacSha256, HmacSha384, HmacSha512, MAX_PRF_LEN, Prf, PrfInput};
+pub use prf::{HmacSha256, HmacSha384, HmacSha512, MAX_PRF_LEN, Prf, PrfInput};
 
 use crate::crypto::SecretBytes;
+use crate::error_messages;
 use core::fmt;
 
 /// Derives a key of `out.len()` bytes from `input` with a blocking PRF.
@@ -65,33 +67,6 @@ pub fn derive<P: Prf>(
     Ok(())
 }
 
-/// Derives a key of `out.len()` bytes from `input` with an async PRF.
-///
-/// # Errors
-/// Fails under the same conditions as [`derive()`]. `out` is also zeroed if the future is dropped before it completes, after it
-/// was polled at least once.
-pub async fn derive_async<P: AsyncPrf>(
-    layout: &Layout<'_>,
-    input: &[u8],
-    prf: &mut P,
-    out: &mut [u8],
-) -> Result<(), DeriveError<P::Error>> {
-    let mut buffer = SecretBytes::<MAX_PRF_LEN>::default();
-    let block = buffer
-        .get_mut(..prf.output_len())
-        .ok_or(DeriveError::Kdf(KdfError::PrfLength))?;
-    let mut step = layout
-        .derivation(input, block.len(), out)
-        .map_err(DeriveError::Kdf)?;
-    while let Step::Prf(pending) = step {
-        prf.compute(&pending.input(), block)
-            .await
-            .map_err(DeriveError::Prf)?;
-        step = pending.answer(block).map_err(DeriveError::Kdf)?;
-    }
-    Ok(())
-}
-
 /// The error of a derivation, apart from errors of the PRF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -105,20 +80,10 @@ pub enum KdfError {
     PrfLength,
 }
 
-impl fmt::Display for KdfError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OutputLength { actual } => write!(
-                f,
-                "this layout cannot derive {actual} bytes: request at least 1 byte, and no more blocks than its counter can number"
-            ),
-            Self::PrfLength => write!(
-                f,
-                "the PRF's output has the wrong length: it must have the announced length, 1 to {MAX_PRF_LEN} bytes"
-            ),
-        }
-    }
-}
+error_messages! { KdfError {
+    Self::OutputLength { actual } => "this layout cannot derive {} bytes: request at least 1 byte, and no more blocks than its counter can number", actual;
+    Self::PrfLength => "the PRF's output has the wrong length: it must have the announced length, 1 to {} bytes", MAX_PRF_LEN;
+}}
 
 impl core::error::Error for KdfError {}
 

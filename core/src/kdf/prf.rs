@@ -23,25 +23,6 @@ pub trait Prf {
     fn compute(&mut self, input: &PrfInput<'_>, out: &mut [u8]) -> Result<(), Self::Error>;
 }
 
-/// A keyed pseudorandom function with an async interface, for example a TPM or a service.
-pub trait AsyncPrf {
-    /// The error of the implementation.
-    type Error;
-
-    /// Returns the length of an output: 1 to [`MAX_PRF_LEN`] bytes.
-    fn output_len(&self) -> usize;
-
-    /// Computes the PRF over `input` and writes the output to `out`, which has [`AsyncPrf::output_len`] bytes.
-    ///
-    /// # Errors
-    /// [`AsyncPrf::Error`] if the implementation fails, for example because a TPM rejects the command.
-    fn compute(
-        &mut self,
-        input: &PrfInput<'_>,
-        out: &mut [u8],
-    ) -> impl Future<Output = Result<(), Self::Error>>;
-}
-
 /// The input of a PRF, as parts that must be concatenated.
 #[derive(Clone, Copy)]
 pub struct PrfInput<'a> {
@@ -169,39 +150,6 @@ macro_rules! software_hmac {
                 }
                 wipe(&mut mac);
                 Ok(())
-            }
-        }
-
-        impl AsyncPrf for $name {
-            type Error = Infallible;
-
-            fn output_len(&self) -> usize {
-                $len
-            }
-
-            async fn compute(
-                &mut self,
-                input: &PrfInput<'_>,
-                out: &mut [u8],
-            ) -> Result<(), Infallible> {
-                Prf::compute(self, input, out)
-            }
-        }
-
-        /// Allows several callers to share one key.
-        impl AsyncPrf for &$name {
-            type Error = Infallible;
-
-            fn output_len(&self) -> usize {
-                $len
-            }
-
-            async fn compute(
-                &mut self,
-                input: &PrfInput<'_>,
-                out: &mut [u8],
-            ) -> Result<(), Infallible> {
-                Prf::compute(self, input, out)
             }
         }
 

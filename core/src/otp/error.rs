@@ -1,4 +1,4 @@
-use core::fmt;
+use crate::error_messages;
 
 /// The error of creating or verifying a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,55 +75,36 @@ impl TokenError {
     }
 }
 
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BufferTooSmall => f.write_str("the buffer is too small for the token"),
-            Self::Malformed(defect) => write!(f, "malformed token: {defect}"),
-            Self::Content(defect) => {
-                write!(
-                    f,
-                    "the token is authentic, but its content is malformed: {defect}"
-                )
-            }
-            Self::Rejected => {
-                f.write_str("the token was not created with the key of this connection")
-            }
-            Self::Refused(refusal) => write!(f, "token refused: {refusal}"),
-        }
-    }
-}
+error_messages! { TokenError {
+    Self::BufferTooSmall => "the buffer is too small for the token";
+    Self::Malformed(defect) => "malformed token: {}", defect;
+    Self::Content(defect) => "the token is authentic, but its content is malformed: {}", defect;
+    Self::Rejected => "the token was not created with the key of this connection";
+    Self::Refused(refusal) => "token refused: {}", refusal;
+}}
 
-impl fmt::Display for MalformedToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Structure => "the number of parts or the length of a part is invalid",
-            Self::Base64 => "a part is not canonical base64",
-            Self::Json => "a part is not a JSON object with values of the right types",
-            Self::DuplicateMember => "a member name occurs twice in an object",
-            Self::TooManyMembers => "an object has more than 32 members",
-            Self::TooDeep => "objects and arrays are nested more than 32 levels deep",
-        })
-    }
-}
+error_messages! { MalformedToken {
+    Self::Structure => "the number of parts or the length of a part is invalid";
+    Self::Base64 => "a part is not canonical base64";
+    Self::Json => "a part is not a JSON object with values of the right types";
+    Self::DuplicateMember => "a member name occurs twice in an object";
+    Self::TooManyMembers => "an object has more than 32 members";
+    Self::TooDeep => "objects and arrays are nested more than 32 levels deep";
+}}
 
-impl fmt::Display for TokenRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Algorithm => "its algorithm is not the required one",
-            Self::Critical => "it has a critical extension, which is not supported",
-            Self::Type => "its type is not the expected one, or it is compressed",
-            Self::Expired => "it has expired or has no expiration time",
-            Self::NotYetValid => "it is not valid yet: check the clocks of both sides",
-            Self::TooOld => "it was issued too long ago or has no time of issue",
-            Self::Subject => "its subject is not the client that presents it",
-            Self::Issuer => "its issuer is not the required one",
-            Self::Audience => "its audience is not the required one",
-            Self::Method => "it is for another request method",
-            Self::Uri => "it is for another URI",
-            Self::TokenId => "its jti is missing, was used before or is not the required one",
-        })
-    }
-}
+error_messages! { TokenRefusal {
+    Self::Algorithm => "its algorithm is not the required one";
+    Self::Critical => "it has a critical extension, which is not supported";
+    Self::Type => "its type is not the expected one, or it is compressed";
+    Self::Expired => "it has expired or has no expiration time";
+    Self::NotYetValid => "it is not valid yet: check the clocks of both sides";
+    Self::TooOld => "it was issued too long ago or has no time of issue";
+    Self::Subject => "its subject is not the client that presents it";
+    Self::Issuer => "its issuer is not the required one";
+    Self::Audience => "its audience is not the required one";
+    Self::Method => "it is for another request method";
+    Self::Uri => "it is for another URI";
+    Self::TokenId => "its jti is missing, was used before or is not the required one";
+}}
 
 impl core::error::Error for TokenError {}

@@ -2,7 +2,7 @@ use super::{ClientId, Profile, Purpose};
 use crate::{
     crypto::SecretBytes,
     exporter::{Exporter, ExporterError},
-    kdf::{AsyncPrf, DeriveError, Prf, derive, derive_async},
+    kdf::{DeriveError, Prf, derive},
 };
 use core::fmt;
 
@@ -29,7 +29,7 @@ impl fmt::Debug for KeyingMaterial {
 }
 
 /// The key of one client on one channel for one purpose: 32 bytes. Wiped when dropped.
-pub struct OneTimeKey(SecretBytes<32>);
+pub struct OneTimeKey(pub(super) SecretBytes<32>);
 
 impl OneTimeKey {
     /// The length of the key, in bytes.
@@ -58,26 +58,6 @@ impl OneTimeKey {
             key.0.as_mut_slice(),
         )
         .map_err(OneTimeKeyError::Derive)?;
-        Ok(key)
-    }
-
-    /// Derives the key from keying material with an async PRF. The channel is not borrowed while the future waits.
-    ///
-    /// # Errors
-    /// [`DeriveError`] if the PRF fails or `profile` has a layout that cannot derive 32 bytes.
-    pub async fn derive_async<P: AsyncPrf>(
-        profile: &Profile<'_>,
-        material: &KeyingMaterial,
-        prf: &mut P,
-    ) -> Result<Self, DeriveError<P::Error>> {
-        let mut key = Self(SecretBytes::default());
-        derive_async(
-            &profile.layout,
-            material.as_bytes(),
-            prf,
-            key.0.as_mut_slice(),
-        )
-        .await?;
         Ok(key)
     }
 

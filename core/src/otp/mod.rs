@@ -37,7 +37,9 @@
 pub mod api_key;
 mod base64;
 mod claims;
+mod client_id;
 mod date;
+mod derivation;
 mod error;
 mod header;
 mod json;
@@ -47,13 +49,20 @@ mod key;
 pub mod nested;
 mod policy;
 mod profile;
+mod prover;
 
 pub use claims::Claims;
+pub use client_id::ClientIdBuf;
+pub use derivation::KeyDerivation;
 pub use error::{MalformedToken, TokenError, TokenRefusal};
 pub use header::Header;
 pub use key::{KeyingMaterial, OneTimeKey, OneTimeKeyError};
 pub use policy::{Policy, Uniqueness};
 pub use profile::{ClientId, ClientIdError, ContextRule, MAX_CLIENT_ID_LEN, Profile, Purpose};
+pub use prover::{
+    ApiKeyProver, FieldNames, KIND, ProveError, TOKEN_LIFETIME, TokenForm, TokenProver,
+    api_key_fields_len,
+};
 
 /// Returns the length of a scratch buffer that is sufficient to verify a token of `token_len` bytes. It holds the decoded parts,
 /// their unescaped strings and the claims.

@@ -1,4 +1,5 @@
 use super::KeyingMaterial;
+use crate::error_messages;
 use crate::{
     exporter::{Exporter, ExporterError},
     kdf::Layout,
@@ -147,7 +148,7 @@ pub enum ContextRule<'a> {
 
 /// The name by which a gateway identifies a device: 1 to [`MAX_CLIENT_ID_LEN`] visible ASCII characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ClientId<'a>(&'a str);
+pub struct ClientId<'a>(pub(super) &'a str);
 
 impl<'a> ClientId<'a> {
     /// Creates a client id after checking its length and its characters.
@@ -170,7 +171,7 @@ impl<'a> ClientId<'a> {
 
     /// Returns the id as text.
     #[must_use]
-    pub fn as_str(&self) -> &'a str {
+    pub const fn as_str(&self) -> &'a str {
         self.0
     }
 
@@ -208,19 +209,10 @@ pub enum ClientIdError {
     NotVisibleAscii,
 }
 
-impl fmt::Display for ClientIdError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("the client id is empty: use 1 to 255 visible ASCII characters"),
-            Self::TooLong { actual } => write!(
-                f,
-                "the client id has {actual} bytes: use at most {MAX_CLIENT_ID_LEN}"
-            ),
-            Self::NotVisibleAscii => f.write_str(
-                "the client id has a character that is not visible ASCII: use letters, digits and punctuation without spaces",
-            ),
-        }
-    }
-}
+error_messages! { ClientIdError {
+    Self::Empty => "the client id is empty: use 1 to 255 visible ASCII characters";
+    Self::TooLong { actual } => "the client id has {} bytes: use at most {}", actual, MAX_CLIENT_ID_LEN;
+    Self::NotVisibleAscii => "the client id has a character that is not visible ASCII: use letters, digits and punctuation without spaces";
+}}
 
 impl core::error::Error for ClientIdError {}

@@ -1,6 +1,6 @@
 use super::{PathError, PublicKey};
 use core::fmt;
-use rustls_pki_types::{CertificateDer, TrustAnchor};
+use rustls_pki_types::{CertificateDer, Der, TrustAnchor};
 
 /// The maximum number of trust anchors in [`Anchors`].
 pub const MAX_ANCHORS: usize = 4;
@@ -22,25 +22,52 @@ impl<'a> Anchors<'a> {
     /// not uncompressed, [`PathError::NoAnchor`] if the list is empty, [`PathError::TooManyAnchors`] if it has more than
     /// [`MAX_ANCHORS`] entries.
     pub fn new(certificates: &[&'a [u8]]) -> Result<Self, PathError> {
+        let mut all = Self {
+            anchors: [(); MAX_ANCHORS].map(|()| Self::EMPTY),
+            len: certificates.len(),
+        };
         if certificates.is_empty() {
             return Err(PathError::NoAnchor);
         }
-        let mut anchors = [(); MAX_ANCHORS].map(|()| TrustAnchor {
-            subject: [].as_slice().into(),
-            subject_public_key_info: [].as_slice().into(),
-            name_constraints: None,
-        });
         for (at, certificate) in certificates.iter().enumerate() {
-            let slot = anchors.get_mut(at).ok_or(PathError::TooManyAnchors)?;
+            let slot = all.anchors.get_mut(at).ok_or(PathError::TooManyAnchors)?;
             *slot = anchor(certificate)?;
         }
-        Ok(Self {
-            anchors,
-            len: certificates.len(),
-        })
+        Ok(all)
     }
 
-    pub(super) fn as_slice(&self) -> &[TrustAnchor<'a>] {
+    const EMPTY: TrustAnchor<'static> = TrustAnchor {
+        subject: Der::from_slice(&[]),
+        subject_public_key_info: Der::from_slice(&[]),
+        name_constraints: None,
+    };
+
+    /// Creates anchors from ones that [`Anchors::new`] parsed before and that were copied since.
+    ///
+    /// # Errors
+    /// [`PathError::NoAnchor`] if the list is empty, [`PathError::TooManyAnchors`].
+    pub fn from_parsed(
+        parsed: impl IntoIterator<Item = TrustAnchor<'a>>,
+    ) -> Result<Self, PathError> {
+        let mut all = Self {
+            anchors: [(); MAX_ANCHORS].map(|()| Self::EMPTY),
+            len: 0,
+        };
+        for anchor in parsed {
+            *all.anchors
+                .get_mut(all.len)
+                .ok_or(PathError::TooManyAnchors)? = anchor;
+            all.len = all.len.saturating_add(1);
+        }
+        if all.len == 0 {
+            return Err(PathError::NoAnchor);
+        }
+        Ok(all)
+    }
+
+    /// Returns the anchors.
+    #[must_use]
+    pub fn as_slice(&self) -> &[TrustAnchor<'a>] {
         self.anchors.get(..self.len).unwrap_or_default()
     }
 }

@@ -25,8 +25,8 @@ mod leaf;
 mod names;
 mod path;
 mod public_key;
-mod scheme;
 
+pub use crate::crypto::SignatureScheme;
 pub use algorithm::Algorithms;
 pub use anchors::{Anchors, MAX_ANCHORS};
 pub use candidates::MAX_CANDIDATES;
@@ -35,7 +35,6 @@ pub use leaf::VerifiedLeaf;
 pub use names::{SubjectAltName, SubjectAltNames};
 pub use path::{MAX_INTERMEDIATES, PathRules, Time, Usage};
 pub use public_key::{PublicKey, spki_sha256, subject, subject_public_key_info};
-pub use scheme::SignatureScheme;
 
 pub(crate) use certificate::Fields;
 #[cfg(feature = "authenticator")]

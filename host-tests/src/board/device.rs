@@ -89,13 +89,15 @@ impl Device {
             Kind::Rp2040W5500 => 30_000,
         };
         let proof = match &self.certificate {
-            Some(_) => "proof = \"authenticator\"\ncertificates = [\"own.pem\"]\n",
-            None => "",
+            Some(_) => {
+                "[proof.authenticator]\ncertificates = [\"own.pem\"]\n[proof.authenticator.key]\n"
+            }
+            None => "[proof.otp.key]\n",
         };
         format!(
-            "host = \"{HOST}\"\nport = {port}\nserver_name = \"localhost\"\npath = \"/get\"\nclient_id = \"{}\"\n\
+            "host = \"{HOST}\"\nport = {port}\nserver_name = \"localhost\"\npath = \"/get\"\nname = \"{}\"\n\
              authorities = [\"ca.pem\"]\ntime = \"build\"\ninterval_ms = 300\nfirst_retry_ms = 200\nlongest_retry_ms = 1600\n\
-             step_timeout_ms = {step_timeout}\n{proof}[key]\nparent_name = \"{}\"\nprivate = \"{}\"\npublic = \"{}\"\n",
+             step_timeout_ms = {step_timeout}\n{proof}parent_name = \"{}\"\nprivate = \"{}\"\npublic = \"{}\"\n",
             Self::CLIENT,
             hex::encode(&self.parent_name),
             hex::encode(&self.key.private),

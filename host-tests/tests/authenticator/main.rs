@@ -1,6 +1,7 @@
 //! Tests of Exported Authenticators (RFC 9261): recorded ones of an independent implementation, valid ones of both roles, and
 //! rejected ones.
 
+mod gateway;
 mod refused;
 mod roles;
 mod vectors;

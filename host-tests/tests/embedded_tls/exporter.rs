@@ -299,11 +299,11 @@ fn ekm_without_context(channel: &impl Exporter) -> [u8; 40] {
 #[tokio::test]
 async fn gateway_admits_client_with_one_time_password() {
     use chanbind::{
-        gateway::{ClientKey, Registry},
-        proof::Settings,
+        gateway::{ClientKey, ClientTable, MemoryRegistry},
+        proof::otp::Settings,
     };
-    let registry =
-        Registry::new([("client1".to_owned(), ClientKey::secret(b"my_api_key"))]).unwrap();
+    let clients = [("client1".to_owned(), ClientKey::secret(b"my_api_key"))];
+    let registry = MemoryRegistry::new(ClientTable::new(clients).unwrap());
     let gateway = chanbind_host_tests::gateway::TestGateway::start(registry, Settings::default())
         .await
         .unwrap();

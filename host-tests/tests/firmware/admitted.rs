@@ -16,13 +16,13 @@ async fn admitted(kind: Kind) {
     for step in [
         "network up",
         "TPM found",
-        "TPM ready",
-        "TCP connection open",
-        "the gateway is verified",
-        "the TPM has made the one-time key",
-        "admitted by what the TPM made: 200, 18 bytes",
+        "event=tpm-ready",
+        "event=tcp-open",
+        "event=tls-open",
+        "event=proof kind=otp",
+        "event=admitted status=200",
         // And again on the same connection.
-        "admitted by what the TPM made: 200, 18 bytes",
+        "event=admitted status=200",
     ] {
         board.wait_for(step);
     }

@@ -20,7 +20,7 @@ async fn goes_and_comes_back() {
     for _ in 0..3 {
         board.wait_for(ADMITTED);
         gateway = restarted(gateway, SECRET).await;
-        board.wait_for("the gateway closed the connection");
+        board.wait_for("event=closed");
     }
     board.wait_for(ADMITTED);
     let (pki, port) = (gateway.pki.clone(), gateway.port);
@@ -44,10 +44,10 @@ async fn has_another_key() {
     .unwrap();
     let mut pauses = Vec::new();
     for _ in 0..5 {
-        board.wait_for("the gateway refused with status 401");
-        let line = board.wait_for("trying again in");
-        let words: Vec<_> = line.split(' ').collect();
-        pauses.push(words[words.len() - 2].parse::<u32>().unwrap());
+        board.wait_for("event=refused status=401");
+        let line = board.wait_for("event=waiting ms=");
+        let (_, millis) = line.split_once("ms=").unwrap();
+        pauses.push(millis.trim().parse::<u32>().unwrap());
     }
     // Twice as long each time, up to the limit, and up to a quarter less.
     for (pause, most) in pauses.iter().zip([200, 400, 800, 1600, 1600]) {
@@ -77,14 +77,14 @@ async fn refuses(
     let board = Board::start(&image, &device.chip).unwrap();
     for _ in 0..2 {
         board.wait_for(says);
-        board.wait_for("trying again in");
+        board.wait_for("event=waiting ms=");
     }
     while server.outcomes().len() < 2 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let outcomes = server.outcomes();
     assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
-    assert!(!board.said().contains("one-time key"), "{}", board.said());
+    assert!(!board.said().contains("event=proof"), "{}", board.said());
 }
 
 fn same(toml: String) -> String {
@@ -122,7 +122,7 @@ async fn is_somebody_in_the_middle() {
             let flight = [attacker.encrypted_extensions(), attacker.finished()].concat();
             attacker.send(content::HANDSHAKE, &flight)
         },
-        "the server showed no certificate",
+        "the server sent no certificate",
     )
     .await;
     let leaf = Arc::new(authority.issue(|_| ()).unwrap());

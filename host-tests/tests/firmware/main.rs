@@ -1,28 +1,30 @@
-//! The flash images of boards, end to end: a TPM, a gateway, and all that can come between.
+//! The flash images of boards, end to end, with a TPM and a gateway.
 //!
 //! `cargo x test` builds the images before; `cargo x firmware` does it alone.
 
 mod admitted;
-mod certified;
+mod authenticator;
 mod gateways;
 mod networks;
 mod tpms;
 
 use chanbind::{
-    gateway::{ClientKey, Registry},
-    proof::Settings,
+    gateway::{ClientKey, ClientTable, MemoryRegistry},
+    proof::otp::Settings,
 };
 use chanbind_host_tests::{
     board::{Board, Device, Image, Kind},
     gateway::TestGateway,
 };
+use std::sync::Arc;
 
 fn configured(kind: Kind, toml: &str, ca: &str) -> Image {
     Image::built(kind).unwrap().configured(toml, ca).unwrap()
 }
 
-fn registry(secret: &[u8]) -> Registry {
-    Registry::new([(Device::CLIENT.to_owned(), ClientKey::secret(secret))]).unwrap()
+fn registry(secret: &[u8]) -> Arc<MemoryRegistry> {
+    let clients = [(Device::CLIENT.to_owned(), ClientKey::secret(secret))];
+    MemoryRegistry::new(ClientTable::new(clients).unwrap())
 }
 
 async fn gateway(secret: &[u8]) -> TestGateway {
@@ -31,7 +33,7 @@ async fn gateway(secret: &[u8]) -> TestGateway {
         .unwrap()
 }
 
-/// Ends a gateway and starts it again, with another registry.
+/// Stops a gateway and starts it again, with another registry.
 async fn restarted(gateway: TestGateway, secret: &[u8]) -> TestGateway {
     let (pki, port) = (gateway.pki.clone(), gateway.port);
     gateway.stop().await;
@@ -41,9 +43,9 @@ async fn restarted(gateway: TestGateway, secret: &[u8]) -> TestGateway {
 }
 
 const SECRET: &[u8] = b"a key of this test, 32 bytes long";
-const ADMITTED: &str = "admitted by what the TPM made: 200";
+const ADMITTED: &str = "event=admitted status=200";
 
-/// The driver has done nothing that the chip complains of.
+/// Asserts that the driver violated no rule of the chip.
 fn assert_no_violations(device: &Device) {
     let violations = device.chip.take_violations();
     assert!(violations.is_empty(), "{violations:?}");

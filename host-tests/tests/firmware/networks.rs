@@ -9,7 +9,7 @@ async fn is_late() {
     let gateway = gateway(SECRET).await;
     let image = device.image(Kind::QemuMps2, &gateway).unwrap();
     let board = Board::start_unplugged(&image, &device.chip).unwrap();
-    board.wait_for("chanbind: client client1");
+    board.wait_for("chanbind: client1");
     assert_eq!(board.line(Duration::from_secs(3)), None, "{}", board.said());
     board.spi_link().plug_in();
     board.wait_for("network up");
@@ -43,7 +43,7 @@ async fn goes_and_comes_back() {
     board.spi_link().pull_out();
     board.wait_for("the gateway did not answer in time");
     board.wait_for("the gateway could not be reached in time");
-    board.wait_for("trying again in");
+    board.wait_for("event=waiting ms=");
     board.spi_link().plug_in();
     board.wait_for(ADMITTED);
 }

@@ -15,7 +15,7 @@ async fn is_not_there_yet() {
     .unwrap();
     for _ in 0..2 {
         board.wait_for("no TPM answers");
-        board.wait_for("trying again in");
+        board.wait_for("event=waiting ms=");
     }
     device.chip.event(Event::Return);
     board.wait_for(ADMITTED);
@@ -53,7 +53,7 @@ async fn stops_answering() {
     device.chip.event(Event::VanishHigh);
     let _gateway = restarted(gateway, SECRET).await;
     board.wait_for("the TPM no longer answers");
-    board.wait_for("trying again in");
+    board.wait_for("event=waiting ms=");
     device.chip.event(Event::Return);
     board.wait_for(ADMITTED);
 }
@@ -71,8 +71,8 @@ async fn is_another() {
     )
     .unwrap();
     board.wait_for("the TPM's parent key is not the pinned one");
-    board.wait_for("trying again in");
-    assert!(!board.said().contains("TCP"), "{}", board.said());
+    board.wait_for("event=waiting ms=");
+    assert!(!board.said().contains("event=tcp-open"), "{}", board.said());
 }
 
 /// A TPM in failure mode does nothing but answer why, until it is reset: the device does that by its pin.

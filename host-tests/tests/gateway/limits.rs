@@ -406,7 +406,7 @@ async fn slow_readers_are_not_dropped() {
 
 #[tokio::test]
 async fn long_uris_are_answered_414() {
-    let gateway = gateway(Settings::default()).await;
+    let gateway = gateway().await;
     let mut connection = gateway.connect().await.unwrap();
     let mut status = async |path: String| {
         let uri = gateway.uri(&path).parse().unwrap();

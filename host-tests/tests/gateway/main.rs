@@ -1,77 +1,69 @@
-//! The gateway and the client, over real TLS on 127.0.0.1.
+//! The gateway's server, and its layer whatever the kind of proof.
 
-mod admitted;
 mod limits;
-mod malformed;
-mod refused;
+mod policy;
 mod server;
 
-use axum::http::{HeaderName, HeaderValue, Request, StatusCode};
+use axum::http::{Request, StatusCode};
 use chanbind::{
-    client::{Connection, Prover},
-    core::{kdf::HmacSha256, otp::ClientId},
-    gateway::{ClientKey, Registry},
-    proof::{Form, Settings},
+    client::{Connection, RequestBody},
+    gateway::{ClientKey, ClientTable, MemoryRegistry},
+    proof::otp::{Form, OtpVerifier, Settings},
 };
-use chanbind_host_tests::gateway::TestGateway;
+use chanbind_core::kdf::HmacSha256;
+use chanbind_host_tests::{
+    client::{TestClient, one_time_password},
+    gateway::TestGateway,
+};
+use std::sync::Arc;
 
 const SECRET: &[u8] = b"my_api_key";
-const FORMS: [Form; 3] = [Form::ApiKey, Form::Jws, Form::Nested];
 
-fn registry() -> Registry {
-    let key = |secret: &[u8]| ClientKey::secret(secret);
-    Registry::new([
-        ("client1".to_owned(), key(SECRET)),
-        ("client2".to_owned(), key(b"another")),
-    ])
-    .unwrap()
+fn registry() -> Arc<MemoryRegistry> {
+    let clients = [("client1".to_owned(), ClientKey::secret(SECRET))];
+    MemoryRegistry::new(ClientTable::new(clients).unwrap())
 }
 
-async fn gateway(settings: Settings) -> TestGateway {
-    TestGateway::start(registry(), settings).await.unwrap()
+fn verifier() -> Arc<OtpVerifier> {
+    OtpVerifier::new(registry(), Settings::default())
 }
 
-fn request(gateway: &TestGateway) -> Request<()> {
-    Connection::get(&gateway.uri("/get").parse().unwrap()).unwrap()
+async fn gateway() -> TestGateway {
+    TestGateway::start(registry(), Settings::default())
+        .await
+        .unwrap()
 }
 
-/// A request with `client`'s proof for `connection`, by a key with this secret.
+fn request(gateway: &TestGateway, path: &str) -> Request<RequestBody> {
+    Connection::get(&gateway.uri(path).parse().unwrap()).unwrap()
+}
+
+/// Returns a request with the one-time password of `client1` for `connection`.
 async fn proved(
     gateway: &TestGateway,
-    settings: &Settings,
-    connection: &Connection,
-    form: Form,
-    client: &str,
-    secret: &[u8],
-) -> Request<()> {
-    let mut request = request(gateway);
-    Prover::new(settings.clone(), ClientId::new(client).unwrap())
-        .prove(
-            form,
-            connection.channel(),
-            &mut &HmacSha256::new(secret),
-            &mut request,
-        )
-        .await
-        .unwrap();
+    connection: &TestClient,
+    path: &str,
+) -> Request<RequestBody> {
+    let mut request = request(gateway, path);
+    let (settings, key) = (Settings::default(), HmacSha256::new(SECRET));
+    one_time_password(
+        &settings,
+        "client1",
+        Form::ApiKey,
+        connection,
+        &key,
+        &mut request,
+    )
+    .await
+    .unwrap();
     request
 }
 
-fn copy(request: &Request<()>) -> Request<()> {
-    let mut copy = Request::get(request.uri().clone()).body(()).unwrap();
-    *copy.headers_mut() = request.headers().clone();
-    copy
-}
-
-fn set(request: &mut Request<()>, name: &str, value: &[u8]) {
-    let name: HeaderName = name.parse().unwrap();
-    request
-        .headers_mut()
-        .insert(name, HeaderValue::from_bytes(value).unwrap());
-}
-
-/// Sends on its own connection or another and gives status and body.
-async fn answer(connection: &mut Connection, request: Request<()>) -> (StatusCode, String) {
+/// Sends a request and returns status and content.
+async fn answer(
+    connection: &mut TestClient,
+    request: Request<RequestBody>,
+) -> (StatusCode, String) {
     let response = connection.send(request).await.unwrap();
     let body = String::from_utf8(response.body().to_vec()).unwrap();
     (response.status(), body)

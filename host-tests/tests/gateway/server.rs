@@ -2,12 +2,12 @@
 
 use super::*;
 use axum::{Router, routing::get};
-use chanbind::gateway::{Channel, Identity, ProofLayer};
+use chanbind::gateway::{Channel, Identity, Policy, ProofLayer};
 use std::net::SocketAddr;
 
 #[tokio::test]
-async fn requests_know_their_connection() {
-    use chanbind::core::exporter::Exporter;
+async fn gives_requests_their_channel_and_peer() {
+    use chanbind_core::exporter::Exporter;
     let app = Router::new().route(
         "/ekm",
         get(
@@ -36,26 +36,26 @@ async fn requests_know_their_connection() {
 }
 
 #[tokio::test]
-async fn a_handler_without_the_layer_gets_no_identity() {
+async fn answers_500_if_a_handler_needs_an_identity_without_a_layer() {
     let app = Router::new().route(
         "/get",
-        get(|who: Identity| async move { who.client().to_owned() }),
+        get(|identity: Identity| async move { identity.subject().to_owned() }),
     );
     let gateway = TestGateway::serve(app).await.unwrap();
     let mut connection = gateway.connect().await.unwrap();
     assert_eq!(
-        answer(&mut connection, request(&gateway)).await.0,
+        answer(&mut connection, request(&gateway, "/get")).await.0,
         StatusCode::INTERNAL_SERVER_ERROR
     );
 }
 
-/// A layer behind a server that does not say which connection a request came by lets nothing through.
+/// A layer behind a server that does not say by which connection a request came.
 #[tokio::test]
-async fn a_layer_without_a_channel_lets_nothing_through() {
+async fn answers_500_without_a_channel() {
     use tower::ServiceExt;
     let app: Router = Router::new()
         .route("/get", get(|| async { "in" }))
-        .layer(ProofLayer::new(registry(), Settings::default()));
+        .layer(ProofLayer::new(Policy::new().require("/", verifier())));
     let request = Request::get("/get")
         .body(axum::body::Body::empty())
         .unwrap();
@@ -66,11 +66,11 @@ async fn a_layer_without_a_channel_lets_nothing_through() {
 }
 
 #[tokio::test]
-async fn it_stops_in_order() {
-    let gateway = gateway(Settings::default()).await;
+async fn stops_gracefully() {
+    let gateway = gateway().await;
     let mut connection = gateway.connect().await.unwrap();
     assert_eq!(
-        answer(&mut connection, request(&gateway)).await.0,
+        answer(&mut connection, request(&gateway, "/get")).await.0,
         StatusCode::UNAUTHORIZED
     );
     let uri = gateway.uri("/get");
@@ -85,12 +85,11 @@ async fn it_stops_in_order() {
     );
 }
 
-/// Peers that are no TLS clients, or say nothing, do not keep others from being served.
+/// Peers that do not speak TLS, or send nothing.
 #[tokio::test]
-async fn noise_on_the_port() {
+async fn serves_others_beside_peers_that_do_not_speak_tls() {
     use tokio::io::AsyncWriteExt;
-    let settings = Settings::default();
-    let gateway = gateway(settings.clone()).await;
+    let gateway = gateway().await;
     let mut noise = Vec::new();
     for bytes in [
         &b""[..],
@@ -105,61 +104,6 @@ async fn noise_on_the_port() {
         noise.push(stream);
     }
     let mut connection = gateway.connect().await.unwrap();
-    let request = proved(
-        &gateway,
-        &settings,
-        &connection,
-        Form::ApiKey,
-        "client1",
-        SECRET,
-    )
-    .await;
+    let request = proved(&gateway, &connection, "/get").await;
     assert_eq!(answer(&mut connection, request).await.0, StatusCode::OK);
-}
-
-#[test]
-fn registries() {
-    let entry = Registry::entry(ClientId::new(r#"a.b"c\d"#).unwrap(), SECRET);
-    assert_eq!(Registry::from_toml(&entry).unwrap().len(), 1);
-    for (text, what) in [
-        ("", "line 1, column 1"),
-        ("[clients]", "no clients"),
-        ("x", "[clients.NAME]"),
-        ("[clients.a]\nhmac_sha256 = \"***\"", "not base64"),
-        ("[clients.a]\nhmac_sha256 = \"\"", "empty"),
-        (
-            "[clients.a]\nhmac_sha265 = \"AAAA\"",
-            "line 2, column 1, client \"a\"",
-        ),
-        ("[clients]\nclient1 = \"AAAA\"", "line 2, column 11"),
-        ("client1 = \"AAAA\"", "line 1, column 1"),
-        ("[clients.a]\nhmac_sha256 = \"AAAA", "line 2"),
-        (
-            "[clients.a]\nhmac_sha256 = AAAA",
-            "line 2, column 15, client \"a\"",
-        ),
-        ("[clients.a]\nAAAA==", "line 2"),
-        ("[clients.a]\nhmac_sha256 = [\"AAAA\"]", "client \"a\""),
-        (
-            "[clients.\"b c\"]\nhmac_sha256 = \"AA\"\nkey = \"AAAA\"",
-            "line 3, column 1, client \"b c\"",
-        ),
-        ("[clients.\"\"]\nhmac_sha256 = \"AAAA\"", "empty"),
-        (
-            "[clients.a]\nhmac_sha256 = \"AAAA\"\n[clients.a]\nhmac_sha256 = \"BBBB\"",
-            "line 3",
-        ),
-    ] {
-        let message = Registry::from_toml(text).unwrap_err().to_string();
-        assert!(message.contains(what), "{text:?}: {message}");
-        assert!(!message.contains("AAAA"), "no key in a message");
-    }
-    let twice = ["a", "a"].map(|id| (id.to_owned(), ClientKey::secret(b"k")));
-    assert!(
-        Registry::new(twice)
-            .unwrap_err()
-            .to_string()
-            .contains("twice")
-    );
-    assert!(!format!("{:?}", Registry::from_toml(&entry).unwrap()).contains("my_api_key"));
 }

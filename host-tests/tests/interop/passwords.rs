@@ -1,19 +1,27 @@
 //! Tests of one-time passwords: the Rust client with the Go server, the Go client with the Rust gateway, and byte-for-byte
 //! comparisons.
 
-use axum::http::Request;
 use chanbind::{
-    client::{Connection, Prover},
-    core::{
-        kdf::{AsyncPrf, HmacSha256},
-        otp::{Claims, ClientId, Header, OneTimeKey, Policy, jws, nested, scratch_len},
+    client::{ConnectOptions, Connection},
+    gateway::{ClientKey, ClientTable, MemoryRegistry},
+    proof::{
+        KeyHolder,
+        otp::{Form, Settings},
     },
-    gateway::{ClientKey, Registry},
-    proof::{Form, Settings},
+    protocol::{
+        kdf::HmacSha256,
+        otp::{Claims, Header, OneTimeKey, Policy, jws, nested, scratch_len},
+    },
     tls,
     tpm::{KeyFile, KeyOptions, OpenOptions, Tpm},
 };
-use chanbind_host_tests::{gateway::TestGateway, go, pki::Pki, swtpm::Swtpm};
+use chanbind_host_tests::{
+    client::{TestClient, one_time_password},
+    gateway::TestGateway,
+    go,
+    pki::Pki,
+    swtpm::Swtpm,
+};
 use std::path::Path;
 
 const SECRET: &[u8] = b"my_api_key";
@@ -27,23 +35,28 @@ fn settings(form: Form) -> Settings {
 }
 
 /// Sends a request of the Rust client to the Go server. Returns the status and the body of the response.
-async fn request_from_go_server<P: AsyncPrf>(
+async fn request_from_go_server(
     port: u16,
     pki: &Pki,
     form: Form,
-    key: &mut P,
-) -> (u16, String)
-where
-    P::Error: std::fmt::Debug,
-{
+    key: &dyn KeyHolder,
+) -> (u16, String) {
     let config = tls::client_config(tls::roots_from_pem(pki.ca.as_bytes()).unwrap()).unwrap();
-    let mut connection = Connection::open("localhost", port, config).await.unwrap();
-    let mut request: Request<()> =
-        Connection::get(&format!("https://localhost:{port}/get").parse().unwrap()).unwrap();
-    Prover::new(settings(form), ClientId::new("client1").unwrap())
-        .prove(form, connection.channel(), key, &mut request)
-        .await
-        .unwrap();
+    let options = ConnectOptions::default();
+    let connection = Connection::open("localhost", port, config, &options).await;
+    let mut connection = TestClient::new(connection.unwrap());
+    let uri = format!("https://localhost:{port}/get");
+    let mut request = Connection::get(&uri.parse().unwrap()).unwrap();
+    one_time_password(
+        &settings(form),
+        "client1",
+        form,
+        &connection,
+        key,
+        &mut request,
+    )
+    .await
+    .unwrap();
     let response = connection.send(request).await.unwrap();
     (
         response.status().as_u16(),
@@ -76,10 +89,10 @@ async fn rust_client_authenticates_to_go_server() {
     let (server, _folder) = go_server(program, &pki);
     for form in FORMS {
         let admitted =
-            request_from_go_server(server.port, &pki, form, &mut &HmacSha256::new(SECRET)).await;
+            request_from_go_server(server.port, &pki, form, &HmacSha256::new(SECRET)).await;
         assert_eq!(admitted, (200, "ok".to_owned()), "{form}");
         assert_eq!(
-            request_from_go_server(server.port, &pki, form, &mut &HmacSha256::new(b"wrong"))
+            request_from_go_server(server.port, &pki, form, &HmacSha256::new(b"wrong"))
                 .await
                 .0,
             401,
@@ -98,7 +111,7 @@ async fn published_demo_key_authenticates_to_go_server() {
         .await
         .unwrap();
     let pem = std::fs::read_to_string(vectors.join("tpm-key.pem")).unwrap();
-    let mut key = tpm
+    let key = tpm
         .load(KeyFile::from_pem(&pem).unwrap(), None)
         .await
         .unwrap();
@@ -106,7 +119,7 @@ async fn published_demo_key_authenticates_to_go_server() {
     let (server, _folder) = go_server(program, &pki);
     for form in FORMS {
         assert_eq!(
-            request_from_go_server(server.port, &pki, form, &mut key).await,
+            request_from_go_server(server.port, &pki, form, &key).await,
             (200, "ok".to_owned()),
             "{form}"
         );
@@ -153,7 +166,9 @@ async fn go_client(
 async fn go_client_authenticates_to_rust_gateway() {
     let Some(program) = go::program() else { return };
     for form in FORMS {
-        let registry = Registry::new([("client1".to_owned(), ClientKey::secret(SECRET))]).unwrap();
+        let registry = MemoryRegistry::new(
+            ClientTable::new([("client1".to_owned(), ClientKey::secret(SECRET))]).unwrap(),
+        );
         let gateway = TestGateway::start(registry, settings(form)).await.unwrap();
         assert_eq!(
             go_client(program, &gateway, form, &["-secret", "my_api_key"]).await,
@@ -192,7 +207,9 @@ async fn go_client_uses_a_rust_key_file_with_go_tpm() {
     std::fs::write(&path, file.to_pem().unwrap()).unwrap();
     let address = format!("127.0.0.1:{}", swtpm.port());
     for form in FORMS {
-        let registry = Registry::new([("client1".to_owned(), ClientKey::secret(SECRET))]).unwrap();
+        let registry = MemoryRegistry::new(
+            ClientTable::new([("client1".to_owned(), ClientKey::secret(SECRET))]).unwrap(),
+        );
         let gateway = TestGateway::start(registry, settings(form)).await.unwrap();
         let answer = go_client(program, &gateway, form, &["-tpm", &address, "-key", &path]).await;
         assert_eq!(answer, format!("200 ok client1 {form}"));

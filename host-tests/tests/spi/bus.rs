@@ -4,7 +4,8 @@ use super::*;
 use chanbind_core::{
     exporter::ExporterSecret,
     kdf::HmacSha256,
-    otp::{ClientId, OneTimeKey, Profile, Purpose},
+    otp::{ClientId, KeyDerivation, OneTimeKey, Profile, Purpose},
+    proof::KeyRequest,
 };
 use chanbind_tpm_spi::{
     command::{Entity, EvictControl, Handle, Hmac, ResponseCode},
@@ -25,9 +26,19 @@ fn secrets_never_pass_the_bus_in_clear() {
     fixture.with_keys(async |keys| {
         let auth = AuthValue::new(PASSWORD.as_bytes()).unwrap();
         let mut key = HmacKey::new(fixture.key.blobs(), auth).unwrap();
-        let derived = OneTimeKey::derive_async(&profile, &material, &mut keys.prf(&mut key))
-            .await
-            .unwrap();
+        let mut derivation =
+            KeyDerivation::new(&profile, Purpose::ApiKey, client, &channel).unwrap();
+        let derived = loop {
+            let KeyRequest::Hmac(input) = derivation.request() else {
+                unreachable!("a derivation needs HMACs only")
+            };
+            let mut mac = [0; 32];
+            let parts = input.parts();
+            keys.hmac(&mut key, &parts, &mut mac).await.unwrap();
+            if let Some(key) = derivation.answered(&mac).unwrap() {
+                break key;
+            }
+        };
         let in_software = OneTimeKey::derive(
             &profile,
             Purpose::ApiKey,

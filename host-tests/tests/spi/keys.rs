@@ -3,7 +3,7 @@
 use super::*;
 use chanbind_core::{
     exporter::ExporterSecret,
-    kdf::{HmacSha256, Layout, derive, derive_async},
+    kdf::{HmacSha256, Layout, Step, derive},
     otp::{ClientId, OneTimeKey, Profile, Purpose},
 };
 use chanbind_tis_emulator::Event;
@@ -51,9 +51,14 @@ fn tpm_prf_matches_software_kdfs() {
             (Layout::Hmac, 16),
         ] {
             let (mut inside, mut outside) = (vec![0; len], vec![0; len]);
-            derive_async(&layout, b"input", &mut keys.prf(&mut key), &mut inside)
-                .await
-                .unwrap();
+            let mut step = layout.derivation(b"input", 32, &mut inside).unwrap();
+            while let Step::Prf(pending) = step {
+                let mut mac = [0; 32];
+                let input = pending.input();
+                keys.hmac(&mut key, &input.parts(), &mut mac).await.unwrap();
+                step = pending.answer(&mac).unwrap();
+            }
+            drop(step);
             derive(
                 &layout,
                 b"input",

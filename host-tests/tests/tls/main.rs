@@ -3,7 +3,7 @@
 mod openssl;
 
 use chanbind::{
-    core::{
+    protocol::{
         binding::{BindingError, ChannelBinding},
         exporter::{Exporter, ExporterError, Protocol},
     },

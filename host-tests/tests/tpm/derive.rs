@@ -3,7 +3,7 @@
 use super::*;
 use chanbind_core::{
     exporter::ExporterSecret,
-    kdf::{HmacSha256, Layout, derive, derive_async},
+    kdf::{HmacSha256, Layout, Step, derive},
     otp::{ClientId, OneTimeKey, Profile, Purpose},
 };
 
@@ -27,7 +27,7 @@ async fn every_layout_matches_software() {
     let swtpm = Swtpm::start().unwrap();
     let tpm = open(&swtpm).await;
     let file = import(&tpm).await;
-    let mut key = tpm.load(file, None).await.unwrap();
+    let key = tpm.load(file, None).await.unwrap();
     for (layout, len) in [
         (Layout::VAULT, 32),
         (Layout::VAULT, 100),
@@ -36,9 +36,14 @@ async fn every_layout_matches_software() {
         (Layout::Hmac, 16),
     ] {
         let (mut by_tpm, mut by_software) = (vec![0; len], vec![0; len]);
-        derive_async(&layout, b"keying material", &mut key, &mut by_tpm)
-            .await
+        let mut step = layout
+            .derivation(b"keying material", 32, &mut by_tpm)
             .unwrap();
+        while let Step::Prf(pending) = step {
+            let mac = key.hmac(&pending.input().parts().concat()).await.unwrap();
+            step = pending.answer(&mac).unwrap();
+        }
+        drop(step);
         derive(
             &layout,
             b"keying material",

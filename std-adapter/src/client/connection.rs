@@ -1,152 +1,202 @@
-use crate::{authenticator::MAX_REQUESTS, tls::SharedStream};
+use super::{
+    ClientError, RequestBody, ResponseBody, TlsFailure,
+    body::SentBody,
+    proxy::{self, Proxy},
+};
+use crate::tls::SharedStream;
 use axum::http::{HeaderValue, Request, Response, Uri, header};
-use bytes::Bytes;
-use chanbind_core::authenticator::{ChannelError, Client, Endpoint};
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
-use std::{
-    fmt, io,
-    sync::{Arc, Mutex, OnceLock},
-    time::Duration,
-};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-/// One TLS connection to a gateway, with HTTP/1.1 on it.
+/// One TLS connection to a server, with HTTP/1.1 on it.
 pub struct Connection {
     stream: SharedStream<TlsStream<TcpStream>>,
-    requests: SendRequest<Empty<Bytes>>,
+    requests: SendRequest<SentBody>,
     driver: JoinHandle<()>,
-    endpoint: OnceLock<Mutex<Endpoint<Client, MAX_REQUESTS>>>,
+    response_timeout: Duration,
 }
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Options of a connection.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConnectOptions {
+    /// The name that the server's certificate must have, if it is not the host.
+    pub server_name: Option<String>,
+    /// The address to connect to, in place of those that the host resolves to.
+    pub address: Option<SocketAddr>,
+    /// The HTTP proxy to connect through, as [`ConnectOptions::proxy_from_env`] finds it.
+    pub proxy: Option<Uri>,
+    /// The limit of TCP and of the TLS handshake, each. 10 seconds by default.
+    pub connect_timeout: Duration,
+    /// The limit until the head of a response comes, and between two pieces of its body. 30 seconds by default.
+    pub response_timeout: Duration,
+}
 
-/// The longest answer that is read, in bytes.
-const MAX_ANSWER_LEN: usize = 16 * 1024 * 1024;
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            server_name: None,
+            address: None,
+            proxy: None,
+            connect_timeout: Duration::from_secs(10),
+            response_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl ConnectOptions {
+    /// Takes the proxy for `uri` from the environment: HTTPS_PROXY or ALL_PROXY, except for the hosts in NO_PROXY.
+    #[must_use]
+    pub fn proxy_from_env(mut self, uri: &Uri) -> Self {
+        self.proxy = proxy::from_env(uri);
+        self
+    }
+}
 
 impl Connection {
-    /// Connects and finishes the handshake.
+    /// Connects, and completes the handshake.
     ///
     /// # Errors
-    /// [`ClientError`]
-    pub async fn open(host: &str, port: u16, tls: ClientConfig) -> Result<Self, ClientError> {
-        let target = || format!("{host}:{port}");
+    /// [`ClientError::Host`], [`ClientError::Connect`], [`ClientError::Proxy`], [`ClientError::Tls`], [`ClientError::Http`].
+    pub async fn open(
+        host: &str,
+        port: u16,
+        tls: impl Into<Arc<ClientConfig>>,
+        options: &ConnectOptions,
+    ) -> Result<Self, ClientError> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let name = ServerName::try_from(bare.to_owned())
-            .map_err(|_| ClientError::Host(host.to_owned()))?;
-        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect((bare, port)))
+        let name = options.server_name.as_deref().unwrap_or(bare);
+        let name = ServerName::try_from(name.to_owned())
+            .map_err(|_| ClientError::Host(name.to_owned()))?;
+        let target = format!("{host}:{port}");
+        let limit = options.connect_timeout;
+        let stream = match (&options.proxy, options.address) {
+            (Some(proxy), _) => Proxy::new(proxy).tunnel(&target, limit).await?,
+            (None, Some(address)) => tcp(TcpStream::connect(address), &target, limit).await?,
+            (None, None) => tcp(TcpStream::connect((bare, port)), &target, limit).await?,
+        };
+        let _ = stream.set_nodelay(true);
+        let handshake = TlsConnector::from(tls.into()).connect(name, stream);
+        let stream = timeout(limit, handshake)
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))
             .and_then(|connected| connected)
-            .map_err(|error| ClientError::Connect {
-                target: target(),
-                error,
+            .map_err(|error| ClientError::Tls {
+                target,
+                failure: TlsFailure::of(error),
             })?;
-        let _ = stream.set_nodelay(true);
-        let stream = timeout(
-            CONNECT_TIMEOUT,
-            TlsConnector::from(Arc::new(tls)).connect(name, stream),
-        )
-        .await
-        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))
-        .and_then(|connected| connected)
-        .map_err(|error| ClientError::Tls {
-            target: target(),
-            error,
-        })?;
         let stream = SharedStream::new(stream);
         let (requests, connection) = http1::handshake(TokioIo::new(stream.clone()))
             .await
             .map_err(ClientError::Http)?;
         let driver = tokio::spawn(async move {
-            // Whoever waits for an answer is told as well.
+            // The request that waits for a response gets the error as well.
             let _ = connection.await;
         });
         Ok(Self {
             stream,
             requests,
             driver,
-            endpoint: OnceLock::new(),
+            response_timeout: options.response_timeout,
         })
     }
 
-    /// What the connection exports.
+    /// Returns the channel: it exports keying material.
     #[must_use]
     pub fn channel(&self) -> &SharedStream<TlsStream<TcpStream>> {
         &self.stream
     }
 
-    /// This end of the connection, for authenticators.
-    pub(super) fn endpoint(&self) -> Result<&Mutex<Endpoint<Client, MAX_REQUESTS>>, ChannelError> {
-        if let Some(there) = self.endpoint.get() {
-            return Ok(there);
-        }
-        let made = Endpoint::with_contexts(&self.stream)?;
-        Ok(self.endpoint.get_or_init(|| Mutex::new(made)))
-    }
-
-    /// Protocol version, cipher suite and key exchange, for people.
+    /// Returns protocol version, cipher suite and key exchange, for people.
     #[must_use]
     pub fn negotiated(&self) -> String {
         self.stream.negotiated()
     }
 
-    /// A GET request for `uri`, which must be absolute.
+    /// Returns true if the server has closed the connection.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.requests.is_closed()
+    }
+
+    /// Creates a GET request for `uri`, which must be absolute.
     ///
     /// # Errors
     /// [`ClientError::Uri`]
-    pub fn get(uri: &Uri) -> Result<Request<()>, ClientError> {
-        let wrong = || ClientError::Uri(uri.to_string());
-        let authority = uri
-            .authority()
-            .filter(|_| uri.scheme_str() == Some("https"))
-            .ok_or_else(wrong)?;
-        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| wrong())?;
-        Request::get(uri.clone())
-            .header(header::HOST, host)
-            .body(())
-            .map_err(|_| wrong())
+    pub fn get(uri: &Uri) -> Result<Request<RequestBody>, ClientError> {
+        let request = Request::get(uri.clone()).body(RequestBody::empty());
+        let request = request.map_err(|_| ClientError::Uri(uri.to_string()))?;
+        authority(&request)?;
+        Ok(request)
     }
 
-    /// Sends a request and reads the whole answer, at most 16 MiB. The connection can be used again.
+    /// Sends a request as it is, without a proof, and reads the head of the response. The next request can be sent when the body has been read.
     ///
     /// # Errors
     /// [`ClientError`]
-    pub async fn send(&mut self, request: Request<()>) -> Result<Response<Bytes>, ClientError> {
+    pub async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<ResponseBody>, ClientError> {
+        let (parts, mut body) = request.into_parts();
+        let body = body.make().ok_or(ClientError::BodyConsumed)?;
+        self.send_raw(Request::from_parts(parts, body)).await
+    }
+
+    pub(super) async fn send_raw(
+        &mut self,
+        mut request: Request<SentBody>,
+    ) -> Result<Response<ResponseBody>, ClientError> {
+        if !request.headers().contains_key(header::HOST) {
+            let host = authority(&request)?;
+            request.headers_mut().insert(header::HOST, host);
+        }
         // On a connection to the origin itself the request line has the path alone (RFC 9112 section 3.2.1).
-        let (mut parts, ()) = request.into_parts();
-        parts.uri = parts
-            .uri
-            .path_and_query()
-            .map_or("/", |path| path.as_str())
+        let uri = request.uri();
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        *request.uri_mut() = path
             .parse()
-            .map_err(|_| ClientError::Uri(parts.uri.to_string()))?;
+            .map_err(|_| ClientError::Uri(uri.to_string()))?;
         let exchange = async {
             self.requests.ready().await.map_err(ClientError::Http)?;
-            let response = self
-                .requests
-                .send_request(Request::from_parts(parts, Empty::new()))
-                .await
-                .map_err(ClientError::Http)?;
-            let (parts, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER_LEN)
-                .collect()
-                .await
-                .map_err(|error| match error.downcast::<hyper::Error>() {
-                    Ok(error) => ClientError::Http(*error),
-                    Err(error) if error.is::<LengthLimitError>() => ClientError::AnswerTooLong,
-                    Err(_) => ClientError::Timeout,
-                })?;
-            Ok(Response::from_parts(parts, body.to_bytes()))
+            let sent = self.requests.send_request(request).await;
+            sent.map_err(ClientError::Http)
         };
-        timeout(ANSWER_TIMEOUT, exchange)
+        let response = timeout(self.response_timeout, exchange)
             .await
-            .map_err(|_| ClientError::Timeout)?
+            .map_err(|_| ClientError::Timeout)??;
+        let pause = self.response_timeout;
+        Ok(response.map(|body| ResponseBody::new(body, pause)))
     }
+}
+
+/// Returns the authority of a request's URI, for its Host field.
+pub(super) fn authority<B>(request: &Request<B>) -> Result<HeaderValue, ClientError> {
+    let uri = request.uri();
+    uri.authority()
+        .filter(|_| uri.scheme_str() == Some("https"))
+        .and_then(|authority| HeaderValue::from_str(authority.as_str()).ok())
+        .ok_or_else(|| ClientError::Uri(uri.to_string()))
+}
+
+/// Opens a TCP connection.
+pub(super) async fn tcp(
+    connecting: impl Future<Output = io::Result<TcpStream>>,
+    target: &str,
+    limit: Duration,
+) -> Result<TcpStream, ClientError> {
+    timeout(limit, connecting)
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))
+        .and_then(|connected| connected)
+        .map_err(|error| ClientError::Connect {
+            target: target.to_owned(),
+            error,
+        })
 }
 
 impl Drop for Connection {
@@ -159,43 +209,4 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Connection")
     }
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ClientError {
-    /// The host is neither a name nor an address.
-    #[error("{0:?} is no host name and no IP address")]
-    Host(String),
-    /// The URI is not absolute, or not https.
-    #[error("{0:?} is no https address: write it like https://gateway.example:8443/path")]
-    Uri(String),
-    /// Nobody listens there.
-    #[error("no connection to {target} ({error}): is the gateway running, and is the port right?")]
-    Connect {
-        /// Host and port.
-        target: String,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// The handshake failed.
-    #[error(
-        "no TLS 1.3 with {target} ({error}): give the certification authority of the gateway with --ca, and a host name that its certificate has"
-    )]
-    Tls {
-        /// Host and port.
-        target: String,
-        /// What rustls says.
-        error: io::Error,
-    },
-    /// HTTP failed.
-    #[error("the connection broke in the middle of a request: {0}")]
-    Http(hyper::Error),
-    /// No answer in time.
-    #[error("the gateway gave no answer in {} seconds", ANSWER_TIMEOUT.as_secs())]
-    Timeout,
-    /// The answer is longer than what is read.
-    #[error("the gateway's answer is longer than {MAX_ANSWER_LEN} bytes")]
-    AnswerTooLong,
 }

@@ -1,45 +1,37 @@
 use super::{
-    Channel, Identity, Registry,
-    channel::{ClientOnChannel, KeyError},
-    next_layer,
-    presented::{Malformed, Presented},
+    Channel, Policy, WeakChannel,
+    policy::{Rule, Tree},
 };
 use crate::{
-    clock,
-    proof::{Form, Settings},
+    proof::{
+        Fields, Identities, Identity, Refusal, RefusalKind, RequestHead, Responder, Verdict,
+        Verification, Verifier,
+    },
+    unique,
 };
 use axum::{
     body::Body,
-    http::{
-        Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header,
-        request::Parts,
-    },
-};
-use chanbind_core::otp::{
-    self, Policy, Purpose, TokenError, Uniqueness,
-    jws::{self, Verified},
-    nested, scratch_len,
+    extract::NestedPath,
+    http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header},
 };
 use pin_project_lite::pin_project;
 use std::{
     fmt,
     future::Future,
+    net::SocketAddr,
     pin::Pin,
-    sync::{Arc, PoisonError},
-    task::{Context, Poll},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
 };
 use tower::{Layer, Service};
 
-/// Seconds by which a device's clock may differ.
-const LEEWAY: u64 = 60;
-
-/// Lets requests through that prove, on their own connection, who they are from. See the module for what it answers.
+/// A tower layer that lets requests through which prove what a [`Policy`] asks for. The module says what it answers.
 #[derive(Clone)]
 pub struct ProofLayer {
     shared: Arc<Shared>,
 }
 
-/// What [`ProofLayer`] makes of a service.
+/// A service inside a [`ProofLayer`].
 #[derive(Clone)]
 pub struct ProofService<S> {
     inner: S,
@@ -47,30 +39,49 @@ pub struct ProofService<S> {
 }
 
 struct Shared {
-    number: u64,
-    registry: Registry,
-    settings: Settings,
-    challenge: HeaderValue,
+    id: u64,
+    policy: Policy,
+    responders: Vec<Arc<dyn Responder>>,
+    /// The connections on which something has been proved.
+    channels: Mutex<Vec<WeakChannel>>,
 }
 
 impl ProofLayer {
-    /// A layer for the clients of `registry`.
+    /// Creates a layer.
     #[must_use]
-    pub fn new(registry: Registry, settings: Settings) -> Self {
-        let challenge = format!(
-            "Chanbind realm=\"chanbind\", proofs=\"api-key jws nested\", client-header=\"{}\", key-header=\"{}\", Bearer realm=\"chanbind\"",
-            settings.client_header, settings.key_header
-        );
+    pub fn new(policy: Policy) -> Self {
+        Self::with_responders(policy, Vec::new())
+    }
+
+    /// Creates a layer that also answers what clients ask of it, on every path: for example
+    /// [`ServerIdentities`](crate::proof::authenticator::ServerIdentities).
+    #[must_use]
+    pub fn with_responders(policy: Policy, responders: Vec<Arc<dyn Responder>>) -> Self {
         Self {
             shared: Arc::new(Shared {
-                number: next_layer(),
-                registry,
-                settings,
-                // Header names have no character that a header value must not have.
-                challenge: HeaderValue::from_str(&challenge)
-                    .unwrap_or(HeaderValue::from_static("Chanbind")),
+                id: unique::id(),
+                policy,
+                responders,
+                channels: Mutex::default(),
             }),
         }
+    }
+
+    /// Closes the connections on which an identity has been proved for which `is` returns true. Returns their number. A device that is
+    /// still admitted connects anew.
+    pub fn close_where(&self, is: impl Fn(&Identity) -> bool) -> usize {
+        let channels: Vec<Channel> = {
+            let mut channels = self.shared.channels();
+            channels.retain(|channel| channel.upgrade().is_some());
+            channels.iter().filter_map(WeakChannel::upgrade).collect()
+        };
+        let matching = channels.iter().filter(|channel| {
+            let session = channel.state(self.shared.id, Session::default);
+            // Not under the lock: the caller's function may take its time.
+            let identities = session.identities().clone();
+            !channel.is_closed() && identities.iter().any(&is)
+        });
+        matching.inspect(|channel| channel.close()).count()
     }
 }
 
@@ -82,6 +93,20 @@ impl<S> Layer<S> for ProofLayer {
             inner,
             shared: Arc::clone(&self.shared),
         }
+    }
+}
+
+/// The identities that one connection has proved to one layer.
+#[derive(Default)]
+struct Session {
+    identities: Mutex<Vec<Identity>>,
+}
+
+impl Session {
+    fn identities(&self) -> MutexGuard<'_, Vec<Identity>> {
+        self.identities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,86 +125,68 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match self.shared.judge(&Asked::of(&request)) {
-            Ok(Some(identity)) => ProofFuture::Admitted {
-                inner: self.inner.call(admit(request, identity)),
-            },
-            Err(refusal) => ProofFuture::Refused {
-                answer: Some(self.shared.answer(&refusal)),
-            },
-            // The first proof of a client on a connection: its key has to be derived, and that may take a TPM's time.
-            Ok(None) => {
+        let decision = self.shared.decide(&request);
+        let decision = match decision {
+            Decision::Made(made) => made,
+            Decision::Pending(pending) => {
                 let ready = self.inner.clone();
                 let mut inner = std::mem::replace(&mut self.inner, ready);
-                let shared = Arc::clone(&self.shared);
-                let (parts, body) = request.into_parts();
-                ProofFuture::Deriving {
+                let state = State::Pending {
                     done: Box::pin(async move {
-                        match shared.derive_and_judge(&Asked::of_parts(&parts)).await {
-                            Ok(identity) => {
-                                let request = Request::from_parts(parts, body);
-                                inner.call(admit(request, identity)).await
+                        match pending.await.apply(request) {
+                            Ok((request, fields)) => {
+                                let mut response = inner.call(request).await?;
+                                append(response.headers_mut(), fields);
+                                Ok(response)
                             }
-                            Err(refusal) => Ok(shared.answer(&refusal)),
+                            Err(answer) => Ok(answer),
                         }
                     }),
-                }
+                };
+                return ProofFuture { state };
             }
-        }
+        };
+        let state = match decision.apply(request) {
+            Ok((request, fields)) => State::Admitted {
+                inner: self.inner.call(request),
+                fields,
+            },
+            Err(answer) => State::Refused {
+                answer: Some(answer),
+            },
+        };
+        ProofFuture { state }
     }
 }
 
-/// Puts the identity in, over whatever anybody else has put there.
-fn admit<B>(mut request: Request<B>, identity: Identity) -> Request<B> {
-    tracing::debug!(client = identity.client(), form = %identity.form(), "proof accepted");
-    request.extensions_mut().insert(identity);
-    request
-}
-
-/// What is looked at of a request.
-struct Asked<'r> {
-    headers: &'r HeaderMap,
-    extensions: &'r Extensions,
-    method: &'r Method,
-    uri: &'r Uri,
-}
-
-impl<'r> Asked<'r> {
-    fn of<B>(request: &'r Request<B>) -> Self {
-        Self {
-            headers: request.headers(),
-            extensions: request.extensions(),
-            method: request.method(),
-            uri: request.uri(),
-        }
-    }
-
-    fn of_parts(parts: &'r Parts) -> Self {
-        Self {
-            headers: &parts.headers,
-            extensions: &parts.extensions,
-            method: &parts.method,
-            uri: &parts.uri,
-        }
+fn append(headers: &mut HeaderMap, fields: Fields) {
+    for (name, value) in fields {
+        headers.append(name, value);
     }
 }
 
 pin_project! {
-    /// The answer of a [`ProofService`].
+    /// The future of a [`ProofService`].
+    pub struct ProofFuture<F, E> {
+        #[pin]
+        state: State<F, E>,
+    }
+}
+
+pin_project! {
     #[project = Projected]
-    pub enum ProofFuture<F, E> {
-        /// Let through.
-        #[doc(hidden)]
+    enum State<F, E> {
+        /// The request is with the inner service; its response gets these fields.
         Admitted {
             #[pin]
             inner: F,
+            fields: Fields,
         },
-        /// Answered here.
-        #[doc(hidden)]
         Refused { answer: Option<Response<Body>> },
-        /// A key is being derived.
-        #[doc(hidden)]
-        Deriving { done: Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>> },
+        /// The verdict needs a look-up or a key.
+        Pending {
+            done: Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>,
+        },
     }
 }
 
@@ -187,15 +194,20 @@ impl<F, E> Future for ProofFuture<F, E>
 where
     F: Future<Output = Result<Response<Body>, E>>,
 {
-    type Output = Result<Response<Body>, E>;
+    type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            Projected::Admitted { inner } => inner.poll(cx),
+        match self.project().state.project() {
+            Projected::Admitted { inner, fields } => {
+                let mut response = ready!(inner.poll(cx))?;
+                append(response.headers_mut(), std::mem::take(fields));
+                Poll::Ready(Ok(response))
+            }
+            // Polling again after the end is an error of the caller: then it stays pending.
             Projected::Refused { answer } => answer
                 .take()
                 .map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
-            Projected::Deriving { done } => done.as_mut().poll(cx),
+            Projected::Pending { done } => done.as_mut().poll(cx),
         }
     }
 }
@@ -206,233 +218,368 @@ impl<F, E> fmt::Debug for ProofFuture<F, E> {
     }
 }
 
-/// Why a request does not go through. Display is for the operator's log.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error("no proof")]
-    NoProof,
-    #[error("{0}")]
-    Malformed(Malformed),
-    #[error("client {client:?} is not in the registry")]
-    Unknown { client: String },
-    #[error("client {client:?}: {error}")]
-    Wrong { client: String, error: TokenError },
-    #[error(
-        "the server gave the request no Channel: serve it with chanbind::gateway::serve, or put one into its extensions"
-    )]
-    NoChannel,
-    #[error("no key for client {client:?}: {error}")]
-    NoKey { client: String, error: KeyError },
+/// What becomes of a request.
+enum Decision {
+    Made(Outcome),
+    Pending(Pin<Box<dyn Future<Output = Outcome> + Send>>),
+}
+
+/// A decision, and what goes with it.
+struct Outcome {
+    /// The identities that were proved, or the answer.
+    result: Result<Option<Identities>, Response<Body>>,
+    /// Fields of the response.
+    fields: Fields,
+}
+
+impl Outcome {
+    fn admitted(identities: Option<Identities>) -> Self {
+        Self {
+            result: Ok(identities),
+            fields: Fields::new(),
+        }
+    }
+
+    fn apply<B>(self, mut request: Request<B>) -> Result<(Request<B>, Fields), Response<Body>> {
+        match self.result {
+            Ok(identities) => {
+                let extensions = request.extensions_mut();
+                // Over anything that others have put there.
+                extensions.remove::<Identity>();
+                extensions.remove::<Identities>();
+                if let Some(identities) = identities {
+                    if let Some(first) = identities.iter().next() {
+                        extensions.insert(first.clone());
+                    }
+                    extensions.insert(identities);
+                }
+                Ok((request, self.fields))
+            }
+            Err(mut answer) => {
+                append(answer.headers_mut(), self.fields);
+                Err(answer)
+            }
+        }
+    }
+}
+
+/// Where a request comes from.
+struct Origin {
+    channel: Option<Channel>,
+    /// True inside of a nested router.
+    is_nested: bool,
+    peer: Peer,
+}
+
+#[derive(Clone, Copy)]
+struct Peer {
+    address: Option<SocketAddr>,
+    version: Version,
 }
 
 impl Shared {
-    /// Who the request is from; `None` if the keys to tell are not derived yet.
-    fn judge(&self, request: &Asked<'_>) -> Result<Option<Identity>, Refusal> {
-        let (channel, presented) = self.presented(request)?;
-        let client = channel.client(&presented.client, self.number, &self.registry);
-        self.verify(request, channel, &presented, &client)
-    }
-
-    async fn derive_and_judge(&self, request: &Asked<'_>) -> Result<Identity, Refusal> {
-        let (channel, presented) = self.presented(request)?;
-        let client = channel.client(&presented.client, self.number, &self.registry);
-        let no_key = |error| Refusal::NoKey {
-            client: presented.client.to_string(),
-            error,
-        };
-        for purpose in purposes(presented.form) {
-            client
-                .derive(*purpose, channel, &self.registry, &self.settings)
-                .await
-                .map_err(no_key)?;
-        }
-        self.verify(request, channel, &presented, &client)?
-            .ok_or_else(|| no_key(KeyError::Missing))
-    }
-
-    fn presented<'r>(&self, request: &Asked<'r>) -> Result<(&'r Channel, Presented<'r>), Refusal> {
-        let channel = request
-            .extensions
-            .get::<Channel>()
-            .ok_or(Refusal::NoChannel)?;
-        let presented = Presented::find(request.headers, &self.settings)
-            .map_err(Refusal::Malformed)?
-            .ok_or(Refusal::NoProof)?;
-        Ok((channel, presented))
-    }
-
-    fn verify(
-        &self,
-        request: &Asked<'_>,
-        channel: &Channel,
-        presented: &Presented<'_>,
-        client: &ClientOnChannel,
-    ) -> Result<Option<Identity>, Refusal> {
-        let verified = match presented.form {
-            Form::ApiKey => {
-                let Some(expected) = client.api_key() else {
-                    return Ok(None);
-                };
-                expected.verify(presented.value).map(|()| None)
-            }
-            Form::Jws => {
-                let Some(signing) = client.signing() else {
-                    return Ok(None);
-                };
-                self.token(
-                    request,
-                    channel,
-                    presented,
-                    client,
-                    |token, policy, scratch| jws::verify(signing, token, policy, scratch),
-                )
-                .map(Some)
-            }
-            Form::Nested => {
-                let (Some(signing), Some(encryption)) = (client.signing(), client.encryption())
-                else {
-                    return Ok(None);
-                };
-                let keys = nested::NestedKeys {
-                    signing,
-                    encryption,
-                };
-                self.token(
-                    request,
-                    channel,
-                    presented,
-                    client,
-                    |token, policy, scratch| nested::open(&keys, token, policy, scratch),
-                )
-                .map(Some)
-            }
-        };
-        // The same work was done for an unknown client; its answer does not count.
-        match verified {
-            Err(error @ TokenError::Malformed(_)) => {
-                Err(Refusal::Malformed(Malformed::Token(error)))
-            }
-            _ if !client.is_known() => Err(Refusal::Unknown {
-                client: presented.client.to_string(),
-            }),
-            Err(error) => Err(Refusal::Wrong {
-                client: presented.client.to_string(),
-                error,
-            }),
-            Ok(payload) => Ok(Some(Identity::new(client.id(), presented.form, payload))),
-        }
-    }
-
-    /// The payload of a token that `verify` takes.
-    fn token(
-        &self,
-        request: &Asked<'_>,
-        channel: &Channel,
-        presented: &Presented<'_>,
-        client: &ClientOnChannel,
-        verify: impl for<'s> FnOnce(&str, &Policy<'_>, &'s mut [u8]) -> Result<Verified<'s>, TokenError>,
-    ) -> Result<Arc<[u8]>, TokenError> {
-        let bind = self.settings.bind_request;
-        let now = clock::now();
-        let uri = match target_uri(request) {
-            Some(uri) if bind => Some(uri),
-            None if bind => return Err(TokenError::Refused(otp::TokenRefusal::Uri)),
-            _ => None,
-        };
-        let policy = Policy {
-            now: Some(now),
-            leeway: LEEWAY,
-            require_expiry: self.settings.require_expiry,
-            method: bind.then(|| request.method.as_str()),
-            uri: uri.as_deref(),
-            token_id: if bind {
-                Uniqueness::Required
-            } else {
-                Uniqueness::Any
+    fn decide<B>(self: &Arc<Self>, request: &Request<B>) -> Decision {
+        let head = RequestHead::of(request);
+        let extensions = request.extensions();
+        let origin = Origin {
+            channel: extensions.get::<Channel>().cloned(),
+            is_nested: extensions.get::<NestedPath>().is_some(),
+            peer: Peer {
+                address: extensions.get().copied(),
+                version: request.version(),
             },
-            ..Policy::default()
         };
-        let mut scratch = zeroize::Zeroizing::new(vec![0; scratch_len(presented.value.len())]);
-        let verified = verify(presented.value, &policy, &mut scratch)?;
-        // A peer that knows one client only names whom it likes.
-        let subject = verified
-            .claims
-            .subject
-            .filter(|_| self.settings.default_client.is_none());
-        if subject.is_some_and(|subject| subject != presented.client) {
-            return Err(TokenError::Refused(otp::TokenRefusal::Subject));
+        let responses = self.respond(origin.channel.as_ref(), &head);
+        if responses.is_empty() {
+            return self.judge(&head, &origin);
         }
-        if bind && client.is_known() {
-            let mut seen = channel
-                .seen()
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let expiry = verified.claims.expires_at.unwrap_or(u64::MAX);
-            let id = verified.claims.token_id.unwrap_or_default();
-            if !seen.insert(&presented.client, id, expiry.saturating_add(LEEWAY), now) {
-                return Err(TokenError::Refused(otp::TokenRefusal::TokenId));
+        // What the client asks for comes first: a malformed question must not use up a proof.
+        let shared = Arc::clone(self);
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let headers = request.headers().clone();
+        Decision::Pending(Box::pin(async move {
+            let mut fields = Fields::new();
+            for response in responses {
+                match response.await {
+                    Ok(more) => fields.extend(more),
+                    Err(refusal) => return refused(&refusal, origin.peer, Vec::new()),
+                }
+            }
+            let head = RequestHead {
+                method: &method,
+                uri: &uri,
+                version: origin.peer.version,
+                headers: &headers,
+            };
+            let mut outcome = match shared.judge(&head, &origin) {
+                Decision::Made(outcome) => outcome,
+                Decision::Pending(pending) => pending.await,
+            };
+            outcome.fields.extend(fields);
+            outcome
+        }))
+    }
+
+    fn respond(
+        &self,
+        channel: Option<&Channel>,
+        head: &RequestHead<'_>,
+    ) -> Vec<Pin<Box<dyn Future<Output = Result<Fields, Refusal>> + Send>>> {
+        let Some(channel) = channel else {
+            return Vec::new();
+        };
+        let all = self.responders.iter();
+        all.filter_map(|responder| Arc::clone(responder).respond(channel, head))
+            .collect()
+    }
+
+    fn judge(self: &Arc<Self>, head: &RequestHead<'_>, origin: &Origin) -> Decision {
+        let peer = origin.peer;
+        let refuse = |refusal: &Refusal| Decision::Made(refused(refusal, peer, Vec::new()));
+        let Ok(policy) = self.policy.for_authority(head.authority()) else {
+            return refuse(&Refusal::malformed(
+                "the request names no host, or several: name one",
+            ));
+        };
+        // A nested router has taken off the front of the path, and the rules are about whole paths.
+        if origin.is_nested && policy.depends_on_paths() {
+            return refuse(&Refusal::internal(
+                "the layer is inside of Router::nest, and its policy has rules for paths: put it around the outermost router, or give it one rule for everything",
+            ));
+        }
+        // The path that the inner service uses is judged, also where a middleware has rewritten it.
+        let rule = match policy.rule_for(head.uri.path()) {
+            Ok(Some(rule)) if !rule.is_exempt() => rule,
+            Ok(_) => return Decision::Made(Outcome::admitted(None)),
+            Err(_) => {
+                return refuse(&Refusal::malformed(
+                    "the path can be read in several ways: write it without encoded letters and separators, dot segments, parameters and control bytes, and in the case of the rules",
+                ));
+            }
+        };
+        let Some(channel) = &origin.channel else {
+            return refuse(&Refusal::internal(
+                "the server gave the request no Channel: serve it with chanbind::gateway::serve, or put one into its extensions",
+            ));
+        };
+        self.verify(rule, channel, head, peer)
+    }
+
+    /// Asks the verifiers of a rule.
+    fn verify(
+        self: &Arc<Self>,
+        rule: &Rule,
+        channel: &Channel,
+        head: &RequestHead<'_>,
+        peer: Peer,
+    ) -> Decision {
+        let verifications = rule.verifiers.iter();
+        let verifications =
+            verifications.map(|verifier| Arc::clone(verifier).verify(channel, head));
+        // The usual rule has one verifier, whose verdict is there.
+        if let [verifier] = rule.verifiers.as_slice() {
+            let mut verifications = verifications;
+            match verifications.next() {
+                Some(Verification::Ready(verdict)) => {
+                    let verdicts = [(verifier, verdict)];
+                    return Decision::Made(self.conclude(
+                        &rule.tree,
+                        rule.is_optional,
+                        channel,
+                        peer,
+                        verdicts,
+                    ));
+                }
+                Some(Verification::Pending(pending)) => {
+                    return self.conclude_later(
+                        rule,
+                        channel,
+                        peer,
+                        vec![Verification::Pending(pending)],
+                    );
+                }
+                None => return Decision::Made(Outcome::admitted(None)),
             }
         }
-        Ok(verified.payload.into())
+        let verifications: Vec<_> = verifications.collect();
+        let is_ready = |one: &Verification| matches!(one, Verification::Ready(_));
+        if !verifications.iter().all(is_ready) {
+            return self.conclude_later(rule, channel, peer, verifications);
+        }
+        let verdicts = verifications.into_iter().map(|one| match one {
+            Verification::Ready(verdict) => verdict,
+            Verification::Pending(_) => Verdict::Absent,
+        });
+        let verdicts = rule.verifiers.iter().zip(verdicts);
+        Decision::Made(self.conclude(&rule.tree, rule.is_optional, channel, peer, verdicts))
     }
 
-    fn answer(&self, refusal: &Refusal) -> Response<Body> {
-        let (status, reason) = match refusal {
-            Refusal::Malformed(what) => (StatusCode::BAD_REQUEST, format!("{what}\n")),
-            Refusal::NoChannel => (StatusCode::INTERNAL_SERVER_ERROR, String::new()),
-            // A TPM or TLS fault of the gateway's own looks like a wrong proof: it would tell who is known.
-            _ => (
-                StatusCode::UNAUTHORIZED,
-                "prove who you are on this connection\n".to_owned(),
-            ),
+    fn conclude_later(
+        self: &Arc<Self>,
+        rule: &Rule,
+        channel: &Channel,
+        peer: Peer,
+        verifications: Vec<Verification>,
+    ) -> Decision {
+        let (shared, rule, channel) = (Arc::clone(self), rule.clone(), channel.clone());
+        Decision::Pending(Box::pin(async move {
+            let mut verdicts = Vec::with_capacity(verifications.len());
+            for verification in verifications {
+                verdicts.push(match verification {
+                    Verification::Ready(verdict) => verdict,
+                    Verification::Pending(pending) => pending.await,
+                });
+            }
+            let verdicts = rule.verifiers.iter().zip(verdicts);
+            shared.conclude(&rule.tree, rule.is_optional, &channel, peer, verdicts)
+        }))
+    }
+
+    /// Makes the decision from the verdicts of a rule's verifiers, in their order.
+    fn conclude<'v>(
+        &self,
+        tree: &Tree,
+        is_optional: bool,
+        channel: &Channel,
+        peer: Peer,
+        verdicts: impl IntoIterator<Item = (&'v Arc<dyn Verifier>, Verdict)>,
+    ) -> Outcome {
+        let mut identities = Vec::new();
+        let (mut accepted, mut missing, mut fields) = (Vec::new(), Vec::new(), Fields::new());
+        let mut worst: Option<Refusal> = None;
+        let mut is_absent = true;
+        let mut exchange = Fields::new();
+        for (verifier, verdict) in verdicts {
+            is_absent &= matches!(verdict, Verdict::Absent);
+            accepted.push(matches!(verdict, Verdict::Accepted { .. }));
+            match verdict {
+                Verdict::Accepted {
+                    identity,
+                    fields: more,
+                } => {
+                    identities.push(identity);
+                    fields.extend(more);
+                }
+                Verdict::Absent => missing.push(verifier),
+                Verdict::Continue { fields: more } => exchange.extend(more),
+                Verdict::Refused(refusal) => {
+                    if refusal.kind() == RefusalKind::NotProved {
+                        missing.push(verifier);
+                    }
+                    let is_worse = |other: &Refusal| refusal.kind() > other.kind();
+                    if worst.as_ref().is_none_or(is_worse) {
+                        worst = Some(refusal);
+                    }
+                }
+            }
+        }
+        if tree.is_satisfied(&|at| accepted.get(at).copied().unwrap_or(false)) {
+            for identity in &identities {
+                self.admit(channel, identity, peer);
+            }
+            return Outcome {
+                result: Ok(Some(Identities(identities.into()))),
+                fields,
+            };
+        }
+        if is_optional && is_absent {
+            return Outcome::admitted(None);
+        }
+        if !exchange.is_empty() && worst.is_none() {
+            let mut answer = Response::new(Body::empty());
+            *answer.status_mut() = StatusCode::UNAUTHORIZED;
+            return Outcome {
+                result: Err(answer),
+                fields: exchange,
+            };
+        }
+        let is_first = worst.is_none();
+        let refusal = worst.unwrap_or_else(|| Refusal::new(RefusalKind::NotProved, "no proof"));
+        let mut challenges = Vec::new();
+        if refusal.kind() == RefusalKind::NotProved {
+            for verifier in missing {
+                match verifier.challenge(channel) {
+                    Ok(challenge) => challenges.push(challenge),
+                    Err(refusal) => return refused(&refusal, peer, Vec::new()),
+                }
+            }
+        }
+        if is_first {
+            // Usually the first request of a client that waits to be asked.
+            tracing::info!(peer = address(peer), status = 401, "proof asked for");
+            return Outcome {
+                result: Err(answer(&refusal, peer, challenges)),
+                fields: Fields::new(),
+            };
+        }
+        refused(&refusal, peer, challenges)
+    }
+
+    /// Notes an identity that has been proved.
+    fn admit(&self, channel: &Channel, identity: &Identity, peer: Peer) {
+        let session = channel.state(self.id, Session::default);
+        let is_first = {
+            let mut identities = session.identities();
+            if identities.iter().any(|one| one.is_same_subject(identity)) {
+                tracing::debug!(subject = identity.subject(), "proof accepted");
+                return;
+            }
+            identities.push(identity.clone());
+            identities.len() == 1
         };
-        if matches!(refusal, Refusal::NoChannel | Refusal::NoKey { .. }) {
-            tracing::error!(reason = %refusal, "request refused");
-        } else {
-            tracing::info!(%status, reason = %refusal, "request refused");
+        if is_first {
+            let mut channels = self.channels();
+            channels.retain(|channel| channel.upgrade().is_some());
+            channels.push(channel.downgrade());
         }
-        let mut response = Response::new(Body::from(reason));
-        *response.status_mut() = status;
-        if status == StatusCode::UNAUTHORIZED {
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, self.challenge.clone());
-        }
-        response
+        tracing::info!(
+            peer = address(peer),
+            subject = identity.subject(),
+            kind = identity.kind(),
+            "proof accepted"
+        );
+    }
+
+    fn channels(&self) -> MutexGuard<'_, Vec<WeakChannel>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The keys that a form of proof is verified with.
-fn purposes(form: Form) -> &'static [Purpose] {
-    match form {
-        Form::ApiKey => &[Purpose::ApiKey],
-        Form::Jws => &[Purpose::Signing],
-        Form::Nested => &[Purpose::Signing, Purpose::Encryption],
+fn address(peer: Peer) -> Option<tracing::field::DisplayValue<SocketAddr>> {
+    peer.address.map(tracing::field::display)
+}
+
+/// Refuses a request, and logs why.
+fn refused(refusal: &Refusal, peer: Peer, challenges: Vec<HeaderValue>) -> Outcome {
+    let status = refusal.kind().status();
+    if refusal.kind() == RefusalKind::Internal {
+        tracing::error!(peer = address(peer), reason = %refusal, "request refused");
+    } else {
+        tracing::info!(peer = address(peer), %status, reason = %refusal, "request refused");
+    }
+    Outcome {
+        result: Err(answer(refusal, peer, challenges)),
+        fields: Fields::new(),
     }
 }
 
-/// The request's URI without query and fragment, as `htu` has it (RFC 9449 section 4.2); `None` where the request does not say
-/// one host.
-fn target_uri(request: &Asked<'_>) -> Option<String> {
-    let mut hosts = request.headers.get_all(header::HOST).iter();
-    let host = hosts.next().map(|host| host.to_str()).transpose().ok()?;
-    let authority = request
-        .uri
-        .authority()
-        .map(axum::http::uri::Authority::as_str);
-    let one = match (authority, host) {
-        (Some(authority), Some(host)) if authority != host => return None,
-        (authority, host) => authority.or(host).filter(|one| !one.is_empty())?,
-    };
-    if hosts.next().is_some() {
-        return None;
+fn answer(refusal: &Refusal, peer: Peer, challenges: Vec<HeaderValue>) -> Response<Body> {
+    let mut response = Response::new(Body::from(refusal.message()));
+    *response.status_mut() = refusal.kind().status();
+    let headers = response.headers_mut();
+    for challenge in challenges {
+        headers.append(header::WWW_AUTHENTICATE, challenge);
     }
-    Some(format!("https://{one}{}", request.uri.path()))
+    // HTTP/2 has no such field.
+    if refusal.kind() == RefusalKind::Exhausted && peer.version < Version::HTTP_2 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 impl fmt::Debug for ProofLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ProofLayer({:?})", self.shared.registry)
+        write!(f, "ProofLayer({:?})", self.shared.policy)
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! # async fn example(stream: tokio_rustls::client::TlsStream<tokio::net::TcpStream>) -> Result<(), Box<dyn std::error::Error>> {
-//! use chanbind::{core::binding::ChannelBinding, tls::RustlsExporter};
+//! use chanbind::{protocol::binding::ChannelBinding, tls::RustlsExporter};
 //!
 //! let (_, connection) = stream.get_ref();
 //! let binding = ChannelBinding::tls_exporter(&RustlsExporter::new(connection))?;

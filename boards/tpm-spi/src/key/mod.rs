@@ -174,7 +174,7 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
         Ok(TpmRng::new(&seed))
     }
 
-    /// Returns the key as a PRF of `chanbind_core`.
+    /// Returns the key as a PRF of `chanbind_core`, for blocking chips.
     pub fn prf<'a, 'k>(&'a mut self, key: &'a mut HmacKey<'k, 'm>) -> HmacPrf<'a, 'k, 'm, C, R> {
         HmacPrf { keys: self, key }
     }

@@ -4,7 +4,7 @@ use crate::{
     Figure, Outcome,
     instructions::{run, traced},
 };
-use chanbind::core::{
+use chanbind::protocol::{
     authenticator::{CertificateChain, Client, Endpoint, Request, RequestParameters, Server},
     crypto::{ecdsa::Signature, sha256},
     exporter::ExporterSecret,
@@ -128,9 +128,9 @@ fn answer(
 
 /// Returns the issuer's public key, the digest and the signature of a certificate.
 fn certificate_signature(certificate: &[u8], issuer: &[u8]) -> Outcome<Vec<u8>> {
-    let mut parts = chanbind::core::wire::Reader::new(certificate);
+    let mut parts = chanbind::protocol::wire::Reader::new(certificate);
     let (_, contents) = parts.der().map_err(|_| "the certificate is truncated")?;
-    let mut parts = chanbind::core::wire::Reader::new(contents);
+    let mut parts = chanbind::protocol::wire::Reader::new(contents);
     let (_, _) = parts.der().map_err(|_| "the certificate is truncated")?;
     let signed = contents
         .get(..contents.len() - parts.rest().len())

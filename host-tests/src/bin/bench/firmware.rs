@@ -2,8 +2,8 @@
 
 use crate::{Figure, Outcome, SECRET};
 use chanbind::{
-    gateway::{ClientKey, Registry},
-    proof::Settings,
+    gateway::{ClientKey, ClientTable, MemoryRegistry},
+    proof::otp::Settings,
 };
 use chanbind_host_tests::{
     board::{Board, Device, Kind},
@@ -13,7 +13,8 @@ use chanbind_host_tests::{
 
 pub(crate) async fn figures() -> Outcome<Vec<Figure>> {
     let device = Device::provisioned(SECRET).await?;
-    let registry = Registry::new([(Device::CLIENT.to_owned(), ClientKey::secret(SECRET))])?;
+    let clients = [(Device::CLIENT.to_owned(), ClientKey::secret(SECRET))];
+    let registry = MemoryRegistry::new(ClientTable::new(clients)?);
     let gateway = TestGateway::start(registry, Settings::default()).await?;
     let (microseconds, stack) = logged_figures(&device, &gateway).await?;
 

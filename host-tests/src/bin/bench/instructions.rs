@@ -3,8 +3,8 @@
 
 use crate::{Figure, Outcome, SECRET};
 use chanbind::{
-    gateway::{ClientKey, Registry},
-    proof::Settings,
+    gateway::{ClientKey, ClientTable, MemoryRegistry},
+    proof::otp::Settings,
 };
 use chanbind_host_tests::{
     board::{Board, Device, Kind, built},
@@ -108,7 +108,8 @@ const PARTS: [(&str, &[&str]); 8] = [
 /// Counts the instructions of a device from the TLS handshake to the response, by phases and by parts.
 pub(crate) async fn handshake() -> Outcome<Vec<Figure>> {
     let device = Device::provisioned(SECRET).await?;
-    let registry = Registry::new([(Device::CLIENT.to_owned(), ClientKey::secret(SECRET))])?;
+    let clients = [(Device::CLIENT.to_owned(), ClientKey::secret(SECRET))];
+    let registry = MemoryRegistry::new(ClientTable::new(clients)?);
     let gateway = TestGateway::start(registry, Settings::default()).await?;
     // QEMU is slow when it writes a trace.
     let toml = device
@@ -126,7 +127,7 @@ pub(crate) async fn handshake() -> Outcome<Vec<Figure>> {
     let counted = tokio::task::spawn_blocking(move || {
         traced(&elf, &phases, |trace| {
             let board = Board::start_traced(&image, &chip, trace)?;
-            board.wait_for_within("admitted by what the TPM made", 400);
+            board.wait_for_within("event=admitted", 400);
             Ok(())
         })
     })

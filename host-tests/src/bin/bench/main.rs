@@ -14,17 +14,21 @@ mod spi;
 
 use axum::{Router, http::Request, routing::get};
 use chanbind::{
-    client::{Connection, Prover},
-    core::{
+    client::{Connection, RequestBody},
+    gateway::{ClientKey, ClientTable, MemoryRegistry, Policy, ProofLayer},
+    proof::otp::{Form, OtpVerifier, Settings, derive},
+    protocol::{
         exporter::ExporterSecret,
         kdf::HmacSha256,
-        otp::{ClientId, KeyingMaterial, OneTimeKey, Profile, Purpose, api_key},
+        otp::{ClientId, KeyDerivation, OneTimeKey, Profile, Purpose, api_key},
     },
-    gateway::{ClientKey, ProofLayer, Registry},
-    proof::{Form, Settings},
     tpm::{KeyFile, KeyOptions, OpenOptions, Tpm},
 };
-use chanbind_host_tests::{gateway::TestGateway, swtpm::Swtpm};
+use chanbind_host_tests::{
+    client::{TestClient, copy, one_time_password},
+    gateway::TestGateway,
+    swtpm::Swtpm,
+};
 use std::{
     error::Error,
     hint::black_box,
@@ -194,10 +198,12 @@ struct Gateways {
 impl Gateways {
     async fn start() -> Outcome<Self> {
         let app = || Router::new().route("/get", get(|| async { "ok" }));
-        let registry = Registry::new([("client1".to_owned(), ClientKey::secret(SECRET))])?;
+        let clients = [("client1".to_owned(), ClientKey::secret(SECRET))];
+        let registry = MemoryRegistry::new(ClientTable::new(clients)?);
+        let verifier = OtpVerifier::new(registry, Settings::default());
         Ok(Self {
             with_layer: TestGateway::serve(
-                ProofLayer::new(registry, Settings::default()).layer(app()),
+                ProofLayer::new(Policy::new().require("/", verifier)).layer(app()),
             )
             .await?,
             without_layer: TestGateway::serve(app()).await?,
@@ -206,25 +212,18 @@ impl Gateways {
 }
 
 /// Opens a connection and returns it with a request that carries a proof for it.
-async fn open(gateway: &TestGateway) -> Outcome<(Connection, Request<()>)> {
+async fn open(gateway: &TestGateway) -> Outcome<(TestClient, Request<RequestBody>)> {
     let connection = gateway.connect().await?;
     let mut request = Connection::get(&gateway.uri("/get").parse()?)?;
-    let prover = Prover::new(Settings::default(), ClientId::new("client1")?);
-    prover
-        .prove(
-            Form::ApiKey,
-            connection.channel(),
-            &mut &HmacSha256::new(SECRET),
-            &mut request,
-        )
-        .await?;
+    let (settings, key) = (Settings::default(), HmacSha256::new(SECRET));
+    let form = Form::ApiKey;
+    one_time_password(&settings, "client1", form, &connection, &key, &mut request).await?;
     Ok((connection, request))
 }
 
 /// Sends a copy of `request` and returns the time until the response.
-async fn send(connection: &mut Connection, request: &Request<()>) -> Outcome<Duration> {
-    let mut copy = Request::get(request.uri().clone()).body(())?;
-    *copy.headers_mut() = request.headers().clone();
+async fn send(connection: &mut TestClient, request: &Request<RequestBody>) -> Outcome<Duration> {
+    let copy = copy(request);
     let start = Instant::now();
     let response = connection.send(copy).await?;
     let elapsed = start.elapsed();
@@ -293,13 +292,9 @@ async fn tpm() -> Outcome<f64> {
     let swtpm = Swtpm::start()?;
     let tpm = Tpm::open(&swtpm.tcti(), OpenOptions::default()).await?;
     let file = tpm.import_hmac_key(SECRET, KeyOptions::default()).await?;
-    let mut key = tpm.load(file.clone(), None).await?;
+    let key = tpm.load(file.clone(), None).await?;
     let profile = Profile::default();
-    let material: KeyingMaterial = profile.keying_material(
-        &ExporterSecret::sha256(&[7; 32]),
-        Purpose::ApiKey,
-        ClientId::new("client1")?,
-    )?;
+    let (client, channel) = (ClientId::new("client1")?, ExporterSecret::sha256(&[7; 32]));
 
     let other = Swtpm::start()?;
     let mut bare = BareTpm::open(&other).await?;
@@ -307,7 +302,8 @@ async fn tpm() -> Outcome<f64> {
     let (mut derive_times, mut bare_times) = (Vec::new(), Vec::new());
     for _ in 0..1_500 {
         let start = Instant::now();
-        black_box(OneTimeKey::derive_async(&profile, &material, &mut key).await?);
+        let derivation = KeyDerivation::new(&profile, Purpose::ApiKey, client, &channel)?;
+        black_box(derive(derivation, &key).await?);
         let middle = Instant::now();
         bare.hmac(&input)?;
         derive_times.push(middle - start);

@@ -5,18 +5,23 @@ use crate::{
     CLIENT, Gateway, Outcome, firmware, open_tpm, print_response, print_step, run_provision,
     start_swtpm,
 };
-use axum::http::{Request, header};
+use axum::http::header;
 use chanbind::{
-    authenticator::{Credentials, header_fields},
     client::Connection,
-    core::authenticator::{Client, Endpoint, Request as AuthenticatorRequest},
+    proof::authenticator::{Credentials, header_fields},
+    protocol::authenticator::{Client, Endpoint, Request as AuthenticatorRequest},
     tpm::KeyFile,
 };
-use chanbind_host_tests::{board::Kind, pki::Authority, swtpm::Swtpm};
-use std::{path::Path, sync::Mutex};
+use chanbind_host_tests::{
+    board::Kind,
+    client::{TestClient, authenticate, challenged},
+    pki::Authority,
+    swtpm::Swtpm,
+};
+use std::path::Path;
 
 /// The lines of the gateway's log when it admits a device, in this order.
-const ACCEPTED: &[&str] = &["no authenticator", "authenticator accepted"];
+const ACCEPTED: &[&str] = &["proof asked for", "proof accepted"];
 
 pub(crate) async fn scenario(device: &str, folder: &Path) -> Outcome<()> {
     println!(
@@ -24,7 +29,7 @@ pub(crate) async fn scenario(device: &str, folder: &Path) -> Outcome<()> {
     );
     let swtpm = start_swtpm()?;
     let pin = provision(folder, &swtpm)?;
-    let gateway = Gateway::start(folder, &["--authenticator-ca", "device-ca.pem"])?;
+    let gateway = Gateway::start(folder, &["authenticator", "--client-ca", "device-ca.pem"])?;
     match device {
         "qemu-mps2" => firmware::run(Kind::QemuMps2, folder, &swtpm, &gateway, ACCEPTED)?,
         "rp2040-w5500" => firmware::run(Kind::Rp2040W5500, folder, &swtpm, &gateway, ACCEPTED)?,
@@ -41,7 +46,7 @@ fn provision(folder: &Path, swtpm: &Swtpm) -> Outcome<String> {
     std::fs::write(folder.join("device-ca.key"), authority.key_pem())?;
     let arguments = [
         "provision",
-        "--authenticator",
+        "authenticator",
         "--client-id",
         CLIENT,
         "--uri",
@@ -81,15 +86,15 @@ async fn run_on_host(folder: &Path, swtpm: &Swtpm, pin: &str, gateway: &Gateway)
     );
     let mut first = gateway.connect("device", "A").await?;
     let request = request_without_proof(gateway, &mut first, "device", "A").await?;
-    let endpoint = Mutex::new(Endpoint::<Client>::new(first.channel())?);
+    let mut endpoint = Endpoint::<Client>::new(first.channel())?;
     let parsed = AuthenticatorRequest::parse(&request)?;
-    let authenticator = credentials.answer(&endpoint, &parsed).await?;
+    let authenticator = authenticate(&credentials, &mut endpoint, &parsed).await?;
     print_step(
         "tpm",
         "TPM2_Sign over the handshake context of A, the gateway's request and the certificate",
     );
     let admitted = send_authenticator(gateway, &mut first, "device", "A", &authenticator).await?;
-    gateway.log(&["authenticator accepted"])?;
+    gateway.log(&["proof accepted"])?;
     print_response("device", "A", &admitted);
 
     println!();
@@ -126,7 +131,7 @@ async fn run_on_host(folder: &Path, swtpm: &Swtpm, pin: &str, gateway: &Gateway)
 /// Sends a request without an authenticator. Returns the authenticator request of the gateway's response.
 async fn request_without_proof(
     gateway: &Gateway,
-    connection: &mut Connection,
+    connection: &mut TestClient,
     actor: &str,
     name: &str,
 ) -> Outcome<Vec<u8>> {
@@ -134,9 +139,9 @@ async fn request_without_proof(
     let response = connection
         .send(Connection::get(&gateway.url().parse()?)?)
         .await?;
-    let request = header_fields::challenged(response.headers())
+    let request = challenged(response.headers())
         .ok_or("the gateway's response has no authenticator request")?;
-    gateway.log(&["no authenticator"])?;
+    gateway.log(&["proof asked for"])?;
     print_step(
         "gateway",
         format_args!(
@@ -151,12 +156,12 @@ async fn request_without_proof(
 /// Sends a request with `authenticator` and returns the response.
 async fn send_authenticator(
     gateway: &Gateway,
-    connection: &mut Connection,
+    connection: &mut TestClient,
     actor: &str,
     name: &str,
     authenticator: &[u8],
 ) -> Outcome<axum::http::Response<bytes::Bytes>> {
-    let mut request: Request<()> = Connection::get(&gateway.url().parse()?)?;
+    let mut request = Connection::get(&gateway.url().parse()?)?;
     let value = header_fields::credentials(authenticator);
     request.headers_mut().insert(header::AUTHORIZATION, value);
     print_step(

@@ -19,7 +19,7 @@ pub(crate) fn run(
 ) -> Outcome<()> {
     let key = std::fs::read_to_string(folder.join("device-key.toml"))?;
     let toml = format!(
-        "host = \"{HOST}\"\nport = {}\nserver_name = \"localhost\"\npath = \"/get\"\nclient_id = \"{CLIENT}\"\n\
+        "host = \"{HOST}\"\nport = {}\nserver_name = \"localhost\"\npath = \"/get\"\nname = \"{CLIENT}\"\n\
          authorities = [\"ca.pem\"]\ntime = \"build\"\ninterval_ms = 2000\n{key}",
         gateway.port
     );
@@ -58,7 +58,7 @@ pub(crate) fn run(
         let line = board
             .line(Duration::from_secs(60))
             .ok_or("the device ended, or logged nothing for 60 s")?;
-        if line.contains("admitted by what the TPM made") {
+        if line.contains("event=admitted") {
             break line;
         }
         print_step("device", &line);

@@ -7,16 +7,16 @@ mod spi;
 
 use axum::http::{HeaderValue, Request};
 use chanbind::{
-    client::Connection,
-    core::{
-        kdf::AsyncPrf,
-        otp::{ClientId, OneTimeKey, Profile, Purpose, api_key},
+    client::{ConnectOptions, Connection, RequestBody},
+    proof::{fingerprint, otp::Settings},
+    protocol::{
+        otp::{ClientId, KeyDerivation, Profile, Purpose, api_key},
+        proof::KeyRequest,
     },
-    proof::{Settings, fingerprint},
     tls,
     tpm::{KeyFile, OpenOptions, Tpm},
 };
-use chanbind_host_tests::{board::Kind, pki::Pki, program, swtpm::Swtpm};
+use chanbind_host_tests::{board::Kind, client::TestClient, pki::Pki, program, swtpm::Swtpm};
 use std::{
     error::Error,
     fmt::Display,
@@ -59,7 +59,7 @@ async fn scenario() -> Outcome<()> {
 
     let swtpm = start_swtpm()?;
     let pin = provision(folder.path(), &swtpm)?;
-    let gateway = Gateway::start(folder.path(), &["--registry", "registry.toml"])?;
+    let gateway = Gateway::start(folder.path(), &["otp", "--registry", "registry.toml"])?;
     let file = KeyFile::from_pem(&std::fs::read_to_string(folder.path().join("client1.pem"))?)?;
     match device {
         "qemu-mps2" => {
@@ -79,12 +79,13 @@ async fn scenario() -> Outcome<()> {
         "spi" => spi::scenario(&swtpm, &file, &pin, &gateway).await?,
         _ => {
             let tpm = open_tpm(&swtpm, &pin).await?;
-            let mut key = tpm.load(file, None).await?;
+            let key = tpm.load(file, None).await?;
             print_step(
                 "device",
                 "loaded its key into the TPM; the parent key has the pinned name",
             );
-            admit_device_and_refuse_thief(&gateway, &mut key).await?;
+            let hmac = async |input: &[u8]| Ok(key.hmac(input).await?.to_vec());
+            admit_device_and_refuse_thief(&gateway, hmac).await?;
             tpm.close().await;
         }
     }
@@ -111,24 +112,33 @@ async fn open_tpm(swtpm: &Swtpm, pin: &str) -> Outcome<Tpm> {
     Ok(Tpm::open(&swtpm.tcti(), options).await?)
 }
 
-/// Shows that the gateway admits the device by a one-time password derived with `key`, and refuses a thief who presents the same
+/// Shows that the gateway admits the device by a one-time password derived with the key of `hmac`, and refuses a thief who presents the same
 /// password on another connection. Returns the keying material and the one-time key.
-async fn admit_device_and_refuse_thief<K: AsyncPrf<Error: Error + Send + Sync + 'static>>(
+async fn admit_device_and_refuse_thief(
     gateway: &Gateway,
-    key: &mut K,
+    mut hmac: impl AsyncFnMut(&[u8]) -> Outcome<Vec<u8>>,
 ) -> Outcome<[Vec<u8>; 2]> {
     let mut first = gateway.connect("device", "A").await?;
     let (settings, client) = (Settings::default(), ClientId::new(CLIENT)?);
     let profile = Profile::default();
-    let material = profile.keying_material(first.channel(), Purpose::ApiKey, client)?;
+    let mut derivation = KeyDerivation::new(&profile, Purpose::ApiKey, client, first.channel())?;
+    let material = *derivation.keying_material().as_bytes();
     print_step(
         "device",
         format_args!(
             "exported keying material from A: ekm={}",
-            fingerprint(material.as_bytes())
+            fingerprint(&material)
         ),
     );
-    let one_time = OneTimeKey::derive_async(&profile, &material, key).await?;
+    let one_time = loop {
+        let KeyRequest::Hmac(input) = derivation.request() else {
+            return Err("a one-time password needs an HMAC".into());
+        };
+        let mac = hmac(&input.parts().concat()).await?;
+        if let Some(key) = derivation.answered(&mac)? {
+            break key;
+        }
+    };
     print_step(
         "tpm",
         format_args!(
@@ -136,11 +146,11 @@ async fn admit_device_and_refuse_thief<K: AsyncPrf<Error: Error + Send + Sync + 
             fingerprint(one_time.as_bytes())
         ),
     );
-    let secrets = [material.as_bytes().to_vec(), one_time.as_bytes().to_vec()];
+    let secrets = [material.to_vec(), one_time.as_bytes().to_vec()];
 
     let mut password = [0; api_key::ENCODED_LEN];
     let password = HeaderValue::from_str(api_key::encode(&one_time, &mut password))?;
-    let request = || -> Outcome<Request<()>> {
+    let request = || -> Outcome<Request<RequestBody>> {
         let mut request = Connection::get(&gateway.url().parse()?)?;
         request.headers_mut().insert(
             settings.client_header.clone(),
@@ -193,6 +203,7 @@ async fn admit_device_and_refuse_thief<K: AsyncPrf<Error: Error + Send + Sync + 
 fn provision(folder: &Path, swtpm: &Swtpm) -> Outcome<String> {
     let arguments = [
         "provision",
+        "otp",
         "--client-id",
         CLIENT,
         "--out",
@@ -308,9 +319,10 @@ impl Gateway {
     }
 
     /// Opens the connection `name` as `actor`.
-    async fn connect(&self, actor: &str, name: &str) -> Outcome<Connection> {
+    async fn connect(&self, actor: &str, name: &str) -> Outcome<TestClient> {
         let config = tls::client_config(tls::roots_from_pem(self.ca.as_bytes())?)?;
-        let connection = Connection::open("localhost", self.port, config).await?;
+        let connection =
+            Connection::open("localhost", self.port, config, &ConnectOptions::default()).await?;
         print_step(
             actor,
             format_args!(
@@ -318,7 +330,7 @@ impl Gateway {
                 connection.negotiated()
             ),
         );
-        Ok(connection)
+        Ok(TestClient::new(connection))
     }
 
     /// Waits for lines of the gateway's log that contain the texts of `expected`, in this order, and prints them from the text on.

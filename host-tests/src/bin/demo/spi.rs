@@ -47,7 +47,12 @@ pub(crate) async fn scenario(
         "device",
         "loaded its key into the TPM; the parent key has the pinned name",
     );
-    let secrets = admit_device_and_refuse_thief(gateway, &mut keys.prf(&mut key)).await?;
+    let hmac = async |input: &[u8]| {
+        let mut mac = [0; 32];
+        keys.hmac(&mut key, &[input], &mut mac).await?;
+        Ok(mac.to_vec())
+    };
+    let secrets = admit_device_and_refuse_thief(gateway, hmac).await?;
     drop(key);
     keys.close().await?;
 

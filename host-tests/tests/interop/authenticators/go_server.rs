@@ -2,11 +2,10 @@
 
 use super::{Ca, GoServer, Identity, KINDS, SECOND, SUITES, TpmKey, expected, status_and_body};
 use chanbind::{
-    authenticator::{MAX_REQUESTS, Trust},
-    client::{CertifiedError, Connection},
-    core::{authenticator::ValidateError, x509::PathError},
+    proof::authenticator::{MAX_REQUESTS, ServerIdentityError, Trust},
+    protocol::{authenticator::ValidateError, x509::PathError},
 };
-use chanbind_host_tests::go;
+use chanbind_host_tests::{client::TestClient, go};
 use rcgen::PKCS_RSA_SHA256;
 
 #[tokio::test]
@@ -120,10 +119,10 @@ async fn connection_is_closed_after_the_maximum_number_of_requests() {
 /// Requests an authenticator from the server, and returns the names that it proves.
 async fn ask(
     server: &GoServer,
-    connection: &mut Connection,
+    connection: &mut TestClient,
     name: Option<&str>,
     trust: &Trust,
-) -> Result<Vec<String>, CertifiedError> {
+) -> Result<Vec<String>, ServerIdentityError> {
     let mut request = server.get();
     let asked = connection.ask(&mut request, name, trust).unwrap();
     let response = connection.send(request).await.unwrap();
@@ -132,8 +131,11 @@ async fn ask(
     proved.map(|identity| identity.dns_names().to_vec())
 }
 
-fn is_empty(answer: &Result<Vec<String>, CertifiedError>) -> bool {
-    matches!(answer, Err(CertifiedError::Validate(ValidateError::Empty)))
+fn is_empty(answer: &Result<Vec<String>, ServerIdentityError>) -> bool {
+    matches!(
+        answer,
+        Err(ServerIdentityError::Validate(ValidateError::Empty))
+    )
 }
 
 #[tokio::test]
@@ -162,7 +164,7 @@ async fn server_proves_a_second_identity() {
             assert!(
                 matches!(
                     forged,
-                    Err(CertifiedError::Validate(ValidateError::Path(
+                    Err(ServerIdentityError::Validate(ValidateError::Path(
                         PathError::Signature
                     )))
                 ),

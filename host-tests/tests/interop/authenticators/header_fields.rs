@@ -4,26 +4,28 @@ use super::{Ca, Gateway, GoServer, Identity, KINDS, SUITES, connect, get_request
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use bytes::Bytes;
 use chanbind::{
-    authenticator::{
+    client::RequestBody,
+    proof::authenticator::{
         Credentials,
         header_fields::{self, AUTHENTICATOR_HEADER, REQUEST_HEADER},
     },
-    client::Connection,
 };
 use chanbind_core::authenticator::{Client, Endpoint, Request as AuthenticatorRequest};
-use chanbind_host_tests::go;
-use std::sync::Mutex;
+use chanbind_host_tests::{
+    client::{TestClient, authenticate, challenged, copy},
+    go,
+};
 
 /// A connection to a server, with the client's credentials.
 struct Peer {
-    connection: Connection,
-    get: Request<()>,
+    connection: TestClient,
+    get: Request<RequestBody>,
     credentials: Credentials,
 }
 
 impl Peer {
     async fn send(&mut self, fields: &[(HeaderName, HeaderValue)]) -> Response<Bytes> {
-        let mut request = self.get.clone();
+        let mut request = copy(&self.get);
         for (name, value) in fields {
             request.headers_mut().append(name.clone(), value.clone());
         }
@@ -34,7 +36,7 @@ impl Peer {
     async fn expect_challenge(&mut self, fields: &[(HeaderName, HeaderValue)]) -> Vec<u8> {
         let response = self.send(fields).await;
         assert_eq!(response.status(), 401, "{fields:?}");
-        header_fields::challenged(response.headers()).unwrap()
+        challenged(response.headers()).unwrap()
     }
 
     async fn expect(&mut self, fields: &[(HeaderName, HeaderValue)], status: u16) -> HeaderMap {
@@ -50,9 +52,7 @@ impl Peer {
         let request = AuthenticatorRequest::parse(challenge).unwrap();
         // Each authenticator is the first one of its endpoint.
         let endpoint = || Endpoint::<Client>::new(self.connection.channel()).unwrap();
-        let valid = (self.credentials)
-            .answer(&Mutex::new(endpoint()), &request)
-            .await;
+        let valid = authenticate(&self.credentials, &mut endpoint(), &request).await;
         let mut out = [0; 52];
         let empty = endpoint().decline(&request, &mut out).unwrap().to_vec();
         [valid.unwrap(), empty]
@@ -70,7 +70,7 @@ fn field(name: HeaderName, value: &str) -> (HeaderName, HeaderValue) {
     (name, HeaderValue::from_str(value).unwrap())
 }
 
-/// Checks all responses in the table of `docs/HTTP-AUTHENTICATORS.md` except 421.
+/// Checks all responses in the table of `docs/proofs/AUTHENTICATOR.md` except 421.
 async fn check_responses(mut peer: Peer) {
     let first = peer.expect_challenge(&[]).await;
     let [valid, empty] = peer.answers(&first).await;
@@ -118,7 +118,7 @@ async fn check_responses(mut peer: Peer) {
     assert_eq!(peer.expect_challenge(&with(&valid)).await, fourth);
 
     // The client's own authenticator requests are processed first.
-    let mut with_request = peer.get.clone();
+    let mut with_request = copy(&peer.get);
     let trust = Ca::new("seconds").trust();
     let _pending = peer
         .connection

@@ -1,5 +1,5 @@
 //! Tests of Exported Authenticators (RFC 9261) with the Go program, which was written from the RFC and
-//! `docs/HTTP-AUTHENTICATORS.md`.
+//! `docs/proofs/AUTHENTICATOR.md`.
 
 mod go_client;
 mod go_server;
@@ -14,14 +14,16 @@ use axum::{
 };
 use bytes::Bytes;
 use chanbind::{
-    authenticator::{CertifiedIdentity, Credentials, Trust},
-    client::Connection,
-    core::exporter::{Exporter, HashAlgorithm},
-    gateway::{AuthenticatorLayer, AuthenticatorPolicy, serve},
+    client::{ConnectOptions, Connection, RequestBody},
+    gateway::{Policy, ProofLayer, serve},
+    proof::authenticator::{
+        AuthenticatorVerifier, CertifiedIdentity, Credentials, ServerIdentities, Trust,
+    },
+    protocol::exporter::{Exporter, HashAlgorithm},
     tls,
     tpm::{KeyFile, KeyOptions, OpenOptions, Tpm},
 };
-use chanbind_host_tests::{go, pki::Pki, swtpm::Swtpm};
+use chanbind_host_tests::{client::TestClient, go, pki::Pki, swtpm::Swtpm};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256,
@@ -225,11 +227,11 @@ impl GoServer {
         }
     }
 
-    async fn connect(&self, suite: (HashAlgorithm, SupportedCipherSuite)) -> Connection {
+    async fn connect(&self, suite: (HashAlgorithm, SupportedCipherSuite)) -> TestClient {
         connect(self.server.port, &self.pki, suite).await
     }
 
-    fn get(&self) -> Request<()> {
+    fn get(&self) -> Request<RequestBody> {
         get_request(self.server.port)
     }
 }
@@ -253,9 +255,10 @@ impl Gateway {
                 let hash = channel.exporter().hash().unwrap();
                 format!("ok {} {hash}", identity.name())
             };
-        let policy = AuthenticatorPolicy::new().require("/", &clients.trust());
+        let policy = Policy::new().require("/", AuthenticatorVerifier::new(clients.trust()));
         let app = Router::new().route("/get", get(identify));
-        let app = AuthenticatorLayer::with_identities(policy, seconds).layer(app);
+        let app =
+            ProofLayer::with_responders(policy, vec![ServerIdentities::new(seconds)]).layer(app);
         let pki = Pki::new().unwrap();
         let tls = ServerConfig::builder_with_provider(provider(suite.1))
             .with_protocol_versions(&[&TLS13])
@@ -283,13 +286,15 @@ async fn connect(
     port: u16,
     pki: &Pki,
     (hash, suite): (HashAlgorithm, SupportedCipherSuite),
-) -> Connection {
+) -> TestClient {
     let config = ClientConfig::builder_with_provider(provider(suite))
         .with_protocol_versions(&[&TLS13])
         .unwrap()
         .with_root_certificates(tls::roots_from_pem(pki.ca.as_bytes()).unwrap())
         .with_no_client_auth();
-    let connection = Connection::open("localhost", port, config).await.unwrap();
+    let options = ConnectOptions::default();
+    let connection = Connection::open("localhost", port, config, &options).await;
+    let connection = TestClient::new(connection.unwrap());
     assert_eq!(connection.channel().hash(), Some(hash));
     connection
 }
@@ -301,7 +306,7 @@ fn provider(suite: SupportedCipherSuite) -> Arc<CryptoProvider> {
     })
 }
 
-fn get_request(port: u16) -> Request<()> {
+fn get_request(port: u16) -> Request<RequestBody> {
     let uri = format!("https://localhost:{port}/get");
     Connection::get(&uri.parse().unwrap()).unwrap()
 }

@@ -1,7 +1,7 @@
 //! Tests of the parsers: each program parses the requests and authenticators of the other, and both reject the same bytes.
 
 use super::{Ca, Gateway, Identity, KINDS, SECOND, SUITES, connect, get_request, vectors::vectors};
-use chanbind::authenticator::header_fields::{self, MAX_REQUEST_LEN, REQUEST_HEADER};
+use chanbind::proof::authenticator::header_fields::{self, MAX_REQUEST_LEN, REQUEST_HEADER};
 use chanbind_core::{
     authenticator::{
         Authenticator, Client, Endpoint, Extension, ExtensionType, OidFilter, Request,
@@ -11,9 +11,10 @@ use chanbind_core::{
     exporter::{ExporterSecret, HashAlgorithm},
     x509::SignatureScheme,
 };
+use chanbind_host_tests::client::{authenticate, challenged};
 use chanbind_host_tests::go;
 use serde_json::{Value, json};
-use std::{path::Path, sync::Mutex};
+use std::path::Path;
 
 /// An input line of `ea-parse`: the kind of message, and its bytes.
 type Line = (String, Vec<u8>);
@@ -148,7 +149,7 @@ async fn rust_authenticators() -> Vec<Line> {
         ExporterSecret::sha384(&[7; 48]),
     ] {
         let hash = chanbind_core::exporter::Exporter::hash(&secret).unwrap();
-        let client = Mutex::new(Endpoint::<Client>::new(&secret).unwrap());
+        let mut client = Endpoint::<Client>::new(&secret).unwrap();
         let mut server = Endpoint::<Server>::new(&secret).unwrap();
         for (context, (_, algorithm)) in [&b""[..], b"c", &[0xc7; 255]].into_iter().zip(KINDS) {
             let parameters = RequestParameters::new(context, &schemes);
@@ -156,7 +157,7 @@ async fn rust_authenticators() -> Vec<Line> {
             let request = request.unwrap();
             let identity = Identity::new(algorithm, |key| devices.client(key, "device"));
             let request = Request::parse(request.as_bytes()).unwrap();
-            let authenticator = identity.credentials().answer(&client, &request).await;
+            let authenticator = authenticate(&identity.credentials(), &mut client, &request).await;
             lines.push(authenticator_line(hash, &authenticator.unwrap()));
         }
         let parameters = RequestParameters::new(b"declined", &schemes);
@@ -164,12 +165,7 @@ async fn rust_authenticators() -> Vec<Line> {
         let request = request.unwrap();
         let request = Request::parse(request.as_bytes()).unwrap();
         let mut out = [0; 52];
-        let declined = client
-            .lock()
-            .unwrap()
-            .decline(&request, &mut out)
-            .unwrap()
-            .to_vec();
+        let declined = client.decline(&request, &mut out).unwrap().to_vec();
         lines.push(authenticator_line(hash, &declined));
     }
     lines
@@ -215,7 +211,7 @@ async fn go_and_rust_parse_valid_messages_alike() {
     }
 }
 
-/// The requests that client and gateway create from a [`Trust`](chanbind::authenticator::Trust), as sent in HTTP header fields.
+/// The requests that client and gateway create from a [`Trust`](chanbind::proof::authenticator::Trust), as sent in HTTP header fields.
 #[tokio::test]
 async fn go_and_rust_parse_requests_in_header_fields_alike() {
     let Some(program) = go::program() else { return };
@@ -233,7 +229,7 @@ async fn go_and_rust_parse_requests_in_header_fields_alike() {
             lines.push(request_line(Side::Client, &field.unwrap().unwrap()));
         }
         let response = connection.send(get_request(gateway.port)).await.unwrap();
-        let challenge = header_fields::challenged(response.headers()).unwrap();
+        let challenge = challenged(response.headers()).unwrap();
         lines.push(request_line(Side::Server, &challenge));
         let all_by_go = parse_with_go(program, &lines);
         for (line, by_go) in lines.iter().zip(&all_by_go) {

@@ -10,9 +10,21 @@ use std::{
 };
 use zeroize::Zeroizing;
 
-/// Returns an error that begins with the path of the file that it is about.
+/// An error with the file that it is about.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {error}", path.display())]
+pub(crate) struct FileError {
+    path: PathBuf,
+    error: String,
+}
+
+/// Creates an error with the file that it is about.
 pub(crate) fn named(path: &Path, error: impl fmt::Display) -> Failure {
-    format!("{}: {error}", path.display()).into()
+    FileError {
+        path: path.to_owned(),
+        error: error.to_string(),
+    }
+    .into()
 }
 
 /// The maximum length of a file, in bytes, to detect a wrong path. Registries have no limit.
@@ -161,8 +173,13 @@ fn exists(path: &Path) -> Failure {
 
 /// Writes `text` to standard output and flushes it.
 pub(crate) fn say(text: &str) -> Result<(), Failure> {
+    say_bytes(text.as_bytes())
+}
+
+/// Writes bytes to standard output.
+pub(crate) fn say_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout();
-    out.write_all(text.as_bytes())
+    out.write_all(bytes)
         .and_then(|()| out.flush())
         .map_err(|error| format!("standard output: {error}").into())
 }

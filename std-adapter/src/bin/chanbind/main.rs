@@ -1,35 +1,49 @@
-//! The command `chanbind`: provision a key, serve a gateway, connect to one, look into files and tokens.
+//! The command `chanbind`: provisions keys, serves a gateway, connects to one, and explains files.
 
 mod connect;
 mod failure;
 mod files;
 mod gateway;
 mod inspect;
+mod old;
 mod provision;
 mod shared;
 
-use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use clap::{Parser, Subcommand, ValueEnum};
+use std::{io::IsTerminal, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
 /// Prove who a device is, on the one TLS connection it speaks on.
 ///
-/// A device's HMAC key lives in its TPM. Device and gateway export keying material from their TLS 1.3 connection; the TPM
-/// makes a one-time key of it, and so does the gateway. The proof is worth nothing on any other connection.
+/// The device's key is in its TPM. A proof is bound to one TLS 1.3 connection, and is worth nothing on any other. The kinds of proof:
 ///
-/// With --authenticator the TPM holds the key of a certificate instead, and the proof is an Exported Authenticator (RFC 9261):
-/// the gateway needs no secret, only the authority of the certificates.
+/// otp: an HMAC key makes a one-time password of the connection; the gateway has the same key in its registry.
+///
+/// authenticator: the key of a certificate signs an Exported Authenticator (RFC 9261); the gateway needs no secret, only the authority
+/// of the certificates.
 ///
 /// Start with `chanbind provision --help`.
 #[derive(Parser)]
 #[command(
     version,
     max_term_width = 100,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by the gateway.\n\nLogs: set RUST_LOG, for example RUST_LOG=chanbind=debug."
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage; `chanbind connect` has more.\n\nLogs go to standard error. Set RUST_LOG for more, for example RUST_LOG=chanbind=debug, and NO_COLOR for text without colours."
 )]
 struct Arguments {
+    /// The format of logs.
+    #[arg(long, value_enum, global = true, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+
     #[command(subcommand)]
     command: Command,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object on each line.
+    Json,
 }
 
 #[derive(Subcommand)]
@@ -42,20 +56,24 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if let Some(advice) = old::advice(std::env::args_os().skip(1)) {
+        eprintln!("chanbind: {advice}");
+        return ExitCode::from(2);
+    }
     let arguments = Arguments::parse();
     quieten_tpm_stack();
-    // Refusals are an operator's business; the TPM software stack's own lines would say everything twice.
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("chanbind=info,tss_esapi=off"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_writer(std::io::stderr)
-        .init();
+    log_to_stderr(arguments.log_format);
     let done = match arguments.command {
         Command::Provision(arguments) => provision::run(arguments).await,
         Command::Gateway(arguments) => gateway::run(arguments).await,
-        Command::Connect(arguments) => connect::run(arguments).await,
+        Command::Connect(arguments) => {
+            let done = connect::run(arguments).await;
+            if let Err(error) = &done {
+                eprintln!("chanbind: {error}");
+                return ExitCode::from(connect::exit_code(error));
+            }
+            done
+        }
         Command::Inspect(arguments) => inspect::run(&arguments),
     };
     match done {
@@ -67,7 +85,23 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The TPM software stack prints each failure by itself, in its own words. Its switch is an environment variable that it reads
+fn log_to_stderr(format: LogFormat) {
+    // The lines of the TPM software stack would repeat the errors.
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("chanbind=info,tss_esapi=off"));
+    let has_colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::io::stderr().is_terminal();
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(has_colours)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().init(),
+    }
+}
+
+/// Silences the TPM software stack, which prints each failure in words of its own. Its switch is an environment variable that it reads
 /// once, so the program starts itself again with it set, unless the user has set it.
 fn quieten_tpm_stack() {
     const SWITCH: &str = "TSS2_LOG";
@@ -76,7 +110,7 @@ fn quieten_tpm_stack() {
         && let Ok(program) = std::env::current_exe()
     {
         use std::os::unix::process::CommandExt;
-        // It returns only where it failed, and then the noise stays.
+        // It returns only if it fails, and then the messages stay.
         let _ = std::process::Command::new(program)
             .args(std::env::args_os().skip(1))
             .env(SWITCH, "all+NONE")

@@ -4,20 +4,22 @@ pub(crate) use crate::failure::Failure;
 
 use crate::files::Password;
 use chanbind::{
-    core::{
+    proof::otp::{Form, Settings},
+    protocol::{
         kdf::Layout,
         otp::{ContextRule, Profile},
     },
-    proof::{Form, Settings},
     tpm::{Hierarchy, OpenOptions, Parent, Tpm, TpmName},
 };
 use clap::{Args, ValueEnum};
+use serde::Deserialize;
 use std::path::PathBuf;
+use std::str::FromStr;
 
-/// How to reach the TPM.
+/// The options that reach a TPM.
 #[derive(Args)]
 pub(crate) struct TpmArguments {
-    /// Where the TPM is: device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321, mssim:..., tabrmd.
+    /// The address of the TPM: device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321, mssim:..., tabrmd.
     #[arg(
         long,
         env = "CHANBIND_TCTI",
@@ -26,7 +28,7 @@ pub(crate) struct TpmArguments {
     )]
     tcti: String,
 
-    /// The name of the parent key, as `chanbind provision` printed it: another TPM, or somebody between, is then an error.
+    /// The name of the parent key, as `chanbind provision` printed it: another TPM, or an attacker between, is then an error.
     #[arg(long, value_name = "HEX")]
     parent_name: Option<TpmName>,
 
@@ -44,11 +46,13 @@ impl TpmArguments {
     }
 }
 
-/// How a proof is made; both ends must say the same.
-#[derive(Args)]
+/// How a one-time password is made; both ends must have the same settings.
+#[derive(Args, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct SettingsArguments {
     /// A set of settings to start from.
     #[arg(long, value_enum, default_value_t = Preset::Chanbind)]
+    #[serde(default)]
     profile: Preset,
 
     /// The TLS exporter's label. Labels that begin with EXPERIMENTAL are for private use (RFC 5705).
@@ -59,26 +63,56 @@ pub(crate) struct SettingsArguments {
     #[arg(long, value_enum)]
     context: Option<Context>,
 
-    /// How the one-time key is derived from keying material.
+    /// The layout by which the one-time key is derived from keying material.
     #[arg(long, value_enum)]
     layout: Option<KeyLayout>,
 
     /// The header that names the client.
     #[arg(long, value_name = "NAME")]
-    client_header: Option<axum::http::HeaderName>,
+    client_header: Option<HeaderText>,
 
     /// The header with the API key.
     #[arg(long, value_name = "NAME")]
-    key_header: Option<axum::http::HeaderName>,
+    key_header: Option<HeaderText>,
 
     /// The client of all tokens, with profile go-demo-jwt.
     #[arg(long, value_name = "ID", default_value = "client1")]
+    #[serde(default = "default_client")]
     default_client: String,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+fn default_client() -> String {
+    "client1".to_owned()
+}
+
+/// The name of a header field.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
+struct HeaderText(axum::http::HeaderName);
+
+impl FromStr for HeaderText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map(Self)
+            .map_err(|_| format!("{text:?} is not the name of a header field"))
+    }
+}
+
+impl TryFrom<String> for HeaderText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
 enum Preset {
     /// This project's own: contexts by purpose and client, tokens for one request.
+    #[default]
     Chanbind,
     /// The API key of the public Go demo "TPM One Time Password using TLS SessionKey".
     GoDemoApiKey,
@@ -86,7 +120,8 @@ enum Preset {
     GoDemoJwt,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 enum Context {
     /// The client id.
     ClientId,
@@ -96,12 +131,14 @@ enum Context {
     Fixed,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 enum KeyLayout {
     /// HashiCorp Vault's counter mode.
     Vault,
     /// SP 800-108 counter mode as in tpm-kdf, label "chanbind one-time key".
     #[value(name = "sp800-108")]
+    #[serde(rename = "sp800-108")]
     Sp800108,
     /// Plain HMAC.
     Hmac,
@@ -133,16 +170,16 @@ impl SettingsArguments {
             None => {}
         }
         if let Some(name) = &self.client_header {
-            settings.client_header = name.clone();
+            settings.client_header = name.0.clone();
         }
         if let Some(name) = &self.key_header {
-            settings.key_header = name.clone();
+            settings.key_header = name.0.clone();
         }
         settings
     }
 }
 
-/// The form of proof, on the command line.
+/// The form of a one-time password, on the command line.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum FormArgument {
     /// The one-time key itself, in a header.

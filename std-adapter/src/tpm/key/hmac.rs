@@ -1,6 +1,6 @@
 use super::LoadedKey;
 use crate::tpm::{KeyFile, TpmError, key_spec::KeySpec, worker::Worker};
-use chanbind_core::kdf::{AsyncPrf, Prf, PrfInput};
+use chanbind_core::kdf::{Prf, PrfInput};
 use std::{fmt, sync::Arc};
 use tss_esapi::structures::{KeyedHashScheme, Public, PublicKeyedHashParameters};
 use zeroize::Zeroizing;
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 /// The maximum length of the input of one TPM2_HMAC command, in bytes.
 pub const MAX_HMAC_INPUT: usize = 1024;
 
-/// An HMAC-SHA256 key in a TPM, which implements [`AsyncPrf`] and [`Prf`]. Dropping the last clone flushes the key from the TPM.
+/// An HMAC-SHA256 key in a TPM, which implements [`KeyHolder`](crate::proof::KeyHolder) and [`Prf`]. Dropping the last clone flushes the key from the TPM.
 ///
 /// The key may be evicted from the TPM to make room for another one. It is loaded again when it is used.
 #[derive(Clone)]
@@ -61,20 +61,6 @@ impl fmt::Debug for TpmKey {
     }
 }
 
-impl AsyncPrf for TpmKey {
-    type Error = TpmError;
-
-    fn output_len(&self) -> usize {
-        32
-    }
-
-    async fn compute(&mut self, input: &PrfInput<'_>, out: &mut [u8]) -> Result<(), TpmError> {
-        let mac = self.hmac(&concatenate(input)).await?;
-        copy_output(&mac, out)
-    }
-}
-
-/// Blocks the calling thread while the TPM works. Do not use it in async code.
 impl Prf for TpmKey {
     type Error = TpmError;
 

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{failure::Failure, files::named};
 use chanbind::{
-    authenticator::header_fields::MAX_AUTHENTICATOR_LEN,
-    core::{
+    proof::authenticator::header_fields::MAX_AUTHENTICATOR_LEN,
+    protocol::{
         authenticator::{Authenticator, Certified},
         x509::MAX_CANDIDATES,
     },

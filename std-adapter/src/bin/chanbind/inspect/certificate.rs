@@ -4,7 +4,7 @@ use super::{
     line,
     name::{format_alternative_name, format_name},
 };
-use chanbind::core::x509::{PublicKey, spki_sha256};
+use chanbind::protocol::x509::{PublicKey, spki_sha256};
 use x509_parser::{
     certificate::X509Certificate, extensions::ParsedExtension, oid_registry::OID_SIG_ED25519,
     prelude::FromDer, public_key::PublicKey as AnyKey, time::ASN1Time,

@@ -11,8 +11,8 @@ use base64::{
     prelude::BASE64_URL_SAFE_NO_PAD,
 };
 use chanbind::{
-    authenticator::header_fields::{AUTHENTICATOR_HEADER, REQUEST_HEADER},
-    core::authenticator::http::{challenge, credentials},
+    proof::authenticator::header_fields::{AUTHENTICATOR_HEADER, REQUEST_HEADER},
+    protocol::authenticator::http::{challenge, credentials},
 };
 use std::path::Path;
 

@@ -3,7 +3,7 @@
 use super::line;
 use crate::{failure::Failure, files::key_file, provision::PublicPoint};
 use chanbind::{
-    core::{
+    protocol::{
         crypto::sha256,
         wire::{Reader, Truncated},
     },

@@ -14,7 +14,7 @@ use crate::{
     failure::Failure,
     files::{named, read, say},
 };
-use chanbind::core::binding::ChannelBinding;
+use chanbind::protocol::binding::ChannelBinding;
 use clap::{Args, Subcommand};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use std::{
@@ -41,10 +41,10 @@ enum Subject {
         /// The file; `-` reads standard input.
         file: PathBuf,
     },
-    /// Explain a token: its form, header and claims. The token itself is not printed, because it is a secret while its connection
+    /// Explain a one-time password in the form of a token: its form, header and claims. The token itself is not printed, because it is a secret while its connection
     /// lasts.
-    #[command(after_help = "Example:\n  chanbind inspect token token.txt")]
-    Token {
+    #[command(after_help = "Example:\n  chanbind inspect otp token.txt")]
+    Otp {
         /// The file with the token; `-` reads standard input. A token on the command line would be visible to other users.
         file: PathBuf,
     },
@@ -77,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut out = String::new();
     match &arguments.subject {
         Subject::Key { file } => key::key(&mut out, file)?,
-        Subject::Token { file } => otp::token(&mut out, file)?,
+        Subject::Otp { file } => otp::token(&mut out, file)?,
         Subject::Binding { certificate } => binding(&mut out, certificate)?,
         Subject::Authenticator { file } => authenticator::authenticator(&mut out, file)?,
         Subject::Request { file } => request::request(&mut out, file)?,

@@ -2,7 +2,7 @@
 
 use crate::{failure::Failure, files::read};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use chanbind::core::otp::{jwe, jws, scratch_len};
+use chanbind::protocol::otp::{jwe, jws, scratch_len};
 use std::{fmt::Write, path::Path};
 
 pub(super) fn token(out: &mut String, path: &Path) -> Result<(), Failure> {

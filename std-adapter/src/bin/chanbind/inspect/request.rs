@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{failure::Failure, files::named};
 use chanbind::{
-    authenticator::header_fields::MAX_REQUEST_LEN,
-    core::{
+    proof::authenticator::header_fields::MAX_REQUEST_LEN,
+    protocol::{
         authenticator::{ExtensionType, OidFilter, Request},
         binding::Side,
         x509::SignatureScheme,

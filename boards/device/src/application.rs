@@ -1,0 +1,99 @@
+//! Applications that a device runs for ever.
+
+use crate::http::{HttpError, Request, Response};
+use embassy_time::{Duration, Timer};
+use embedded_io_async::Read;
+
+/// An application over authenticated sessions: it says what is sent, and takes the responses.
+/// [`Device::run_with`](crate::Device::run_with) runs it, connects, and connects anew after failures.
+///
+/// ```
+/// use chanbind_device::{Application, Outgoing, http::{HttpError, Request, Response}};
+/// use embedded_io_async::Read;
+///
+/// /// Sends a reading every ten seconds, and takes a command from the response.
+/// struct Thermometer {
+///     json: [u8; 16],
+///     command: u8,
+/// }
+///
+/// impl Application for Thermometer {
+///     async fn next(&mut self) -> Outgoing<'_> {
+///         embassy_time::Timer::after_secs(10).await;
+///         self.json = *b"{\"celsius\":23.5}";
+///         Outgoing { request: Request::post("/readings"), content: &self.json }
+///     }
+///
+///     async fn response<S: Read>(&mut self, response: &mut Response<'_, S>) -> Result<(), HttpError> {
+///         let mut buffer = [0; 64];
+///         if let [first, ..] = response.read_to_end(&mut buffer).await? {
+///             self.command = *first;
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
+#[allow(async_fn_in_trait, reason = "devices run their futures on one core")]
+pub trait Application {
+    /// Waits until there is something to be sent, and returns it. If it cannot be sent, [`Application::failed`] is called, and
+    /// then this function again.
+    async fn next(&mut self) -> Outgoing<'_>;
+
+    /// Takes the response to the last request. Content that is left over is dropped.
+    ///
+    /// # Errors
+    /// The error of reading; the connection is then closed, and another one opened.
+    async fn response<S: Read>(&mut self, response: &mut Response<'_, S>) -> Result<(), HttpError>;
+
+    /// Is told that the last request was not answered: the device connects anew after a while.
+    fn failed(&mut self) {}
+}
+
+/// A request of an application, with its content.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'r> {
+    /// The request.
+    pub request: Request<'r>,
+    /// The content; empty for none.
+    pub content: &'r [u8],
+}
+
+/// The application of [`Device::run`](crate::Device::run): it gets the configured path again and again, and drops the responses.
+#[derive(Debug, Clone, Copy)]
+pub struct Poll<'a> {
+    path: &'a str,
+    interval: Duration,
+    is_first: bool,
+}
+
+impl<'a> Poll<'a> {
+    /// Creates an application that gets `path`, with this interval between two requests.
+    #[must_use]
+    pub const fn new(path: &'a str, interval: Duration) -> Self {
+        Self {
+            path,
+            interval,
+            is_first: true,
+        }
+    }
+}
+
+impl Application for Poll<'_> {
+    async fn next(&mut self) -> Outgoing<'_> {
+        if !core::mem::replace(&mut self.is_first, false) {
+            Timer::after(self.interval).await;
+        }
+        Outgoing {
+            request: Request::get(self.path),
+            content: &[],
+        }
+    }
+
+    async fn response<S: Read>(&mut self, _: &mut Response<'_, S>) -> Result<(), HttpError> {
+        Ok(())
+    }
+
+    fn failed(&mut self) {
+        self.is_first = true;
+    }
+}

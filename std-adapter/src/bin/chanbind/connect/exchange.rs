@@ -1,0 +1,161 @@
+//! One request with a proof, whatever its kind.
+
+use super::{
+    exit::{FAILED, NOT_ASKED, REFUSED},
+    request::{RequestArguments, Task},
+};
+use crate::{
+    files::{named, say_bytes},
+    inspect::visible,
+    shared::Failure,
+};
+use axum::http::{HeaderMap, Response, StatusCode, header};
+use bytes::Bytes;
+use chanbind::{
+    client::{Answer, ResponseBody, Session},
+    proof::KeyHolder,
+    protocol::proof::{Outcome, Prover},
+};
+use http_body_util::BodyExt;
+use std::{fs::File, io::Write, process::ExitCode};
+
+/// The end of an exchange: the response has been written out.
+pub(super) struct Done {
+    pub(super) status: StatusCode,
+    pub(super) outcome: Outcome,
+    declined: Option<String>,
+    /// The kinds of proof that the gateway asks for, by their subcommands.
+    asked: Vec<&'static str>,
+    kind: &'static str,
+}
+
+/// Sends the request on a new connection, and writes the response out. Gives the session too.
+pub(super) async fn exchange<P, K>(
+    arguments: &RequestArguments,
+    task: Task,
+    prover: P,
+    key: K,
+) -> Result<(Done, Session<P, K>), Failure>
+where
+    P: Prover<Failure: Send + Sync + 'static>,
+    K: KeyHolder,
+{
+    let connection = task.open().await?;
+    let kind = prover.kind();
+    let mut session = Session::begin(connection, prover, key).await?;
+    let Answer {
+        response,
+        outcome,
+        declined,
+        ..
+    } = session.send(task.request).await?;
+    let done = Done {
+        status: response.status(),
+        outcome,
+        declined,
+        asked: asked(response.headers()),
+        kind,
+    };
+    eprintln!("{}", done.status);
+    write(arguments, response).await?;
+    Ok((done, session))
+}
+
+impl Done {
+    /// Says what came of the proof. `advice` is the kind's, for a proof that was refused.
+    pub(super) fn report(&self, advice: impl FnOnce(StatusCode) -> String) -> ExitCode {
+        match self.outcome {
+            Outcome::Proved if is_error(self.status) => {
+                eprintln!(
+                    "admitted by the proof ({}), but the response is an error",
+                    self.kind
+                );
+                ExitCode::from(FAILED)
+            }
+            Outcome::Proved => {
+                eprintln!("admitted by the proof ({})", self.kind);
+                ExitCode::SUCCESS
+            }
+            Outcome::NotAsked => {
+                eprintln!(
+                    "answered without asking for a proof: the response says nothing about this device"
+                );
+                ExitCode::from(NOT_ASKED)
+            }
+            Outcome::Refused => {
+                eprintln!("{}", self.reason(advice));
+                ExitCode::from(REFUSED)
+            }
+        }
+    }
+
+    fn reason(&self, advice: impl FnOnce(StatusCode) -> String) -> String {
+        if !self.asked.is_empty() && !self.asked.contains(&self.kind) {
+            return format!(
+                "the gateway did not accept this kind of proof ({}): it asks for another; connect with `chanbind connect {}`",
+                self.kind,
+                self.asked.join("` or `chanbind connect ")
+            );
+        }
+        match &self.declined {
+            Some(reason) => format!("{reason}\n{}", advice(self.status)),
+            None => advice(self.status),
+        }
+    }
+}
+
+fn is_error(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
+}
+
+/// Returns the kinds of proof whose challenges the response has.
+fn asked(headers: &HeaderMap) -> Vec<&'static str> {
+    const SCHEMES: [(&str, &str); 2] = [
+        ("chanbind", chanbind::proof::otp::KIND),
+        (
+            "exported-authenticator",
+            chanbind::proof::authenticator::KIND,
+        ),
+    ];
+    let values = headers.get_all(header::WWW_AUTHENTICATE).iter();
+    let schemes: Vec<String> = values
+        .filter_map(|value| Some(value.to_str().ok()?.split(' ').next()?.to_ascii_lowercase()))
+        .collect();
+    let asked = SCHEMES
+        .iter()
+        .filter(|(scheme, _)| schemes.iter().any(|one| one == scheme));
+    asked.map(|(_, kind)| *kind).collect()
+}
+
+async fn write(
+    arguments: &RequestArguments,
+    response: Response<ResponseBody>,
+) -> Result<(), Failure> {
+    let (head, mut body) = response.into_parts();
+    if arguments.include {
+        let mut text = format!("{:?} {}\r\n", head.version, head.status);
+        for (name, value) in &head.headers {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            text += &format!("{name}: {}\r\n", visible(&value));
+        }
+        text += "\r\n";
+        say_bytes(text.as_bytes())?;
+    }
+    let mut file = match &arguments.output {
+        Some(path) => Some((
+            path,
+            File::create(path).map_err(|error| named(path, error))?,
+        )),
+        None => None,
+    };
+    while let Some(frame) = body.frame().await {
+        let Ok(data): Result<Bytes, _> = frame?.into_data() else {
+            continue;
+        };
+        match &mut file {
+            Some((path, file)) => file.write_all(&data).map_err(|error| named(path, error))?,
+            None => say_bytes(&data)?,
+        }
+    }
+    Ok(())
+}

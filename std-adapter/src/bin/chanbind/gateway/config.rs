@@ -1,0 +1,312 @@
+//! The configuration of a gateway: what a file says, or the options of a subcommand.
+
+use super::{
+    authenticator, check, otp,
+    serve::{Listener, Prepared},
+};
+use crate::{
+    failure::Failure,
+    files::{named, read, read_text},
+};
+use chanbind::{
+    gateway::{Limits, Policy, Requirement, all_of, any_of},
+    proof::Responder,
+    tls,
+};
+use clap::Args;
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    net::{Ipv6Addr, SocketAddr},
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::Arc,
+};
+
+/// A configuration.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    #[serde(default = "listen", deserialize_with = "deserialize_listen")]
+    pub(super) listen: SocketAddr,
+    #[serde(default = "max_connections_per_address")]
+    pub(super) max_connections_per_address: usize,
+    #[serde(default)]
+    pub(super) max_fragment_size: Option<u16>,
+    pub(super) tls: Tls,
+    pub(super) proof: Proofs,
+    pub(super) rule: Vec<RuleEntry>,
+    /// The folder to which relative paths refer.
+    #[serde(skip)]
+    pub(super) folder: PathBuf,
+    /// The file, for errors.
+    #[serde(skip)]
+    pub(super) file: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+}
+
+/// A section for each kind of proof.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Proofs {
+    #[serde(default)]
+    pub(super) otp: Option<otp::Section>,
+    #[serde(default)]
+    pub(super) authenticator: Option<authenticator::Section>,
+}
+
+impl Proofs {
+    fn set_up(&self, folder: &Path) -> Result<Vec<SetUp>, Failure> {
+        let mut all = Vec::new();
+        all.extend(self.otp.as_ref().map(|section| section.set_up(folder)));
+        all.extend(
+            self.authenticator
+                .as_ref()
+                .map(|section| section.set_up(folder)),
+        );
+        all.into_iter().collect()
+    }
+}
+
+/// What a kind of proof brings to the gateway.
+#[derive(Default)]
+pub(super) struct SetUp {
+    /// The proofs that rules can name.
+    pub(super) requirements: Vec<(String, Requirement)>,
+    pub(super) responders: Vec<Arc<dyn Responder>>,
+    /// Reads files again.
+    pub(super) reload: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// Work beside the requests.
+    pub(super) background: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// What is admitted, for the operator.
+    pub(super) summary: Vec<String>,
+    /// What the operator should look at.
+    pub(super) warnings: Vec<String>,
+}
+
+/// The proofs that one path needs.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RuleEntry {
+    pub(super) path: String,
+    #[serde(default)]
+    pub(super) host: Option<String>,
+    #[serde(default)]
+    pub(super) any: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) all: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) exempt: bool,
+    #[serde(default)]
+    pub(super) optional: bool,
+}
+
+impl RuleEntry {
+    /// Returns a rule for everything.
+    pub(super) fn everything(needs: &str) -> Vec<Self> {
+        vec![Self {
+            path: "/".to_owned(),
+            any: Some(vec![needs.to_owned()]),
+            ..Self::default()
+        }]
+    }
+
+    fn apply(
+        &self,
+        policy: Policy,
+        known: &BTreeMap<String, Requirement>,
+    ) -> Result<Policy, String> {
+        let path = &self.path;
+        if !path.starts_with('/') {
+            return Err(format!("the path {path:?} does not begin with /"));
+        }
+        let find = |names: &[String]| -> Result<Vec<Requirement>, String> {
+            if names.is_empty() {
+                return Err(format!("the rule for {path} names no proof"));
+            }
+            let found = names.iter().map(|name| {
+                known.get(name).cloned().ok_or_else(|| {
+                    let known: Vec<_> = known.keys().map(String::as_str).collect();
+                    format!(
+                        "the rule for {path} names the proof {name:?}, which has no section [proof]: known are {}",
+                        known.join(", ")
+                    )
+                })
+            });
+            found.collect()
+        };
+        let requirement = match (&self.any, &self.all, self.exempt) {
+            (Some(names), None, false) => any_of(find(names)?),
+            (None, Some(names), false) => all_of(find(names)?),
+            (None, None, true) if !self.optional => return Ok(policy.exempt(path)),
+            _ => {
+                return Err(format!(
+                    "the rule for {path} must have one of any = [...], all = [...] and exempt = true"
+                ));
+            }
+        };
+        Ok(if self.optional {
+            policy.optional(path, requirement)
+        } else {
+            policy.require(path, requirement)
+        })
+    }
+}
+
+impl Config {
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let text = read_text(path)?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+            named(path, format_args!("line {line}: {}", error.message()))
+        })?;
+        config.folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        config.file = Some(path.to_owned());
+        Ok(config)
+    }
+
+    /// Reads the files that the configuration names, and checks them.
+    pub(super) fn prepare(self) -> Result<Prepared, Failure> {
+        let wrong = |error: String| match &self.file {
+            Some(file) => named(file, error),
+            None => error.into(),
+        };
+        let certificate = self.folder.join(&self.tls.certificate);
+        let key = self.folder.join(&self.tls.key);
+        let chain = read(&certificate)?;
+        let mut tls = tls::server_config_from_pem(&chain, &read(&key)?).map_err(|error| {
+            let files = format!("{}, {}", certificate.display(), key.display());
+            Failure::from(format!("{files}: {error}"))
+        })?;
+        // rustls counts the header of a record too.
+        tls.max_fragment_size = self.max_fragment_size.map(|len| usize::from(len) + 5);
+        let mut warnings = check::certificate(&certificate, &chain);
+        warnings.extend(check::secret_file(&key));
+
+        let kinds = self.proof.set_up(&self.folder)?;
+        let mut known = BTreeMap::new();
+        for (name, requirement) in kinds.iter().flat_map(|kind| &kind.requirements) {
+            known.insert(name.clone(), requirement.clone());
+        }
+        let mut hosts: BTreeMap<&str, Policy> = BTreeMap::new();
+        let mut policy = Policy::new();
+        for rule in &self.rule {
+            match &rule.host {
+                Some(host) => {
+                    let own = hosts.remove(host.as_str()).unwrap_or_default();
+                    hosts.insert(host, rule.apply(own, &known).map_err(wrong)?);
+                }
+                None => policy = rule.apply(policy, &known).map_err(wrong)?,
+            }
+        }
+        if !self
+            .rule
+            .iter()
+            .any(|rule| rule.path == "/" && rule.host.is_none())
+        {
+            warnings.push("no rule has the path /: paths without a rule need no proof".to_owned());
+        }
+        for (host, own) in hosts {
+            policy = policy.host(host, own);
+        }
+        let mut limits = Limits::default();
+        limits.connections_per_address = self.max_connections_per_address;
+        let mut prepared = Prepared {
+            listener: Listener {
+                address: self.listen,
+                tls,
+                limits,
+            },
+            policy,
+            responders: Vec::new(),
+            reload: Vec::new(),
+            background: Vec::new(),
+            summary: Vec::new(),
+            warnings,
+        };
+        for kind in kinds {
+            prepared.responders.extend(kind.responders);
+            prepared.reload.extend(kind.reload);
+            prepared.background.extend(kind.background);
+            prepared.summary.extend(kind.summary);
+            prepared.warnings.extend(kind.warnings);
+        }
+        Ok(prepared)
+    }
+}
+
+/// Options of the server, for every kind of proof.
+#[derive(Args)]
+pub(super) struct ServerArguments {
+    /// The server's certificate chain, PEM, its own certificate first.
+    #[arg(long, value_name = "FILE")]
+    cert: PathBuf,
+
+    /// The key of that certificate, PEM.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+
+    /// The address to listen on, like 127.0.0.1:8443, or :8443 for all addresses of this host; port 0 takes a free one and prints it.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443", value_parser = parse_listen)]
+    listen: SocketAddr,
+
+    /// The number of connections from one address; for a further one the longest idle one is closed. Raise it where many devices
+    /// share an address.
+    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().connections_per_address)]
+    max_connections_per_address: usize,
+
+    /// Send TLS records with at most so many bytes, for devices with little memory: 2048 suits firmware with the feature
+    /// small-records. The certificates must fit one record.
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(512..=16384))]
+    max_fragment_size: Option<u16>,
+}
+
+impl ServerArguments {
+    /// Returns a configuration in which every path needs the proof `needs`.
+    pub(super) fn config(self, needs: &str, proof: Proofs) -> Config {
+        Config {
+            listen: self.listen,
+            max_connections_per_address: self.max_connections_per_address,
+            max_fragment_size: self.max_fragment_size,
+            tls: Tls {
+                certificate: self.cert,
+                key: self.key,
+            },
+            proof,
+            rule: RuleEntry::everything(needs),
+            folder: PathBuf::new(),
+            file: None,
+        }
+    }
+}
+
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    if let Some(port) = text.strip_prefix(':') {
+        let port = port
+            .parse()
+            .map_err(|_| format!("{port:?} is not a port"))?;
+        return Ok(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port));
+    }
+    text.parse()
+        .map_err(|_| "write an IP address and a port, like 127.0.0.1:8443, or :8443".to_owned())
+}
+
+fn deserialize_listen<'de, D: serde::Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    parse_listen(&String::deserialize(from)?).map_err(serde::de::Error::custom)
+}
+
+fn listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8443))
+}
+
+fn max_connections_per_address() -> usize {
+    Limits::default().connections_per_address
+}

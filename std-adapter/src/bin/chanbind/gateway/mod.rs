@@ -1,0 +1,58 @@
+//! The command `gateway`, which serves a gateway.
+
+mod authenticator;
+mod check;
+mod config;
+mod otp;
+mod serve;
+
+use crate::failure::Failure;
+use clap::{Args, Subcommand};
+use config::Config;
+use std::{path::PathBuf, process::ExitCode};
+
+/// Serve a gateway that admits devices by their proofs.
+///
+/// It answers the requests of an admitted device with `ok` and its name, and is meant to try things out: in a service of your own,
+/// put `chanbind::gateway::ProofLayer` around your routes.
+///
+/// With --config a file says which paths need which proofs. The subcommands serve one kind of proof without a file.
+#[derive(Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true,
+    after_help = "Example of a file:\n  listen = \":8443\"\n\n  [tls]\n  certificate = \"chain.pem\"\n  key = \"key.pem\"\n\n  [proof.otp]\n  registry = \"registry.toml\"\n\n  [proof.authenticator]\n  client_ca = \"ca.pem\"\n\n  [[rule]]\n  path = \"/\"\n  any = [\"otp\", \"authenticator\"]\n\n  [[rule]]\n  path = \"/health\"\n  exempt = true\n\nOn SIGHUP, and when it changes, the registry is read again."
+)]
+pub(crate) struct Arguments {
+    /// The configuration, TOML.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Check the configuration and the files that it names, print what was found, and exit.
+    #[arg(long, requires = "config")]
+    check: bool,
+
+    #[command(subcommand)]
+    kind: Option<Kind>,
+}
+
+/// The kinds of proof.
+#[derive(Subcommand)]
+enum Kind {
+    Otp(otp::Arguments),
+    Authenticator(authenticator::Arguments),
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let config = match (arguments.kind, &arguments.config) {
+        (Some(Kind::Otp(arguments)), _) => arguments.config(),
+        (Some(Kind::Authenticator(arguments)), _) => arguments.config(),
+        (None, Some(path)) => Config::read(path)?,
+        (None, None) => return Err("give --config, or a kind of proof".into()),
+    };
+    let prepared = config.prepare()?;
+    if arguments.check {
+        return check::report(&prepared);
+    }
+    serve::run(prepared).await
+}

@@ -1,0 +1,504 @@
+use super::path::Readings;
+use crate::proof::Verifier;
+use std::{fmt, sync::Arc};
+
+/// The proofs that a path needs: of one verifier, of any of several, or of all of them. See [`any_of`] and [`all_of`].
+#[derive(Clone)]
+pub struct Requirement(Node);
+
+#[derive(Clone)]
+enum Node {
+    One(Arc<dyn Verifier>),
+    Any(Vec<Requirement>),
+    All(Vec<Requirement>),
+}
+
+impl<V: Verifier> From<Arc<V>> for Requirement {
+    fn from(verifier: Arc<V>) -> Self {
+        Self(Node::One(verifier))
+    }
+}
+
+impl<V: Verifier> From<&Arc<V>> for Requirement {
+    fn from(verifier: &Arc<V>) -> Self {
+        Self(Node::One(Arc::clone(verifier) as Arc<dyn Verifier>))
+    }
+}
+
+impl From<Arc<dyn Verifier>> for Requirement {
+    fn from(verifier: Arc<dyn Verifier>) -> Self {
+        Self(Node::One(verifier))
+    }
+}
+
+/// Requires one of several proofs. An empty list can never be satisfied.
+#[must_use]
+pub fn any_of(requirements: impl IntoIterator<Item = impl Into<Requirement>>) -> Requirement {
+    Requirement(Node::Any(
+        requirements.into_iter().map(Into::into).collect(),
+    ))
+}
+
+/// Requires several proofs together. An empty list can never be satisfied.
+#[must_use]
+pub fn all_of(requirements: impl IntoIterator<Item = impl Into<Requirement>>) -> Requirement {
+    Requirement(Node::All(
+        requirements.into_iter().map(Into::into).collect(),
+    ))
+}
+
+impl Requirement {
+    /// Appends the verifiers, each once.
+    fn collect(&self, verifiers: &mut Vec<Arc<dyn Verifier>>) {
+        match &self.0 {
+            Node::One(verifier) => {
+                if index(verifiers, verifier).is_none() {
+                    verifiers.push(Arc::clone(verifier));
+                }
+            }
+            Node::Any(all) | Node::All(all) => {
+                all.iter().for_each(|one| one.collect(verifiers));
+            }
+        }
+    }
+
+    fn compile(&self, verifiers: &[Arc<dyn Verifier>]) -> Tree {
+        let each = |all: &[Self]| all.iter().map(|one| one.compile(verifiers)).collect();
+        match &self.0 {
+            Node::One(verifier) => {
+                index(verifiers, verifier).map_or(Tree::Any(Vec::new()), Tree::Leaf)
+            }
+            Node::Any(all) => Tree::Any(each(all)),
+            Node::All(all) => Tree::All(each(all)),
+        }
+    }
+}
+
+fn index(verifiers: &[Arc<dyn Verifier>], one: &Arc<dyn Verifier>) -> Option<usize> {
+    verifiers.iter().position(|other| Arc::ptr_eq(other, one))
+}
+
+/// A requirement over the verifiers of its rule, by their places in the list.
+#[derive(Debug, Clone)]
+pub(super) enum Tree {
+    Leaf(usize),
+    Any(Vec<Tree>),
+    All(Vec<Tree>),
+}
+
+impl Tree {
+    /// Returns true if the requirement is satisfied where `is` says so of each verifier.
+    pub(super) fn is_satisfied(&self, is: &impl Fn(usize) -> bool) -> bool {
+        match self {
+            Self::Leaf(at) => is(*at),
+            Self::Any(all) => all.iter().any(|one| one.is_satisfied(is)),
+            Self::All(all) => !all.is_empty() && all.iter().all(|one| one.is_satisfied(is)),
+        }
+    }
+}
+
+/// The paths of a service, and the proofs that each needs.
+///
+/// The path is the one that the service inside of the layer sees: it is judged and used. In a rule, `a`, `/a/` and `/%61` are all `/a`, and a
+/// query is ignored. The longest rule that covers a path decides. A path without a rule needs no proof: begin with a rule for `/`.
+///
+/// The server of the path may read it in another way than these rules do. Where a policy has rules for paths, a path is therefore rejected with 400
+/// if it has control bytes, backslashes, encoded separators, double encodings or dot segments (with parameters too), or if another rule would
+/// hold for it decoded, without parameters (`;x=1`), without spaces and dots at the end of a segment, or in another case. Not seen are
+/// readings that are a server's own: rewriting behind the layer, Unicode look-alikes and normalization, short names of files.
+///
+/// # Examples
+///
+/// ```no_run
+/// use chanbind::{
+///     gateway::{Policy, RegistryFile, any_of},
+///     proof::{authenticator::{AuthenticatorVerifier, Trust}, otp::{OtpVerifier, Settings}},
+/// };
+///
+/// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let otp = OtpVerifier::new(RegistryFile::open("registry.toml".as_ref())?, Settings::default());
+/// let devices = AuthenticatorVerifier::new(Trust::from_pem(&std::fs::read("device-ca.pem")?)?);
+/// let operators = AuthenticatorVerifier::new(Trust::from_pem(&std::fs::read("operator-ca.pem")?)?);
+/// let policy = Policy::new()
+///     .require("/", any_of([(&otp).into(), (&devices).into()] as [chanbind::gateway::Requirement; 2]))
+///     .require("/admin", operators)
+///     .exempt("/health");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct Policy {
+    rules: Vec<Rule>,
+    hosts: Vec<(String, Policy)>,
+}
+
+/// A requirement for a path and everything below it.
+#[derive(Clone)]
+pub(super) struct Rule {
+    path: String,
+    folded: String,
+    /// The verifiers of the requirement; none if the path is exempt.
+    pub(super) verifiers: Vec<Arc<dyn Verifier>>,
+    pub(super) tree: Tree,
+    /// True if a request without any proof goes through.
+    pub(super) is_optional: bool,
+}
+
+impl Rule {
+    /// Returns true if nothing is verified.
+    pub(super) fn is_exempt(&self) -> bool {
+        self.verifiers.is_empty() && self.is_optional
+    }
+}
+
+impl Policy {
+    /// Creates a policy by which no path needs a proof.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Requires proofs for `path` and all below it, except where a longer path has a rule of its own.
+    #[must_use]
+    pub fn require(self, path: &str, requirement: impl Into<Requirement>) -> Self {
+        self.with(path, Some(&requirement.into()), false)
+    }
+
+    /// Verifies proofs for `path` and all below it where a request has some, and lets requests without any through. Nobody is asked: a
+    /// kind of proof that needs a challenge cannot be given here for the first time.
+    #[must_use]
+    pub fn optional(self, path: &str, requirement: impl Into<Requirement>) -> Self {
+        self.with(path, Some(&requirement.into()), true)
+    }
+
+    /// Requires nothing for `path` and all below it, except where a longer path has a rule of its own.
+    #[must_use]
+    pub fn exempt(self, path: &str) -> Self {
+        self.with(path, None, true)
+    }
+
+    /// Has a policy of its own for the requests to a host: a DNS name or IP address without port, compared without regard to case. Requests that
+    /// name no host, or several, are rejected with 400 then. Hosts within `policy` are ignored.
+    #[must_use]
+    pub fn host(mut self, host: &str, policy: Self) -> Self {
+        let host = host.to_ascii_lowercase();
+        self.hosts.retain(|(other, _)| *other != host);
+        self.hosts.push((host, policy));
+        self
+    }
+
+    fn with(mut self, path: &str, requirement: Option<&Requirement>, is_optional: bool) -> Self {
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        // A router's pattern for everything below a path: rules are that anyway.
+        let path = match path.rsplit_once('/') {
+            Some((above, last)) if last == "*" || last.starts_with("{*") => above,
+            _ => path,
+        };
+        let Readings {
+            decoded, folded, ..
+        } = Readings::of(path);
+        let [path, folded] = [decoded, folded].map(|path| path.trim_end_matches('/').to_owned());
+        self.rules.retain(|rule| rule.path != path);
+        let mut verifiers = Vec::new();
+        let tree = requirement.map_or(Tree::Any(Vec::new()), |requirement| {
+            requirement.collect(&mut verifiers);
+            requirement.compile(&verifiers)
+        });
+        self.rules.push(Rule {
+            path,
+            folded,
+            verifiers,
+            tree,
+            is_optional,
+        });
+        self
+    }
+
+    /// Returns the policy for a request to this authority.
+    ///
+    /// # Errors
+    /// [`NoHost`] if hosts make a difference, and the request names none or several.
+    pub(super) fn for_authority(&self, authority: Option<&str>) -> Result<&Self, NoHost> {
+        if self.hosts.is_empty() {
+            return Ok(self);
+        }
+        let host = host_of(authority.ok_or(NoHost)?).to_ascii_lowercase();
+        let mut hosts = self.hosts.iter();
+        Ok(hosts
+            .find(|(other, _)| *other == host)
+            .map_or(self, |(_, policy)| policy))
+    }
+
+    /// Returns whether paths make a difference, as with all policies but one rule for everything.
+    pub(super) fn depends_on_paths(&self) -> bool {
+        match self.rules.as_slice() {
+            [] => false,
+            [only] => !only.path.is_empty(),
+            _ => true,
+        }
+    }
+
+    /// Returns the rule for `path`; `None` if it has none and needs no proof.
+    ///
+    /// # Errors
+    /// [`Ambiguous`] if other servers may read the path in another way, and it makes a difference here, or cannot be told.
+    pub(super) fn rule_for(&self, path: &str) -> Result<Option<&Rule>, Ambiguous> {
+        let rule = self.rule(path, |rule| &rule.path);
+        if self.depends_on_paths() {
+            let readings = Readings::of(path);
+            let decoded = self.rule(&readings.decoded, |rule| &rule.path);
+            let folded = self.rule(&readings.folded, |rule| &rule.folded);
+            // Rules that differ in case alone are told apart by it.
+            let is_one = rule.map(|rule| &rule.path) == decoded.map(|rule| &rule.path)
+                && rule.map(|rule| &rule.folded) == folded.map(|rule| &rule.folded);
+            if !is_one || readings.is_doubtful {
+                return Err(Ambiguous);
+            }
+        }
+        Ok(rule)
+    }
+
+    /// Returns the longest rule that covers a path.
+    fn rule(&self, path: &str, of: impl Fn(&Rule) -> &String) -> Option<&Rule> {
+        let covers = |prefix: &str| {
+            path.strip_prefix(prefix)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        // `/` alone has become empty and covers all, `*` of OPTIONS too.
+        let all = self.rules.iter().filter(|rule| {
+            let prefix = of(rule);
+            prefix.is_empty() || covers(prefix)
+        });
+        all.max_by_key(|rule| of(rule).len())
+    }
+}
+
+/// Returns an authority without its port.
+fn host_of(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.is_empty() =>
+        {
+            host
+        }
+        _ => authority,
+    }
+}
+
+/// A path can be read in several ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ambiguous;
+
+/// A request names no host, or several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NoHost;
+
+impl fmt::Debug for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Node::One(verifier) => f.write_str(verifier.kind()),
+            Node::Any(all) => f.debug_tuple("any_of").field(all).finish(),
+            Node::All(all) => f.debug_tuple("all_of").field(all).finish(),
+        }
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = self.verifiers.iter().map(|verifier| verifier.kind());
+        f.debug_list().entries(kinds).finish()
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.rules.iter().map(|rule| (&rule.path, rule)))
+            .entries(self.hosts.iter().map(|(host, policy)| (host, policy)))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        gateway::Channel,
+        proof::{Refusal, RequestHead, Verdict, Verification},
+    };
+    use axum::http::HeaderValue;
+
+    /// A verifier that accepts nothing. Not of size zero: two are told apart by their addresses.
+    struct Never(#[expect(dead_code)] u8);
+
+    impl Verifier for Never {
+        fn kind(&self) -> &'static str {
+            "never"
+        }
+
+        fn verify(self: Arc<Self>, _: &Channel, _: &RequestHead<'_>) -> Verification {
+            Verification::Ready(Verdict::Absent)
+        }
+
+        fn challenge(&self, _: &Channel) -> Result<HeaderValue, Refusal> {
+            Ok(HeaderValue::from_static("Never"))
+        }
+    }
+
+    /// The verifier of a rule with one, by its address.
+    fn only(rule: Option<&Rule>) -> Option<*const ()> {
+        let verifier = rule?.verifiers.first()?;
+        Some(Arc::as_ptr(verifier).cast())
+    }
+
+    fn pointer(verifier: &Arc<Never>) -> *const () {
+        Arc::as_ptr(verifier).cast()
+    }
+
+    fn never() -> Arc<Never> {
+        Arc::new(Never(0))
+    }
+
+    #[test]
+    fn the_longest_path_decides_in_every_reading() {
+        let (one, two) = (never(), never());
+        let policy = Policy::new()
+            .require("/a", &one)
+            .require("/a/b/", &two)
+            .exempt("/a/open");
+        for (path, expected) in [
+            ("/", None),
+            ("/a", Some(&one)),
+            ("/a/", Some(&one)),
+            ("/ab", None),
+            ("/a/c", Some(&one)),
+            ("/a/b", Some(&two)),
+            ("/a/b/c", Some(&two)),
+            ("/a/open", None),
+            ("/a/openly", Some(&one)),
+            ("/a/c%20d//e", Some(&one)),
+            ("*", None),
+        ] {
+            let found = only(policy.rule_for(path).unwrap());
+            assert_eq!(found, expected.map(pointer), "{path}");
+        }
+        for path in [
+            "/%61",
+            "//a",
+            "/a/b%20/x",
+            "/a/B",
+            "/A",
+            "/a/b;x=1",
+            "/a/open;/../c",
+            "/a/open/..;/c",
+            "/a/open/%2e%2e;/c",
+            "/a/open/..%00",
+            "/%2561",
+            "/a/open/%0a",
+            "/a/c%2fd",
+            "/a/open.",
+            "/x/../a",
+            "/x/%2e%2e/a/b",
+            "/x\\..\\a",
+            "/a/open/../c",
+            "/a/b/../c",
+            "/a/c/..%2Fopen",
+            "/a/b/%2e%2e/b",
+            "/./x",
+            "/a/open/../c//../open",
+            "/a/open/../x%5c..%5c..%5copen",
+            "/a/open/../c/%2e%2e/open",
+            "/a/open/%252e%252e/c",
+        ] {
+            assert_eq!(policy.rule_for(path).err(), Some(Ambiguous), "{path}");
+        }
+        // However a rule is written, it is that path's.
+        for written in [
+            "a",
+            "/a/",
+            "//a",
+            "/%61",
+            "/a?x",
+            "a#x",
+            "/x/../a",
+            "/a/*",
+            "/a/{*rest}",
+        ] {
+            let policy = Policy::new().require(written, &one);
+            let found = only(policy.rule_for("/a/b").unwrap());
+            assert_eq!(found, Some(pointer(&one)), "{written}");
+        }
+        // The longest as it is read, not as it is written.
+        let policy = Policy::new()
+            .exempt("/a;version=public")
+            .require("/a/b", &one);
+        assert_eq!(
+            policy.rule_for("/a;version=public/b").err(),
+            Some(Ambiguous)
+        );
+        let all = Policy::new().require("/", &one);
+        for path in ["/", "*", "", "/x", "/x/../y"] {
+            let found = only(all.rule_for(path).unwrap());
+            assert_eq!(found, Some(pointer(&one)), "{path}");
+        }
+    }
+    #[test]
+    fn a_requirement_is_a_tree_of_any_and_all() {
+        let [one, two, three] = [never(), never(), never()];
+        let policy = Policy::new().require(
+            "/",
+            all_of([Requirement::from(&one), any_of([&two, &three])]),
+        );
+        let rule = policy.rule_for("/").unwrap().unwrap();
+        assert_eq!(rule.verifiers.len(), 3);
+        for (proved, expected) in [
+            (&[][..], false),
+            (&[0], false),
+            (&[1, 2], false),
+            (&[0, 1], true),
+            (&[0, 2], true),
+        ] {
+            let is = |at: usize| proved.contains(&at);
+            assert_eq!(rule.tree.is_satisfied(&is), expected, "{proved:?}");
+        }
+        for empty in [
+            any_of([] as [Requirement; 0]),
+            all_of([] as [Requirement; 0]),
+        ] {
+            let policy = Policy::new().require("/", empty);
+            let rule = policy.rule_for("/").unwrap().unwrap();
+            assert!(!rule.is_exempt() && !rule.tree.is_satisfied(&|_| true));
+        }
+        // One verifier twice is asked once.
+        let policy = Policy::new().require("/", all_of([&one, &one]));
+        assert_eq!(policy.rule_for("/").unwrap().unwrap().verifiers.len(), 1);
+    }
+
+    #[test]
+    fn a_host_has_a_policy_of_its_own() {
+        let (one, two) = (never(), never());
+        let policy = Policy::new()
+            .require("/", &one)
+            .host("Admin.example", Policy::new().require("/", &two));
+        let found = |authority| {
+            let policy = policy.for_authority(authority)?;
+            Ok(only(policy.rule_for("/").unwrap()))
+        };
+        for authority in ["admin.example", "ADMIN.example:8443"] {
+            assert_eq!(
+                found(Some(authority)),
+                Ok(Some(pointer(&two))),
+                "{authority}"
+            );
+        }
+        for authority in ["other.example", "[::1]:8443", "127.0.0.1"] {
+            assert_eq!(
+                found(Some(authority)),
+                Ok(Some(pointer(&one))),
+                "{authority}"
+            );
+        }
+        assert_eq!(found(None), Err(NoHost));
+        assert!(Policy::new().for_authority(None).is_ok());
+    }
+}

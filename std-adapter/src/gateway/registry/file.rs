@@ -1,0 +1,125 @@
+use super::{ClientTable, LookUp, MemoryRegistry, Registry, RegistryError};
+use chanbind_core::otp::ClientId;
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+/// A registry in a TOML file, which is read again when it changes.
+pub struct RegistryFile {
+    path: PathBuf,
+    registry: Arc<MemoryRegistry>,
+    /// The state of the file when it was last read.
+    read: Mutex<Option<Stamp>>,
+}
+
+/// By what a changed file is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    len: u64,
+    inode: u64,
+}
+
+impl RegistryFile {
+    /// Reads a registry. See [`ClientTable`] for the format.
+    ///
+    /// # Errors
+    /// [`RegistryError`]: if the file cannot be read or parsed, and [`RegistryError::Empty`] if it has no clients.
+    pub fn open(path: &Path) -> Result<Arc<Self>, RegistryError> {
+        let stamp = Stamp::of(path);
+        let table = read(path)?;
+        if table.is_empty() {
+            return Err(RegistryError::Empty);
+        }
+        Ok(Arc::new(Self {
+            path: path.to_owned(),
+            registry: MemoryRegistry::new(table),
+            read: Mutex::new(stamp),
+        }))
+    }
+
+    /// Reads the file again. Live connections of clients that are gone, disabled or changed are closed. If the file cannot be read, all
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// [`RegistryError`]
+    pub fn reload(&self) -> Result<(), RegistryError> {
+        let stamp = Stamp::of(&self.path);
+        let table = read(&self.path);
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = stamp;
+        let table = table?;
+        tracing::info!(path = %self.path.display(), clients = table.len(), "registry read");
+        self.registry.replace(table);
+        Ok(())
+    }
+
+    /// Reads the file again whenever it changes, until the future is dropped. It is looked at every second. Errors are logged, and all stays as
+    /// it is.
+    pub async fn follow(&self) {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let before = *self.read.lock().unwrap_or_else(PoisonError::into_inner);
+            if Stamp::of(&self.path) != before
+                && let Err(error) = self.reload()
+            {
+                tracing::error!(%error, "the registry changed and cannot be read: the clients stay as they were");
+            }
+        }
+    }
+
+    /// Returns the table as it was last read.
+    #[must_use]
+    pub fn table(&self) -> Arc<ClientTable> {
+        self.registry.table()
+    }
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(Self {
+            modified: metadata.modified().ok(),
+            len: metadata.len(),
+            #[cfg(unix)]
+            inode: std::os::unix::fs::MetadataExt::ino(&metadata),
+            #[cfg(not(unix))]
+            inode: 0,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<ClientTable, RegistryError> {
+    let failed = |error: &dyn fmt::Display| RegistryError::File {
+        path: path.to_owned(),
+        error: error.to_string(),
+    };
+    let bytes = Zeroizing::new(fs::read(path).map_err(|error| failed(&error))?);
+    let text = str::from_utf8(&bytes).map_err(|error| failed(&error))?;
+    ClientTable::from_toml(text).map_err(|error| failed(&error))
+}
+
+impl Registry for RegistryFile {
+    fn find<'a>(&'a self, client: ClientId<'a>) -> LookUp<'a> {
+        self.registry.find(client)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.registry.changes()
+    }
+}
+
+impl fmt::Debug for RegistryFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "RegistryFile({}, {:?})",
+            self.path.display(),
+            self.table()
+        )
+    }
+}

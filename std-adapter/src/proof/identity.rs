@@ -1,0 +1,112 @@
+use axum::{
+    extract::{FromRequestParts, OptionalFromRequestParts},
+    http::{StatusCode, request::Parts},
+};
+use std::{any::Any, convert::Infallible, fmt, sync::Arc};
+
+/// The identity that a request has proved: in the request's extensions, and an axum extractor.
+///
+/// As an extractor, `Identity` gives the first of several, and answers 500 where the policy asks for none; `Option<Identity>` gives `None`
+/// there. [`Identities`] gives all.
+#[derive(Clone)]
+pub struct Identity {
+    subject: Arc<str>,
+    kind: &'static str,
+    details: Arc<dyn Any + Send + Sync>,
+}
+
+impl Identity {
+    /// Creates an identity. `details` is what the kind knows beyond the subject.
+    #[must_use]
+    pub fn new(
+        subject: impl Into<Arc<str>>,
+        kind: &'static str,
+        details: impl Any + Send + Sync,
+    ) -> Self {
+        Self {
+            subject: subject.into(),
+            kind,
+            details: Arc::new(details),
+        }
+    }
+
+    /// Returns the name of the client: of a one-time password the client id, of a certificate its first URI or DNS name, its common
+    /// name or its key.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// Returns the kind of proof: `otp`, `authenticator`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// Returns what the kind knows beyond the subject, if it is a `T`: for example [`otp::Details`](super::otp::Details).
+    #[must_use]
+    pub fn details<T: Any>(&self) -> Option<&T> {
+        self.details.downcast_ref()
+    }
+
+    /// Returns true if both name the same subject by the same kind of proof.
+    #[must_use]
+    pub fn is_same_subject(&self, other: &Self) -> bool {
+        self.kind == other.kind
+            && (Arc::ptr_eq(&self.subject, &other.subject) || self.subject == other.subject)
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({:?}, {})", &*self.subject, self.kind)
+    }
+}
+
+/// All identities that a request has proved, in the order of its rule; none where the policy asks for none.
+#[derive(Debug, Clone, Default)]
+pub struct Identities(pub(crate) Arc<[Identity]>);
+
+impl Identities {
+    /// Iterates over the identities.
+    pub fn iter(&self) -> impl Iterator<Item = &Identity> {
+        self.0.iter()
+    }
+
+    /// Returns the first identity that has details of type `T`, and these.
+    #[must_use]
+    pub fn find<T: Any>(&self) -> Option<(&Identity, &T)> {
+        self.iter()
+            .find_map(|identity| Some((identity, identity.details()?)))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Identities {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get().cloned().unwrap_or_default())
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Identity {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get().cloned())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Identity {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+        parts.extensions.get().cloned().ok_or_else(|| {
+            tracing::error!(
+                path = parts.uri.path(),
+                "a handler needs an identity where the policy asks for none: require a proof for this path, or take Option<Identity>"
+            );
+            StatusCode::INTERNAL_SERVER_ERROR
+        })
+    }
+}

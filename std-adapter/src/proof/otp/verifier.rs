@@ -1,0 +1,253 @@
+use super::{
+    Details, Form, KeyDerivationError, Settings,
+    presented::{MalformedFields, Presented},
+    session::{Client, Session},
+};
+use crate::{
+    clock,
+    gateway::{Channel, Registry, RegistryError},
+    proof::{Identity, Refusal, RequestHead, Verdict, Verification, Verifier},
+    unique,
+};
+use axum::http::{HeaderValue, Method};
+use chanbind_core::otp::{
+    Policy, TokenError, TokenRefusal, Uniqueness,
+    jws::{self, Verified},
+    nested, scratch_len,
+};
+use std::{fmt, sync::Arc};
+use zeroize::Zeroizing;
+
+/// Seconds by which a device's clock may differ.
+const LEEWAY: u64 = 60;
+
+/// Verifies one-time passwords against the keys of a registry.
+///
+/// The expected keys are derived once for each connection, client and form. For an unknown client the same work is done with a decoy, and the
+/// answer is that to a wrong password. When a client is removed from the registry, disabled or given another key, its connections are
+/// closed.
+pub struct OtpVerifier {
+    id: u64,
+    registry: Arc<dyn Registry>,
+    settings: Settings,
+    challenge: HeaderValue,
+}
+
+impl OtpVerifier {
+    /// Creates a verifier for the clients of `registry`.
+    #[must_use]
+    pub fn new(registry: Arc<dyn Registry>, settings: Settings) -> Arc<Self> {
+        let challenge = format!(
+            "Chanbind realm=\"chanbind\", proofs=\"api-key jws nested\", client-header=\"{}\", key-header=\"{}\", Bearer realm=\"chanbind\"",
+            settings.client_header, settings.key_header
+        );
+        Arc::new(Self {
+            id: unique::id(),
+            registry,
+            settings,
+            // Header names have no character that a header value must not have.
+            challenge: HeaderValue::from_str(&challenge)
+                .unwrap_or(HeaderValue::from_static("Chanbind")),
+        })
+    }
+
+    /// Verifies by the keys of `client`; `None` if they are not derived yet.
+    fn check(
+        &self,
+        presented: &Presented<impl AsRef<str>>,
+        target: &Target,
+        session: &Session,
+        client: &Client,
+    ) -> Option<Verdict> {
+        let value = presented.value.as_ref();
+        let verified = match presented.form {
+            Form::ApiKey => client.api_key()?.verify(value).map(|()| None),
+            Form::Jws => {
+                let signing = client.signing()?;
+                self.token(value, target, session, client, |policy, scratch| {
+                    jws::verify(signing, value, policy, scratch)
+                })
+                .map(Some)
+            }
+            Form::Nested => {
+                let keys = nested::NestedKeys {
+                    signing: client.signing()?,
+                    encryption: client.encryption()?,
+                };
+                self.token(value, target, session, client, |policy, scratch| {
+                    nested::open(&keys, value, policy, scratch)
+                })
+                .map(Some)
+            }
+        };
+        let id = client.id();
+        // For an unknown client the same work was done, and its result does not count.
+        Some(match verified {
+            Err(error @ TokenError::Malformed(_)) => {
+                Verdict::Refused(Refusal::malformed(MalformedFields::Token(error)))
+            }
+            _ if !client.is_known() => Verdict::Refused(Refusal::not_proved(format_args!(
+                "client {id:?} is not in the registry"
+            ))),
+            Err(error) => {
+                Verdict::Refused(Refusal::not_proved(format_args!("client {id:?}: {error}")))
+            }
+            Ok(payload) => Verdict::accepted(Identity::new(
+                Arc::clone(id),
+                super::KIND,
+                Details::new(presented.form, payload),
+            )),
+        })
+    }
+
+    /// Returns the payload of a token that `verify` accepts.
+    fn token(
+        &self,
+        token: &str,
+        target: &Target,
+        session: &Session,
+        client: &Client,
+        verify: impl for<'s> FnOnce(&Policy<'_>, &'s mut [u8]) -> Result<Verified<'s>, TokenError>,
+    ) -> Result<Arc<[u8]>, TokenError> {
+        let bind = self.settings.bind_request;
+        let now = clock::now();
+        let uri = target.uri.as_deref();
+        if bind && uri.is_none() {
+            return Err(TokenError::Refused(TokenRefusal::Uri));
+        }
+        let policy = Policy {
+            now: Some(now),
+            leeway: LEEWAY,
+            require_expiry: self.settings.require_expiry,
+            method: bind.then_some(target.method.as_str()),
+            uri: uri.filter(|_| bind),
+            token_id: if bind {
+                Uniqueness::Required
+            } else {
+                Uniqueness::Any
+            },
+            ..Policy::default()
+        };
+        let mut scratch = Zeroizing::new(vec![0; scratch_len(token.len())]);
+        let verified = verify(&policy, &mut scratch)?;
+        // A peer that knows one client only names any subject.
+        let subject = verified
+            .claims
+            .subject
+            .filter(|_| self.settings.default_client.is_none());
+        if subject.is_some_and(|subject| subject != &**client.id()) {
+            return Err(TokenError::Refused(TokenRefusal::Subject));
+        }
+        if bind && client.is_known() {
+            let expiry = verified.claims.expires_at.unwrap_or(u64::MAX);
+            let id = verified.claims.token_id.unwrap_or_default();
+            let forget_at = expiry.saturating_add(LEEWAY);
+            if !session.seen().insert(client.id(), id, forget_at, now) {
+                return Err(TokenError::Refused(TokenRefusal::TokenId));
+            }
+        }
+        Ok(verified.payload.into())
+    }
+
+    /// Looks the client up, derives its keys and verifies.
+    async fn look_up_and_check(
+        &self,
+        presented: Presented<Zeroizing<String>>,
+        target: Target,
+        channel: Channel,
+        session: Arc<Session>,
+    ) -> Verdict {
+        let client = match session
+            .find(&presented.client, &channel, &self.registry)
+            .await
+        {
+            Ok(client) => client,
+            Err(error) => return no_key(presented.client.as_str(), &NoKey::Registry(error)),
+        };
+        if let Err(error) = client
+            .derive(presented.form, &channel, &self.settings)
+            .await
+        {
+            return no_key(presented.client.as_str(), &NoKey::Derivation(error));
+        }
+        self.check(&presented, &target, &session, &client)
+            .unwrap_or_else(|| {
+                Verdict::Refused(Refusal::internal("a key that was derived is missing"))
+            })
+    }
+}
+
+impl Verifier for OtpVerifier {
+    fn kind(&self) -> &'static str {
+        super::KIND
+    }
+
+    fn verify(self: Arc<Self>, channel: &Channel, request: &RequestHead<'_>) -> Verification {
+        let presented = match Presented::find(request.headers, &self.settings) {
+            Ok(Some(presented)) => presented,
+            Ok(None) => return Verification::Ready(Verdict::Absent),
+            Err(malformed) => {
+                return Verification::Ready(Verdict::Refused(Refusal::malformed(malformed)));
+            }
+        };
+        let target = Target::of(request, presented.form);
+        let session = channel.state(self.id, Session::default);
+        let ready = session
+            .client(presented.client.as_str())
+            .and_then(|client| self.check(&presented, &target, &session, &client));
+        match ready {
+            Some(verdict) => Verification::Ready(verdict),
+            // The first password of a client on a connection: its key has to be derived, and that may take a TPM's time.
+            None => {
+                let (presented, channel) = (presented.into_owned(), channel.clone());
+                Verification::Pending(Box::pin(async move {
+                    self.look_up_and_check(presented, target, channel, session)
+                        .await
+                }))
+            }
+        }
+    }
+
+    fn challenge(&self, _: &Channel) -> Result<HeaderValue, Refusal> {
+        Ok(self.challenge.clone())
+    }
+}
+
+/// The request that a token is for.
+struct Target {
+    method: Method,
+    /// Without query and fragment, as `htu` has it (RFC 9449 section 4.2); `None` where the request does not name one host.
+    uri: Option<String>,
+}
+
+impl Target {
+    fn of(request: &RequestHead<'_>, form: Form) -> Self {
+        let authority = request.authority().filter(|_| form != Form::ApiKey);
+        Self {
+            method: request.method.clone(),
+            uri: authority.map(|host| format!("https://{host}{}", request.uri.path())),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum NoKey {
+    #[error("{0}")]
+    Registry(RegistryError),
+    #[error("{0}")]
+    Derivation(KeyDerivationError),
+}
+
+/// A fault of the gateway's TPM or registry looks like a wrong password: another answer would tell who is known.
+fn no_key(client: &str, error: &NoKey) -> Verdict {
+    tracing::error!(client, %error, "no key to verify a one-time password with");
+    Verdict::Refused(Refusal::not_proved(format_args!(
+        "no key for client {client:?}: {error}"
+    )))
+}
+
+impl fmt::Debug for OtpVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OtpVerifier")
+    }
+}

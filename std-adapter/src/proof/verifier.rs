@@ -1,0 +1,118 @@
+use super::{Identity, Refusal};
+use crate::gateway::Channel;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use std::{future::Future, pin::Pin, sync::Arc};
+
+/// Header fields of a response.
+pub type Fields = Vec<(HeaderName, HeaderValue)>;
+
+/// The gateway's side of a kind of proof.
+///
+/// It keeps what it knows of a connection with [`Channel::state`], and the same value serves all connections and all rules that name
+/// it. The layer asks it about each request of such a rule.
+pub trait Verifier: Send + Sync + 'static {
+    /// Returns the name of the kind, as in configuration files and logs.
+    fn kind(&self) -> &'static str;
+
+    /// Verifies the proof of a request, or finds the one that the connection has given before.
+    fn verify(self: Arc<Self>, channel: &Channel, request: &RequestHead<'_>) -> Verification;
+
+    /// Returns the challenge that asks a client for this proof: a value of WWW-Authenticate (RFC 9110 section 11.6.1).
+    ///
+    /// # Errors
+    /// A [`Refusal`] if the connection cannot be asked any more.
+    fn challenge(&self, channel: &Channel) -> Result<HeaderValue, Refusal>;
+}
+
+/// A part of the gateway that answers what a client asks of it beside the request itself, with fields of the response: for
+/// example a proof of the gateway's own.
+pub trait Responder: Send + Sync + 'static {
+    /// Answers a request; `None` if it asks for nothing.
+    fn respond(
+        self: Arc<Self>,
+        channel: &Channel,
+        request: &RequestHead<'_>,
+    ) -> Option<Pin<Box<dyn Future<Output = Result<Fields, Refusal>> + Send>>>;
+}
+
+/// A verdict, at once or later. One that comes later owns what it needs of the request.
+pub enum Verification {
+    /// The verdict is there.
+    Ready(Verdict),
+    /// The verdict needs a look-up, or a key that has to be asked.
+    Pending(Pin<Box<dyn Future<Output = Verdict> + Send>>),
+}
+
+/// The verdict of a [`Verifier`] on one request.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The request has no proof of this kind, and the connection has given none before.
+    Absent,
+    /// The proof is valid. `fields` go with the response: a server may have to prove itself too.
+    Accepted {
+        /// The identity that is proved.
+        identity: Identity,
+        /// Fields of the response.
+        fields: Fields,
+    },
+    /// The exchange goes on: the answer is 401 with these fields, in place of a challenge.
+    Continue {
+        /// Fields of the response.
+        fields: Fields,
+    },
+    /// The proof is refused.
+    Refused(Refusal),
+}
+
+impl Verdict {
+    /// Creates the verdict on a valid proof, without fields for the response.
+    #[must_use]
+    pub fn accepted(identity: Identity) -> Self {
+        Self::Accepted {
+            identity,
+            fields: Fields::new(),
+        }
+    }
+}
+
+/// The head of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestHead<'r> {
+    /// The method.
+    pub method: &'r Method,
+    /// The URI as the layer sees it.
+    pub uri: &'r Uri,
+    /// The version of HTTP.
+    pub version: Version,
+    /// The header fields.
+    pub headers: &'r HeaderMap,
+}
+
+impl<'r> RequestHead<'r> {
+    /// Returns the head of a request.
+    #[must_use]
+    pub fn of<B>(request: &'r Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            version: request.version(),
+            headers: request.headers(),
+        }
+    }
+
+    /// Returns the host that the request names, with its port if it has one; `None` where it names none or several.
+    #[must_use]
+    pub fn authority(&self) -> Option<&'r str> {
+        let mut hosts = self.headers.get_all(axum::http::header::HOST).iter();
+        let host = hosts.next().map(HeaderValue::to_str).transpose().ok()?;
+        let authority = self.uri.authority().map(axum::http::uri::Authority::as_str);
+        if hosts.next().is_some() {
+            return None;
+        }
+        match (authority, host) {
+            (Some(authority), Some(host)) if authority != host => None,
+            (authority, host) => authority.or(host).filter(|one| !one.is_empty()),
+        }
+    }
+}
