@@ -3,11 +3,11 @@
 mod device;
 mod image;
 mod nat;
-mod spi_link;
+mod network_link;
 
 pub use device::Device;
 pub use image::{Image, built};
-pub use spi_link::SpiLink;
+pub use network_link::NetworkLink;
 
 use chanbind_tis_emulator::{Emulator, socket};
 use nat::Nat;
@@ -66,12 +66,13 @@ impl Kind {
     }
 }
 
-/// A running board, with its TPM reached over a socket and its network over a link that can be pulled. The emulators are killed on drop.
+/// A running board, with its TPM reached over a socket and its network over a link that can be unplugged. The emulators are killed on
+/// drop.
 pub struct Board {
     child: Child,
     lines: Receiver<String>,
     log: Mutex<String>,
-    spi_link: SpiLink,
+    network_link: NetworkLink,
     _nat: Nat,
     _wire: socket::Server,
     _folder: TempDir,
@@ -116,10 +117,10 @@ impl Board {
         std::fs::write(&elf, image.elf())?;
         let wire = socket::Server::start(tpm.clone())?;
         let nat = Nat::start()?;
-        let spi_link = SpiLink::start(nat.port(), plugged_in)?;
+        let network_link = NetworkLink::start(nat.port(), plugged_in)?;
         let mut command = match image.kind() {
-            Kind::QemuMps2 => qemu(&elf, wire.address().port(), &spi_link)?,
-            Kind::Rp2040W5500 => rp2040(&elf, wire.address(), &spi_link)?,
+            Kind::QemuMps2 => qemu(&elf, wire.address().port(), &network_link)?,
+            Kind::Rp2040W5500 => rp2040(&elf, wire.address(), &network_link)?,
         };
         if let Some(trace) = trace {
             command.args(["-d", "exec,nochain,in_asm", "-D"]).arg(trace);
@@ -147,7 +148,7 @@ impl Board {
             child,
             lines,
             log: Mutex::default(),
-            spi_link,
+            network_link,
             _nat: nat,
             _wire: wire,
             _folder: folder,
@@ -156,8 +157,8 @@ impl Board {
 
     /// Returns the network link between the board and the gateway.
     #[must_use]
-    pub fn spi_link(&self) -> &SpiLink {
-        &self.spi_link
+    pub fn network_link(&self) -> &NetworkLink {
+        &self.network_link
     }
 
     /// Waits for the next line of the board's log. Returns `None` if the board has ended or logs nothing within `timeout`.
@@ -211,7 +212,7 @@ impl Drop for Board {
     }
 }
 
-fn qemu(elf: &Path, wire: u16, spi_link: &SpiLink) -> io::Result<Command> {
+fn qemu(elf: &Path, wire: u16, network_link: &NetworkLink) -> io::Result<Command> {
     let mut command = Command::new("qemu-system-arm");
     command
         .args(["-M", "mps2-an386", "-display", "none", "-monitor", "none"])
@@ -219,8 +220,8 @@ fn qemu(elf: &Path, wire: u16, spi_link: &SpiLink) -> io::Result<Command> {
         .arg("-nic")
         .arg(format!(
             "socket,udp=127.0.0.1:{},localaddr=127.0.0.1:{},model=lan9118",
-            spi_link.board_side(),
-            spi_link.board_port()
+            network_link.board_side(),
+            network_link.board_port()
         ))
         .args(["-serial", "null", "-serial", "null", "-chardev"])
         .arg(format!(
@@ -231,7 +232,11 @@ fn qemu(elf: &Path, wire: u16, spi_link: &SpiLink) -> io::Result<Command> {
     Ok(command)
 }
 
-fn rp2040(elf: &Path, wire: std::net::SocketAddr, spi_link: &SpiLink) -> io::Result<Command> {
+fn rp2040(
+    elf: &Path,
+    wire: std::net::SocketAddr,
+    network_link: &NetworkLink,
+) -> io::Result<Command> {
     let harness = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("rp2040");
     if !harness.join("node_modules/rp2040js").is_dir() {
         return Err(io::Error::other(
@@ -245,9 +250,9 @@ fn rp2040(elf: &Path, wire: std::net::SocketAddr, spi_link: &SpiLink) -> io::Res
         .arg("--tis")
         .arg(wire.to_string())
         .arg("--net-send")
-        .arg(spi_link.board_side().to_string())
+        .arg(network_link.board_side().to_string())
         .arg("--net-bind")
-        .arg(spi_link.board_port().to_string())
+        .arg(network_link.board_port().to_string())
         .arg("--stdin-guard");
     Ok(command)
 }

@@ -1,4 +1,4 @@
-use super::spi_link::free_port;
+use super::network_link::free_port;
 use std::{
     io,
     net::UdpSocket,

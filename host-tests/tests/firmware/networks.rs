@@ -11,7 +11,7 @@ async fn is_late() {
     let board = Board::start_unplugged(&image, &device.chip).unwrap();
     board.wait_for("chanbind: client1");
     assert_eq!(board.line(Duration::from_secs(3)), None, "{}", board.said());
-    board.spi_link().plug_in();
+    board.network_link().plug_in();
     board.wait_for("network up");
     board.wait_for(ADMITTED);
 }
@@ -22,12 +22,12 @@ async fn loses_frames() {
     let gateway = gateway(SECRET).await;
     let image = device.image(Kind::QemuMps2, &gateway).unwrap();
     let board = Board::start_unplugged(&image, &device.chip).unwrap();
-    board.spi_link().lose_one_in(6);
-    board.spi_link().plug_in();
+    board.network_link().lose_one_in(6);
+    board.network_link().plug_in();
     for _ in 0..4 {
         board.wait_for_within(ADMITTED, 120);
     }
-    assert!(board.spi_link().frames() > 20);
+    assert!(board.network_link().frames() > 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,10 +40,10 @@ async fn goes_and_comes_back() {
     )
     .unwrap();
     board.wait_for(ADMITTED);
-    board.spi_link().pull_out();
+    board.network_link().pull_out();
     board.wait_for("the gateway did not answer in time");
     board.wait_for("the gateway could not be reached in time");
     board.wait_for("event=waiting ms=");
-    board.spi_link().plug_in();
+    board.network_link().plug_in();
     board.wait_for(ADMITTED);
 }

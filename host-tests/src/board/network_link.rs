@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
-/// The network link between a board and the NAT, in which one UDP datagram is one Ethernet frame. It can be pulled and can lose frames.
-pub struct SpiLink {
+/// The network link between a board and the NAT, in which one UDP datagram is one Ethernet frame. It can be unplugged and can lose
+/// frames.
+pub struct NetworkLink {
     board: UdpSocket,
     board_port: u16,
     shared: Arc<Shared>,
@@ -26,7 +27,7 @@ struct Shared {
     frames: AtomicU32,
 }
 
-impl SpiLink {
+impl NetworkLink {
     /// Starts a link between a board and the NAT that sends to `nat_side` and receives on `nat_port`.
     pub(super) fn start(
         (nat_side, nat_port): (UdpSocket, u16),
@@ -67,7 +68,7 @@ impl SpiLink {
         self.shared.plugged_in.store(true, Ordering::SeqCst);
     }
 
-    /// Pulls the link out: every frame is lost.
+    /// Unplugs the link: every frame is lost.
     pub fn pull_out(&self) {
         self.shared.plugged_in.store(false, Ordering::SeqCst);
     }
@@ -103,7 +104,7 @@ impl Shared {
     }
 }
 
-impl Drop for SpiLink {
+impl Drop for NetworkLink {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::SeqCst);
         for thread in self.threads.drain(..) {
