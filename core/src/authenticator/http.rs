@@ -1,4 +1,4 @@
-//! The encoding of requests and authenticators in HTTP header fields (`docs/HTTP-AUTHENTICATORS.md`).
+//! The encoding of requests and authenticators in HTTP header fields (`docs/proofs/AUTHENTICATOR.md`).
 
 use crate::wire::{Full, Truncated};
 use base64ct::{Base64UrlUnpadded, Encoding};

@@ -98,7 +98,7 @@ pub(super) fn context(context: &[u8]) -> String {
     }
 }
 
-/// Formats a length in bytes, with the limit of `docs/HTTP-AUTHENTICATORS.md`.
+/// Formats a length in bytes, with the limit of `docs/proofs/AUTHENTICATOR.md`.
 pub(super) fn size(len: usize, max: usize) -> String {
     if len > max {
         format!("{len} bytes: too long, a peer accepts at most {max}")

@@ -1,4 +1,4 @@
-//! Reading of authenticators and their requests from bytes, base64url, or the header fields of `docs/HTTP-AUTHENTICATORS.md`.
+//! Reading of authenticators and their requests from bytes, base64url, or the header fields of `docs/proofs/AUTHENTICATOR.md`.
 
 use crate::{
     failure::Failure,
