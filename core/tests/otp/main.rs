@@ -1,6 +1,7 @@
 //! One-time passwords: interoperability with the Go demo, and the rejection of invalid tokens.
 
 mod claims;
+mod documented;
 mod forms;
 mod header;
 mod json;
