@@ -1,4 +1,4 @@
-//! Builds and runs the Go program in `host-tests/interop/go`, if Go is installed.
+//! Builds and runs the Go programs in `host-tests/interop/go`, if Go is installed.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -14,29 +14,41 @@ use std::{
 /// Panics if Go is installed and the program does not build.
 pub fn program() -> Option<&'static Path> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    BUILT.get_or_init(|| build(".", "interop-go")).as_deref()
+}
+
+/// Builds the client in `otpclient`, which uses Go's standard library only, as [`program`] does.
+///
+/// # Panics
+/// Panics if Go is installed and the client does not build.
+pub fn otp_client() -> Option<&'static Path> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     BUILT
-        .get_or_init(|| {
-            if !crate::program::is_installed("go") {
-                eprintln!("SKIPPED: Go is not installed");
-                return None;
-            }
-            let sources = sources();
-            let program = sources.join("../../../target/interop-go");
-            let output = Command::new("go")
-                .args(["build", "-o"])
-                .arg(&program)
-                .arg(".")
-                .current_dir(sources)
-                .output()
-                .unwrap_or_else(|error| panic!("go: {error}"));
-            assert!(
-                output.status.success(),
-                "go build: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-            Some(program)
-        })
+        .get_or_init(|| build("./otpclient", "interop-go-otpclient"))
         .as_deref()
+}
+
+/// Builds a package of the module and returns the path of the program.
+fn build(package: &str, name: &str) -> Option<PathBuf> {
+    if !crate::program::is_installed("go") {
+        eprintln!("SKIPPED: Go is not installed");
+        return None;
+    }
+    let sources = sources();
+    let program = sources.join("../../../target").join(name);
+    let output = Command::new("go")
+        .args(["build", "-o"])
+        .arg(&program)
+        .arg(package)
+        .current_dir(sources)
+        .output()
+        .unwrap_or_else(|error| panic!("go: {error}"));
+    assert!(
+        output.status.success(),
+        "go build: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Some(program)
 }
 
 fn sources() -> PathBuf {

@@ -10,6 +10,6 @@ pub mod openssl;
 pub mod pki;
 pub mod port;
 pub mod program;
-
+pub mod python;
 pub mod swtpm;
 pub mod tpm_line;

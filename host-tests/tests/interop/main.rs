@@ -1,7 +1,8 @@
-//! Interoperability tests with the Go program in `interop/go`: its servers with Rust clients, its clients with Rust gateways, and
-//! byte-for-byte comparisons.
+//! Interoperability tests with the programs in `interop`: servers in Go with Rust clients, clients in Go and Python with Rust gateways,
+//! and byte-for-byte comparisons.
 
 mod authenticators;
+mod otp_clients;
 mod passwords;
 
 use chanbind_host_tests::go;
