@@ -39,6 +39,10 @@ const FOR_THE_TESTS: &[Package] = &[
         "a server that verifies the channel binding tls-server-end-point",
     ),
     package("g++", "builds libFuzzer"),
+    package(
+        "python3-openssl",
+        "a client of one-time passwords in Python",
+    ),
 ];
 
 /// The packages that bare-metal builds need if rustup cannot install the targets.
