@@ -26,7 +26,7 @@ pub struct Connection {
 pub struct ConnectOptions {
     /// The name that the server's certificate must have, if it is not the host.
     pub server_name: Option<String>,
-    /// The address to connect to, in place of those that the host resolves to.
+    /// The address to connect to, in place of those that the host resolves to. A proxy opens its tunnel to this address.
     pub address: Option<SocketAddr>,
     /// The HTTP proxy to connect through, as [`ConnectOptions::proxy_from_env`] finds it.
     pub proxy: Option<Uri>,
@@ -75,7 +75,10 @@ impl Connection {
         let target = format!("{host}:{port}");
         let limit = options.connect_timeout;
         let stream = match (&options.proxy, options.address) {
-            (Some(proxy), _) => Proxy::new(proxy).tunnel(&target, limit).await?,
+            (Some(proxy), address) => {
+                let end = address.map_or(target.clone(), |address| address.to_string());
+                Proxy::new(proxy).tunnel(&end, limit).await?
+            }
             (None, Some(address)) => tcp(TcpStream::connect(address), &target, limit).await?,
             (None, None) => tcp(TcpStream::connect((bare, port)), &target, limit).await?,
         };

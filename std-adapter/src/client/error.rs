@@ -110,9 +110,9 @@ impl TlsFailure {
                     bound: not_before.as_secs(),
                     now: time.as_secs(),
                 },
-                CertificateError::NotValidForNameContext { presented, .. } => {
-                    Self::WrongName { names: presented }
-                }
+                CertificateError::NotValidForNameContext { presented, .. } => Self::WrongName {
+                    names: presented.iter().map(|name| plain_name(name)).collect(),
+                },
                 CertificateError::NotValidForName => Self::WrongName { names: Vec::new() },
                 CertificateError::UnknownIssuer => Self::UnknownIssuer,
                 other => Self::Certificate(other),
@@ -164,6 +164,14 @@ impl fmt::Display for TlsFailure {
             Self::Other(error) => write!(f, "{error}"),
         }
     }
+}
+
+/// Returns a name without its type, which rustls writes as in `DnsName("gateway.example")`.
+fn plain_name(presented: &str) -> String {
+    let inner = presented.split_once('(');
+    let inner = inner.and_then(|(_, rest)| rest.strip_suffix(')'));
+    let name = inner.unwrap_or(presented).trim_matches('"');
+    name.escape_debug().to_string()
 }
 
 /// Writes seconds since 1970 as a date and time in UTC (RFC 3339), by the algorithm of days in eras of 400 years.

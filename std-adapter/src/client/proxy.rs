@@ -1,7 +1,8 @@
 //! HTTP proxies: a tunnel by CONNECT, found in the environment.
 
 use super::{ClientError, connection::tcp};
-use axum::http::Uri;
+use axum::http::{HeaderValue, Uri};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper_util::{
     client::{
         legacy::connect::{Connected, Connection, proxy::Tunnel},
@@ -22,15 +23,40 @@ use tower::{Service, service_fn};
 pub(super) fn from_env(uri: &Uri) -> Option<Uri> {
     let found = Matcher::from_env().intercept(uri)?;
     let proxy = found.uri();
-    let Some((user, password)) = found.raw_auth() else {
-        return Some(proxy.clone());
+    // The matcher decodes credentials: as they are for a SOCKS proxy, as a header field for an HTTP proxy.
+    let credentials = match (found.raw_auth(), found.basic_auth()) {
+        (Some((user, password)), _) => (user.to_owned(), password.to_owned()),
+        (None, Some(basic)) => credentials(basic)?,
+        (None, None) => return Some(proxy.clone()),
     };
+    let (user, password) = (encode(&credentials.0), encode(&credentials.1));
     let with_credentials = format!(
         "{}://{user}:{password}@{}",
         proxy.scheme_str().unwrap_or("http"),
         proxy.authority()?.as_str()
     );
     with_credentials.parse().ok()
+}
+
+/// Returns the user and the password in a field of the scheme Basic (RFC 7617 section 2).
+fn credentials(basic: &HeaderValue) -> Option<(String, String)> {
+    let encoded = basic.to_str().ok()?.strip_prefix("Basic ")?;
+    let text = String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}
+
+/// Encodes a text for the user information of a URI (RFC 3986 section 3.2.1).
+fn encode(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            encoded.push(char::from(byte));
+        } else {
+            encoded += &format!("%{byte:02X}");
+        }
+    }
+    encoded
 }
 
 /// A proxy that opens tunnels.
@@ -54,10 +80,13 @@ impl<'p> Proxy<'p> {
         if self.0.scheme_str().is_some_and(|scheme| scheme != "http") {
             return Err(failed("only http:// proxies are supported".to_owned()));
         }
-        let host = self.0.host().unwrap_or_default().to_owned();
+        let host = self.0.host().unwrap_or_default();
         let port = self.0.port_u16().unwrap_or(80);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
         let proxy = format!("{host}:{port}");
-        let stream = tcp(TcpStream::connect((host.as_str(), port)), &proxy, limit).await?;
+        let stream = tcp(TcpStream::connect((bare, port)), &proxy, limit)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
         let mut stream = Some(Tunnelled(TokioIo::new(stream)));
         let connector = service_fn(move |_: Uri| {
             let stream = stream.take();
