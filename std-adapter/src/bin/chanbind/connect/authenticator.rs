@@ -1,6 +1,6 @@
 //! Connecting with an Exported Authenticator, of a certificate's key.
 
-use super::{exchange::exchange, request::RequestArguments};
+use super::{exchange::exchange, exit::CommandError, request::RequestArguments};
 use crate::{
     files::{Password, named, read},
     inspect::visible,
@@ -66,7 +66,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let file = match Key::read(&arguments.key)? {
         Key::Software(pem) => {
             if password.is_given() {
-                return Err("--password-file: it is for keys in a TPM; give a private key without a password".into());
+                return Err(CommandError::usage("--password-file: it is for keys in a TPM; give a private key without a password").into());
             }
             let credentials = Credentials::from_pem(&chain, &pem).map_err(wrong)?;
             return exchange_with(&arguments, credentials).await;
@@ -99,7 +99,8 @@ async fn exchange_with(
     };
     let trust = Trust::from_pem(&read(path)?).map_err(|error| named(path, error))?;
     let name = arguments.second_name.as_deref();
-    let prover = WithServerIdentity::new(prover, trust, name)?;
+    let prover = WithServerIdentity::new(prover, trust, name)
+        .map_err(|error| CommandError::usage(format!("--second-name: {error}")))?;
     let (done, session) = exchange(&arguments.request, task, prover, credentials).await?;
     let has_proved = report_second(name, &session);
     let code = done.report(advice);
@@ -159,7 +160,10 @@ fn credentials_error(error: CredentialsError, certificate: &Path, key: &Path) ->
     match error {
         CredentialsError::Pem(error @ TlsConfigError::Certificate(_)) => named(certificate, error),
         CredentialsError::Pem(error) => named(key, error),
-        error => format!("{}, {}: {error}", certificate.display(), key.display()).into(),
+        error => {
+            let files = format!("{}, {}", certificate.display(), key.display());
+            CommandError::files(format!("{files}: {error}")).into()
+        }
     }
 }
 

@@ -67,7 +67,7 @@ impl Done {
         match self.outcome {
             Outcome::Proved if is_error(self.status) => {
                 eprintln!(
-                    "admitted by the proof ({}), but the response is an error",
+                    "the proof ({}) was not refused, but the response is an error",
                     self.kind
                 );
                 ExitCode::from(FAILED)

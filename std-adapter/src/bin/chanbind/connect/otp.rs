@@ -1,6 +1,6 @@
 //! Connecting with a one-time password, of an HMAC key.
 
-use super::{exchange::exchange, request::RequestArguments};
+use super::{exchange::exchange, exit::CommandError, request::RequestArguments};
 use crate::{
     files::{Password, key_file, named},
     shared::{Failure, FormArgument, SettingsArguments, TpmArguments},
@@ -45,14 +45,21 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let task = arguments.request.task()?;
     let file = key_file(&arguments.key)?;
-    let described = arguments.client_id.clone().or(file.description.clone());
-    let id = described.ok_or_else(|| {
-        named(
-            &arguments.key,
-            "the key file does not name a client: give --client-id",
-        )
-    })?;
-    let client = ClientId::new(&id).map_err(|error| format!("--client-id {id:?}: {error}"))?;
+    let described = file.description.clone();
+    let client = match (&arguments.client_id, &described) {
+        (Some(id), _) => ClientId::new(id)
+            .map_err(|error| CommandError::usage(format!("--client-id: {error}")))?,
+        (None, Some(id)) => ClientId::new(id).map_err(|error| {
+            let text = format!("its description is not a client id ({error}): give --client-id");
+            named(&arguments.key, text)
+        })?,
+        (None, None) => {
+            return Err(named(
+                &arguments.key,
+                "the key file does not name a client: give --client-id",
+            ));
+        }
+    };
     let prover = otp::prover(
         &arguments.settings.settings(),
         client,
@@ -64,9 +71,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let done = async {
         let key = match tpm.load(file, password.auth()?).await {
             Err(error @ TpmError::NotHmacKey) => {
-                return Err(format!(
+                return Err(CommandError::key(format!(
                     "{error}; a key of `chanbind provision authenticator` goes with `chanbind connect authenticator`"
-                )
+                ))
                 .into());
             }
             loaded => loaded?,

@@ -1,5 +1,6 @@
 //! The request that is sent, from the command line.
 
+use super::exit::CommandError;
 use crate::{
     files::{named, read},
     shared::Failure,
@@ -158,10 +159,10 @@ fn system_roots() -> Result<RootCertStore, Failure> {
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         let reason = found.errors.first().map(|error| format!(" ({error})"));
-        return Err(format!(
+        return Err(CommandError::files(format!(
             "the system has no certification authorities{}: name the gateway's with --ca",
             reason.unwrap_or_default()
-        )
+        ))
         .into());
     }
     Ok(roots)
