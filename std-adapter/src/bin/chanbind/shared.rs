@@ -47,48 +47,47 @@ impl TpmArguments {
 }
 
 /// How a one-time password is made; both ends must have the same settings.
-#[derive(Args, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Args)]
 pub(crate) struct SettingsArguments {
     /// A set of settings to start from.
     #[arg(long, value_enum, default_value_t = Preset::Chanbind)]
-    #[serde(default)]
-    profile: Preset,
+    pub(crate) profile: Preset,
 
     /// The TLS exporter's label. Labels that begin with EXPERIMENTAL are for private use (RFC 5705).
     #[arg(long, value_name = "TEXT")]
-    label: Option<String>,
+    pub(crate) label: Option<String>,
 
     /// The TLS exporter's context.
     #[arg(long, value_enum)]
-    context: Option<Context>,
+    pub(crate) context: Option<Context>,
 
     /// The layout by which the one-time key is derived from keying material.
     #[arg(long, value_enum)]
-    layout: Option<KeyLayout>,
+    pub(crate) layout: Option<KeyLayout>,
 
     /// The header that names the client.
     #[arg(long, value_name = "NAME")]
-    client_header: Option<HeaderText>,
+    pub(crate) client_header: Option<HeaderText>,
 
     /// The header with the API key.
     #[arg(long, value_name = "NAME")]
-    key_header: Option<HeaderText>,
+    pub(crate) key_header: Option<HeaderText>,
 
     /// The client of all tokens, with profile go-demo-jwt.
-    #[arg(long, value_name = "ID", default_value = "client1")]
-    #[serde(default = "default_client")]
-    default_client: String,
+    #[arg(long, value_name = "ID", default_value = DEFAULT_CLIENT)]
+    pub(crate) default_client: String,
 }
 
-fn default_client() -> String {
-    "client1".to_owned()
+const DEFAULT_CLIENT: &str = "client1";
+
+pub(crate) fn default_client() -> String {
+    DEFAULT_CLIENT.to_owned()
 }
 
 /// The name of a header field.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "String")]
-struct HeaderText(axum::http::HeaderName);
+pub(crate) struct HeaderText(axum::http::HeaderName);
 
 impl FromStr for HeaderText {
     type Err = String;
@@ -110,7 +109,7 @@ impl TryFrom<String> for HeaderText {
 
 #[derive(Clone, Copy, ValueEnum, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
-enum Preset {
+pub(crate) enum Preset {
     /// This project's own: contexts by purpose and client, tokens for one request.
     #[default]
     Chanbind,
@@ -122,7 +121,7 @@ enum Preset {
 
 #[derive(Clone, Copy, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Context {
+pub(crate) enum Context {
     /// The client id.
     ClientId,
     /// The purpose of the key, 00, the client id.
@@ -133,7 +132,7 @@ enum Context {
 
 #[derive(Clone, Copy, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum KeyLayout {
+pub(crate) enum KeyLayout {
     /// HashiCorp Vault's counter mode.
     Vault,
     /// SP 800-108 counter mode as in tpm-kdf, label "chanbind one-time key".

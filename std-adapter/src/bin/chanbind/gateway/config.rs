@@ -8,6 +8,7 @@ use crate::{
     failure::Failure,
     files::{named, read, read_text},
 };
+use axum::http::uri::Authority;
 use chanbind::{
     gateway::{Limits, Policy, Requirement, all_of, any_of},
     proof::Responder,
@@ -16,13 +17,17 @@ use chanbind::{
 use clap::Args;
 use serde::Deserialize;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
     future::Future,
     net::{Ipv6Addr, SocketAddr},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
 };
+use toml::Spanned;
+use zeroize::Zeroizing;
 
 /// A configuration.
 #[derive(Deserialize)]
@@ -36,13 +41,33 @@ pub(super) struct Config {
     pub(super) max_fragment_size: Option<u16>,
     pub(super) tls: Tls,
     pub(super) proof: Proofs,
-    pub(super) rule: Vec<RuleEntry>,
+    pub(super) rule: Vec<Spanned<RuleEntry>>,
     /// The folder to which relative paths refer.
     #[serde(skip)]
     pub(super) folder: PathBuf,
-    /// The file, for errors.
+    /// The file and its text, for errors.
     #[serde(skip)]
-    pub(super) file: Option<PathBuf>,
+    source: Option<Source>,
+}
+
+/// Where a configuration comes from.
+struct Source {
+    file: PathBuf,
+    text: Zeroizing<String>,
+}
+
+impl Source {
+    /// Creates an error at a position in the text.
+    fn error(&self, at: Option<usize>, error: impl fmt::Display) -> Failure {
+        let before = self.text.get(..at.unwrap_or(0)).unwrap_or_default();
+        match at {
+            Some(_) => {
+                let line = before.matches('\n').count() + 1;
+                named(&self.file, format_args!("line {line}: {error}"))
+            }
+            None => named(&self.file, error),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -110,12 +135,31 @@ pub(super) struct RuleEntry {
 
 impl RuleEntry {
     /// Returns a rule for everything.
-    pub(super) fn everything(needs: &str) -> Vec<Self> {
-        vec![Self {
+    fn everything(needs: &str) -> Self {
+        Self {
             path: "/".to_owned(),
             any: Some(vec![needs.to_owned()]),
             ..Self::default()
-        }]
+        }
+    }
+
+    /// Returns the host and the path as they are compared.
+    fn place(&self) -> (Option<String>, &str) {
+        let host = self.host.as_ref().map(|host| host.to_ascii_lowercase());
+        (host, self.path.trim_end_matches('/'))
+    }
+
+    fn check_host(&self) -> Result<(), String> {
+        let Some(host) = &self.host else {
+            return Ok(());
+        };
+        let is_host = |authority: Authority| authority.host() == host;
+        if host.parse().is_ok_and(is_host) {
+            return Ok(());
+        }
+        Err(format!(
+            "{host:?} is not a host: write a DNS name or an IP address, without a port"
+        ))
     }
 
     fn apply(
@@ -127,6 +171,7 @@ impl RuleEntry {
         if !path.starts_with('/') {
             return Err(format!("the path {path:?} does not begin with /"));
         }
+        self.check_host()?;
         let find = |names: &[String]| -> Result<Vec<Requirement>, String> {
             if names.is_empty() {
                 return Err(format!("the rule for {path} names no proof"));
@@ -135,7 +180,7 @@ impl RuleEntry {
                 known.get(name).cloned().ok_or_else(|| {
                     let known: Vec<_> = known.keys().map(String::as_str).collect();
                     format!(
-                        "the rule for {path} names the proof {name:?}, which has no section [proof]: known are {}",
+                        "the rule for {path} names the unknown proof {name:?}: the sections [proof] define {}",
                         known.join(", ")
                     )
                 })
@@ -163,22 +208,35 @@ impl RuleEntry {
 impl Config {
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let text = read_text(path)?;
-        let mut config: Self = toml::from_str(&text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
-            named(path, format_args!("line {line}: {}", error.message()))
-        })?;
+        let source = Source {
+            file: path.to_owned(),
+            text,
+        };
+        let mut config: Self = toml::from_str(&source.text)
+            .map_err(|error| source.error(error.span().map(|span| span.start), error.message()))?;
         config.folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        config.file = Some(path.to_owned());
+        config.source = Some(source);
         Ok(config)
+    }
+
+    /// Creates an error at a position in the configuration's file, if it comes from one.
+    fn error(&self, at: Option<usize>, error: String) -> Failure {
+        match &self.source {
+            Some(source) => source.error(at, error),
+            None => error.into(),
+        }
     }
 
     /// Reads the files that the configuration names, and checks them.
     pub(super) fn prepare(self) -> Result<Prepared, Failure> {
-        let wrong = |error: String| match &self.file {
-            Some(file) => named(file, error),
-            None => error.into(),
-        };
+        if let Some(len) = self.max_fragment_size
+            && !FRAGMENT_SIZES.contains(&len)
+        {
+            return Err(self.error(
+                None,
+                format!("max_fragment_size = {len}: write a number from 512 to 16384"),
+            ));
+        }
         let certificate = self.folder.join(&self.tls.certificate);
         let key = self.folder.join(&self.tls.key);
         let chain = read(&certificate)?;
@@ -196,26 +254,30 @@ impl Config {
         for (name, requirement) in kinds.iter().flat_map(|kind| &kind.requirements) {
             known.insert(name.clone(), requirement.clone());
         }
-        let mut hosts: BTreeMap<&str, Policy> = BTreeMap::new();
+        let mut hosts: BTreeMap<String, Policy> = BTreeMap::new();
         let mut policy = Policy::new();
-        for rule in &self.rule {
+        let mut places = BTreeSet::new();
+        for entry in &self.rule {
+            let rule = entry.get_ref();
+            let wrong = |error: String| self.error(Some(entry.span().start), error);
+            if !places.insert(rule.place()) {
+                let text = format!("another rule for {} stands before this one", rule.path);
+                return Err(wrong(text));
+            }
             match &rule.host {
                 Some(host) => {
-                    let own = hosts.remove(host.as_str()).unwrap_or_default();
+                    let host = host.to_ascii_lowercase();
+                    let own = hosts.remove(&host).unwrap_or_default();
                     hosts.insert(host, rule.apply(own, &known).map_err(wrong)?);
                 }
                 None => policy = rule.apply(policy, &known).map_err(wrong)?,
             }
         }
-        if !self
-            .rule
-            .iter()
-            .any(|rule| rule.path == "/" && rule.host.is_none())
-        {
+        if !places.contains(&(None, "")) {
             warnings.push("no rule has the path /: paths without a rule need no proof".to_owned());
         }
         for (host, own) in hosts {
-            policy = policy.host(host, own);
+            policy = policy.host(&host, own);
         }
         let mut limits = Limits::default();
         limits.connections_per_address = self.max_connections_per_address;
@@ -242,6 +304,9 @@ impl Config {
         Ok(prepared)
     }
 }
+
+/// The sizes, in bytes, to which the records of the server can be limited.
+const FRAGMENT_SIZES: RangeInclusive<u16> = 512..=16384;
 
 /// Options of the server, for every kind of proof.
 #[derive(Args)]
@@ -281,9 +346,9 @@ impl ServerArguments {
                 key: self.key,
             },
             proof,
-            rule: RuleEntry::everything(needs),
+            rule: vec![Spanned::new(0..0, RuleEntry::everything(needs))],
             folder: PathBuf::new(),
-            file: None,
+            source: None,
         }
     }
 }

@@ -4,7 +4,11 @@ use super::{
     check,
     config::{Config, Proofs, ServerArguments, SetUp},
 };
-use crate::{failure::Failure, files::named, shared::SettingsArguments};
+use crate::{
+    failure::Failure,
+    files::named,
+    shared::{Context, HeaderText, KeyLayout, Preset, SettingsArguments, default_client},
+};
 use chanbind::{
     gateway::{RegistryError, RegistryFile},
     proof::otp::{KIND, OtpVerifier},
@@ -35,11 +39,43 @@ pub(super) struct Arguments {
 
 /// The section `[proof.otp]`.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "SectionFields")]
 pub(super) struct Section {
     registry: PathBuf,
-    #[serde(flatten)]
     settings: SettingsArguments,
+}
+
+/// The section as a file has it. The settings are written out, because serde loses the lines of errors in flattened structures.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SectionFields {
+    registry: PathBuf,
+    #[serde(default)]
+    profile: Preset,
+    label: Option<String>,
+    context: Option<Context>,
+    layout: Option<KeyLayout>,
+    client_header: Option<HeaderText>,
+    key_header: Option<HeaderText>,
+    #[serde(default = "default_client")]
+    default_client: String,
+}
+
+impl From<SectionFields> for Section {
+    fn from(fields: SectionFields) -> Self {
+        Self {
+            registry: fields.registry,
+            settings: SettingsArguments {
+                profile: fields.profile,
+                label: fields.label,
+                context: fields.context,
+                layout: fields.layout,
+                client_header: fields.client_header,
+                key_header: fields.key_header,
+                default_client: fields.default_client,
+            },
+        }
+    }
 }
 
 /// The shortest HMAC key, in bytes, that is not warned of.
