@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod otp;
 mod serve;
+mod signals;
 
 use crate::failure::Failure;
 use clap::{Args, Subcommand};

@@ -1,5 +1,6 @@
 //! Serving.
 
+use super::signals::{Hangups, StopSignals};
 use crate::{failure::Failure, files::say};
 use axum::{
     Router,
@@ -54,6 +55,8 @@ pub(super) async fn run(prepared: Prepared) -> Result<ExitCode, Failure> {
         .await
         .map_err(|error| format!("cannot listen on {address} ({error}): is another gateway running? --listen takes another address"))?;
     let address = listener.local_addr()?;
+    // Before the gateway says that it is ready: what reads this may send signals.
+    let (stop, hangups) = (StopSignals::new()?, Hangups::new()?);
     say(&format!(
         "listening on {address} for {}\n",
         prepared.summary.join(", ")
@@ -62,8 +65,8 @@ pub(super) async fn run(prepared: Prepared) -> Result<ExitCode, Failure> {
     for work in prepared.background {
         background.spawn(work);
     }
-    background.spawn(reload_on_hangup(prepared.reload));
-    serve_with(listener, tls, app, limits, stopped()).await;
+    background.spawn(reload_on_hangup(hangups, prepared.reload));
+    serve_with(listener, tls, app, limits, stopped(stop)).await;
     background.shutdown().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -94,37 +97,19 @@ async fn answer(identity: Option<Identity>, request: Request) -> Response {
 }
 
 /// Reads files again at each SIGHUP.
-async fn reload_on_hangup(reload: Vec<Arc<dyn Fn() + Send + Sync>>) {
-    #[cfg(unix)]
-    if let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
-        while hangup.recv().await.is_some() {
-            reload.iter().for_each(|reload| reload());
-        }
+async fn reload_on_hangup(mut hangups: Hangups, reload: Vec<Arc<dyn Fn() + Send + Sync>>) {
+    loop {
+        hangups.next().await;
+        reload.iter().for_each(|reload| reload());
     }
-    #[cfg(not(unix))]
-    drop(reload);
 }
 
-/// Waits for Ctrl-C, or the signal that service managers send. The second one ends the program at once.
-async fn stopped() {
-    signal().await;
-    tokio::spawn(async {
-        signal().await;
-        eprintln!("chanbind: stopped at once");
+/// Waits for the first signal. The second one ends the program at once.
+async fn stopped(mut signals: StopSignals) {
+    signals.next().await;
+    tokio::spawn(async move {
+        signals.next().await;
+        tracing::warn!("stopped at once");
         std::process::exit(130);
     });
-}
-
-async fn signal() {
-    #[cfg(unix)]
-    if let Ok(mut terminate) =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-    {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
-        return;
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }
