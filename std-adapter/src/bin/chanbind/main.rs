@@ -11,6 +11,7 @@ mod shared;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::{io::IsTerminal, process::ExitCode};
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 /// Prove who a device is, on the one TLS connection it speaks on.
@@ -54,8 +55,21 @@ enum Command {
     Inspect(inspect::Arguments),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("chanbind: the program cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(run());
+    // The system may still be resolving a name that a time limit has given up.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run() -> ExitCode {
     if let Some(advice) = old::advice(std::env::args_os().skip(1)) {
         eprintln!("chanbind: {advice}");
         return ExitCode::from(2);
