@@ -13,28 +13,32 @@ pub(crate) fn advice(arguments: impl Iterator<Item = OsString>) -> Option<String
         rest.iter()
             .any(|word| *word == option || word.starts_with(&with_value))
     };
-    let is_help = ["-h", "--help", "help"].contains(&first);
+    let is_new = ["otp", "authenticator", "help"]
+        .iter()
+        .any(|word| rest.contains(word));
+    let is_help = has("--help") || has("-h");
     let kind = if has("--authenticator") || has("--authenticator-ca") {
         "authenticator"
     } else {
         "otp"
     };
     match *verb {
-        "provision" | "connect"
-            if !rest.is_empty() && !is_help && !["otp", "authenticator"].contains(&first) =>
-        {
+        "provision" | "connect" if !rest.is_empty() && !is_help && !is_new => {
+            let option = if has("--authenticator") {
+                ", without the option --authenticator"
+            } else {
+                ""
+            };
             let proof = if has("--proof") {
                 "; --proof is now --form"
             } else {
                 ""
             };
             Some(format!(
-                "say which kind of proof: chanbind {verb} {kind} ..., without the option --authenticator{proof}"
+                "say which kind of proof: chanbind {verb} {kind} ...{option}{proof}"
             ))
         }
-        "gateway"
-            if first.starts_with("--") && (has("--registry") || has("--authenticator-ca")) =>
-        {
+        "gateway" if !is_help && !is_new && (has("--registry") || has("--authenticator-ca")) => {
             let ca = if kind == "authenticator" {
                 ", where --authenticator-ca is now --client-ca"
             } else {
@@ -77,8 +81,11 @@ mod tests {
             ("provision otp --client-id c", None),
             ("connect authenticator https://h/", None),
             ("connect --help", None),
+            ("connect --ca ca.pem --help", None),
+            ("connect --log-format json otp https://h/", None),
             ("gateway --config g", None),
             ("gateway otp --registry r", None),
+            ("gateway --log-format json otp --registry r", None),
             ("inspect key k", None),
             ("", None),
         ] {

@@ -129,11 +129,7 @@ impl Public {
                 None if !signs => line(out, "type", "keyed hash, sealed data, not a key"),
                 None | Some((HMAC, SHA256)) => {
                     line(out, "type", "keyed hash (HMAC with SHA-256)");
-                    line(
-                        out,
-                        "for",
-                        "one-time passwords: chanbind connect --client-id",
-                    );
+                    line(out, "for", "one-time passwords: chanbind connect otp");
                 }
                 Some((scheme, hash)) => line(
                     out,
@@ -155,11 +151,7 @@ impl Public {
                 }
                 if signs && !restricted && can_be_used {
                     line(out, "type", "ECC on P-256, signs (ECDSA with SHA-256)");
-                    line(
-                        out,
-                        "for",
-                        "authenticators: chanbind connect --authenticator",
-                    );
+                    line(out, "for", "authenticators: chanbind connect authenticator");
                 } else {
                     line(
                         out,

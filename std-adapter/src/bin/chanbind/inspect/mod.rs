@@ -41,8 +41,8 @@ enum Subject {
         /// The file; `-` reads standard input.
         file: PathBuf,
     },
-    /// Explain a one-time password in the form of a token: its form, header and claims. The token itself is not printed, because it is a secret while its connection
-    /// lasts.
+    /// Explain a one-time password in the form of a token: its form, header and claims. The token itself is not printed, because it is
+    /// a secret while its connection lasts.
     #[command(after_help = "Example:\n  chanbind inspect otp token.txt")]
     Otp {
         /// The file with the token; `-` reads standard input. A token on the command line would be visible to other users.

@@ -1,4 +1,4 @@
-//! `inspect token`: prints a token.
+//! `inspect otp`: prints a one-time password.
 
 use crate::{failure::Failure, files::read};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
