@@ -1,51 +1,33 @@
-//! Keys for authenticators, requests and certificates; OpenSSL is the judge.
+//! Provisioning of signing keys, with certificate requests and certificates, which OpenSSL verifies.
 
 mod refused;
 
 use super::*;
 
+use chanbind::tpm::KeyFile;
+
 impl Workspace {
-    /// Provisions `NAME.pem` with a certificate `NAME.crt` of an authority here.
+    /// Provisions `NAME.pem` with a certificate `NAME.crt` of an authority in the workspace. Returns the standard error.
     pub(crate) fn issue(&self, name: &str, authority: &str, more: &[&str]) -> String {
         let (ca, ca_key) = (format!("{authority}.pem"), format!("{authority}.key"));
-        let certificate = format!("{name}.crt");
-        let issue = [
-            "--ca",
-            &ca,
-            "--ca-key",
-            &ca_key,
-            "--certificate",
-            &certificate,
-        ];
-        let (out, err) =
-            self.succeed(&[&provision(name, &format!("{name}.pem"))[..], &issue, more].concat());
-        assert_eq!(out, "", "nothing for a registry");
+        let (key, certificate) = (format!("{name}.pem"), format!("{name}.crt"));
+        let mut arguments = provision(name, &key);
+        arguments.extend(["--ca", &ca, "--ca-key", &ca_key]);
+        arguments.extend(["--certificate", &certificate]);
+        arguments.extend(more);
+        let (out, err) = self.succeed(&arguments);
+        assert_eq!(out, "", "there is no registry entry");
         err
-    }
-
-    fn files(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.folder.path()).unwrap();
-        let mut names: Vec<_> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
     }
 }
 
 fn provision<'a>(client: &'a str, out: &'a str) -> Vec<&'a str> {
-    vec![
-        "provision",
-        "--authenticator",
-        "--client-id",
-        client,
-        "--out",
-        out,
-    ]
+    let verb = ["provision", "authenticator"];
+    [&verb[..], &["--client-id", client, "--out", out]].concat()
 }
 
 #[test]
-fn certificates_are_what_openssl_takes() {
+fn openssl_verifies_issued_certificates() {
     let workspace = Workspace::new();
     workspace.authority("devices", "/C=DE/O=Works/CN=devices", P256);
     let names = [
@@ -56,14 +38,14 @@ fn certificates_are_what_openssl_takes() {
         "--days",
         "2",
     ];
-    let said = workspace.issue("client1", "devices", &names);
+    let err = workspace.issue("client1", "devices", &names);
     for part in [
         "wrote client1.pem, a key that was created in this TPM and never leaves it\n",
         "wrote client1.crt, its certificate for 2 days\n",
-        "chanbind gateway --authenticator-ca devices.pem",
+        "chanbind gateway authenticator --client-ca devices.pem",
         "--parent-name 000b",
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(err.contains(part), "{part}: {err}");
     }
     workspace.openssl(&[
         "verify",
@@ -86,7 +68,7 @@ fn certificates_are_what_openssl_takes() {
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
-    // The authority's key identifier is its own.
+    // The certificate names the authority's key as the authority itself does.
     let identifier = |name, extension| {
         let shown = workspace.openssl(&["x509", "-in", name, "-noout", "-ext", extension]);
         shown.lines().nth(1).unwrap().trim().to_owned()
@@ -95,23 +77,21 @@ fn certificates_are_what_openssl_takes() {
         identifier("client1.crt", "authorityKeyIdentifier"),
         identifier("devices.pem", "subjectKeyIdentifier")
     );
-    // It has begun, and ends in two days.
+    // The certificate is valid now, and for two days.
     let check = |seconds: &str| {
         let arguments = ["x509", "-in", "client1.crt", "-noout", "-checkend", seconds];
-        let mut command = Command::new("openssl");
-        let run = command.args(arguments).current_dir(workspace.folder.path());
-        run.output().unwrap().status.success()
+        workspace.try_openssl(&arguments).status.success()
     };
     assert!(check("172700") && !check("172900"));
 
-    // Another one has another serial number.
+    // Serial numbers differ.
     workspace.issue("client2", "devices", &[]);
     let serial = |name| workspace.openssl(&["x509", "-in", name, "-noout", "-serial"]);
     assert_ne!(serial("client1.crt"), serial("client2.crt"));
 }
 
 #[test]
-fn authorities_of_other_kinds() {
+fn authorities_can_have_other_algorithms_and_be_intermediate() {
     let workspace = Workspace::new();
     for (name, algorithm) in [
         ("p384", "ec -pkeyopt ec_paramgen_curve:P-384"),
@@ -124,7 +104,7 @@ fn authorities_of_other_kinds() {
         let (ca, certificate) = (format!("{name}.pem"), format!("{client}.crt"));
         workspace.openssl(&["verify", "-CAfile", &ca, &certificate]);
     }
-    // An intermediate one's certificates are verified by way of it.
+    // Certificates of an intermediate authority are verified through it.
     workspace.openssl(&[
         "req",
         "-x509",
@@ -132,44 +112,41 @@ fn authorities_of_other_kinds() {
         "-newkey",
         "rsa:2048",
         "-subj",
-        "/CN=between",
+        "/CN=intermediate",
         "-CA",
         "rsa.pem",
         "-CAkey",
         "rsa.key",
         "-keyout",
-        "between.key",
+        "intermediate.key",
         "-out",
-        "between.pem",
+        "intermediate.pem",
     ]);
-    workspace.issue("below", "between", &[]);
+    workspace.issue("client", "intermediate", &[]);
     workspace.openssl(&[
         "verify",
         "-CAfile",
         "rsa.pem",
         "-untrusted",
-        "between.pem",
-        "below.crt",
+        "intermediate.pem",
+        "client.crt",
     ]);
 }
 
 #[test]
-fn requests_are_for_authorities_elsewhere() {
+fn openssl_issues_certificates_for_requests() {
     let workspace = Workspace::new();
     workspace.authority("devices", "/CN=devices", P256);
     let names = ["--uri", "urn:example:1", "--dns", "one.example"];
     let more = ["--csr", "client1.csr", "--device-config", "device.toml"];
     let arguments = [&provision("client1", "client1.pem")[..], &more, &names].concat();
-    let (out, said) = workspace.succeed(&arguments);
+    let (out, err) = workspace.succeed(&arguments);
     assert_eq!(out, "");
-    assert!(
-        said.contains("have an authority sign the request"),
-        "{said}"
-    );
+    assert!(err.contains("have an authority sign the request"), "{err}");
     let toml = workspace.read("device.toml");
     assert!(
-        toml.starts_with("proof = \"authenticator\"\n# certificates = [\"...\"]  # put here")
-            && toml.contains("\"client1.csr\"\n\n[key]\n"),
+        toml.starts_with("[proof.authenticator]\n# certificates = [\"...\"]  # put here")
+            && toml.contains("\"client1.csr\"\n\n[proof.authenticator.key]\n"),
         "{toml}"
     );
     let shown = workspace.openssl(&["req", "-in", "client1.csr", "-noout", "-verify", "-text"]);
@@ -198,53 +175,41 @@ fn requests_are_for_authorities_elsewhere() {
         "-out",
         "client1.crt",
     ]);
-    let gateway = workspace.certified_gateway("devices.pem", &[]);
-    let (out, _) = workspace.succeed(&[
-        "connect",
-        &gateway.url(),
-        "--ca",
-        "ca.pem",
-        "--authenticator",
-        "--certificate",
-        "client1.crt",
-        "--key",
-        "client1.pem",
-    ]);
+    let gateway = workspace.authenticator_gateway("devices.pem", &[]);
+    let url = gateway.url();
+    let (out, _) = workspace.succeed(&connect_authenticator(&url, "client1.crt", "client1.pem"));
     assert_eq!(out, "ok urn:example:1\n");
 }
 
-/// The table for firmware is what its configuration takes.
 #[test]
-fn firmware_takes_what_is_written_for_it() {
+fn the_key_and_the_certificate_are_written_for_firmware() {
     let workspace = Workspace::new();
     workspace.authority("devices", "/CN=devices", P256);
     workspace.issue("client1", "devices", &["--device-config", "key.toml"]);
-    let head = "host = \"gateway.example\"\nport = 8443\nclient_id = \"client1\"\nauthorities = [\"ca.pem\"]\ntime = \"build\"\n";
-    workspace.write(
-        "chanbind.toml",
-        head.to_owned() + &workspace.read("key.toml"),
+    let file = KeyFile::from_pem(&workspace.read("client1.pem")).unwrap();
+    let toml = workspace.read("key.toml");
+    let (head, table) = toml.split_once("\n\n").unwrap();
+    assert_eq!(
+        head,
+        "[proof.authenticator]\ncertificates = [\"client1.crt\"]"
     );
-    let config =
-        chanbind_device_config::build::from_file(&workspace.path("chanbind.toml")).unwrap();
-    let config = chanbind_device_config::Config::parse(&config).unwrap();
-    let file = chanbind::tpm::KeyFile::from_pem(&workspace.read("client1.pem")).unwrap();
-    assert_eq!(config.key.public, file.public);
-    assert_eq!(config.proof, chanbind_device_config::Proof::Authenticator);
-    workspace.openssl(&[
-        "x509",
-        "-in",
-        "client1.crt",
-        "-outform",
-        "der",
-        "-out",
-        "client1.der",
-    ]);
-    let der = std::fs::read(workspace.path("client1.der")).unwrap();
-    assert_eq!(config.certificates(), [der]);
+    let (first, keys) = table.split_at(table.find("private").unwrap());
+    assert!(
+        first.starts_with("[proof.authenticator.key]\nparent_name = \"000b"),
+        "{toml}"
+    );
+    assert_eq!(
+        keys,
+        format!(
+            "private = \"{}\"\npublic = \"{}\"\n",
+            hex::encode(&file.private),
+            hex::encode(&file.public)
+        )
+    );
 }
 
 #[test]
-fn passwords_and_registers() {
+fn keys_with_password_and_pcrs_are_used_only_if_both_match() {
     let workspace = Workspace::new();
     workspace.authority("devices", "/CN=devices", P256);
     workspace.write("password", "secret\n");
@@ -255,26 +220,18 @@ fn passwords_and_registers() {
         &[&["--csr", "client1.csr"], &locks[..]].concat(),
     );
     workspace.openssl(&["req", "-in", "client1.csr", "-noout", "-verify"]);
-    let gateway = workspace.certified_gateway("devices.pem", &[]);
+    let gateway = workspace.authenticator_gateway("devices.pem", &[]);
     let url = gateway.url();
-    let connect = [
-        "connect",
-        &url,
-        "--ca",
-        "ca.pem",
-        "--authenticator",
-        "--certificate",
-        "client1.crt",
-        "--key",
-        "client1.pem",
-    ];
+    let connect = connect_authenticator(&url, "client1.crt", "client1.pem");
     let with_password = [&connect[..], &["--password-file", "password"]].concat();
     workspace.succeed(&with_password);
-    let (_, error) = workspace.fail(&connect);
+    let (code, error) = workspace.fail(&connect);
+    assert_eq!(code, 7);
     assert!(error.contains("password is wrong or missing"), "{error}");
     let value = format!("16:sha256={}", "22".repeat(32));
-    workspace.swtpm.tool("tpm2_pcrextend", &[&value]);
-    let (_, error) = workspace.fail(&with_password);
+    workspace.tpm().tool("tpm2_pcrextend", &[&value]);
+    let (code, error) = workspace.fail(&with_password);
+    assert_eq!(code, 7);
     assert!(
         error.contains("another value than when the key was provisioned"),
         "{error}"

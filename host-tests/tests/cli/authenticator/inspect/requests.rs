@@ -1,10 +1,10 @@
-//! What is said of requests.
+//! The explanation of requests.
 
 use super::*;
 
 #[test]
-fn a_servers_request() {
-    let workspace = Workspace::new();
+fn requests_of_a_server_are_explained() {
+    let workspace = Workspace::without_tpm();
     workspace.authority("odd", "/C=DE/O=A, \"B\" \\+ C;/OU= x /CN=#odd", P256);
     let roots = chanbind::tls::roots_from_pem(workspace.read("odd.pem").as_bytes()).unwrap();
     let odd = roots.subjects().remove(0);
@@ -39,15 +39,15 @@ fn a_servers_request() {
     parameters.certificate_authorities = &authorities;
     parameters.oid_filters = &filters;
     parameters.other = &other;
-    let request = Ends::sha256().request(&parameters);
+    let request = Endpoints::sha256().request(&parameters);
     let shown = workspace.explain("request", &request);
-    // OpenSSL writes the name as RFC 2253 and RFC 4514 have it.
+    // OpenSSL prints the name by RFC 2253, whose escapes RFC 4514 keeps.
     let subject = workspace.openssl(&[
         "x509", "-in", "odd.pem", "-noout", "-subject", "-nameopt", "RFC2253",
     ]);
     let subject = subject.trim().strip_prefix("subject=").unwrap().to_owned();
     assert_eq!(subject, r#"CN=\#odd,OU=\ x\ ,O=A\, \"B\" \+ C\;,C=DE"#);
-    contains_all(
+    assert_contains_all(
         &shown,
         &[
             "request of a server to a client (CertificateRequest); not verified here\n",
@@ -67,16 +67,16 @@ fn a_servers_request() {
 }
 
 #[test]
-fn a_clients_request() {
-    let workspace = Workspace::new();
-    let ends = Ends::sha256();
+fn requests_of_a_client_are_explained_even_if_too_long() {
+    let workspace = Workspace::without_tpm();
+    let endpoints = Endpoints::sha256();
     let mut parameters = RequestParameters::new(&[], &SCHEMES);
     parameters.server_name = Some("second.example");
     let in_certificates = [SignatureScheme::RSA_PKCS1_SHA256];
     parameters.signature_algorithms_cert = &in_certificates;
-    let made = (ends.client.lock().unwrap()).request(&parameters, vec![0; 1024]);
-    let request = made.unwrap().as_bytes().to_vec();
-    contains_all(
+    let request = (endpoints.client.lock().unwrap()).request(&parameters, vec![0; 1024]);
+    let request = request.unwrap().as_bytes().to_vec();
+    assert_contains_all(
         &workspace.explain("request", &request),
         &[
             "request of a client to a server (ClientCertificateRequest)",
@@ -86,7 +86,7 @@ fn a_clients_request() {
             "  server name  second.example\n",
         ],
     );
-    // Over the limit, it is explained all the same.
+    // A request over the limit is explained too.
     let long = [0; 1100];
     let other = [Extension {
         extension_type: ExtensionType(0xfafa),
@@ -94,8 +94,8 @@ fn a_clients_request() {
     }];
     let mut parameters = RequestParameters::new(&[1], &SCHEMES);
     parameters.other = &other;
-    let request = Ends::sha256().request(&parameters);
-    contains_all(
+    let request = Endpoints::sha256().request(&parameters);
+    assert_contains_all(
         &workspace.explain("request", &request),
         &[
             "  extension    0xfafa, 1100 bytes\n",

@@ -1,10 +1,10 @@
-//! What is said of authenticators.
+//! The explanation of authenticators.
 
 use super::*;
 
 #[tokio::test]
-async fn authenticators() {
-    let workspace = Workspace::new();
+async fn certificates_signature_and_size_are_explained() {
+    let workspace = Workspace::without_tpm();
     let authority = Authority::new("devices").unwrap();
     let device = authority.issue(|params| {
         for_device(params, "urn:device:1");
@@ -15,14 +15,14 @@ async fn authenticators() {
     let device = device.unwrap();
     workspace.write("device.pem", device.pem());
     let expired = authority.issue(|params| {
-        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
     });
     let expired = expired.unwrap();
-    let ends = Ends::sha256();
-    let request = ends.request(&RequestParameters::new(&[0xcd; 4], &SCHEMES));
-    let authenticator = ends.answer(&request, &[&device, &expired]);
+    let endpoints = Endpoints::sha256();
+    let request = endpoints.request(&RequestParameters::new(&[0xcd; 4], &SCHEMES));
+    let authenticator = endpoints.answer(&request, &[&device, &expired]);
 
-    // The pin is what OpenSSL computes.
+    // OpenSSL computes the same pin.
     workspace.openssl(&[
         "x509",
         "-in",
@@ -37,7 +37,7 @@ async fn authenticators() {
     ]);
     let pin = hex::encode(sha256(&std::fs::read(workspace.path("spki.der")).unwrap()));
     let shown = workspace.explain("authenticator", &authenticator);
-    contains_all(
+    assert_contains_all(
         &shown,
         &[
             "authenticator with a certificate; not verified here\n",
@@ -61,15 +61,15 @@ async fn authenticators() {
         ],
     );
 
-    let ends = Ends::new(&ExporterSecret::sha384(&[7; 48]));
-    let request = ends.request(&RequestParameters::new(&[1], &SCHEMES));
+    let endpoints = Endpoints::new(&ExporterSecret::sha384(&[7; 48]));
+    let request = endpoints.request(&RequestParameters::new(&[1], &SCHEMES));
     let parsed = Request::parse(&request).unwrap();
     let mut out = [0; 64];
-    let empty = (ends.client.lock().unwrap())
+    let empty = (endpoints.client.lock().unwrap())
         .decline(&parsed, &mut out)
         .unwrap()
         .to_vec();
-    contains_all(
+    assert_contains_all(
         &workspace.explain("authenticator", &empty),
         &[
             "empty authenticator: the sender declines; not verified here\n",
@@ -79,10 +79,9 @@ async fn authenticators() {
     );
 }
 
-/// Those that another implementation made.
 #[test]
-fn recorded_authenticators() {
-    let workspace = Workspace::new();
+fn authenticators_of_another_implementation_are_explained() {
+    let workspace = Workspace::without_tpm();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors/rfc9261-cocos.json");
     let vectors: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let mut count = 0;
@@ -92,26 +91,26 @@ fn recorded_authenticators() {
             let bytes = |name: &str| vector[name].as_str().map(|text| hex::decode(text).unwrap());
             let context = format!("  context      {} (", vector["context"].as_str().unwrap());
             let shown = workspace.explain("authenticator", &bytes("authenticator").unwrap());
-            contains_all(&shown, &[&format!("of a connection with {hash}\n")]);
+            assert_contains_all(&shown, &[&format!("of a connection with {hash}\n")]);
             if let Some(certificate) = bytes("certificate") {
                 let pin = chanbind_core::x509::spki_sha256(&certificate).unwrap();
-                contains_all(&shown, &[&context, &hex::encode(pin), "DNS:"]);
+                assert_contains_all(&shown, &[&context, &hex::encode(pin), "DNS:"]);
             } else {
                 assert!(shown.starts_with("empty authenticator"), "{shown}");
             }
             if let Some(request) = bytes("request") {
-                contains_all(&workspace.explain("request", &request), &[&context]);
+                assert_contains_all(&workspace.explain("request", &request), &[&context]);
             }
             count += 1;
         }
     }
-    assert!(count >= 4);
+    assert!(count >= 4, "the file has {count} authenticators");
 }
 
-/// What is in a certificate is its sender's, and a terminal obeys some of it.
+/// A peer could put commands for the terminal into the names of its certificate.
 #[tokio::test]
-async fn names_that_are_not_harmless() {
-    let workspace = Workspace::new();
+async fn control_characters_in_names_are_escaped() {
+    let workspace = Workspace::without_tpm();
     let authority = Authority::new("devices").unwrap();
     let device = authority.issue(|params| {
         for_device(params, "urn:x:\u{7}\r\n  signature    fine");
@@ -119,13 +118,13 @@ async fn names_that_are_not_harmless() {
         let name = "K\u{f6}nig\u{202e}\u{1b}[2J\n  issuer     CN=root";
         params.distinguished_name.push(DnType::CommonName, name);
     });
-    let ends = Ends::sha256();
-    let request = ends.request(&RequestParameters::new(&[1], &SCHEMES));
+    let endpoints = Endpoints::sha256();
+    let request = endpoints.request(&RequestParameters::new(&[1], &SCHEMES));
     let device = device.unwrap();
-    // More certificates than there may be.
-    let authenticator = ends.answer(&request, &[&device; 10]);
+    // There are more certificates than a peer considers.
+    let authenticator = endpoints.answer(&request, &[&device; 10]);
     let shown = workspace.explain("authenticator", &authenticator);
-    contains_all(
+    assert_contains_all(
         &shown,
         &[
             "subject    CN=K\u{f6}nig\\E2\\80\\AE\\1B[2J\\0A  issuer     CN=root\n",
