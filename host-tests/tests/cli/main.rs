@@ -5,6 +5,7 @@ mod authenticator;
 mod config;
 mod exit_codes;
 mod files;
+mod firmware;
 mod inspect;
 mod logs;
 mod otp;
