@@ -63,6 +63,8 @@
 pub mod authenticator;
 pub mod binding;
 pub mod crypto;
+#[doc(hidden)]
+pub mod der;
 mod error_messages;
 pub mod exporter;
 pub mod kdf;

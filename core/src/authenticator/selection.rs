@@ -2,11 +2,8 @@
 
 use super::{CertificateChain, Offered, OidFilter, Request, Unsuitable};
 use crate::{
-    wire::Reader,
-    x509::{
-        BIT_STRING, Fields, OBJECT_IDENTIFIER, OID_EXTENDED_KEY_USAGE, OID_KEY_USAGE, SEQUENCE,
-        SignatureScheme, has_name,
-    },
+    der::{Reader, Tag, oid},
+    x509::{Fields, SignatureScheme, has_name},
 };
 
 impl Request<'_> {
@@ -75,12 +72,11 @@ fn check_schemes<'c>(
     }
     for certificate in chain.certificates {
         let fields = Fields::parse(certificate).map_err(|_| Unsuitable::Certificate)?;
-        let mut schemes = CERTIFICATE_SCHEMES.iter().copied();
+        let algorithm = Reader::new(fields.signature_algorithm).contents(Tag::OBJECT_IDENTIFIER);
+        let mut schemes = CERTIFICATE_SCHEMES.iter();
         // The signature of a self-signed certificate is not verified.
         if fields.issuer != fields.subject
-            && !schemes.any(|one| {
-                offered_for_certificates(one) && matches_scheme(fields.signature_algorithm, one)
-            })
+            && !schemes.any(|(one, oid)| offered_for_certificates(*one) && algorithm == Ok(*oid))
         {
             return Err(Unsuitable::CertificateSignature);
         }
@@ -90,49 +86,36 @@ fn check_schemes<'c>(
     leaf.copied().ok_or(Unsuitable::Certificate)
 }
 
-/// The known signature schemes of certificates.
-const CERTIFICATE_SCHEMES: [SignatureScheme; 10] = [
-    SignatureScheme::ECDSA_SECP256R1_SHA256,
-    SignatureScheme::ECDSA_SECP384R1_SHA384,
-    SignatureScheme::ECDSA_SECP521R1_SHA512,
-    SignatureScheme::ED25519,
-    SignatureScheme::RSA_PKCS1_SHA256,
-    SignatureScheme::RSA_PKCS1_SHA384,
-    SignatureScheme::RSA_PKCS1_SHA512,
-    SignatureScheme::RSA_PSS_RSAE_SHA256,
-    SignatureScheme::RSA_PSS_RSAE_SHA384,
-    SignatureScheme::RSA_PSS_RSAE_SHA512,
+/// The known signature schemes of certificates, each with the object identifier of its algorithm. For PSS the parameters, which
+/// specify the hash, are not checked.
+const CERTIFICATE_SCHEMES: [(SignatureScheme, &[u8]); 10] = [
+    (
+        SignatureScheme::ECDSA_SECP256R1_SHA256,
+        oid::ECDSA_WITH_SHA256,
+    ),
+    (
+        SignatureScheme::ECDSA_SECP384R1_SHA384,
+        oid::ECDSA_WITH_SHA384,
+    ),
+    (
+        SignatureScheme::ECDSA_SECP521R1_SHA512,
+        oid::ECDSA_WITH_SHA512,
+    ),
+    (SignatureScheme::ED25519, oid::ED25519),
+    (SignatureScheme::RSA_PKCS1_SHA256, oid::SHA256_WITH_RSA),
+    (SignatureScheme::RSA_PKCS1_SHA384, oid::SHA384_WITH_RSA),
+    (SignatureScheme::RSA_PKCS1_SHA512, oid::SHA512_WITH_RSA),
+    (SignatureScheme::RSA_PSS_RSAE_SHA256, oid::RSASSA_PSS),
+    (SignatureScheme::RSA_PSS_RSAE_SHA384, oid::RSASSA_PSS),
+    (SignatureScheme::RSA_PSS_RSAE_SHA512, oid::RSASSA_PSS),
 ];
-
-/// Returns whether an AlgorithmIdentifier belongs to this scheme. For PSS the parameters, which specify the hash, are not checked.
-fn matches_scheme(algorithm: &[u8], scheme: SignatureScheme) -> bool {
-    let Ok((OBJECT_IDENTIFIER, oid)) = Reader::new(algorithm).der() else {
-        return false;
-    };
-    matches!(
-        (oid, scheme),
-        (ECDSA_WITH_SHA256, SignatureScheme::ECDSA_SECP256R1_SHA256)
-            | (ECDSA_WITH_SHA384, SignatureScheme::ECDSA_SECP384R1_SHA384)
-            | (ECDSA_WITH_SHA512, SignatureScheme::ECDSA_SECP521R1_SHA512)
-            | (ED25519, SignatureScheme::ED25519)
-            | (RSA_WITH_SHA256, SignatureScheme::RSA_PKCS1_SHA256)
-            | (RSA_WITH_SHA384, SignatureScheme::RSA_PKCS1_SHA384)
-            | (RSA_WITH_SHA512, SignatureScheme::RSA_PKCS1_SHA512)
-            | (
-                RSA_PSS,
-                SignatureScheme::RSA_PSS_RSAE_SHA256
-                    | SignatureScheme::RSA_PSS_RSAE_SHA384
-                    | SignatureScheme::RSA_PSS_RSAE_SHA512
-            )
-    )
-}
 
 /// Returns whether a certificate satisfies a filter (RFC 8446 section 4.2.5).
 fn matches_filter(certificate: &Fields<'_>, filter: OidFilter<'_>) -> bool {
-    let Ok((OBJECT_IDENTIFIER, oid)) = Reader::new(filter.oid).der() else {
+    let Ok(oid) = Reader::new(filter.oid).contents(Tag::OBJECT_IDENTIFIER) else {
         return false;
     };
-    if oid != OID_KEY_USAGE && oid != OID_EXTENDED_KEY_USAGE {
+    if oid != oid::KEY_USAGE && oid != oid::EXTENDED_KEY_USAGE {
         return true;
     }
     let Some(value) = certificate.extension(oid) else {
@@ -141,9 +124,12 @@ fn matches_filter(certificate: &Fields<'_>, filter: OidFilter<'_>) -> bool {
     if filter.values.is_empty() {
         return true;
     }
-    match (Reader::new(filter.values).der(), Reader::new(value).der()) {
+    match (
+        Reader::new(filter.values).element(),
+        Reader::new(value).element(),
+    ) {
         // Key usage: the certificate must have every required bit.
-        (Ok((BIT_STRING, [_, required @ ..])), Ok((BIT_STRING, [_, actual @ ..]))) => {
+        (Ok((Tag::BIT_STRING, [_, required @ ..])), Ok((Tag::BIT_STRING, [_, actual @ ..]))) => {
             let actual = actual.iter().chain(core::iter::repeat(&0));
             required
                 .iter()
@@ -151,15 +137,15 @@ fn matches_filter(certificate: &Fields<'_>, filter: OidFilter<'_>) -> bool {
                 .all(|(required, actual)| required & !actual == 0)
         }
         // Extended key usage: the certificate must list every required purpose. anyExtendedKeyUsage does not replace one.
-        (Ok((SEQUENCE, required)), Ok((SEQUENCE, actual))) => {
+        (Ok((Tag::SEQUENCE, required)), Ok((Tag::SEQUENCE, actual))) => {
             let mut required = Reader::new(required);
             while !required.is_empty() {
-                let Ok(purpose) = required.der() else {
+                let Ok(purpose) = required.element() else {
                     return false;
                 };
                 let mut actual = Reader::new(actual);
                 let mut found = false;
-                while let Ok(one) = actual.der() {
+                while let Ok(one) = actual.element() {
                     found |= one == purpose;
                 }
                 if !found {
@@ -171,20 +157,3 @@ fn matches_filter(certificate: &Fields<'_>, filter: OidFilter<'_>) -> bool {
         _ => false,
     }
 }
-
-/// The contents of the object identifier 1.2.840.10045.4.3.2.
-const ECDSA_WITH_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
-/// The contents of the object identifier 1.2.840.10045.4.3.3.
-const ECDSA_WITH_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03];
-/// The contents of the object identifier 1.2.840.10045.4.3.4.
-const ECDSA_WITH_SHA512: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x04];
-/// The contents of the object identifier 1.3.101.112.
-const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
-/// The contents of the object identifier 1.2.840.113549.1.1.10.
-const RSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
-/// The contents of the object identifier 1.2.840.113549.1.1.11.
-const RSA_WITH_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b];
-/// The contents of the object identifier 1.2.840.113549.1.1.12.
-const RSA_WITH_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0c];
-/// The contents of the object identifier 1.2.840.113549.1.1.13.
-const RSA_WITH_SHA512: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0d];

@@ -1,7 +1,10 @@
 //! The hash of a certificate with the hash function of its signature algorithm (RFC 5929 section 4.1).
 
 use super::{BindingError, MAX_BINDING_LEN};
-use crate::wire::Reader;
+use crate::{
+    der::{Reader, Tag, oid},
+    wire::Truncated,
+};
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512, Sha512_224, Sha512_256};
 
 /// Hashes `certificate` and writes the hash to the front of `out`.
@@ -9,215 +12,109 @@ pub(super) fn hash<'a>(
     certificate: &[u8],
     out: &'a mut [u8; MAX_BINDING_LEN],
 ) -> Result<&'a [u8], BindingError> {
-    match signature_hash(certificate)? {
-        HashFunction::Md5 | HashFunction::Sha1 | HashFunction::Sha256 => {
-            digest::<Sha256>(certificate, out)
-        }
-        HashFunction::Sha224 => digest::<Sha224>(certificate, out),
-        HashFunction::Sha384 => digest::<Sha384>(certificate, out),
-        HashFunction::Sha512 => digest::<Sha512>(certificate, out),
-        HashFunction::Sha512_224 => digest::<Sha512_224>(certificate, out),
-        HashFunction::Sha512_256 => digest::<Sha512_256>(certificate, out),
-    }
+    let hash = signature_hash(certificate).map_err(|_| BindingError::Certificate)?;
+    let digest = hash.ok_or(BindingError::Undefined)?.digest;
+    digest(certificate, out).ok_or(BindingError::Undefined)
 }
 
-fn digest<'a, H: Digest>(
-    certificate: &[u8],
-    out: &'a mut [u8; MAX_BINDING_LEN],
-) -> Result<&'a [u8], BindingError> {
-    let hash = H::digest(certificate);
-    let place = out.get_mut(..hash.len()).ok_or(BindingError::Undefined)?;
+/// A hash function, and the one that replaces it in a binding: MD5 and SHA-1 are replaced by SHA-256.
+struct HashFunction {
+    /// The object identifier of the hash function.
+    oid: &'static [u8],
+    digest: DigestFunction,
+}
+
+type DigestFunction = for<'a> fn(&[u8], &'a mut [u8; MAX_BINDING_LEN]) -> Option<&'a [u8]>;
+
+fn digest<'a, H: Digest>(input: &[u8], out: &'a mut [u8; MAX_BINDING_LEN]) -> Option<&'a [u8]> {
+    let hash = H::digest(input);
+    let place = out.get_mut(..hash.len())?;
     place.copy_from_slice(&hash);
-    Ok(place)
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum HashFunction {
-    Md5,
-    Sha1,
-    Sha224,
-    Sha256,
-    Sha384,
-    Sha512,
-    Sha512_224,
-    Sha512_256,
+    Some(place)
 }
 
 /// Returns the hash function of the signature algorithm of
-/// Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue } (RFC 5280 section 4.1).
-fn signature_hash(certificate: &[u8]) -> Result<HashFunction, BindingError> {
+/// Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue } (RFC 5280 section 4.1), or `None` if it is not
+/// known or there are several ones.
+fn signature_hash(certificate: &[u8]) -> Result<Option<&'static HashFunction>, Truncated> {
     let mut outer = Reader::new(certificate);
-    let mut fields = Reader::new(element(&mut outer, SEQUENCE)?);
-    element(&mut fields, SEQUENCE)?;
-    let (oid, parameters) = algorithm_identifier(&mut fields)?;
-    element(&mut fields, BIT_STRING)?;
+    let mut fields = outer.sequence()?;
+    fields.contents(Tag::SEQUENCE)?;
+    let (oid, parameters) = fields.algorithm()?;
+    fields.contents(Tag::BIT_STRING)?;
     if !outer.is_empty() || !fields.is_empty() {
-        return Err(BindingError::Certificate);
+        return Err(Truncated);
     }
-    if oid == RSASSA_PSS {
+    if oid == oid::RSASSA_PSS {
         return pss_hash(parameters);
     }
-    SIGNATURE_ALGORITHMS
-        .iter()
-        .find(|(known, _)| *known == oid)
-        .map(|&(_, hash)| hash)
-        .ok_or(BindingError::Undefined)
+    let algorithm = SIGNATURE_ALGORITHMS.iter().find(|(known, _)| *known == oid);
+    Ok(algorithm.and_then(|(_, hash)| hash_function(hash)))
 }
 
 /// Returns the hash function of RSASSA-PSS-params (RFC 4055 section 3.1), if the message and the mask generation use the same one.
-fn pss_hash(mut parameters: Reader<'_>) -> Result<HashFunction, BindingError> {
-    let mut fields = Reader::new(element(&mut parameters, SEQUENCE)?);
-    let (mut message, mut mask) = (HashFunction::Sha1, HashFunction::Sha1);
+fn pss_hash(mut parameters: Reader<'_>) -> Result<Option<&'static HashFunction>, Truncated> {
+    let mut fields = parameters.sequence()?;
+    let (mut message, mut mask) = (hash_function(oid::SHA1), hash_function(oid::SHA1));
     while !fields.is_empty() {
-        let (tag, contents) = fields.der().map_err(|_| BindingError::Certificate)?;
+        let (tag, contents) = fields.element()?;
         let mut contents = Reader::new(contents);
-        match tag {
-            EXPLICIT_0 => message = hash_function(algorithm_identifier(&mut contents)?.0)?,
-            EXPLICIT_1 => {
-                let (oid, mut parameters) = algorithm_identifier(&mut contents)?;
-                if oid != MGF1 {
-                    return Err(BindingError::Undefined);
-                }
-                mask = hash_function(algorithm_identifier(&mut parameters)?.0)?;
+        let hash = match tag {
+            Tag::CONTEXT_0 => &mut message,
+            Tag::CONTEXT_1 => {
+                let (oid::MGF1, parameters) = contents.algorithm()? else {
+                    return Ok(None);
+                };
+                contents = parameters;
+                &mut mask
             }
-            _ => {}
+            _ => continue,
+        };
+        *hash = hash_function(contents.algorithm()?.0);
+        if hash.is_none() {
+            return Ok(None);
         }
     }
-    if message == mask {
-        Ok(message)
-    } else {
-        Err(BindingError::Undefined)
-    }
+    Ok(message.filter(|message| mask.is_some_and(|mask| mask.oid == message.oid)))
 }
 
-fn hash_function(oid: &[u8]) -> Result<HashFunction, BindingError> {
-    HASH_FUNCTIONS
-        .iter()
-        .find(|(known, _)| *known == oid)
-        .map(|&(_, hash)| hash)
-        .ok_or(BindingError::Undefined)
+fn hash_function(oid: &[u8]) -> Option<&'static HashFunction> {
+    HASH_FUNCTIONS.iter().find(|known| known.oid == oid)
 }
 
-/// Reads AlgorithmIdentifier ::= SEQUENCE { algorithm OBJECT IDENTIFIER, parameters ANY OPTIONAL }. Returns the contents of the
-/// OBJECT IDENTIFIER and a reader of the parameters.
-fn algorithm_identifier<'a>(from: &mut Reader<'a>) -> Result<(&'a [u8], Reader<'a>), BindingError> {
-    let mut fields = Reader::new(element(from, SEQUENCE)?);
-    let oid = element(&mut fields, OBJECT_IDENTIFIER)?;
-    Ok((oid, fields))
-}
-
-fn element<'a>(from: &mut Reader<'a>, tag: u8) -> Result<&'a [u8], BindingError> {
-    match from.der() {
-        Ok((found, contents)) if found == tag => Ok(contents),
-        _ => Err(BindingError::Certificate),
-    }
-}
-
-const SEQUENCE: u8 = 0x30;
-const BIT_STRING: u8 = 0x03;
-const OBJECT_IDENTIFIER: u8 = 0x06;
-const EXPLICIT_0: u8 = 0xa0;
-const EXPLICIT_1: u8 = 0xa1;
-
-/// The object identifier id-RSASSA-PSS, 1.2.840.113549.1.1.10.
-const RSASSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10];
-/// The object identifier id-mgf1, 1.2.840.113549.1.1.8.
-const MGF1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 8];
-
-/// Signature algorithms with their hash functions (RFC 8017 appendix A.2.4, RFC 5758 section 3, RFC 3279 section 2.2).
-const SIGNATURE_ALGORITHMS: &[(&[u8], HashFunction)] = &[
-    // RSASSA-PKCS1-v1_5: 1.2.840.113549.1.1.x
-    (
-        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 4],
-        HashFunction::Md5,
-    ),
-    (
-        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5],
-        HashFunction::Sha1,
-    ),
-    (
-        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11],
-        HashFunction::Sha256,
-    ),
-    (
-        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 12],
-        HashFunction::Sha384,
-    ),
-    (
-        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 13],
-        HashFunction::Sha512,
-    ),
-    (
-        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 14],
-        HashFunction::Sha224,
-    ),
-    (
-        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 15],
-        HashFunction::Sha512_224,
-    ),
-    (
-        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 16],
-        HashFunction::Sha512_256,
-    ),
-    // ECDSA: 1.2.840.10045.4.x
-    (&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1], HashFunction::Sha1),
-    (
-        &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 1],
-        HashFunction::Sha224,
-    ),
-    (
-        &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2],
-        HashFunction::Sha256,
-    ),
-    (
-        &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3],
-        HashFunction::Sha384,
-    ),
-    (
-        &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 4],
-        HashFunction::Sha512,
-    ),
-    // DSA: 1.2.840.10040.4.3, 2.16.840.1.101.3.4.3.x
-    (&[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 3], HashFunction::Sha1),
-    (
-        &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 1],
-        HashFunction::Sha224,
-    ),
-    (
-        &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 2],
-        HashFunction::Sha256,
-    ),
+/// Signature algorithms with the object identifiers of their hash functions.
+const SIGNATURE_ALGORITHMS: &[(&[u8], &[u8])] = &[
+    (oid::MD5_WITH_RSA, oid::MD5),
+    (oid::SHA1_WITH_RSA, oid::SHA1),
+    (oid::SHA224_WITH_RSA, oid::SHA224),
+    (oid::SHA256_WITH_RSA, oid::SHA256),
+    (oid::SHA384_WITH_RSA, oid::SHA384),
+    (oid::SHA512_WITH_RSA, oid::SHA512),
+    (oid::SHA512_224_WITH_RSA, oid::SHA512_224),
+    (oid::SHA512_256_WITH_RSA, oid::SHA512_256),
+    (oid::ECDSA_WITH_SHA1, oid::SHA1),
+    (oid::ECDSA_WITH_SHA224, oid::SHA224),
+    (oid::ECDSA_WITH_SHA256, oid::SHA256),
+    (oid::ECDSA_WITH_SHA384, oid::SHA384),
+    (oid::ECDSA_WITH_SHA512, oid::SHA512),
+    (oid::DSA_WITH_SHA1, oid::SHA1),
+    (oid::DSA_WITH_SHA224, oid::SHA224),
+    (oid::DSA_WITH_SHA256, oid::SHA256),
 ];
 
-/// Hash functions with their object identifiers (RFC 8017 appendix B.1).
-const HASH_FUNCTIONS: &[(&[u8], HashFunction)] = &[
-    (
-        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 2, 5],
-        HashFunction::Md5,
-    ),
-    (&[0x2b, 0x0e, 3, 2, 0x1a], HashFunction::Sha1),
-    (
-        &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1],
-        HashFunction::Sha256,
-    ),
-    (
-        &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 2],
-        HashFunction::Sha384,
-    ),
-    (
-        &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 3],
-        HashFunction::Sha512,
-    ),
-    (
-        &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 4],
-        HashFunction::Sha224,
-    ),
-    (
-        &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 5],
-        HashFunction::Sha512_224,
-    ),
-    (
-        &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 6],
-        HashFunction::Sha512_256,
-    ),
+static HASH_FUNCTIONS: [HashFunction; 8] = [
+    HashFunction::new(oid::MD5, digest::<Sha256>),
+    HashFunction::new(oid::SHA1, digest::<Sha256>),
+    HashFunction::new(oid::SHA224, digest::<Sha224>),
+    HashFunction::new(oid::SHA256, digest::<Sha256>),
+    HashFunction::new(oid::SHA384, digest::<Sha384>),
+    HashFunction::new(oid::SHA512, digest::<Sha512>),
+    HashFunction::new(oid::SHA512_224, digest::<Sha512_224>),
+    HashFunction::new(oid::SHA512_256, digest::<Sha512_256>),
 ];
+
+impl HashFunction {
+    const fn new(oid: &'static [u8], digest: DigestFunction) -> Self {
+        Self { oid, digest }
+    }
+}

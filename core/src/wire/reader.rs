@@ -106,40 +106,4 @@ impl<'a> Reader<'a> {
         let len = usize::try_from(self.u24()?).map_err(|_| Truncated)?;
         self.take(len)
     }
-
-    /// Reads one DER element and returns its tag and its contents. The tag must be a single byte; the length must be definite and
-    /// minimal (X.690 section 8.1).
-    ///
-    /// # Errors
-    /// [`Truncated`] if the element is incomplete, or if its length is indefinite, not minimal or longer than four bytes.
-    // Not inlined: it has many callers, none of which is time-critical.
-    #[inline(never)]
-    pub fn der(&mut self) -> Result<(u8, &'a [u8]), Truncated> {
-        let tag = self.u8()?;
-        let first = self.u8()?;
-        let len = match first {
-            0..=0x7f => usize::from(first),
-            0x81..=0x84 => {
-                let mut len = 0usize;
-                for &byte in self.take(usize::from(first & 0x7f))? {
-                    len = len
-                        .checked_mul(256)
-                        .and_then(|len| len.checked_add(usize::from(byte)))
-                        .ok_or(Truncated)?;
-                }
-                let minimal = match first {
-                    0x81 => 0x80,
-                    0x82 => 0x100,
-                    0x83 => 0x1_0000,
-                    _ => 0x100_0000,
-                };
-                if len < minimal {
-                    return Err(Truncated);
-                }
-                len
-            }
-            _ => return Err(Truncated),
-        };
-        Ok((tag, self.take(len)?))
-    }
 }

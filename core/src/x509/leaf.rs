@@ -1,8 +1,5 @@
-use super::{
-    PathError, PublicKey, SubjectAltNames,
-    certificate::{Fields, OID_SUBJECT_ALT_NAME},
-    names,
-};
+use super::{Fields, PathError, PublicKey, SubjectAltNames, names};
+use crate::der::oid;
 use core::fmt;
 use rustls_pki_types::{CertificateDer, ServerName};
 use webpki::EndEntityCert;
@@ -17,7 +14,7 @@ pub struct VerifiedLeaf<'c> {
 impl<'c> VerifiedLeaf<'c> {
     /// Creates a verified leaf. Returns `None` if its subject alternative names are malformed.
     pub(super) fn new(certificate: &'c [u8], fields: Fields<'c>) -> Option<Self> {
-        SubjectAltNames::new(fields.extension(OID_SUBJECT_ALT_NAME))?;
+        SubjectAltNames::new(fields.extension(oid::SUBJECT_ALT_NAME))?;
         Some(Self {
             certificate,
             fields,
@@ -38,7 +35,7 @@ impl<'c> VerifiedLeaf<'c> {
     /// Returns an iterator over the subject alternative names: DNS names, URIs, IP addresses and e-mail addresses.
     #[must_use]
     pub fn subject_alt_names(&self) -> SubjectAltNames<'c> {
-        let names = SubjectAltNames::new(self.fields.extension(OID_SUBJECT_ALT_NAME));
+        let names = SubjectAltNames::new(self.fields.extension(oid::SUBJECT_ALT_NAME));
         names.unwrap_or_default()
     }
 

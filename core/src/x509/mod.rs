@@ -38,9 +38,6 @@ pub use public_key::{PublicKey, spki_sha256, subject, subject_public_key_info};
 
 pub(crate) use certificate::Fields;
 #[cfg(feature = "authenticator")]
-pub(crate) use {
-    certificate::{BIT_STRING, OBJECT_IDENTIFIER, OID_EXTENDED_KEY_USAGE, OID_KEY_USAGE, SEQUENCE},
-    leaf::has_name,
-};
+pub(crate) use leaf::has_name;
 
 use crate::crypto::ecdsa::P256;

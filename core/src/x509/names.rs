@@ -1,5 +1,4 @@
-use super::certificate::{OBJECT_IDENTIFIER, SET, sequence};
-use crate::wire::Reader;
+use crate::der::{Reader, Tag, oid};
 use core::net::IpAddr;
 
 /// A subject alternative name (RFC 5280 section 4.2.1.6).
@@ -30,12 +29,12 @@ impl<'c> SubjectAltNames<'c> {
             return Some(Self::default());
         };
         let mut value = Reader::new(value);
-        let rest = Reader::new(sequence(&mut value).ok()?);
+        let rest = value.sequence().ok()?;
         let mut names = rest;
         while !names.is_empty() {
-            match names.der().ok()? {
+            match names.element().ok()? {
                 // The tags `[0]` to `[8]`.
-                (0x80..=0x88 | 0xa0..=0xa8, _) => {}
+                (Tag(0x80..=0x88 | 0xa0..=0xa8), _) => {}
                 _ => return None,
             }
         }
@@ -48,7 +47,7 @@ impl<'c> Iterator for SubjectAltNames<'c> {
 
     fn next(&mut self) -> Option<SubjectAltName<'c>> {
         loop {
-            let (tag, value) = self.rest.der().ok()?;
+            let (Tag(tag), value) = self.rest.element().ok()?;
             let text = || str::from_utf8(value).ok().filter(|text| text.is_ascii());
             let name = match tag {
                 0x81 => text().map(SubjectAltName::Email),
@@ -81,26 +80,18 @@ impl Default for SubjectAltNames<'_> {
 
 /// Returns the last common name of a Name: RDNSequence ::= SEQUENCE OF SET OF SEQUENCE { OBJECT IDENTIFIER, string }.
 pub(super) fn common_name(name: &[u8]) -> Option<&str> {
-    let mut sets = Reader::new(sequence(&mut Reader::new(name)).ok()?);
+    let mut sets = Reader::new(name).sequence().ok()?;
     let mut found = None;
-    while let Ok((SET, set)) = sets.der() {
+    while let Ok(set) = sets.contents(Tag::SET) {
         let mut attributes = Reader::new(set);
-        while let Ok(attribute) = sequence(&mut attributes) {
-            let mut attribute = Reader::new(attribute);
-            if let (
-                Ok((OBJECT_IDENTIFIER, OID_COMMON_NAME)),
-                Ok((UTF8_STRING | PRINTABLE_STRING, value)),
-            ) = (attribute.der(), attribute.der())
-            {
+        while let Ok(mut attribute) = attributes.sequence() {
+            if let (Ok(oid::COMMON_NAME), Ok((Tag::UTF8_STRING | Tag::PRINTABLE_STRING, value))) = (
+                attribute.contents(Tag::OBJECT_IDENTIFIER),
+                attribute.element(),
+            ) {
                 found = str::from_utf8(value).ok();
             }
         }
     }
     found
 }
-
-const UTF8_STRING: u8 = 0x0c;
-const PRINTABLE_STRING: u8 = 0x13;
-
-/// id-at-commonName, 2.5.4.3
-const OID_COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];

@@ -1,10 +1,7 @@
-use super::{
-    Fields, PathError,
-    certificate::{BIT_STRING, sequence},
-};
+use super::{Fields, PathError};
 use crate::{
     crypto::{ecdsa::PUBLIC_KEY_LEN, sha256},
-    wire::Reader,
+    der::{Reader, Tag, oid},
 };
 
 /// The public key of a certificate.
@@ -30,16 +27,18 @@ impl PublicKey {
     /// Returns the encoded point, in any form, from a SubjectPublicKeyInfo of a key on P-256. Returns `None` for other kinds of
     /// key.
     pub(super) fn point_of_spki(spki: &[u8]) -> Option<&[u8]> {
-        Self::point_of_contents(sequence(&mut Reader::new(spki)).ok()?)
+        Self::point_of_contents(Reader::new(spki).contents(Tag::SEQUENCE).ok()?)
     }
 
     /// Returns the encoded point as [`Self::point_of_spki`] does, from the contents of the SubjectPublicKeyInfo.
     pub(super) fn point_of_contents(contents: &[u8]) -> Option<&[u8]> {
-        let mut key = Reader::new(contents.strip_prefix(P256_ALGORITHM)?);
-        match key.der().ok()? {
-            (BIT_STRING, [0, point @ ..]) => Some(point),
-            _ => None,
-        }
+        let mut fields = Reader::new(contents);
+        let (oid::EC_PUBLIC_KEY, mut parameters) = fields.algorithm().ok()? else {
+            return None;
+        };
+        let curve = parameters.contents(Tag::OBJECT_IDENTIFIER).ok()?;
+        let is_p256 = curve == oid::SECP256R1 && parameters.is_empty();
+        fields.bit_string_of_bytes().ok().filter(|_| is_p256)
     }
 
     /// Returns the point if it is uncompressed (RFC 5480 section 2.2), which is the only form that is supported.
@@ -86,9 +85,3 @@ pub fn subject(certificate: &[u8]) -> Result<&[u8], PathError> {
 pub fn spki_sha256(certificate: &[u8]) -> Result<[u8; 32], PathError> {
     subject_public_key_info(certificate).map(sha256)
 }
-
-/// The AlgorithmIdentifier of a key on P-256: id-ecPublicKey, prime256v1 (RFC 5480 section 2.1.1).
-const P256_ALGORITHM: &[u8] = &[
-    0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
-    0xce, 0x3d, 0x03, 0x01, 0x07,
-];

@@ -1,4 +1,7 @@
-use crate::wire::{Full, Reader, Truncated, Writer};
+use crate::{
+    der::{Reader, Tag},
+    wire::{Full, Truncated, Writer},
+};
 
 /// The maximum length of a DER-encoded P-256 signature, in bytes.
 pub const MAX_DER_LEN: usize = 72;
@@ -21,13 +24,10 @@ impl Signature {
     /// [`Truncated`] if the encoding is invalid, not DER or followed by other bytes, or if a scalar has more than 32 bytes.
     pub fn from_der(der: &[u8]) -> Result<Self, Truncated> {
         let mut outer = Reader::new(der);
-        let (SEQUENCE, fields) = outer.der()? else {
-            return Err(Truncated);
-        };
-        let mut fields = Reader::new(fields);
+        let mut fields = outer.sequence()?;
         let signature = Self {
-            r: scalar(&mut fields)?,
-            s: scalar(&mut fields)?,
+            r: fields.unsigned()?,
+            s: fields.unsigned()?,
         };
         if fields.is_empty() && outer.is_empty() {
             Ok(signature)
@@ -43,9 +43,12 @@ impl Signature {
     pub fn to_der<'o>(&self, out: &'o mut [u8]) -> Result<&'o mut [u8], Full> {
         let ((r, r_len), (s, s_len)) = (integer(&self.r), integer(&self.s));
         let mut writer = Writer::new(out);
-        writer.put(&[SEQUENCE, r_len.saturating_add(s_len).saturating_add(4)])?;
+        writer.put(&[
+            Tag::SEQUENCE.0,
+            r_len.saturating_add(s_len).saturating_add(4),
+        ])?;
         for (sign, magnitude, len) in [(r.0, r.1, r_len), (s.0, s.1, s_len)] {
-            writer.put(&[INTEGER, len])?;
+            writer.put(&[Tag::INTEGER.0, len])?;
             if sign {
                 writer.u8(0)?;
             }
@@ -53,27 +56,6 @@ impl Signature {
         }
         Ok(writer.finish())
     }
-}
-
-const SEQUENCE: u8 = 0x30;
-const INTEGER: u8 = 0x02;
-
-/// Reads a non-negative INTEGER in its minimal encoding, of at most 32 bytes without the sign byte.
-#[inline(never)]
-fn scalar(from: &mut Reader<'_>) -> Result<[u8; 32], Truncated> {
-    let magnitude = match from.der()? {
-        (INTEGER, [0, rest @ ..]) if rest.first().is_some_and(|first| first & 0x80 != 0) => rest,
-        (INTEGER, [0]) => &[0],
-        (INTEGER, all @ [1..=0x7f, ..]) => all,
-        _ => return Err(Truncated),
-    };
-    let mut scalar = [0; 32];
-    let start = scalar.len().checked_sub(magnitude.len()).ok_or(Truncated)?;
-    scalar
-        .get_mut(start..)
-        .unwrap_or_default()
-        .copy_from_slice(magnitude);
-    Ok(scalar)
 }
 
 /// Returns whether the INTEGER needs a leading sign byte, its magnitude, and the length of both together.
