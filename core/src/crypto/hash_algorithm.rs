@@ -1,9 +1,11 @@
+use super::{hkdf_expand, sha256};
 use core::fmt;
+use hkdf::Hkdf;
+use sha2::{Digest, Sha384};
 #[cfg(feature = "authenticator")]
 use {
     super::{HmacSha256State, hmac_sha256::Sha256State, wipe},
     hmac::{Hmac, Mac},
-    sha2::{Digest, Sha384},
 };
 
 /// The longest output of a [`HashAlgorithm`], in bytes.
@@ -18,11 +20,17 @@ pub struct HashAlgorithm(&'static Functions);
 struct Functions {
     name: &'static str,
     output_len: usize,
+    empty_hash: &'static [u8],
+    hash: fn(&[u8], &mut [u8; MAX_HASH_LEN]),
+    hkdf_expand: HkdfExpand,
     #[cfg(feature = "authenticator")]
-    hash: HashTwice,
+    hash_twice: HashTwice,
     #[cfg(feature = "authenticator")]
     hmac: fn(&[u8], &[u8], &mut [u8; MAX_HASH_LEN]),
 }
+
+/// The implementation of [`HashAlgorithm::hkdf_expand`].
+type HkdfExpand = fn(&[u8], [&[u8]; 4], &mut [u8]) -> bool;
 
 /// The implementation of [`HashAlgorithm::hash_twice`].
 #[cfg(feature = "authenticator")]
@@ -33,8 +41,11 @@ impl HashAlgorithm {
     pub const SHA256: Self = Self(&Functions {
         name: "SHA-256",
         output_len: 32,
+        empty_hash: &SHA256_OF_EMPTY,
+        hash: |input, out| put(out, &sha256(input)),
+        hkdf_expand,
         #[cfg(feature = "authenticator")]
-        hash: |parts, more, out| {
+        hash_twice: |parts, more, out| {
             let mut state = Sha256State::new();
             for part in parts {
                 state.update(part);
@@ -56,8 +67,14 @@ impl HashAlgorithm {
     pub const SHA384: Self = Self(&Functions {
         name: "SHA-384",
         output_len: 48,
+        empty_hash: &SHA384_OF_EMPTY,
+        hash: |input, out| put(out, &Sha384::digest(input)),
+        hkdf_expand: |prk, info, out| {
+            Hkdf::<Sha384>::from_prk(prk)
+                .is_ok_and(|hkdf| hkdf.expand_multi_info(&info, out).is_ok())
+        },
         #[cfg(feature = "authenticator")]
-        hash: |parts, more, out| {
+        hash_twice: |parts, more, out| {
             let mut state = Sha384::new();
             for part in parts {
                 state.update(part);
@@ -82,6 +99,23 @@ impl HashAlgorithm {
     pub fn output_len(self) -> usize {
         self.0.output_len
     }
+
+    /// Returns the hash of the empty string.
+    pub(crate) fn empty_hash(self) -> &'static [u8] {
+        self.0.empty_hash
+    }
+
+    /// Returns the hash of `input`, in the first [`HashAlgorithm::output_len`] bytes.
+    pub(crate) fn hash(self, input: &[u8]) -> [u8; MAX_HASH_LEN] {
+        let mut out = [0; MAX_HASH_LEN];
+        (self.0.hash)(input, &mut out);
+        out
+    }
+
+    /// Computes HKDF-Expand (RFC 5869 section 2.3) with the info in parts. Returns `false` if `out` needs more than 255 blocks.
+    pub(crate) fn hkdf_expand(self, prk: &[u8], info: [&[u8]; 4], out: &mut [u8]) -> bool {
+        (self.0.hkdf_expand)(prk, info, out)
+    }
 }
 
 #[cfg(feature = "authenticator")]
@@ -90,7 +124,7 @@ impl HashAlgorithm {
     /// [`HashAlgorithm::output_len`] bytes of each array are the hash.
     pub(crate) fn hash_twice(self, parts: &[&[u8]], more: &[u8]) -> [[u8; MAX_HASH_LEN]; 2] {
         let mut out = [[0; MAX_HASH_LEN]; 2];
-        (self.0.hash)(parts, more, &mut out);
+        (self.0.hash_twice)(parts, more, &mut out);
         out
     }
 
@@ -102,10 +136,9 @@ impl HashAlgorithm {
     }
 }
 
-#[cfg(feature = "authenticator")]
 fn put(to: &mut [u8; MAX_HASH_LEN], from: &[u8]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
+    if let Some(to) = to.get_mut(..from.len()) {
+        to.copy_from_slice(from);
     }
 }
 
@@ -128,3 +161,16 @@ impl fmt::Debug for HashAlgorithm {
         f.write_str(self.0.name)
     }
 }
+
+/// The SHA-256 hash of the empty string.
+const SHA256_OF_EMPTY: [u8; 32] = [
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
+    0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+];
+
+/// The SHA-384 hash of the empty string.
+const SHA384_OF_EMPTY: [u8; 48] = [
+    0x38, 0xb0, 0x60, 0xa7, 0x51, 0xac, 0x96, 0x38, 0x4c, 0xd9, 0x32, 0x7e, 0xb1, 0xb1, 0xe3, 0x6a,
+    0x21, 0xfd, 0xb7, 0x11, 0x14, 0xbe, 0x07, 0x43, 0x4c, 0x0c, 0xc7, 0xbf, 0x63, 0xf6, 0xe1, 0xda,
+    0x27, 0x4e, 0xde, 0xbf, 0xe7, 0x6f, 0x65, 0xfb, 0xd5, 0x1a, 0xd2, 0xf1, 0x48, 0x98, 0xb9, 0x5b,
+];
