@@ -3,7 +3,7 @@
 
 use chanbind_core::{
     crypto::{
-        ecdsa::{MAX_DER_LEN, RUST_CRYPTO, Signature},
+        ecdsa::{MAX_DER_LEN, PUBLIC_KEY_LEN, PublicPoint, RUST_CRYPTO, Signature},
         sha256,
     },
     wire::Full,
@@ -104,4 +104,28 @@ fn rejects_changed_digest_signature_or_key() {
         s: [0; 32],
     };
     assert!(!RUST_CRYPTO.verify(&public_key, &digest, &zero));
+}
+
+#[test]
+fn points_are_encoded_and_parsed_as_uncompressed_sec1() {
+    let key = SigningKey::from_slice(&[7; 32]).unwrap();
+    let uncompressed = key.verifying_key().to_encoded_point(false);
+    let point = PublicPoint::from_sec1(uncompressed.as_bytes()).unwrap();
+    assert_eq!(point.x.as_slice(), uncompressed.x().unwrap().as_slice());
+    assert_eq!(point.y.as_slice(), uncompressed.y().unwrap().as_slice());
+    assert_eq!(point.to_sec1(), uncompressed.as_bytes());
+
+    let compressed = key.verifying_key().to_encoded_point(true);
+    assert_eq!(PublicPoint::from_sec1(compressed.as_bytes()), None);
+    for len in 0..PUBLIC_KEY_LEN {
+        assert_eq!(PublicPoint::from_sec1(&point.to_sec1()[..len]), None);
+    }
+    let mut longer = point.to_sec1().to_vec();
+    longer.push(0);
+    assert_eq!(PublicPoint::from_sec1(&longer), None);
+    for tag in (0..=u8::MAX).filter(|tag| *tag != 4) {
+        let mut other = point.to_sec1();
+        other[0] = tag;
+        assert_eq!(PublicPoint::from_sec1(&other), None);
+    }
 }

@@ -1,13 +1,16 @@
 use crate::{
     command::{
-        AlgorithmId, CreatePrimary, ECC_NIST_P256, EccPoint, Entities, Entity, Handle, Name,
-        ReadPublic, Template,
+        AlgorithmId, CreatePrimary, ECC_NIST_P256, Entities, Entity, Handle, Name, ReadPublic,
+        Template, read_point,
     },
     contexts::{Contexts, Slot},
     error::Error,
     frame::{Marshal, Shape},
 };
-use chanbind_core::wire::{Full, Reader, Writer};
+use chanbind_core::{
+    crypto::ecdsa::PublicPoint,
+    wire::{Full, Reader, Writer},
+};
 use core::fmt;
 
 /// Selects the storage key that is the parent of a device's keys.
@@ -23,7 +26,7 @@ pub enum ParentKey {
 /// A storage key on P-256 that has the pinned name. [`crate::Tpm::parent`] creates it.
 pub struct Parent<'m> {
     entity: Entity,
-    point: EccPoint,
+    point: PublicPoint,
     slot: Option<Slot<'m>>,
 }
 
@@ -116,7 +119,7 @@ impl<'m> Parent<'m> {
 
     /// Returns the public key.
     #[must_use]
-    pub fn point(&self) -> &EccPoint {
+    pub fn point(&self) -> &PublicPoint {
         &self.point
     }
 
@@ -127,7 +130,7 @@ impl<'m> Parent<'m> {
     }
 
     /// Returns the name and the point of a TPMT_PUBLIC if it describes a storage key on P-256.
-    fn parse(public_area: &[u8]) -> Option<(Name, EccPoint)> {
+    fn parse(public_area: &[u8]) -> Option<(Name, PublicPoint)> {
         let mut reader = Reader::new(public_area);
         let algorithms = (reader.u16().ok()?, reader.u16().ok()?);
         let attributes = reader.u32().ok()?;
@@ -139,7 +142,7 @@ impl<'m> Parent<'m> {
             && reader.u16().ok()? == AlgorithmId::NULL.0
             && reader.u16().ok()? == ECC_NIST_P256
             && reader.u16().ok()? == AlgorithmId::NULL.0;
-        let point = EccPoint::read(&mut reader).ok()?;
+        let point = read_point(&mut reader).ok()?;
         let name = Name::of_public(public_area).ok()?;
         (is_storage_key && reader.is_empty()).then_some((name, point))
     }

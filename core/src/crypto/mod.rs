@@ -1,7 +1,6 @@
 //! Cryptographic primitives that this crate implements itself, because the implementation in a library is too slow or cannot be
 //! wiped. The crates for TPMs and boards use them too, so that a firmware image links each primitive once.
 
-#[cfg(feature = "x509")]
 pub mod ecdsa;
 mod equal;
 mod hash_algorithm;

@@ -1,28 +1,8 @@
 use super::{AlgorithmId, Command, CommandCode, Entities, Entity, Handle, one, types::coordinate};
-use chanbind_core::wire::{Full, Reader, Truncated, Writer};
-
-/// A point on P-256, with big-endian coordinates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EccPoint {
-    /// The x coordinate.
-    pub x: [u8; 32],
-    /// The y coordinate.
-    pub y: [u8; 32],
-}
-
-impl EccPoint {
-    pub(crate) fn write(&self, out: &mut Writer<'_>) -> Result<(), Full> {
-        out.sized16(&self.x)?;
-        out.sized16(&self.y)
-    }
-
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Truncated> {
-        Ok(Self {
-            x: coordinate(reader)?,
-            y: coordinate(reader)?,
-        })
-    }
-}
+use chanbind_core::{
+    crypto::ecdsa::{PublicPoint, Signature},
+    wire::{Full, Reader, Truncated, Writer},
+};
 
 /// TPM2_ECDH_ZGen (Part 3 section 14.5): computes the point that a key in the chip shares with a public key.
 #[derive(Debug)]
@@ -30,7 +10,7 @@ pub struct EcdhZGen<'a> {
     /// An unrestricted decryption key on P-256, whose authorization is needed.
     pub key: &'a Entity,
     /// The public key of the peer.
-    pub point: EccPoint,
+    pub point: PublicPoint,
 }
 
 impl Command for EcdhZGen<'_> {
@@ -38,7 +18,7 @@ impl Command for EcdhZGen<'_> {
     const AUTHORIZATIONS: usize = 1;
     const ENCRYPTS_COMMAND: bool = true;
     const ENCRYPTS_RESPONSE: bool = true;
-    type Response<'r> = EccPoint;
+    type Response<'r> = PublicPoint;
 
     fn entities(&self) -> Entities<'_> {
         one(self.key)
@@ -46,7 +26,7 @@ impl Command for EcdhZGen<'_> {
 
     fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {
         out.u16(POINT_LEN)?;
-        self.point.write(out)
+        write_point(&self.point, out)
     }
 
     fn response<'r>(
@@ -54,8 +34,22 @@ impl Command for EcdhZGen<'_> {
         _: Handle,
         parameters: &mut Reader<'r>,
     ) -> Result<Self::Response<'r>, Truncated> {
-        EccPoint::read(&mut Reader::new(parameters.sized16()?))
+        read_point(&mut Reader::new(parameters.sized16()?))
     }
+}
+
+/// Writes a TPMS_ECC_POINT.
+pub(super) fn write_point(point: &PublicPoint, out: &mut Writer<'_>) -> Result<(), Full> {
+    out.sized16(&point.x)?;
+    out.sized16(&point.y)
+}
+
+/// Reads a TPMS_ECC_POINT on P-256.
+pub(crate) fn read_point(reader: &mut Reader<'_>) -> Result<PublicPoint, Truncated> {
+    Ok(PublicPoint {
+        x: coordinate(reader)?,
+        y: coordinate(reader)?,
+    })
 }
 
 /// Length in bytes of a TPMS_ECC_POINT on P-256.
@@ -70,25 +64,15 @@ pub struct Sign<'a> {
     pub digest: &'a [u8; 32],
 }
 
-/// An ECDSA signature on P-256, with big-endian values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Signature {
-    /// The value r.
-    pub r: [u8; 32],
-    /// The value s.
-    pub s: [u8; 32],
-}
-
-impl Signature {
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Truncated> {
-        if reader.u16()? != AlgorithmId::ECDSA.0 || reader.u16()? != AlgorithmId::SHA256.0 {
-            return Err(Truncated);
-        }
-        Ok(Self {
-            r: coordinate(reader)?,
-            s: coordinate(reader)?,
-        })
+/// Reads a TPMT_SIGNATURE, which must be ECDSA with SHA-256.
+pub(super) fn read_signature(reader: &mut Reader<'_>) -> Result<Signature, Truncated> {
+    if reader.u16()? != AlgorithmId::ECDSA.0 || reader.u16()? != AlgorithmId::SHA256.0 {
+        return Err(Truncated);
     }
+    Ok(Signature {
+        r: coordinate(reader)?,
+        s: coordinate(reader)?,
+    })
 }
 
 pub(super) fn ecdsa_sha256(out: &mut Writer<'_>) -> Result<(), Full> {
@@ -118,6 +102,6 @@ impl Command for Sign<'_> {
         _: Handle,
         parameters: &mut Reader<'r>,
     ) -> Result<Self::Response<'r>, Truncated> {
-        Signature::read(parameters)
+        read_signature(parameters)
     }
 }

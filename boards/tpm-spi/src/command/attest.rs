@@ -1,8 +1,12 @@
 use super::{
-    Command, CommandCode, Entities, Entity, Handle, PcrSelection, Signature,
-    asymmetric::ecdsa_sha256, one,
+    Command, CommandCode, Entities, Entity, Handle, PcrSelection,
+    asymmetric::{ecdsa_sha256, read_signature},
+    one,
 };
-use chanbind_core::wire::{Full, Reader, Truncated, Writer};
+use chanbind_core::{
+    crypto::ecdsa::Signature,
+    wire::{Full, Reader, Truncated, Writer},
+};
 
 /// TPM2_Quote (Part 3 section 18.4): signs the values of PCRs with ECDSA on P-256 and SHA-256.
 #[derive(Debug)]
@@ -48,7 +52,7 @@ impl Command for Quote<'_> {
     ) -> Result<Self::Response<'r>, Truncated> {
         Ok(QuoteResponse {
             quoted: parameters.sized16()?,
-            signature: Signature::read(parameters)?,
+            signature: read_signature(parameters)?,
         })
     }
 }

@@ -25,7 +25,8 @@ mod startup;
 mod template;
 mod types;
 
-pub use asymmetric::{EccPoint, EcdhZGen, Sign, Signature};
+pub(crate) use asymmetric::read_point;
+pub use asymmetric::{EcdhZGen, Sign};
 pub use attest::{Quote, QuoteResponse};
 pub use capability::{Capability, CapabilityResponse, GetCapability};
 pub use code::CommandCode;
@@ -44,6 +45,8 @@ pub use startup::{GetTestResult, SelfTest, Shutdown, Startup, StartupType, TestR
 pub use template::Template;
 pub(crate) use types::ECC_NIST_P256;
 pub use types::{AlgorithmId, Entity, Handle, Name, UnsupportedName};
+
+pub use chanbind_core::crypto::ecdsa::{PublicPoint as EccPoint, Signature};
 
 use chanbind_core::wire::{Full, Reader, Truncated, Writer};
 

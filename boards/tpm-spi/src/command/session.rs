@@ -1,7 +1,11 @@
 use super::{
-    AlgorithmId, Command, CommandCode, EccPoint, Entities, Entity, Handle, asymmetric::POINT_LEN,
+    AlgorithmId, Command, CommandCode, Entities, Entity, Handle,
+    asymmetric::{POINT_LEN, write_point},
 };
-use chanbind_core::wire::{Full, Reader, Truncated, Writer};
+use chanbind_core::{
+    crypto::ecdsa::PublicPoint,
+    wire::{Full, Reader, Truncated, Writer},
+};
 
 /// The type of a session, TPM_SE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +26,7 @@ pub struct StartAuthSession<'a> {
     /// A fresh nonce.
     pub nonce_caller: &'a [u8; 32],
     /// The ephemeral public key from which the chip derives the salt.
-    pub salt: &'a EccPoint,
+    pub salt: &'a PublicPoint,
     /// The type of the session.
     pub session_type: SessionType,
 }
@@ -50,7 +54,7 @@ impl Command for StartAuthSession<'_> {
     fn parameters(&self, out: &mut Writer<'_>) -> Result<(), Full> {
         out.sized16(self.nonce_caller)?;
         out.u16(POINT_LEN)?;
-        self.salt.write(out)?;
+        write_point(self.salt, out)?;
         out.u8(match self.session_type {
             SessionType::Hmac => 0,
             SessionType::Policy => 1,

@@ -1,6 +1,6 @@
 use super::WrongKey;
-use crate::command::{AlgorithmId, ECC_NIST_P256, EccPoint, Name};
-use chanbind_core::wire::Reader;
+use crate::command::{AlgorithmId, ECC_NIST_P256, Name, read_point};
+use chanbind_core::{crypto::ecdsa::PublicPoint, wire::Reader};
 
 /// A key that a TPM has wrapped. It consists of two blobs, neither of which is secret: `private` and `public` of the key file that
 /// `chanbind provision` writes (`chanbind::tpm::KeyFile`).
@@ -49,7 +49,7 @@ pub(super) enum Kind {
 impl Kind {
     /// Checks that a public area is of this kind and that the key can be used with a password. Returns the name and the point of
     /// the key; the point of an HMAC key is zero.
-    pub(super) fn check(self, public_area: &[u8]) -> Result<(Name, EccPoint), WrongKey> {
+    pub(super) fn check(self, public_area: &[u8]) -> Result<(Name, PublicPoint), WrongKey> {
         let (attributes, name, point) = self.parse(public_area).ok_or(WrongKey::Kind)?;
         if attributes & USER_WITH_AUTH == 0 {
             return Err(WrongKey::Policy);
@@ -57,7 +57,7 @@ impl Kind {
         Ok((name, point))
     }
 
-    fn parse(self, public_area: &[u8]) -> Option<(u32, Name, EccPoint)> {
+    fn parse(self, public_area: &[u8]) -> Option<(u32, Name, PublicPoint)> {
         let mut reader = Reader::new(public_area);
         let (algorithm, name_algorithm) = (reader.u16().ok()?, reader.u16().ok()?);
         let attributes = reader.u32().ok()?;
@@ -77,7 +77,7 @@ impl Kind {
             Self::Hmac => {
                 check_scheme(&mut reader, AlgorithmId::HMAC)?;
                 reader.sized16().ok()?;
-                EccPoint {
+                PublicPoint {
                     x: [0; 32],
                     y: [0; 32],
                 }
@@ -92,7 +92,7 @@ impl Kind {
                 {
                     return None;
                 }
-                EccPoint::read(&mut reader).ok()?
+                read_point(&mut reader).ok()?
             }
         };
         let name = Name::of_public(public_area).ok()?;

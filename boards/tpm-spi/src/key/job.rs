@@ -3,13 +3,16 @@
 use crate::{
     command::{
         Command, Entities, Entity, Handle, Hmac, HmacStart, Name, SequenceComplete, SequenceUpdate,
-        Sign, Signature,
+        Sign,
     },
     contexts::{Contexts, Slot},
     frame::{Marshal, Shape},
     random::RandomJob,
 };
-use chanbind_core::wire::{Full, Reader, Truncated, Writer};
+use chanbind_core::{
+    crypto::ecdsa::Signature,
+    wire::{Full, Reader, Truncated, Writer},
+};
 
 /// An operation of one or more commands in an encrypted session. Its [`Marshal`] implementation is the next command.
 pub(super) trait Job<'m>: Marshal {

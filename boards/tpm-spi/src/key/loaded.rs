@@ -1,9 +1,10 @@
 use super::{KeyBlobs, blobs::Kind};
 use crate::{
-    command::{EccPoint, Entity, Handle, Name},
+    command::{Entity, Handle, Name},
     contexts::Slot,
     session::AuthValue,
 };
+use chanbind_core::crypto::ecdsa::PublicPoint;
 use core::fmt;
 
 /// The source of a key.
@@ -130,7 +131,7 @@ impl fmt::Debug for HmacKey<'_, '_> {
 
 /// An ECDSA key on P-256 in the chip. It is loaded when it is first used. When it is dropped, it is flushed before the next
 /// command.
-pub struct SigningKey<'k, 'm>(pub(super) Loaded<'k, 'm>, EccPoint);
+pub struct SigningKey<'k, 'm>(pub(super) Loaded<'k, 'm>, PublicPoint);
 
 impl<'k> SigningKey<'k, '_> {
     /// Creates a key from its blobs and its password.
@@ -146,7 +147,7 @@ impl<'k> SigningKey<'k, '_> {
         ))
     }
 
-    pub(super) fn persistent(object: Entity, point: EccPoint, auth_value: AuthValue) -> Self {
+    pub(super) fn persistent(object: Entity, point: PublicPoint, auth_value: AuthValue) -> Self {
         let source = Source::Persistent(object.handle());
         Self(Loaded::new(source, *object.name(), auth_value), point)
     }
@@ -159,7 +160,7 @@ impl<'k> SigningKey<'k, '_> {
 
     /// Returns the public key.
     #[must_use]
-    pub fn public_key(&self) -> &EccPoint {
+    pub fn public_key(&self) -> &PublicPoint {
         &self.1
     }
 }

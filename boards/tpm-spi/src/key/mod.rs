@@ -17,7 +17,7 @@ pub use rng::TpmRng;
 
 use crate::{
     chip::Chip,
-    command::{Entity, Name, ReadPublic, Signature},
+    command::{Entity, Name, ReadPublic},
     error::Error,
     parent::{Parent, ParentKey},
     random::RandomJob,
@@ -25,6 +25,7 @@ use crate::{
     tpm::{CloseFailure, Tpm},
 };
 use blobs::Kind;
+use chanbind_core::crypto::{SecretBytes, ecdsa::Signature};
 use job::{HmacJob, SignJob};
 use rand_core::{CryptoRng, RngCore};
 
@@ -169,7 +170,7 @@ impl<'m, C: Chip, R: CryptoRng + RngCore> TpmKeys<'m, C, R> {
     /// # Errors
     /// Those of [`TpmKeys::random`].
     pub async fn rng(&mut self) -> Result<TpmRng, Error<C::Error>> {
-        let mut seed = chanbind_core::crypto::SecretBytes::<32>::default();
+        let mut seed = SecretBytes::<32>::default();
         self.random(&mut *seed).await?;
         Ok(TpmRng::new(&seed))
     }

@@ -1,7 +1,7 @@
 //! The salt of a session, from an ECDH exchange with a key in the chip (TPM 2.0 Part 1 sections 19.6.8 and C.6.1).
 
-use crate::command::{EccPoint, Entity, SessionType, StartAuthSession};
-use chanbind_core::crypto::{SecretBytes, kdfe};
+use crate::command::{Entity, SessionType, StartAuthSession};
+use chanbind_core::crypto::{SecretBytes, ecdsa::PublicPoint, kdfe};
 use p256::{
     EncodedPoint, PublicKey,
     ecdh::EphemeralSecret,
@@ -11,24 +11,22 @@ use rand_core::{CryptoRng, RngCore};
 
 pub(crate) struct Salt {
     value: SecretBytes<32>,
-    ephemeral: EccPoint,
+    ephemeral: PublicPoint,
     nonce_caller: [u8; 32],
 }
 
 impl Salt {
     /// Generates a salt for the public key `point`. Returns `None` if the point is not on P-256.
     #[inline(never)]
-    pub(crate) fn new(point: &EccPoint, rng: &mut (impl CryptoRng + RngCore)) -> Option<Self> {
+    pub(crate) fn new(point: &PublicPoint, rng: &mut (impl CryptoRng + RngCore)) -> Option<Self> {
+        // Not `PublicKey::from_sec1_bytes`, which links more than 1 KiB of code for compressed points.
         let encoded =
             EncodedPoint::from_affine_coordinates(&point.x.into(), &point.y.into(), false);
         let public = Option::<PublicKey>::from(PublicKey::from_encoded_point(&encoded))?;
         let ephemeral = EphemeralSecret::random(rng);
         let shared = ephemeral.diffie_hellman(&public);
         let encoded = ephemeral.public_key().to_encoded_point(false);
-        let ephemeral = EccPoint {
-            x: (*encoded.x()?).into(),
-            y: (*encoded.y()?).into(),
-        };
+        let ephemeral = PublicPoint::from_sec1(encoded.as_bytes())?;
         let mut nonce_caller = [0; 32];
         rng.fill_bytes(&mut nonce_caller);
         Some(Self {
