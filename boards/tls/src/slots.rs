@@ -5,8 +5,8 @@
 //! hash of the transcript. Since both are values, not a notion of the handshake that currently runs, handshakes may be
 //! interleaved arbitrarily, also across threads and cores.
 
-use crate::transcript::{Flight, MAX_HASH_LEN};
-use chanbind_core::crypto::wipe;
+use crate::transcript::Flight;
+use chanbind_core::crypto::{MAX_HASH_LEN, SecretBytes, wipe};
 use core::cell::RefCell;
 use critical_section::Mutex;
 
@@ -180,7 +180,7 @@ impl Claim {
         &self,
         then: impl FnOnce(&[u8], &[u8]) -> Option<T>,
     ) -> Option<T> {
-        let mut secret = chanbind_core::crypto::SecretBytes::<MAX_HASH_LEN>::default();
+        let mut secret = SecretBytes::<MAX_HASH_LEN>::default();
         let mut transcript = [0; MAX_HASH_LEN];
         let mut len = 0;
         self.0.with(|slot| {

@@ -1,6 +1,7 @@
 use crate::{config::Authentication, error::ConnectError, transcript::Suite};
 use chanbind_core::{
     crypto::{
+        MAX_HASH_LEN,
         ecdsa::{P256, Signature},
         equal, sha256_of_parts,
     },
@@ -28,7 +29,7 @@ enum Progress {
     /// Awaits CertificateVerify, signed with this key over this transcript hash.
     CertificateVerify {
         public_key: PublicKey,
-        transcript: [u8; crate::transcript::MAX_HASH_LEN],
+        transcript: [u8; MAX_HASH_LEN],
         len: usize,
     },
     Verified,
@@ -143,7 +144,7 @@ impl<S: Suite> TlsVerifier<S> for Verifier<'_> {
         let verified = self.check_certificate(&message);
         let public_key = self.keep_error(verified)?;
         let hash = transcript.clone().finalize();
-        let mut copy = [0; crate::transcript::MAX_HASH_LEN];
+        let mut copy = [0; MAX_HASH_LEN];
         copy.get_mut(..hash.len())
             .ok_or(TlsError::InternalError)?
             .copy_from_slice(&hash);

@@ -16,6 +16,3 @@ pub(crate) use flight::{Answers, Fault, Flight};
 pub(crate) use hash::TranscriptHash;
 pub(crate) use rng::TranscriptRng;
 pub use suite::{Aes128GcmSha256, Aes256GcmSha384, Suite};
-
-/// The length of a SHA-384 hash, in bytes.
-pub(crate) const MAX_HASH_LEN: usize = 48;
