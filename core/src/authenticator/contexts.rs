@@ -1,11 +1,11 @@
 use super::{AuthenticateError, RequestError, ValidateError};
 use crate::crypto::sha256;
+use heapless::Vec;
 
 /// The values of certificate_request_context that were used on a connection, stored as the first 16 bytes of their SHA-256
 /// hashes. A context whose stored hash collides with that of a used one is rejected as used.
 pub(super) struct Contexts<const N: usize> {
-    used: [[u8; 16]; N],
-    len: usize,
+    used: Vec<[u8; 16], N>,
 }
 
 /// The reason why a context cannot be used.
@@ -17,22 +17,18 @@ pub(super) enum ContextError {
 
 impl<const N: usize> Contexts<N> {
     pub(super) const fn new() -> Self {
-        Self {
-            used: [[0; 16]; N],
-            len: 0,
-        }
+        Self { used: Vec::new() }
     }
 
     pub(super) fn contains(&self, context: &[u8]) -> bool {
-        let digest = digest(context);
-        self.used.iter().take(self.len).any(|used| *used == digest)
+        self.used.contains(&digest(context))
     }
 
     /// Checks that the context can be added.
     pub(super) fn check(&self, context: &[u8]) -> Result<(), ContextError> {
         if self.contains(context) {
             Err(ContextError::Used)
-        } else if self.len >= N {
+        } else if self.used.is_full() {
             Err(ContextError::Exhausted)
         } else {
             Ok(())
@@ -41,15 +37,12 @@ impl<const N: usize> Contexts<N> {
 
     pub(super) fn add(&mut self, context: &[u8]) -> Result<(), ContextError> {
         self.check(context)?;
-        if let Some(free) = self.used.get_mut(self.len) {
-            *free = digest(context);
-            self.len = self.len.saturating_add(1);
-        }
-        Ok(())
+        let pushed = self.used.push(digest(context));
+        pushed.map_err(|_| ContextError::Exhausted)
     }
 
     pub(super) fn left(&self) -> usize {
-        N.saturating_sub(self.len)
+        N.saturating_sub(self.used.len())
     }
 }
 

@@ -2,7 +2,7 @@ use super::{
     AuthenticateError, CertificateChain, ChannelError, MAX_CONTEXT_LEN, MalformedMessage, Offered,
     Request, RequestError, RequestParameters, Unsigned, ValidateError, Validated,
     contexts::Contexts,
-    endpoint_keys::{EndpointKeys, HashOutput},
+    endpoint_keys::EndpointKeys,
     message::{Authenticator, HEADER_LEN, put_certificate, put_finished},
     solicitation::Solicitation,
     unsigned::build_unsigned,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     binding::Side,
-    crypto::equal,
+    crypto::{HashOutput, equal},
     exporter::{Exporter, ExporterError},
     wire::Writer,
     x509::PathRules,
@@ -178,8 +178,7 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
         self.check_request(request)?;
         let finished = empty_authenticator_finished(&self.own, request);
         let mut writer = Writer::new(out);
-        put_finished(&mut writer, finished.as_bytes())
-            .map_err(|_| AuthenticateError::BufferTooShort)?;
+        put_finished(&mut writer, &finished).map_err(|_| AuthenticateError::BufferTooShort)?;
         self.contexts.add(request.context())?;
         Ok(writer.finish())
     }
@@ -248,7 +247,7 @@ impl<R: Role, const CONTEXTS: usize> Endpoint<R, CONTEXTS> {
     /// Returns whether `verify_data` is that of the peer's empty authenticator for this request.
     fn is_decline_of(&self, request: &Request<'_>, verify_data: &[u8]) -> bool {
         let finished = empty_authenticator_finished(&self.peer, request);
-        equal(finished.as_bytes(), verify_data)
+        equal(&finished, verify_data)
     }
 
     /// Checks that the request is one of the peer and that its context can be used.

@@ -1,8 +1,9 @@
 use crate::{
     binding::Side,
-    crypto::{HashAlgorithm, MAX_HASH_LEN, SecretBytes},
+    crypto::{HashAlgorithm, HashOutput, MAX_HASH_LEN, SecretBytes},
     exporter::{Exporter, ExporterError},
 };
+use heapless::Vec;
 
 /// The keys for authenticators that one side sends (RFC 9261 section 5.1).
 pub(super) struct EndpointKeys {
@@ -66,55 +67,27 @@ impl EndpointKeys {
     ) -> [HashOutput; 2] {
         let len = self.hash_len();
         let context = self.handshake_context.get(..len).unwrap_or_default();
-        let hashes = (self.hash).hash_twice(&[context, request, certificate], certificate_verify);
-        hashes.map(|bytes| HashOutput { bytes, len })
+        (self.hash).hash_twice(&[context, request, certificate], certificate_verify)
     }
 
     /// Returns HMAC(Finished MAC Key, transcript) (RFC 9261 section 5.2.3).
     pub(super) fn finished(&self, transcript: &HashOutput) -> HashOutput {
         let len = self.hash_len();
         let key = self.finished_key.get(..len).unwrap_or_default();
-        HashOutput {
-            bytes: self.hash.hmac(key, transcript.as_bytes()),
-            len,
-        }
-    }
-}
-
-/// The output of a hash or an HMAC.
-pub(super) struct HashOutput {
-    bytes: [u8; MAX_HASH_LEN],
-    len: usize,
-}
-
-impl HashOutput {
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+        self.hash.hmac(key, transcript)
     }
 }
 
 /// The content that the signature in a CertificateVerify covers (RFC 9261 section 5.2.2).
-pub(super) struct Content {
-    bytes: [u8; SIGNED_PREFIX.len() + MAX_HASH_LEN],
-    len: usize,
-}
+pub(super) type Content = Vec<u8, { SIGNED_PREFIX.len() + MAX_HASH_LEN }>;
 
-impl Content {
-    pub(super) fn new(transcript: &HashOutput) -> Self {
-        let transcript = transcript.as_bytes();
-        let mut bytes = [0; SIGNED_PREFIX.len() + MAX_HASH_LEN];
-        for (to, from) in bytes.iter_mut().zip(SIGNED_PREFIX.iter().chain(transcript)) {
-            *to = *from;
-        }
-        Self {
-            bytes,
-            len: SIGNED_PREFIX.len().saturating_add(transcript.len()),
-        }
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
+/// Returns the content to be signed for a transcript.
+pub(super) fn content(transcript: &HashOutput) -> Content {
+    let mut content = Content::new();
+    // Cannot fail: the capacity is that of the prefix and the longest hash.
+    let _ = content.extend_from_slice(SIGNED_PREFIX);
+    let _ = content.extend_from_slice(transcript);
+    content
 }
 
 /// The prefix of the signed content: 64 spaces, the context string and a zero byte.

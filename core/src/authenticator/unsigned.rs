@@ -1,6 +1,6 @@
 use super::{
     AuthenticateError, CertificateChain, MAX_EXTENSIONS, Request, Unsuitable,
-    endpoint_keys::{Content, EndpointKeys},
+    endpoint_keys::{Content, EndpointKeys, content},
     message::{HEADER_LEN, put_certificate, put_certificate_verify, put_finished},
     solicitation::Solicitation,
 };
@@ -41,7 +41,7 @@ impl Suspended {
     /// As [`Unsigned::content`].
     #[must_use]
     pub fn content(&self) -> &[u8] {
-        self.content.as_bytes()
+        &self.content
     }
 
     /// Takes buffer and request up again. Both must be those of [`Endpoint::authenticate`](super::Endpoint::authenticate), unchanged: with others the peer
@@ -96,8 +96,7 @@ impl<'o> Unsigned<'o, '_> {
         let [_, transcript] =
             (state.keys).transcripts(self.request, certificate, certificate_verify);
         let mut writer = Writer::new(rest);
-        put_finished(&mut writer, state.keys.finished(&transcript).as_bytes())
-            .map_err(|_| too_short)?;
+        put_finished(&mut writer, &state.keys.finished(&transcript)).map_err(|_| too_short)?;
         let len = writer
             .len()
             .saturating_add(verify_len)
@@ -161,7 +160,7 @@ pub(super) fn build_unsigned<'o, 'r>(
             certificate_len,
             keys: keys.copy(),
             scheme: chain.scheme,
-            content: Content::new(&transcript),
+            content: content(&transcript),
         },
     })
 }

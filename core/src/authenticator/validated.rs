@@ -1,6 +1,6 @@
 use super::{
     Certified, Entries, Extension, ValidateError,
-    endpoint_keys::{Content, EndpointKeys},
+    endpoint_keys::{Content, EndpointKeys, content},
     solicitation::Solicitation,
 };
 use crate::{
@@ -73,7 +73,7 @@ pub(super) fn validate_certified<'a>(
     if let Solicitation::Request(request) = solicitation {
         request.accepts_leaf(leaf.as_der())?;
     }
-    match rules.verify_signature(&leaf, scheme, content.as_bytes(), certified.signature()) {
+    match rules.verify_signature(&leaf, scheme, &content, certified.signature()) {
         Ok(()) => Ok(Validated { leaf, certified }),
         Err(PathError::Signature) => Err(ValidateError::CertificateVerify),
         Err(error) => Err(error.into()),
@@ -92,8 +92,8 @@ fn verify_finished(
         certified.certificate,
         certified.certificate_verify,
     );
-    if equal(keys.finished(&after).as_bytes(), certified.verify_data()) {
-        Ok(Content::new(&before))
+    if equal(&keys.finished(&after), certified.verify_data()) {
+        Ok(content(&before))
     } else {
         Err(ValidateError::Finished)
     }

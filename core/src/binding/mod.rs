@@ -27,6 +27,7 @@ pub use direction::{DirectionTag, DirectionTags, Side};
 use crate::crypto::equal;
 use crate::exporter::{Exporter, ExporterError, Protocol};
 use core::fmt;
+use heapless::Vec;
 
 /// The exporter label for `tls-exporter` (RFC 9266 section 2).
 pub const TLS_EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
@@ -38,8 +39,7 @@ pub const MAX_BINDING_LEN: usize = 64;
 #[derive(Clone)]
 pub struct ChannelBinding {
     kind: Kind,
-    value: [u8; MAX_BINDING_LEN],
-    len: usize,
+    value: Vec<u8, MAX_BINDING_LEN>,
 }
 
 /// A registered channel binding type.
@@ -131,7 +131,7 @@ impl ChannelBinding {
     /// Returns the value of the binding, without its unique prefix.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.value.get(..self.len).unwrap_or_default()
+        &self.value
     }
 
     /// Returns one value for each side, so that the proof of one side cannot be replayed as the proof of the other.
@@ -141,18 +141,10 @@ impl ChannelBinding {
     }
 
     fn new(kind: Kind, bytes: &[u8]) -> Result<Self, BindingError> {
-        let mut value = [0; MAX_BINDING_LEN];
-        value
-            .get_mut(..bytes.len())
-            .ok_or(BindingError::Finished {
-                actual: bytes.len(),
-            })?
-            .copy_from_slice(bytes);
-        Ok(Self {
-            kind,
-            value,
-            len: bytes.len(),
-        })
+        let value = Vec::from_slice(bytes).map_err(|_| BindingError::Finished {
+            actual: bytes.len(),
+        })?;
+        Ok(Self { kind, value })
     }
 }
 

@@ -11,6 +11,10 @@ use {
 /// The longest output of a [`HashAlgorithm`], in bytes.
 pub const MAX_HASH_LEN: usize = 48;
 
+/// The output of a hash or of an HMAC.
+#[cfg(feature = "authenticator")]
+pub(crate) type HashOutput = heapless::Vec<u8, MAX_HASH_LEN>;
+
 /// The hash algorithm of a TLS cipher suite.
 ///
 /// A firmware image links only the algorithms that it names.
@@ -26,7 +30,7 @@ struct Functions {
     #[cfg(feature = "authenticator")]
     hash_twice: HashTwice,
     #[cfg(feature = "authenticator")]
-    hmac: fn(&[u8], &[u8], &mut [u8; MAX_HASH_LEN]),
+    hmac: fn(&[u8], &[u8], &mut HashOutput),
 }
 
 /// The implementation of [`HashAlgorithm::hkdf_expand`].
@@ -34,7 +38,7 @@ type HkdfExpand = fn(&[u8], [&[u8]; 4], &mut [u8]) -> bool;
 
 /// The implementation of [`HashAlgorithm::hash_twice`].
 #[cfg(feature = "authenticator")]
-type HashTwice = fn(&[&[u8]], &[u8], &mut [[u8; MAX_HASH_LEN]; 2]);
+type HashTwice = fn(&[&[u8]], &[u8], &mut [HashOutput; 2]);
 
 impl HashAlgorithm {
     /// SHA-256, with an output of 32 bytes.
@@ -42,7 +46,7 @@ impl HashAlgorithm {
         name: "SHA-256",
         output_len: 32,
         empty_hash: &SHA256_OF_EMPTY,
-        hash: |input, out| put(out, &sha256(input)),
+        hash: |input, out| copy(out, &sha256(input)),
         hkdf_expand,
         #[cfg(feature = "authenticator")]
         hash_twice: |parts, more, out| {
@@ -68,7 +72,7 @@ impl HashAlgorithm {
         name: "SHA-384",
         output_len: 48,
         empty_hash: &SHA384_OF_EMPTY,
-        hash: |input, out| put(out, &Sha384::digest(input)),
+        hash: |input, out| copy(out, &Sha384::digest(input)),
         hkdf_expand: |prk, info, out| {
             Hkdf::<Sha384>::from_prk(prk)
                 .is_ok_and(|hkdf| hkdf.expand_multi_info(&info, out).is_ok())
@@ -120,26 +124,31 @@ impl HashAlgorithm {
 
 #[cfg(feature = "authenticator")]
 impl HashAlgorithm {
-    /// Returns the hash of the concatenated parts, and the hash of the parts followed by `more`. The first
-    /// [`HashAlgorithm::output_len`] bytes of each array are the hash.
-    pub(crate) fn hash_twice(self, parts: &[&[u8]], more: &[u8]) -> [[u8; MAX_HASH_LEN]; 2] {
-        let mut out = [[0; MAX_HASH_LEN]; 2];
+    /// Returns the hash of the concatenated parts, and the hash of the parts followed by `more`.
+    pub(crate) fn hash_twice(self, parts: &[&[u8]], more: &[u8]) -> [HashOutput; 2] {
+        let mut out = [const { HashOutput::new() }; 2];
         (self.0.hash_twice)(parts, more, &mut out);
         out
     }
 
-    /// Returns the HMAC (RFC 2104) of `message`, in the first [`HashAlgorithm::output_len`] bytes.
-    pub(crate) fn hmac(self, key: &[u8], message: &[u8]) -> [u8; MAX_HASH_LEN] {
-        let mut out = [0; MAX_HASH_LEN];
+    /// Returns the HMAC (RFC 2104) of `message`.
+    pub(crate) fn hmac(self, key: &[u8], message: &[u8]) -> HashOutput {
+        let mut out = HashOutput::new();
         (self.0.hmac)(key, message, &mut out);
         out
     }
 }
 
-fn put(to: &mut [u8; MAX_HASH_LEN], from: &[u8]) {
+fn copy(to: &mut [u8; MAX_HASH_LEN], from: &[u8]) {
     if let Some(to) = to.get_mut(..from.len()) {
         to.copy_from_slice(from);
     }
+}
+
+#[cfg(feature = "authenticator")]
+fn put(to: &mut HashOutput, from: &[u8]) {
+    // Cannot fail: no hash is longer than its output may be.
+    let _ = to.extend_from_slice(from);
 }
 
 impl PartialEq for HashAlgorithm {

@@ -16,4 +16,6 @@ pub use secret_bytes::{SecretBytes, wipe};
 pub use signature_scheme::SignatureScheme;
 pub use tpm_kdf::{kdfa, kdfe};
 
+#[cfg(feature = "authenticator")]
+pub(crate) use hash_algorithm::HashOutput;
 pub(crate) use hmac_sha256::hkdf_expand;

@@ -2,6 +2,7 @@
 
 use super::{MalformedToken, TokenError};
 use crate::wire::{Full, Writer};
+use heapless::String;
 use picojson::{Event, PullParser, SliceParser};
 
 /// The maximum number of members of an object.
@@ -51,7 +52,7 @@ pub(super) fn for_each_member(
         match parser.next_event().map_err(|_| MALFORMED)? {
             Event::Key(key) if depth == 1 => {
                 seen.insert(key.as_str())?;
-                name.set(key.as_str());
+                name = Name::try_from(key.as_str()).unwrap_or_default();
             }
             Event::StartObject => {
                 if depth == 1 {
@@ -157,28 +158,7 @@ fn escaped_unit(json: &[u8]) -> Option<u16> {
 }
 
 /// A member name of up to 8 bytes. A longer name is stored as empty, because it is not a name that this crate uses.
-#[derive(Default)]
-struct Name {
-    bytes: [u8; 8],
-    len: usize,
-}
-
-impl Name {
-    fn set(&mut self, name: &str) {
-        self.len = 0;
-        if let Some(place) = self.bytes.get_mut(..name.len()) {
-            place.copy_from_slice(name.as_bytes());
-            self.len = name.len();
-        }
-    }
-
-    fn as_str(&self) -> &str {
-        self.bytes
-            .get(..self.len)
-            .and_then(|bytes| core::str::from_utf8(bytes).ok())
-            .unwrap_or_default()
-    }
-}
+type Name = String<8>;
 
 /// The hashes of the member names of one object. Two names with the same hash are rejected as a duplicate, so a collision can only
 /// cause a rejection.

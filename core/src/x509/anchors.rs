@@ -1,6 +1,7 @@
 use super::{PathError, PublicKey};
 use core::fmt;
-use rustls_pki_types::{CertificateDer, Der, TrustAnchor};
+use heapless::Vec;
+use rustls_pki_types::{CertificateDer, TrustAnchor};
 
 /// The maximum number of trust anchors in [`Anchors`].
 pub const MAX_ANCHORS: usize = 4;
@@ -10,8 +11,7 @@ pub const MAX_ANCHORS: usize = 4;
 /// The validity, signature and usage of their certificates are not checked (RFC 5280 section 6.1.1).
 #[derive(Clone)]
 pub struct Anchors<'a> {
-    anchors: [TrustAnchor<'a>; MAX_ANCHORS],
-    len: usize,
+    anchors: Vec<TrustAnchor<'a>, MAX_ANCHORS>,
 }
 
 impl<'a> Anchors<'a> {
@@ -22,25 +22,8 @@ impl<'a> Anchors<'a> {
     /// not uncompressed, [`PathError::NoAnchor`] if the list is empty, [`PathError::TooManyAnchors`] if it has more than
     /// [`MAX_ANCHORS`] entries.
     pub fn new(certificates: &[&'a [u8]]) -> Result<Self, PathError> {
-        let mut all = Self {
-            anchors: [(); MAX_ANCHORS].map(|()| Self::EMPTY),
-            len: certificates.len(),
-        };
-        if certificates.is_empty() {
-            return Err(PathError::NoAnchor);
-        }
-        for (at, certificate) in certificates.iter().enumerate() {
-            let slot = all.anchors.get_mut(at).ok_or(PathError::TooManyAnchors)?;
-            *slot = anchor(certificate)?;
-        }
-        Ok(all)
+        Self::collect(certificates.iter().map(|certificate| anchor(certificate)))
     }
-
-    const EMPTY: TrustAnchor<'static> = TrustAnchor {
-        subject: Der::from_slice(&[]),
-        subject_public_key_info: Der::from_slice(&[]),
-        name_constraints: None,
-    };
 
     /// Creates anchors from ones that [`Anchors::new`] parsed before and that were copied since.
     ///
@@ -49,32 +32,36 @@ impl<'a> Anchors<'a> {
     pub fn from_parsed(
         parsed: impl IntoIterator<Item = TrustAnchor<'a>>,
     ) -> Result<Self, PathError> {
-        let mut all = Self {
-            anchors: [(); MAX_ANCHORS].map(|()| Self::EMPTY),
-            len: 0,
-        };
+        Self::collect(parsed.into_iter().map(Ok))
+    }
+
+    fn collect(
+        parsed: impl Iterator<Item = Result<TrustAnchor<'a>, PathError>>,
+    ) -> Result<Self, PathError> {
+        let mut anchors = Vec::new();
         for anchor in parsed {
-            *all.anchors
-                .get_mut(all.len)
-                .ok_or(PathError::TooManyAnchors)? = anchor;
-            all.len = all.len.saturating_add(1);
+            if anchors.is_full() {
+                return Err(PathError::TooManyAnchors);
+            }
+            let pushed = anchors.push(anchor?);
+            pushed.map_err(|_| PathError::TooManyAnchors)?;
         }
-        if all.len == 0 {
+        if anchors.is_empty() {
             return Err(PathError::NoAnchor);
         }
-        Ok(all)
+        Ok(Self { anchors })
     }
 
     /// Returns the anchors.
     #[must_use]
     pub fn as_slice(&self) -> &[TrustAnchor<'a>] {
-        self.anchors.get(..self.len).unwrap_or_default()
+        &self.anchors
     }
 }
 
 impl fmt::Debug for Anchors<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Anchors({})", self.len)
+        write!(f, "Anchors({})", self.anchors.len())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Selection of the certificates from which a path can be built.
 
 use super::{Fields, PathError};
+use heapless::Vec;
 use rustls_pki_types::CertificateDer;
 
 /// The maximum number of certificates, other than the leaf, that are considered for a path.
@@ -11,8 +12,7 @@ pub const MAX_CANDIDATES: usize = 8;
 /// A peer can send other certificates too, in any number and order (RFC 8446 section 4.4.2). These are ignored, even if they are
 /// malformed, and so are repetitions.
 pub(super) struct Candidates<'i> {
-    certificates: [CertificateDer<'i>; MAX_CANDIDATES],
-    len: usize,
+    certificates: Vec<CertificateDer<'i>, MAX_CANDIDATES>,
 }
 
 impl<'i> Candidates<'i> {
@@ -32,13 +32,13 @@ impl<'i> Candidates<'i> {
         let issuer = Fields::parse(leaf)?.issuer;
         let mut selected = Self::new();
         loop {
-            let before = selected.len;
+            let before = selected.certificates.len();
             for certificate in sent.clone() {
                 if selected.is_possible_issuer(certificate, issuer) {
                     selected.add(certificate)?;
                 }
             }
-            if selected.len == before {
+            if selected.certificates.len() == before {
                 break;
             }
         }
@@ -53,8 +53,7 @@ impl<'i> Candidates<'i> {
 
     fn new() -> Self {
         Self {
-            certificates: [(); MAX_CANDIDATES].map(|()| CertificateDer::from([].as_slice())),
-            len: 0,
+            certificates: Vec::new(),
         }
     }
 
@@ -62,9 +61,8 @@ impl<'i> Candidates<'i> {
     #[inline(never)]
     fn add(&mut self, certificate: &'i [u8]) -> Result<(), PathError> {
         if !self.contains(certificate) {
-            let slot = self.certificates.get_mut(self.len);
-            *slot.ok_or(PathError::TooManyIntermediates)? = CertificateDer::from(certificate);
-            self.len = self.len.saturating_add(1);
+            let pushed = self.certificates.push(CertificateDer::from(certificate));
+            pushed.map_err(|_| PathError::TooManyIntermediates)?;
         }
         Ok(())
     }
@@ -86,6 +84,6 @@ impl<'i> Candidates<'i> {
     }
 
     pub(super) fn as_slice(&self) -> &[CertificateDer<'i>] {
-        self.certificates.get(..self.len).unwrap_or_default()
+        &self.certificates
     }
 }
