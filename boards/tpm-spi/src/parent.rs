@@ -16,6 +16,7 @@ use core::fmt;
 /// Selects the storage key that is the parent of a device's keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum ParentKey {
     /// The owner's primary key of this template, created whenever it is needed. The owner hierarchy must have no password.
     Primary(Template),

@@ -88,6 +88,7 @@ impl CounterWidth {
 
 /// The format of the fixed input, which follows the counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FixedInput<'a> {
     /// The input without a prefix.
     Raw,

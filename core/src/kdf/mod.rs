@@ -89,6 +89,7 @@ impl core::error::Error for KdfError {}
 
 /// The error of [`derive()`] and [`derive_async`]; `E` is the error of the PRF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DeriveError<E> {
     /// The requested length or the PRF's output length is invalid.
     Kdf(KdfError),

@@ -82,6 +82,7 @@ impl fmt::Debug for OneTimeKey {
 
 /// The error of [`OneTimeKey::derive`]; `E` is the error of the PRF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OneTimeKeyError<E> {
     /// The channel failed to export keying material.
     Exporter(ExporterError),

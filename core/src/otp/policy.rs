@@ -28,6 +28,7 @@ pub struct Policy<'a> {
 
 /// The requirement of a verifier for `jti`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Uniqueness<'a> {
     /// `jti` may be absent or have any value.
     #[default]

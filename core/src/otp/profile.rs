@@ -106,6 +106,7 @@ impl Profile<'_> {
 
 /// The purpose of a key. Each purpose has its own key, except with [`ContextRule::ClientId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Purpose {
     /// The device sends the key itself, once.
     ApiKey,

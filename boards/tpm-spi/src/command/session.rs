@@ -10,6 +10,7 @@ use chanbind_core::{
 /// The type of a session, TPM_SE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum SessionType {
     /// An HMAC session: proves knowledge of the entity's password without sending it.
     Hmac,

@@ -6,6 +6,7 @@ use embedded_hal::digital::ErrorKind;
 /// The state of the chip that an exchange waited for when it timed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Awaited {
     /// The chip is ready for a command. Limit: time-out B, and once more after a cancel.
     Ready,
