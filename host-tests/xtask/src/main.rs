@@ -36,7 +36,7 @@ enum Command {
     /// Check format, prose and lints: the quick check for every edit, under a minute when the builds are warm.
     Check,
     /// Run everything that CI runs: format, prose, lints, tests, documentation, bare-metal builds, fuzz targets.
-    Test,
+    Test(test::Arguments),
     /// Measure speed, as ratios within one run, and count instructions, stack and bus traffic.
     Bench(report::Arguments),
     /// Count the bytes of flash, memory and stack that the bare-metal builds need.
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         None => Arguments::command().print_help().map_err(Into::into),
         Some(Command::Demo(arguments)) => demo::run(&arguments),
         Some(Command::Check) => check::run(),
-        Some(Command::Test) => test::run(),
+        Some(Command::Test(arguments)) => test::run(&arguments),
         Some(Command::Bench(arguments)) => bench::run(&arguments),
         Some(Command::Size(arguments)) => size::run(&arguments),
         Some(Command::Firmware(arguments)) => firmware::run(&arguments),

@@ -2,52 +2,47 @@
 
 use crate::{TaskResult, bench, check, firmware, firmware_targets, fuzz, report, run, setup, size};
 use std::{
-    error::Error,
     process::Command,
     time::{Duration, Instant},
 };
 
-/// The name of a part of the tests, and the time that it took.
-type Part = (&'static str, Duration);
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Run only the parts with these names, after the set-up. Without it, all parts are run.
+    #[arg(value_name = "PART")]
+    parts: Vec<String>,
+}
 
-pub(crate) fn run() -> TaskResult {
-    let skipped = skipped_tests(run::is_installed);
+pub(crate) fn run(arguments: &Arguments) -> TaskResult {
+    let skipped = skipped(run::is_installed);
     if let Some(skipped) = &skipped
         && std::env::var_os("CI").is_some_and(|value| value == "true")
     {
         return Err(format!(
-            "{skipped}: with CI=true every test must run, so install the missing programs"
+            "{skipped}: with CI=true every test must run, so install what is missing"
         )
         .into());
     }
-    let mut parts: Vec<Part> = Vec::new();
-    let mut part =
-        |name: &'static str, run: &dyn Fn() -> TaskResult| -> Result<(), Box<dyn Error>> {
-            println!("\n== {name}");
-            let start = Instant::now();
-            run()?;
-            parts.push((name, start.elapsed()));
-            Ok(())
-        };
-    part("set-up", &|| {
+    let mut parts = Parts::new(&arguments.parts);
+    parts.always("set-up", || {
         setup::install_for_tests()?;
         firmware_targets::prepare()
     })?;
     for (name, check) in check::PARTS {
-        part(name, &check)?;
+        parts.run(name, check)?;
     }
-    part("build", &|| {
+    parts.run("build", || {
         let build = &["build", "--quiet", "--locked", "--all-targets"];
         run::quietly("build programs and tests", &mut run::cargo(build)).map(|_| ())
     })?;
-    part("firmware", &firmware::build_for_tests)?;
-    part("tests", &|| {
+    parts.run("firmware", firmware::build_for_tests)?;
+    parts.run("tests", || {
         if let Some(skipped) = &skipped {
             println!("{skipped}");
         }
         run::show(&mut cargo_test())
     })?;
-    part("without default features", &|| {
+    parts.run("without default features", || {
         let check = &[
             "check",
             "--quiet",
@@ -62,7 +57,7 @@ pub(crate) fn run() -> TaskResult {
             .env("CARGO_TARGET_DIR", "target/features");
         run::quietly("check", &mut check).map(|_| ())
     })?;
-    part("documentation", &|| {
+    parts.run("documentation", || {
         let doc = &[
             "doc",
             "--quiet",
@@ -74,29 +69,87 @@ pub(crate) fn run() -> TaskResult {
         doc.env("RUSTDOCFLAGS", "-Dwarnings");
         run::quietly("rustdoc", &mut doc).map(|_| ())
     })?;
-    part("counts", &bench::counts)?;
-    part("bare metal", &firmware_targets::build)?;
-    part("sizes", &|| {
+    parts.run("counts", bench::counts)?;
+    parts.run("bare metal", firmware_targets::build)?;
+    parts.run("sizes", || {
         size::run(&report::Arguments {
             json: false,
             check: true,
         })
     })?;
-    part("fuzz targets", &fuzz::replay)?;
+    parts.run("fuzz targets", fuzz::replay)?;
 
-    println!("\nall parts passed");
-    for (name, elapsed) in &parts {
-        println!("  {name:26} {:5.0} s", elapsed.as_secs_f64());
-    }
+    parts.report()?;
     if let Some(skipped) = &skipped {
         println!("{skipped}");
     }
     Ok(())
 }
 
-/// Returns a line with the tests that are skipped because a program is not installed, or `None` if all tests run. `cargo test` does not
-/// show what a test that passes has skipped.
-fn skipped_tests(is_installed: impl Fn(&str) -> bool) -> Option<String> {
+/// The parts of the tests that have run, and which of them to run.
+struct Parts<'a> {
+    /// The names of the parts to run; empty for all.
+    selected: &'a [String],
+    names: Vec<&'static str>,
+    passed: Vec<(&'static str, Duration)>,
+}
+
+impl<'a> Parts<'a> {
+    fn new(selected: &'a [String]) -> Self {
+        Self {
+            selected,
+            names: Vec::new(),
+            passed: Vec::new(),
+        }
+    }
+
+    /// Runs a part if it is selected.
+    fn run(&mut self, name: &'static str, part: impl FnOnce() -> TaskResult) -> TaskResult {
+        self.names.push(name);
+        if !self.selected.is_empty() && !self.selected.iter().any(|selected| selected == name) {
+            return Ok(());
+        }
+        self.always(name, part)
+    }
+
+    /// Runs a part that cannot be deselected.
+    fn always(&mut self, name: &'static str, part: impl FnOnce() -> TaskResult) -> TaskResult {
+        println!("\n== {name}");
+        let start = Instant::now();
+        part()?;
+        self.passed.push((name, start.elapsed()));
+        Ok(())
+    }
+
+    /// Prints how long each part took.
+    ///
+    /// # Errors
+    /// A selected part that does not exist.
+    fn report(&self) -> TaskResult {
+        let names = &self.names;
+        if let Some(unknown) = (self.selected.iter()).find(|name| !names.contains(&name.as_str())) {
+            return Err(format!(
+                "unknown part {unknown:?}: the parts are {}",
+                names.join(", ")
+            )
+            .into());
+        }
+        let all = if self.selected.is_empty() {
+            "all"
+        } else {
+            "the selected"
+        };
+        println!("\n{all} parts passed");
+        for (name, elapsed) in &self.passed {
+            println!("  {name:26} {:5.0} s", elapsed.as_secs_f64());
+        }
+        Ok(())
+    }
+}
+
+/// Returns a line with what is skipped because a program is not installed, or `None` if everything runs. `cargo test` does not show what a
+/// test that passes has skipped.
+fn skipped(is_installed: impl Fn(&str) -> bool) -> Option<String> {
     let skipped: Vec<_> = PROGRAMS_OF_SKIPPED_TESTS
         .iter()
         .filter(|(program, _)| !is_installed(program))
@@ -131,12 +184,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_skipped_tests_in_one_line() {
-        assert_eq!(skipped_tests(|_| true), None);
-        let line = skipped_tests(|program| program == "go").unwrap();
+    fn names_what_is_skipped_in_one_line() {
+        assert_eq!(skipped(|_| true), None);
+        let line = skipped(|program| program == "go").unwrap();
         assert!(line.contains("Node.js") && !line.contains("Go "), "{line}");
-        let line = skipped_tests(|_| false).unwrap();
+        let line = skipped(|_| false).unwrap();
         assert!(line.contains("Node.js") && line.contains("Go "), "{line}");
         assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn runs_selected_parts_only() {
+        let selected = ["b".to_owned()];
+        let mut parts = Parts::new(&selected);
+        parts.run("a", || Err("deselected".into())).unwrap();
+        parts.run("b", || Ok(())).unwrap();
+        assert!(parts.passed.iter().map(|(name, _)| *name).eq(["b"]));
+        parts.report().unwrap();
+        let unknown = ["c".to_owned()];
+        parts.selected = &unknown;
+        assert!(parts.report().unwrap_err().to_string().contains("a, b"));
     }
 }
