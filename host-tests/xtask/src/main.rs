@@ -7,6 +7,7 @@ mod demo;
 mod firmware;
 mod firmware_targets;
 mod fuzz;
+mod msrv;
 mod prose;
 mod report;
 mod run;

@@ -1,6 +1,8 @@
 //! Runs everything that CI runs, and summarises it.
 
-use crate::{TaskResult, bench, check, firmware, firmware_targets, fuzz, report, run, setup, size};
+use crate::{
+    TaskResult, bench, check, firmware, firmware_targets, fuzz, msrv, report, run, setup, size,
+};
 use std::{
     process::Command,
     time::{Duration, Instant},
@@ -14,7 +16,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> TaskResult {
-    let skipped = skipped(run::is_installed);
+    let skipped = skipped(run::is_installed, msrv::is_installed());
     if let Some(skipped) = &skipped
         && std::env::var_os("CI").is_some_and(|value| value == "true")
     {
@@ -57,6 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> TaskResult {
             .env("CARGO_TARGET_DIR", "target/features");
         run::quietly("check", &mut check).map(|_| ())
     })?;
+    parts.run("oldest Rust version", msrv::check)?;
     parts.run("documentation", || {
         let doc = &[
             "doc",
@@ -149,11 +152,14 @@ impl<'a> Parts<'a> {
 
 /// Returns a line with what is skipped because a program is not installed, or `None` if everything runs. `cargo test` does not show what a
 /// test that passes has skipped.
-fn skipped(is_installed: impl Fn(&str) -> bool) -> Option<String> {
+fn skipped(is_installed: impl Fn(&str) -> bool, has_oldest_rust: bool) -> Option<String> {
+    let oldest_rust =
+        "the check with the oldest Rust version, because its toolchain is not installed";
     let skipped: Vec<_> = PROGRAMS_OF_SKIPPED_TESTS
         .iter()
         .filter(|(program, _)| !is_installed(program))
         .map(|(_, tests)| *tests)
+        .chain((!has_oldest_rust).then_some(oldest_rust))
         .collect();
     (!skipped.is_empty()).then(|| format!("SKIPPED: {}", skipped.join("; ")))
 }
@@ -185,11 +191,15 @@ mod tests {
 
     #[test]
     fn names_what_is_skipped_in_one_line() {
-        assert_eq!(skipped(|_| true), None);
-        let line = skipped(|program| program == "go").unwrap();
+        assert_eq!(skipped(|_| true, true), None);
+        let line = skipped(|program| program == "go", true).unwrap();
         assert!(line.contains("Node.js") && !line.contains("Go "), "{line}");
-        let line = skipped(|_| false).unwrap();
-        assert!(line.contains("Node.js") && line.contains("Go "), "{line}");
+        assert!(!line.contains("Rust"), "{line}");
+        let line = skipped(|_| false, false).unwrap();
+        assert!(
+            line.contains("Node.js") && line.contains("Go ") && line.contains("Rust"),
+            "{line}"
+        );
         assert_eq!(line.lines().count(), 1);
     }
 
