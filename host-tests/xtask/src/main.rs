@@ -4,6 +4,7 @@
 mod bench;
 mod check;
 mod demo;
+mod dependencies;
 mod firmware;
 mod firmware_targets;
 mod fuzz;
@@ -14,6 +15,7 @@ mod run;
 mod setup;
 mod size;
 mod test;
+mod tools;
 mod uf2;
 
 use clap::{CommandFactory, Parser, Subcommand};

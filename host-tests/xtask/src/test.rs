@@ -1,7 +1,8 @@
 //! Runs everything that CI runs, and summarises it.
 
 use crate::{
-    TaskResult, bench, check, firmware, firmware_targets, fuzz, msrv, report, run, setup, size,
+    TaskResult, bench, check, dependencies, firmware, firmware_targets, fuzz, msrv, report, run,
+    setup, size,
 };
 use std::{
     process::Command,
@@ -16,12 +17,11 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> TaskResult {
-    let skipped = skipped(run::is_installed, msrv::is_installed());
-    if let Some(skipped) = &skipped
-        && std::env::var_os("CI").is_some_and(|value| value == "true")
-    {
+    let mut skipped = skipped(run::is_installed, msrv::is_installed());
+    if !skipped.is_empty() && std::env::var_os("CI").is_some_and(|value| value == "true") {
         return Err(format!(
-            "{skipped}: with CI=true every test must run, so install what is missing"
+            "{}: with CI=true every test must run, so install what is missing",
+            line(&skipped)
         )
         .into());
     }
@@ -33,14 +33,22 @@ pub(crate) fn run(arguments: &Arguments) -> TaskResult {
     for (name, check) in check::PARTS {
         parts.run(name, check)?;
     }
+    parts.run("dependencies", dependencies::check)?;
+    parts.run("advisories", || {
+        if !dependencies::check_advisories()? {
+            // An error neither here nor in CI: the machine cannot change it.
+            skipped.push("the check of advisories, because their database cannot be fetched");
+        }
+        Ok(())
+    })?;
     parts.run("build", || {
         let build = &["build", "--quiet", "--locked", "--all-targets"];
         run::quietly("build programs and tests", &mut run::cargo(build)).map(|_| ())
     })?;
     parts.run("firmware", firmware::build_for_tests)?;
     parts.run("tests", || {
-        if let Some(skipped) = &skipped {
-            println!("{skipped}");
+        if !skipped.is_empty() {
+            println!("{}", line(&skipped));
         }
         run::show(&mut cargo_test())
     })?;
@@ -83,8 +91,8 @@ pub(crate) fn run(arguments: &Arguments) -> TaskResult {
     parts.run("fuzz targets", fuzz::replay)?;
 
     parts.report()?;
-    if let Some(skipped) = &skipped {
-        println!("{skipped}");
+    if !skipped.is_empty() {
+        println!("{}", line(&skipped));
     }
     Ok(())
 }
@@ -150,18 +158,21 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Returns a line with what is skipped because a program is not installed, or `None` if everything runs. `cargo test` does not show what a
-/// test that passes has skipped.
-fn skipped(is_installed: impl Fn(&str) -> bool, has_oldest_rust: bool) -> Option<String> {
+/// Returns what is skipped because a program is not installed.
+fn skipped(is_installed: impl Fn(&str) -> bool, has_oldest_rust: bool) -> Vec<&'static str> {
     let oldest_rust =
         "the check with the oldest Rust version, because its toolchain is not installed";
-    let skipped: Vec<_> = PROGRAMS_OF_SKIPPED_TESTS
+    PROGRAMS_OF_SKIPPED_TESTS
         .iter()
         .filter(|(program, _)| !is_installed(program))
         .map(|(_, tests)| *tests)
         .chain((!has_oldest_rust).then_some(oldest_rust))
-        .collect();
-    (!skipped.is_empty()).then(|| format!("SKIPPED: {}", skipped.join("; ")))
+        .collect()
+}
+
+/// Returns the line that names what is skipped. `cargo test` does not show what a test that passes has skipped.
+fn line(skipped: &[&str]) -> String {
+    format!("SKIPPED: {}", skipped.join("; "))
 }
 
 /// The programs that `cargo x setup` does not install, and the tests that are skipped without them.
@@ -191,16 +202,15 @@ mod tests {
 
     #[test]
     fn names_what_is_skipped_in_one_line() {
-        assert_eq!(skipped(|_| true, true), None);
-        let line = skipped(|program| program == "go", true).unwrap();
-        assert!(line.contains("Node.js") && !line.contains("Go "), "{line}");
-        assert!(!line.contains("Rust"), "{line}");
-        let line = skipped(|_| false, false).unwrap();
-        assert!(
-            line.contains("Node.js") && line.contains("Go ") && line.contains("Rust"),
-            "{line}"
-        );
-        assert_eq!(line.lines().count(), 1);
+        assert!(skipped(|_| true, true).is_empty());
+        let line_without_node = line(&skipped(|program| program == "go", true));
+        assert!(line_without_node.contains("Node.js"), "{line_without_node}");
+        assert!(!line_without_node.contains("Go "), "{line_without_node}");
+        let longest = line(&skipped(|_| false, false));
+        for name in ["Node.js", "Go ", "Rust"] {
+            assert!(longest.contains(name), "{longest}");
+        }
+        assert_eq!(longest.lines().count(), 1);
     }
 
     #[test]
