@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod demo;
 mod dependencies;
+mod features;
 mod firmware;
 mod firmware_targets;
 mod fuzz;

@@ -1,8 +1,8 @@
 //! Runs everything that CI runs, and summarises it.
 
 use crate::{
-    TaskResult, bench, check, dependencies, firmware, firmware_targets, fuzz, msrv, report, run,
-    setup, size,
+    TaskResult, bench, check, dependencies, features, firmware, firmware_targets, fuzz, msrv,
+    report, run, setup, size,
 };
 use std::{
     process::Command,
@@ -52,21 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> TaskResult {
         }
         run::show(&mut cargo_test())
     })?;
-    parts.run("without default features", || {
-        let check = &[
-            "check",
-            "--quiet",
-            "--locked",
-            "--package",
-            "chanbind",
-            "--no-default-features",
-        ];
-        let mut check = run::cargo(check);
-        check
-            .env("RUSTFLAGS", "-Dwarnings")
-            .env("CARGO_TARGET_DIR", "target/features");
-        run::quietly("check", &mut check).map(|_| ())
-    })?;
+    parts.run("features", features::check)?;
     parts.run("oldest Rust version", msrv::check)?;
     parts.run("documentation", || {
         let doc = &[
