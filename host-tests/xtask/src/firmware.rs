@@ -110,6 +110,24 @@ pub(crate) fn build_for_tests() -> TaskResult {
     Ok(())
 }
 
+/// Runs clippy over the crates of all boards, with and without authenticators. Warnings are errors.
+pub(crate) fn lint() -> TaskResult {
+    firmware_targets::prepare()?;
+    for board in &BOARDS {
+        for features in [&[][..], &[AUTHENTICATOR]] {
+            let mut clippy = firmware_targets::cargo_for(board.target, "clippy");
+            clippy
+                .args(["--quiet", "--target", board.target])
+                .args(["--package", &format!("chanbind-board-{}", board.name)])
+                .args(["--features", &features.join(",")])
+                .args(["--", "-D", "warnings"]);
+            let names = [&[board.name], features].concat().join(", ");
+            run::quietly(&format!("clippy, {names}"), &mut clippy)?;
+        }
+    }
+    Ok(())
+}
+
 /// The feature of the boards with which a firmware proves a certificate.
 pub(crate) const AUTHENTICATOR: &str = "authenticator";
 

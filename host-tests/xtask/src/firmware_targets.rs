@@ -18,6 +18,7 @@ const CRATES: [&str; 3] = ["chanbind-core", "chanbind-embedded-tls", "chanbind-t
 /// The compiler of Debian's package `rustc-web`.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
 
 /// Installs the libraries of the bare-metal targets, or else Debian's compiler.
 pub(crate) fn prepare() -> TaskResult {
@@ -49,20 +50,26 @@ pub(crate) fn build() -> TaskResult {
     Ok(())
 }
 
-/// Returns a cargo command that can build for `target`.
+/// Returns a cargo command that can build or, with the verb `clippy`, check for `target`.
 pub(crate) fn cargo_for(target: &str, verb: &str) -> Command {
     if has_library(target) {
         return run::cargo(&[verb, "--locked"]);
     }
-    let mut command = Command::new(DEBIAN_CARGO);
+    // As a subcommand, cargo would run the first clippy of `PATH`, which may be rustup's.
+    let program = if verb == "clippy" {
+        DEBIAN_CLIPPY
+    } else {
+        DEBIAN_CARGO
+    };
+    let mut command = Command::new(program);
     command
         .current_dir(root())
         .args([verb, "--locked", "-Zbuild-std=core,alloc"])
+        .env("CARGO", DEBIAN_CARGO)
         .env("RUSTC", DEBIAN_RUSTC)
         .env("RUSTC_BOOTSTRAP", "1");
     // The cargo that runs this program may be rustup's, which sets variables that would lead Debian's cargo to rustup's compiler.
     for name in [
-        "CARGO",
         "CARGO_TARGET_DIR",
         "RUSTUP_TOOLCHAIN",
         "RUSTC_WRAPPER",

@@ -52,6 +52,7 @@ const FOR_BARE_METAL: &[Package] = &[
         "a compiler whose standard library is available as source",
     ),
     package("cargo-web", "builds core from source"),
+    package("rust-web-clippy", "the lints of the boards"),
     package("rust-web-src", "the source of core"),
     package("lld-22", "the linker for bare-metal targets"),
     package(

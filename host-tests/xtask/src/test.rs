@@ -33,6 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> TaskResult {
     for (name, check) in check::PARTS {
         parts.run(name, check)?;
     }
+    parts.run("lints of boards", firmware::lint)?;
     parts.run("dependencies", dependencies::check)?;
     parts.run("advisories", || {
         if !dependencies::check_advisories()? {
