@@ -84,7 +84,7 @@ impl Timers {
             // The first reading may belong to the previous round.
             left = TIMER0.read(register::VALUE);
         }
-        u64::from(rounds.get()) << 32 | u64::from(u32::MAX - left)
+        u64::from(rounds.get()) << 32 | u64::from(!left)
     }
 
     /// Wakes the tasks that are due, and sets the alarm for the next one.

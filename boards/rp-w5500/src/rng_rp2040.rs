@@ -21,11 +21,11 @@ use sha2::{Digest, Sha256};
 pub(crate) fn seed() -> Result<[u8; 32], Stuck> {
     let mut hash = Sha256::new();
     let mut last = None;
-    let mut same = 0;
+    let mut same = 0_u32;
     for _ in 0..GROUPS {
         let group = RoscRng::next_u8();
         if last.replace(group) == Some(group) {
-            same += 1;
+            same = same.saturating_add(1);
             if same >= LONGEST_REPETITION {
                 return Err(Stuck);
             }

@@ -23,13 +23,11 @@ impl Auth {
         }
         // A TPM removes trailing zeroes from a password (TPM 2.0 Part 1 section 19.6.4.3). Do the same here, to compute the same
         // HMAC.
-        let end = password
-            .iter()
-            .rposition(|&byte| byte != 0)
-            .map_or(0, |last| last + 1);
-        TssAuth::try_from(&password[..end])
-            .map(Self)
-            .map_err(|_| too_long)
+        let mut password = password;
+        while let [start @ .., 0] = password {
+            password = start;
+        }
+        TssAuth::try_from(password).map(Self).map_err(|_| too_long)
     }
 
     pub(super) fn into_inner(self) -> TssAuth {

@@ -94,14 +94,13 @@ impl PcrSelection {
             let value = digests.value().first().ok_or(WRONG_VALUE)?;
             values.update(value.value());
         }
-        let mut bits = [0u8; 3];
-        for register in &self.registers {
-            bits[usize::from(register / 8)] |= 1 << (register % 8);
-        }
+        let registers = self.registers.iter();
+        let bits = registers.fold(0u32, |bits, register| bits | 1 << register);
+        let [low, middle, high, _] = bits.to_le_bytes();
         let bank = self.bank.algorithm().1.to_be_bytes();
         Ok(PolicyCommand::Pcr {
             digest: values.finalize().to_vec(),
-            selection: [&[0, 0, 0, 1][..], &bank, &[3], &bits].concat(),
+            selection: [&[0, 0, 0, 1][..], &bank, &[3, low, middle, high]].concat(),
         })
     }
 }

@@ -75,13 +75,14 @@ impl Lan9118 {
                 break;
             }
             if let Some(len) = chip::frame_len()
-                && len >= HEADER_LEN + CHECKSUM_LEN
+                && let Some(len_without_checksum) = len.checked_sub(CHECKSUM_LEN)
+                && len_without_checksum >= HEADER_LEN
                 && let Some(words) = self.received.get_mut(..len.next_multiple_of(4))
             {
                 for word in words.as_chunks_mut().0 {
                     *word = chip::read_word();
                 }
-                return Some(len - CHECKSUM_LEN);
+                return Some(len_without_checksum);
             }
             if chip::drop_frame().is_err() {
                 break;

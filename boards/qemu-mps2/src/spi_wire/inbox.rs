@@ -33,13 +33,13 @@ fn inbox<R>(f: impl FnOnce(&mut Inbox) -> R) -> R {
 
 impl Inbox {
     fn accept(&mut self, byte: u8) {
-        if self.stale > 0 {
-            self.stale -= 1;
+        if let Some(stale) = self.stale.checked_sub(1) {
+            self.stale = stale;
         } else if self.len < self.expected
             && let Some(place) = self.bytes.get_mut(self.len)
         {
             *place = byte;
-            self.len += 1;
+            self.len = self.len.saturating_add(1);
         }
     }
 
@@ -106,7 +106,8 @@ impl Response {
 impl Drop for Response {
     fn drop(&mut self) {
         inbox(|inbox| {
-            inbox.stale += inbox.expected - inbox.len;
+            let outstanding = inbox.expected.saturating_sub(inbox.len);
+            inbox.stale = inbox.stale.saturating_add(outstanding);
             (inbox.expected, inbox.len) = (0, 0);
         });
     }
