@@ -1,5 +1,6 @@
 //! Channel bindings: the protocol versions for which they are defined, and the tags of the two sides. Tests with certificates of
 //! OpenSSL and with a PostgreSQL server are in `host-tests`.
+#![cfg(test)]
 
 use chanbind_core::{
     binding::{BindingError, ChannelBinding, Kind, Side},

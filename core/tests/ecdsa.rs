@@ -1,4 +1,5 @@
 //! Comparison of the encoding and verification of ECDSA signatures with the crate `p256`.
+#![cfg(test)]
 #![cfg(feature = "x509")]
 
 use chanbind_core::{

@@ -1,4 +1,5 @@
 //! Comparison with exporter outputs of other implementations, and the limits of RFC 8446 section 7.5.
+#![cfg(test)]
 
 mod vectors;
 

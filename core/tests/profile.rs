@@ -1,4 +1,5 @@
 //! Derivation of one-time keys from a channel with each profile.
+#![cfg(test)]
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chanbind_core::{

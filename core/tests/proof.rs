@@ -1,4 +1,5 @@
 //! Provers, driven as a client drives them.
+#![cfg(test)]
 
 use chanbind_core::{
     exporter::{Exporter, ExporterError, ExporterSecret, Protocol},

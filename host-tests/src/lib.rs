@@ -1,5 +1,11 @@
 //! Shared parts of the tests, the demo and the benchmarks: software TPMs, certificates, gateways, emulated boards, and connections that
 //! can be recorded, altered and cut.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "only tests use this crate"
+)]
 
 pub mod attacker;
 pub mod board;

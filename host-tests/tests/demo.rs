@@ -1,4 +1,5 @@
 //! The demo, as `cargo x demo` runs it, by both ways to the TPM.
+#![cfg(test)]
 
 use chanbind_host_tests::{board::Kind, program};
 use std::process::Command;

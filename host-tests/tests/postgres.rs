@@ -1,5 +1,7 @@
 //! Checks tls-server-end-point against PostgreSQL: SCRAM-SHA-256-PLUS binds the login to the channel, and the server computes the
 //! binding itself.
+#![cfg(test)]
+#![allow(clippy::arithmetic_side_effects, reason = "a panic fails the test")]
 
 use chanbind::{
     protocol::binding::ChannelBinding,

@@ -1,5 +1,6 @@
 //! Compares the verification of certificate paths on P-256 by core, which verifies signatures after webpki has found a path, with
 //! webpki on aws-lc-rs, which verifies each signature during the search.
+#![cfg(test)]
 
 use chanbind::tls;
 use chanbind_core::x509::{Anchors, PathError, PathRules, Time, Usage};

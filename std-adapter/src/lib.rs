@@ -13,6 +13,11 @@
 //!
 //! Features, both on by default: `tpm`, which needs the system library tpm2-tss 2.4.6 or later, and `cli`, the command.
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "the numbers here are lengths, counts and times on a host; chanbind-core parses those of the peer"
+)]
 
 pub mod client;
 mod clock;

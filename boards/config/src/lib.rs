@@ -18,19 +18,6 @@
 //! configuration needs.
 #![cfg_attr(not(feature = "build"), no_std)]
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::panic,
-        clippy::string_slice,
-        clippy::unreachable,
-        clippy::unwrap_used,
-    )
-)]
 
 #[cfg(feature = "build")]
 pub mod build;

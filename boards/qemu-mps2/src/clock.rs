@@ -7,7 +7,10 @@ use semihosting::sys::arm_compat::sys_time;
 ///
 /// # Errors
 /// [`HostError`] if the host refuses the request.
+#[allow(
+    clippy::as_conversions,
+    reason = "usize has 32 bits on this machine, so the conversion is lossless"
+)]
 pub fn seconds_since_1970() -> Result<u64, HostError> {
-    // usize has 32 bits on this machine, so the conversion is lossless.
     Ok(sys_time()? as u64)
 }

@@ -6,6 +6,10 @@
     unsafe_code,
     reason = "cortex-m-rt requires exception handlers to be unsafe functions"
 )]
+#![allow(
+    clippy::panic,
+    reason = "an interrupt that no driver enabled is a bug in this crate"
+)]
 
 use crate::{exit, lan9118, registers::Interrupt, spi_wire, time};
 use cortex_m_rt::{ExceptionFrame, exception};

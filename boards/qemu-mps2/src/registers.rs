@@ -39,8 +39,8 @@ impl Device {
     }
 
     /// Returns the address of a register, which is aligned and always within the device.
-    const fn address(self, offset: u16) -> usize {
-        self.0 | (offset & 0xffc) as usize
+    fn address(self, offset: u16) -> usize {
+        self.0 | usize::from(offset & 0xffc)
     }
 }
 
@@ -75,6 +75,7 @@ impl Interrupt {
 
 // SAFETY: `number` returns the value of the variant, which is one of the machine's interrupts and never changes.
 unsafe impl InterruptNumber for Interrupt {
+    #[allow(clippy::as_conversions, reason = "reads the value of the variant")]
     fn number(self) -> u16 {
         self as u16
     }

@@ -3,6 +3,11 @@
     unsafe_code,
     reason = "the unused stack is not a Rust object, and its bounds are linker symbols"
 )]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "addresses have 32 bits, and the linker script places the start of the stack above its end"
+)]
 
 use core::ptr;
 use cortex_m::register::msp;

@@ -47,19 +47,6 @@
 //! generator, and copies that the compiler leaves on the stack are not wiped.
 #![no_std]
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::panic,
-        clippy::string_slice,
-        clippy::unreachable,
-        clippy::unwrap_used,
-    )
-)]
 
 pub mod blocking;
 mod config;

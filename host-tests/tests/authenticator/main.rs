@@ -1,5 +1,7 @@
 //! Tests of Exported Authenticators (RFC 9261): recorded ones of an independent implementation, valid ones of both roles, and
 //! rejected ones.
+#![cfg(test)]
+#![allow(clippy::arithmetic_side_effects, reason = "a panic fails the test")]
 
 mod gateway;
 mod refused;

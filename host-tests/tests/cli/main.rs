@@ -1,4 +1,6 @@
 //! The command `chanbind`, run as a user runs it.
+#![cfg(test)]
+#![allow(clippy::string_slice, reason = "a panic fails the test")]
 
 mod advice;
 mod authenticator;

@@ -1,4 +1,10 @@
 //! Tests of the embedded TLS client against honest servers, and against servers that violate the protocol.
+#![cfg(test)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "a panic fails the test"
+)]
 
 mod attacks;
 mod exporter;

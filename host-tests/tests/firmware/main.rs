@@ -1,6 +1,7 @@
 //! The flash images of boards, end to end, with a TPM and a gateway.
 //!
 //! `cargo x test` builds the images before; `cargo x firmware` does it alone.
+#![cfg(test)]
 
 mod admitted;
 mod authenticator;

@@ -1,4 +1,5 @@
 //! The gateway's server, and its layer whatever the kind of proof.
+#![cfg(test)]
 
 mod limits;
 mod policy;

@@ -1,5 +1,11 @@
 //! Interoperability tests with the programs in `interop`: servers in Go with Rust clients, clients in Go and Python with Rust gateways,
 //! and byte-for-byte comparisons.
+#![cfg(test)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::string_slice,
+    reason = "a panic fails the test"
+)]
 
 mod authenticators;
 mod otp_clients;

@@ -1,4 +1,11 @@
 //! Tests of the driver for TPMs on SPI against an emulated chip in front of a real swtpm: correct operation, faults and attacks.
+#![cfg(test)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::unreachable,
+    reason = "a panic fails the test"
+)]
 
 mod asymmetric;
 mod bring_up;

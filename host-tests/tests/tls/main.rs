@@ -1,4 +1,5 @@
 //! Tests of keying material exported from rustls connections, and of the configurations for rustls.
+#![cfg(test)]
 
 mod openssl;
 

@@ -1,4 +1,10 @@
 //! Tests of the TPM keys of the crate `chanbind`, with swtpm: provisioning, loading, use, and failures.
+#![cfg(test)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::string_slice,
+    reason = "a panic fails the test"
+)]
 
 mod bad_input;
 mod derive;

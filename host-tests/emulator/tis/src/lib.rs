@@ -7,6 +7,12 @@
 //!
 //! Tests in the same process use the `embedded-hal` and `embedded-hal-async` parts that [`Emulator`] provides, with a virtual
 //! clock that only pauses and bytes advance. Emulated boards connect over a socket ([`socket`]), with the real clock.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "only tests use this crate"
+)]
 
 mod chip;
 mod emulator;

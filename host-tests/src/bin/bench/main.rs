@@ -6,6 +6,10 @@
     clippy::print_stdout,
     reason = "the output is the result of the program"
 )]
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "a panic of this program harms no user"
+)]
 
 mod authenticator;
 mod firmware;

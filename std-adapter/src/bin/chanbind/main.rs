@@ -1,4 +1,8 @@
 //! The command `chanbind`: provisions keys, serves a gateway, connects to one, and explains files.
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "the numbers here are lengths, counts and times on a host; chanbind-core parses those of the peer"
+)]
 
 mod connect;
 mod failure;
