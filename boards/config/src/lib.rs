@@ -1,10 +1,11 @@
-//! The configuration of a device: its gateway, the gateway's authority, and its proof with the TPM key.
+// The first definition of a link counts: here items lead to their documentation, and in the README to docs.rs.
+//! [`CONFIG_LEN`]: crate::CONFIG_LEN
+//! [`Config::parse`]: crate::Config::parse
+//! [`MAGIC`]: crate::MAGIC
 //!
-//! A person writes `chanbind.toml`. The feature `build` turns it into [`CONFIG_LEN`] bytes for a board's build script, which puts
-//! them into the image; the firmware reads them with [`Config::parse`]. They have one place in the image, which begins with
-//! [`MAGIC`], so an image that was built once can be given to many devices, each with its own configuration ([`build::patch`]).
+#![doc = include_str!("../README.md")]
 //!
-//! The configuration holds no secrets, except for the password of the TPM key if it has one.
+//! # All settings
 //!
 //! ```toml
 #![doc = include_str!("example.toml")]
