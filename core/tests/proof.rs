@@ -70,13 +70,13 @@ fn begin<P: Prover>(
     channel: &dyn Exporter,
     secret: &[u8],
 ) -> Result<usize, String> {
-    let mut requests = 0;
+    let mut requests = 0usize;
     let mut mac = [0; 32];
     let mut step = prover.begin(channel, &inputs());
     loop {
         match step {
             Step::Key(KeyRequest::Hmac(input)) => {
-                requests += 1;
+                requests = requests.saturating_add(1);
                 HmacSha256::new(secret).compute(&input, &mut mac).unwrap();
             }
             Step::Send => return Ok(requests),

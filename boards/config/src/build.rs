@@ -101,7 +101,7 @@ impl KeyTable {
     }
 }
 
-/// What the section of a proof needs of the rest.
+/// The rest of the file, as far as the section of a proof needs it.
 pub(crate) struct Context<'a> {
     /// The name of the device.
     pub(crate) name: &'a str,

@@ -76,7 +76,7 @@ pub struct Config<'c> {
     pub name: &'c str,
     /// The certificates of the authorities, DER.
     pub authorities: Vec<&'c [u8], MAX_AUTHORITIES>,
-    /// What the device knows of the time.
+    /// The source of the time by which certificates are verified.
     pub time: TimeSource,
     /// The section of its proof.
     pub proof: Section<'c>,

@@ -37,7 +37,7 @@ pub struct Session<'s, 'd, 'a, P: Platform + 'a> {
     pub(crate) exchange: Exchange<'d, 'a, P>,
 }
 
-/// What a session needs beside its stream.
+/// The parts of a session beside its stream.
 pub(crate) struct Exchange<'d, 'a, P: Platform> {
     pub(crate) config: &'a Config<'a>,
     pub(crate) keys: &'d mut TpmKeys<'a, P::Chip, Generator>,

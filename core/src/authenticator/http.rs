@@ -72,7 +72,8 @@ pub const fn credentials_len(authenticator_len: usize) -> usize {
     authenticator_len
         .saturating_mul(4)
         .div_ceil(3)
-        .saturating_add(SCHEME.len() + 1)
+        .saturating_add(SCHEME.len())
+        .saturating_add(1)
 }
 
 /// Writes the value of an Authorization field to the front of `out` and returns it.

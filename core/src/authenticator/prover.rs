@@ -59,6 +59,10 @@ pub struct Prover<I, B, const CONTEXTS: usize = DEFAULT_CONTEXTS> {
     has_proved: bool,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is no heap, and one value per device"
+)]
 enum State {
     /// Nothing has been asked for with this request.
     Idle,

@@ -43,7 +43,7 @@ pub const fn api_key_fields_len(client_len: usize) -> usize {
     client_len.saturating_add(15 + 12 + api_key::ENCODED_LEN)
 }
 
-/// How long a token that expires is valid by default, in seconds.
+/// The default lifetime of a token that expires, in seconds.
 pub const TOKEN_LIFETIME: u64 = 60;
 
 /// Proves an identity by an API key: the one-time key of the connection, in a header field. Takes about 200 bytes.

@@ -1,4 +1,4 @@
-//! What every kind of proof shares: the steps of an exchange, the requests to the holder of a key, and the client's side as one trait.
+//! The parts that all kinds of proof share: the steps of an exchange, the requests to the holder of a key, and the client's side as one trait.
 //!
 //! A kind of proof is a protocol by which a client shows over HTTP who it is, bound to its TLS channel. Inside, each kind has typestates of
 //! its own ([`crate::otp`], `crate::authenticator`); at its door it is a [`Prover`]: a state machine without I/O that says what to do
@@ -91,7 +91,7 @@ use core::fmt;
 /// The number of random bytes in [`Inputs`].
 pub const RANDOM_LEN: usize = 64;
 
-/// What a state machine needs from outside: it has no clock and no random number generator.
+/// The time and the random bytes for a call of a state machine, which has no clock and no random number generator.
 #[derive(Clone, Copy)]
 pub struct Inputs<'a> {
     /// Seconds since 1970-01-01T00:00:00Z, if the time is known.
@@ -116,7 +116,7 @@ pub enum KeyRequest<'a> {
     },
 }
 
-/// What the driver of a [`Prover`] does next. `F` is the kind's reason of failure.
+/// The next action of the driver of a [`Prover`]. `F` is the kind's reason of failure.
 #[derive(Debug)]
 #[must_use = "the exchange goes on with this step"]
 pub enum Step<'a, F> {
@@ -131,7 +131,7 @@ pub enum Step<'a, F> {
     Failed(F),
 }
 
-/// What a response says about the proof of its request.
+/// The meaning of a response for the proof of its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Outcome {

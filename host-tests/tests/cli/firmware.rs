@@ -1,4 +1,4 @@
-//! What `provision --device-config` writes, as firmware reads it.
+//! Files that `provision --device-config` writes, read as firmware reads them.
 
 use super::*;
 use chanbind::tpm::KeyFile;

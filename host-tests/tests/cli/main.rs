@@ -1,6 +1,10 @@
 //! The command `chanbind`, run as a user runs it.
 #![cfg(test)]
-#![allow(clippy::string_slice, reason = "a panic fails the test")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::string_slice,
+    reason = "a panic fails the test"
+)]
 
 mod advice;
 mod authenticator;

@@ -120,16 +120,18 @@ async fn data_comes_from_the_command_line_a_file_or_standard_input() {
     }
     let url = echo.gateway.uri("/");
     let connect = connect_authenticator(&url, "device.pem", "device.key");
-    let input = "y".repeat(20_000);
-    let output = echo
-        .workspace
-        .run_on(&[&connect[..], &["-d", "@-"]].concat(), input.as_bytes());
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let (_, echoed) = text(&output.stdout)
-        .split_once("\n\n")
-        .map(|(head, content)| (head.to_owned(), content.to_owned()))
-        .unwrap();
-    assert_eq!(echoed, input);
+    // The longest is longer than what a gateway reads that asks for a proof.
+    for len in [20_000, 1_000_000] {
+        let input = "y".repeat(len);
+        let output = echo
+            .workspace
+            .run_on(&[&connect[..], &["-d", "@-"]].concat(), input.as_bytes());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let output = text(&output.stdout);
+        let (_, echoed) = output.split_once("\n\n").unwrap();
+        assert_eq!(echoed.len(), len);
+        assert_eq!(echoed, input);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -142,7 +142,7 @@ async fn a_password_by_the_same_image() {
     gateway.stop().await;
 }
 
-/// What a gateway of `challenges` does to a device: answers with them in turn, the last again and again, and to an answer with `then`.
+/// A gateway that answers a device with `challenges` in turn, repeats the last one, and answers an authenticator with `then`.
 async fn challenged(challenges: &[&str], then: StatusCode) -> (TestGateway, Board, Device) {
     let kind = Kind::QemuMps2;
     let authority = Authority::new("devices").unwrap();

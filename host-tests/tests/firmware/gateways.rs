@@ -1,4 +1,4 @@
-//! Gateways that go, refuse, or are somebody else.
+//! Gateways that disappear, refuse the device, or are impostors.
 
 use super::*;
 use chanbind_host_tests::{
@@ -57,7 +57,7 @@ async fn has_another_key() {
     board.wait_for(ADMITTED);
 }
 
-/// What the device says of a server that runs this script; and that it never went on to send it anything.
+/// Asserts that a device rejects a server that runs `script` with the message `says`, and never sends it application data.
 async fn refuses(
     authority: &Authority,
     toml: impl Fn(String) -> String,
@@ -150,7 +150,7 @@ async fn is_somebody_in_the_middle() {
     .await;
 }
 
-/// What would make embedded-tls panic only makes the device try again.
+/// After messages that would make embedded-tls panic, the device tries again.
 #[tokio::test(flavor = "multi_thread")]
 async fn sends_what_would_make_it_panic() {
     let authority = Authority::new("authority").unwrap();

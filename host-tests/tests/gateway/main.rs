@@ -4,6 +4,7 @@
 mod limits;
 mod policy;
 mod server;
+mod unread;
 
 use axum::http::{Request, StatusCode};
 use chanbind::{

@@ -1,4 +1,5 @@
 //! One-time passwords at the gateway, over real TLS on 127.0.0.1.
+#![cfg(test)]
 
 mod accepted;
 mod malformed;

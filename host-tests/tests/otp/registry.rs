@@ -53,8 +53,8 @@ async fn status(gateway: &TestGateway, client: &str, secret: &[u8]) -> StatusCod
 fn toml(clients: &[(&str, &[u8], bool)]) -> String {
     let mut text = String::new();
     for (client, secret, enabled) in clients {
-        text += &ClientTable::entry(ClientId::new(client).unwrap(), secret);
-        text += &format!("enabled = {enabled}\n");
+        text.push_str(&ClientTable::entry(ClientId::new(client).unwrap(), secret));
+        text.push_str(&format!("enabled = {enabled}\n"));
     }
     text
 }
@@ -69,7 +69,7 @@ async fn cuts_connections_of_removed_disabled_and_changed_clients() {
         ("changed", b"four", true),
     ];
     let registry = MemoryRegistry::new(table(&before));
-    let gateway = TestGateway::start(Arc::clone(&registry) as _, Settings::default())
+    let gateway = TestGateway::start(registry.clone(), Settings::default())
         .await
         .unwrap();
     let mut kept = admitted(&gateway, "kept", b"one").await;
@@ -110,7 +110,7 @@ async fn follows_a_registry_file() {
     let path = folder.path().join("registry.toml");
     std::fs::write(&path, toml(&[("a", b"one", true), ("b", b"two", true)])).unwrap();
     let registry = RegistryFile::open(&path).unwrap();
-    let gateway = TestGateway::start(Arc::clone(&registry) as _, Settings::default())
+    let gateway = TestGateway::start(registry.clone(), Settings::default())
         .await
         .unwrap();
     let followed = Arc::clone(&registry);

@@ -25,7 +25,7 @@ pub struct Session<P, K> {
 pub struct Answer {
     /// The response. Its body is a stream.
     pub response: Response<ResponseBody>,
-    /// What the response says about the proof of its request.
+    /// The meaning of the response for the proof of its request.
     pub outcome: Outcome,
     /// The reason why this client declined to prove what the server asked for, if it did.
     pub declined: Option<String>,
@@ -80,6 +80,9 @@ where
     }
 
     /// Sends a request with the proof, and reads the head of the response. If the server asks for more, the request is sent again.
+    ///
+    /// A server that asks for a proof need not read long content first: chanbind's reads 64 KiB and then closes the connection. Before
+    /// longer content, and before content that can be sent only once, call [`Session::authenticate`].
     ///
     /// # Errors
     /// [`SessionError`]. After an error the session is used no more: open another one.

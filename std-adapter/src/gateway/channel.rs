@@ -21,7 +21,7 @@ struct Inner {
     closed: watch::Sender<bool>,
 }
 
-/// A value that somebody keeps with the connection.
+/// A value that is kept with the connection.
 struct State {
     owner: u64,
     value: Arc<dyn Any + Send + Sync>,

@@ -164,7 +164,7 @@ impl Policy {
         self.with(path, Some(&requirement.into()), false)
     }
 
-    /// Verifies proofs for `path` and all below it where a request has some, and lets requests without any through. Nobody is asked: a
+    /// Verifies proofs for `path` and all below it where a request has some, and lets requests without any through. No client is asked: a
     /// kind of proof that needs a challenge cannot be given here for the first time.
     #[must_use]
     pub fn optional(self, path: &str, requirement: impl Into<Requirement>) -> Self {

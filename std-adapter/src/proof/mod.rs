@@ -22,7 +22,9 @@ mod verifier;
 pub use identity::{Identities, Identity};
 pub use key::{KeyAnswer, KeyError, KeyHolder};
 pub use refusal::{Refusal, RefusalKind};
-pub use verifier::{Fields, RequestHead, Responder, Verdict, Verification, Verifier};
+pub use verifier::{
+    Fields, RequestHead, Responder, ResponseFields, Verdict, Verification, Verifier,
+};
 
 use sha2::{Digest, Sha256};
 

@@ -32,8 +32,11 @@ pub trait Responder: Send + Sync + 'static {
         self: Arc<Self>,
         channel: &Channel,
         request: &RequestHead<'_>,
-    ) -> Option<Pin<Box<dyn Future<Output = Result<Fields, Refusal>> + Send>>>;
+    ) -> Option<ResponseFields>;
 }
+
+/// The fields with which a [`Responder`] answers, once they are there.
+pub type ResponseFields = Pin<Box<dyn Future<Output = Result<Fields, Refusal>> + Send>>;
 
 /// A verdict, at once or later. One that comes later owns what it needs of the request.
 pub enum Verification {

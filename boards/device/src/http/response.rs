@@ -27,7 +27,7 @@ enum Body<'r, S> {
     UntilClose(Incoming<'r, S>),
 }
 
-/// What was read behind the head, and then the stream.
+/// The bytes that were read behind the head, and then the stream.
 pub(crate) struct Incoming<'r, S> {
     buffered: &'r [u8],
     stream: &'r mut S,

@@ -174,7 +174,7 @@ impl<'a> Proof<'a> {
     }
 }
 
-/// What has happened on the connection.
+/// An event on the connection.
 pub(crate) enum On<'e> {
     /// It is open.
     Open(&'e dyn Exporter),
@@ -182,7 +182,7 @@ pub(crate) enum On<'e> {
     Response(&'e dyn ResponseHead),
 }
 
-/// What is next on the connection.
+/// The next step on the connection.
 pub(crate) struct Next {
     /// The outcome of the exchange; `None` if a request is to be sent, with the proof's fields.
     pub(crate) outcome: Option<Outcome>,

@@ -7,6 +7,7 @@ use crate::{
 use chanbind::protocol::{
     authenticator::{CertificateChain, Client, Endpoint, Request, RequestParameters, Server},
     crypto::{ecdsa::Signature, sha256},
+    der::{Reader, Tag},
     exporter::ExporterSecret,
     x509::{PublicKey, SignatureScheme, subject_public_key_info},
 };
@@ -128,21 +129,17 @@ fn answer(
 
 /// Returns the issuer's public key, the digest and the signature of a certificate.
 fn certificate_signature(certificate: &[u8], issuer: &[u8]) -> Outcome<Vec<u8>> {
-    let mut parts = chanbind::protocol::wire::Reader::new(certificate);
-    let (_, contents) = parts.der().map_err(|_| "the certificate is truncated")?;
-    let mut parts = chanbind::protocol::wire::Reader::new(contents);
-    let (_, _) = parts.der().map_err(|_| "the certificate is truncated")?;
-    let signed = contents
-        .get(..contents.len() - parts.rest().len())
-        .ok_or("the certificate is truncated")?;
-    let (_, _) = parts
-        .der()
+    let truncated = |_| "the certificate is truncated";
+    let mut parts = Reader::new(certificate).sequence().map_err(truncated)?;
+    let signed = parts.whole(Tag::SEQUENCE).map_err(truncated)?;
+    parts
+        .algorithm()
         .map_err(|_| "the certificate has no signature algorithm")?;
-    let (_, signature) = parts
-        .der()
+    let signature = parts
+        .bit_string_of_bytes()
         .map_err(|_| "the certificate has no signature")?;
-    let signature = Signature::from_der(signature.get(1..).unwrap_or_default())
-        .map_err(|_| "the certificate has no ECDSA signature")?;
+    let signature =
+        Signature::from_der(signature).map_err(|_| "the certificate has no ECDSA signature")?;
     let PublicKey::P256(key) = PublicKey::from_spki(subject_public_key_info(issuer)?)? else {
         return Err("the issuer's key is not on P-256".into());
     };

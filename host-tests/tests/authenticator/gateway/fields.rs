@@ -1,4 +1,4 @@
-//! What is no authenticator, and what is the wrong one.
+//! Fields without an authenticator, and fields with the wrong one.
 
 use super::{Fixture, credentials, is, seen};
 use axum::http::{HeaderValue, Request, StatusCode, header};
@@ -47,7 +47,7 @@ async fn malformed_credentials_are_told_why() {
         assert_eq!(status, 400, "{values:?}");
         assert!(body.contains(reason), "{values:?}: {body}");
     }
-    // Other schemes are none of this.
+    // Other schemes are ignored.
     let request = with(&fixture, &header::AUTHORIZATION, &["Bearer x"]);
     assert_eq!(status(&mut connection, request).await.0, 401);
 }

@@ -1,4 +1,4 @@
-//! Who is asked for what, and for how long it is good.
+//! The paths on which authenticators are asked for, and the time for which they are valid.
 
 use super::{Fixture, app, credentials, is, issue, seen, trust};
 use axum::{Router, http::header, routing::get};
@@ -67,7 +67,7 @@ async fn each_path_has_its_authority() {
     assert_eq!(admin.await.unwrap().status(), 403);
     let admin = connection.send_with(fixture.request("/admin"), Some(&operator));
     assert_eq!(seen(&admin.await.unwrap()), is(200, "ok urn:operator:1"));
-    // Both are known now, each on its paths; and what needs nobody is told of nobody.
+    // Both are known now, each on its paths; and an exempt path gets no identity.
     let get = connection.send(fixture.request("/get")).await.unwrap();
     assert_eq!(seen(&get), is(200, "ok urn:device:1"));
     let open = connection.send(fixture.request("/open")).await.unwrap();
@@ -190,7 +190,7 @@ async fn a_path_that_is_rewritten_is_judged_as_rewritten() {
     }
 }
 
-/// A list of keys that has become empty lets nobody in.
+/// A list of keys that has become empty admits no client.
 #[tokio::test]
 async fn pins_at_a_gateway() {
     let devices = Authority::new("devices").unwrap();

@@ -46,7 +46,7 @@ impl TpmArguments {
     }
 }
 
-/// How a one-time password is made; both ends must have the same settings.
+/// The form of a one-time password; both ends must have the same settings.
 #[derive(Args)]
 pub(crate) struct SettingsArguments {
     /// A set of settings to start from.

@@ -35,7 +35,7 @@ impl ClientKey {
     }
 }
 
-/// What the use of a key costs, as far as a stopwatch can tell.
+/// The cost of using a key, as far as it can be measured from outside.
 #[derive(PartialEq)]
 pub(super) enum Cost {
     Software,

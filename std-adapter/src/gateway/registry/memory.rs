@@ -31,7 +31,7 @@ pub struct ClientTable {
     shortest_key: Option<(String, usize)>,
 }
 
-/// What stands in for the key of an unknown client.
+/// The substitute for the key of an unknown client.
 enum Decoy {
     /// A random key in software.
     Secret(ClientKey),

@@ -31,7 +31,7 @@ pub trait Registry: Send + Sync + 'static {
     fn changes(&self) -> watch::Receiver<u64>;
 }
 
-/// What a registry has on a client.
+/// The entry of a client in a registry.
 #[derive(Debug, Clone)]
 pub struct ClientRecord {
     key: ClientKey,

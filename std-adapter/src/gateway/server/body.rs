@@ -1,8 +1,9 @@
 //! Bodies with time limits: request bodies, which the client must send in time, and response bodies, which it must read in time.
 
 use super::activity::{RequestGuard, Turn};
+use axum::http::{Request, Version, header};
 use bytes::Bytes;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use pin_project_lite::pin_project;
 use std::{
@@ -12,26 +13,62 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 
 /// A request body that fails if the next piece does not arrive within `limit`.
+///
+/// The rest of a body that the application drops is read and discarded, up to [`MAX_DISCARDED`] bytes. Over HTTP/1.1 the connection can
+/// be used again only then: a client that sends content with its first request and is asked for a proof needs the connection, because
+/// the proof is bound to it.
 pub(super) struct TimedBody {
-    inner: Incoming,
+    /// `None` once the rest is being discarded.
+    inner: Option<Incoming>,
     limit: Duration,
     timer: Option<Pin<Box<Sleep>>>,
+    is_rest_discarded: bool,
 }
 
+/// The bytes of a dropped request body that are read and discarded.
+const MAX_DISCARDED: usize = 64 * 1024;
+
 impl TimedBody {
-    pub(super) fn wrap(inner: Incoming, limit: Duration) -> axum::body::Body {
-        if inner.is_end_stream() {
-            return axum::body::Body::empty();
-        }
-        axum::body::Body::new(Self {
-            inner,
-            limit,
-            timer: None,
+    pub(super) fn wrap(request: Request<Incoming>, limit: Duration) -> Request<axum::body::Body> {
+        // A client that waits for 100 (Continue) sends its content after it, or not at all (RFC 9110 section 10.1.1). HTTP/2 ends one
+        // stream without the connection.
+        let is_rest_discarded =
+            request.version() < Version::HTTP_2 && !request.headers().contains_key(header::EXPECT);
+        request.map(|inner| {
+            if inner.is_end_stream() {
+                return axum::body::Body::empty();
+            }
+            axum::body::Body::new(Self {
+                inner: Some(inner),
+                limit,
+                timer: None,
+                is_rest_discarded,
+            })
         })
     }
+}
+
+impl Drop for TimedBody {
+    fn drop(&mut self) {
+        let Some(inner) = self.inner.take() else {
+            return;
+        };
+        if !self.is_rest_discarded || inner.is_end_stream() {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let rest = Limited::new(inner, MAX_DISCARDED);
+        runtime.spawn(timeout(self.limit, discard(rest)));
+    }
+}
+
+async fn discard(mut rest: Limited<Incoming>) {
+    while let Some(Ok(_)) = rest.frame().await {}
 }
 
 impl Body for TimedBody {
@@ -42,13 +79,20 @@ impl Body for TimedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
+        let Some(inner) = &mut self.inner else {
+            return Poll::Ready(None);
+        };
+        if let Poll::Ready(frame) = Pin::new(inner).poll_frame(context) {
             self.timer = None;
+            if !matches!(frame, Some(Ok(_))) {
+                self.inner = None;
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)));
         }
         let limit = self.limit;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
         timer.as_mut().poll(context).map(|()| {
+            self.inner = None;
             Some(Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 "the client did not send the next part of the body in time",
@@ -57,11 +101,13 @@ impl Body for TimedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner
+            .as_ref()
+            .map_or_else(SizeHint::new, Incoming::size_hint)
     }
 }
 

@@ -183,7 +183,7 @@ impl ConnectionContext {
                     *response.status_mut() = StatusCode::URI_TOO_LONG;
                     response
                 } else {
-                    let mut request = request.map(|body| TimedBody::wrap(body, limit));
+                    let mut request = TimedBody::wrap(request, limit);
                     request.extensions_mut().insert(channel);
                     request.extensions_mut().insert(peer);
                     app.oneshot(request).await?

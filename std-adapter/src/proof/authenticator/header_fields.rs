@@ -44,7 +44,7 @@ pub fn credentials(authenticator: &[u8]) -> HeaderValue {
     value(format!("{SCHEME} {text}"))
 }
 
-/// Returns the authenticator in a request's credentials; `None` where there are none of this scheme.
+/// Returns the authenticator in a request's credentials; `None` if it has no credentials of this scheme.
 ///
 /// # Errors
 /// [`FieldError`]

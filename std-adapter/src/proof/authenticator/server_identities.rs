@@ -6,13 +6,13 @@ use super::{
 };
 use crate::{
     gateway::Channel,
-    proof::{Fields, KeyHolder, Refusal, RefusalKind, RequestHead, Responder},
+    proof::{Fields, KeyHolder, Refusal, RefusalKind, RequestHead, Responder, ResponseFields},
 };
 use chanbind_core::{
     authenticator::{AuthenticateError, Request},
     binding::Side,
 };
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, sync::Arc};
 
 /// Identities of the gateway beside the one of the handshake, proved to clients that ask for one: the first that the client's request
 /// is satisfied by.
@@ -85,7 +85,7 @@ impl Responder for ServerIdentities {
         self: Arc<Self>,
         channel: &Channel,
         request: &RequestHead<'_>,
-    ) -> Option<Pin<Box<dyn Future<Output = Result<Fields, Refusal>> + Send>>> {
+    ) -> Option<ResponseFields> {
         let field = header_fields::field(request.headers, &REQUEST_HEADER, MAX_REQUEST_LEN);
         let bytes = match field {
             Ok(bytes) => bytes?,

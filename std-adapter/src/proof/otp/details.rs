@@ -1,7 +1,7 @@
 use super::Form;
 use std::{fmt, sync::Arc};
 
-/// What a gateway knows of a client that proved itself by a one-time password; see [`Identity::details`](crate::proof::Identity::details).
+/// The details of a client that proved itself by a one-time password; see [`Identity::details`](crate::proof::Identity::details).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Details {
     form: Form,

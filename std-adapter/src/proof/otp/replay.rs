@@ -13,7 +13,7 @@ pub(super) struct SeenTokens {
 }
 
 impl SeenTokens {
-    /// Whether the id is new. It is remembered until its token has surely expired.
+    /// Returns whether the id is new. It is remembered until its token has surely expired.
     pub(super) fn insert(&mut self, client: &str, id: &str, forget_at: u64, now: u64) -> bool {
         if self.seen.len() >= MAX_REMEMBERED {
             self.seen.retain(|_, end| *end > now);

@@ -32,7 +32,7 @@ impl fmt::Display for Form {
     }
 }
 
-/// How a one-time password is made and where it stands in a request. Both ends must have the same settings.
+/// The form of a one-time password and its place in a request. Both ends must have the same settings.
 ///
 /// | setting | default |
 /// |---|---|

@@ -86,7 +86,7 @@ impl Machine<'_> {
         Action::Transfer
     }
 
-    /// Returns the number of bytes that may pass the FIFO in the next transaction, or `None` if there are none.
+    /// Returns the number of bytes that may pass the FIFO in the next transaction, or `None` if no byte may pass.
     pub(super) fn chunk_len(&self) -> Option<usize> {
         let len = self.burst.min(self.end.saturating_sub(self.at));
         (len > 0).then_some(len.min(MAX_TRANSFER))

@@ -86,11 +86,16 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     done
 }
 
+/// The longest content that goes with the first request, in bytes. The gateway asks for the proof in its response to that request; after
+/// longer content it may close the connection, to which the proof would be bound.
+const LONG_CONTENT: usize = 32 * 1024;
+
 async fn exchange_with(
     arguments: &Arguments,
     credentials: Credentials,
 ) -> Result<ExitCode, Failure> {
-    let task = arguments.request.task()?;
+    let mut task = arguments.request.task()?;
+    task.authenticates_first = task.content_len > LONG_CONTENT;
     let prover = prover(&credentials);
     let advice = |status| explain(&arguments.certificate, status);
     let Some(path) = &arguments.second_ca else {

@@ -43,6 +43,9 @@ where
     let connection = task.open().await?;
     let kind = prover.kind();
     let mut session = Session::begin(connection, prover, key).await?;
+    if task.authenticates_first {
+        session.authenticate(&arguments.url).await?;
+    }
     let Answer {
         response,
         outcome,

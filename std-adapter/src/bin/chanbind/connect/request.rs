@@ -23,7 +23,7 @@ use std::{
 #[derive(Args)]
 pub(super) struct RequestArguments {
     /// The address, like https://gateway.example:8443/path.
-    url: Uri,
+    pub(super) url: Uri,
 
     /// The certification authority of the gateway, PEM. Without it the system's authorities are trusted.
     #[arg(long, value_name = "FILE")]
@@ -100,6 +100,10 @@ pub(super) struct Task {
     tls: ClientConfig,
     options: ConnectOptions,
     pub(super) request: Request<RequestBody>,
+    /// The length of the content, in bytes.
+    pub(super) content_len: usize,
+    /// True if a request without content goes before, so that the gateway asks for the proof there.
+    pub(super) authenticates_first: bool,
 }
 
 impl RequestArguments {
@@ -111,9 +115,12 @@ impl RequestArguments {
         let mut request = Connection::get(&self.url)?;
         let host = self.url.host().unwrap_or_default().to_owned();
         let port = self.url.port_u16().unwrap_or(443);
+        let mut content_len = 0;
         if let Some(data) = &self.data {
             *request.method_mut() = Method::POST;
-            *request.body_mut() = content(data)?.into();
+            let content = content(data)?;
+            content_len = content.len();
+            *request.body_mut() = content.into();
         }
         if let Some(method) = &self.method {
             *request.method_mut() = method.clone();
@@ -136,6 +143,8 @@ impl RequestArguments {
             tls: tls::client_config(roots)?,
             options,
             request,
+            content_len,
+            authenticates_first: false,
         })
     }
 }

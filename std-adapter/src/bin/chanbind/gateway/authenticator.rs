@@ -8,18 +8,14 @@ use crate::{
     failure::Failure,
     files::{named, read},
 };
-use chanbind::proof::{
-    Responder,
-    authenticator::{
-        AuthenticatorVerifier, Credentials, KIND, Revocations, ServerIdentities, Trust,
-    },
+use chanbind::proof::authenticator::{
+    AuthenticatorVerifier, Credentials, KIND, Revocations, ServerIdentities, Trust,
 };
 use clap::Args;
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 /// Admit devices with certificates of an authority, by Exported Authenticators (RFC 9261).
@@ -124,8 +120,8 @@ impl Section {
                 .extend(check::certificate(&certificate, &chain));
             set_up.warnings.extend(check::secret_file(&key));
         }
-        // Also without identities: a client that asks is then told that there are none.
-        set_up.responders = vec![ServerIdentities::new(identities) as Arc<dyn Responder>];
+        // Also without identities: a client that asks is then told so.
+        set_up.responders = vec![ServerIdentities::new(identities)];
         Ok(set_up)
     }
 }

@@ -100,7 +100,7 @@ impl Proofs {
     }
 }
 
-/// What a kind of proof brings to the gateway.
+/// The contribution of a kind of proof to the gateway.
 #[derive(Default)]
 pub(super) struct SetUp {
     /// The proofs that rules can name.
@@ -110,9 +110,9 @@ pub(super) struct SetUp {
     pub(super) reload: Option<Arc<dyn Fn() + Send + Sync>>,
     /// Work beside the requests.
     pub(super) background: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    /// What is admitted, for the operator.
+    /// A summary of the admitted clients, for the operator.
     pub(super) summary: Vec<String>,
-    /// What the operator should look at.
+    /// Findings that the operator should look at.
     pub(super) warnings: Vec<String>,
 }
 

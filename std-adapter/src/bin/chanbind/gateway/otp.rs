@@ -112,10 +112,7 @@ impl Section {
                 path.display()
             ));
         }
-        let verifier = OtpVerifier::new(
-            Arc::clone(&registry) as Arc<dyn chanbind::gateway::Registry>,
-            self.settings.settings(),
-        );
+        let verifier = OtpVerifier::new(registry.clone(), self.settings.settings());
         let (reloaded, followed) = (Arc::clone(&registry), registry);
         Ok(SetUp {
             requirements: vec![(KIND.to_owned(), verifier.into())],

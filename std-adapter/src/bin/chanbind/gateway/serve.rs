@@ -30,7 +30,7 @@ pub(super) struct Prepared {
     pub(super) warnings: Vec<String>,
 }
 
-/// How connections are accepted.
+/// The options for accepting connections.
 pub(super) struct Listener {
     pub(super) address: SocketAddr,
     pub(super) tls: ServerConfig,

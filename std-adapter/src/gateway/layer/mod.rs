@@ -1,0 +1,228 @@
+//! The tower layer.
+
+mod decision;
+
+use super::{Channel, Policy, WeakChannel};
+use crate::{
+    proof::{Fields, Identity, Responder},
+    unique,
+};
+use axum::{
+    body::Body,
+    http::{Request, Response},
+};
+use decision::{Decision, append};
+use pin_project_lite::pin_project;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+};
+use tower::{Layer, Service};
+
+/// A tower layer that lets requests through which prove what a [`Policy`] asks for. The module says what it answers.
+#[derive(Clone)]
+pub struct ProofLayer {
+    shared: Arc<Shared>,
+}
+
+/// A service inside a [`ProofLayer`].
+#[derive(Clone)]
+pub struct ProofService<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    id: u64,
+    policy: Policy,
+    responders: Vec<Arc<dyn Responder>>,
+    /// The connections on which something has been proved.
+    channels: Mutex<Vec<WeakChannel>>,
+}
+
+impl ProofLayer {
+    /// Creates a layer.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self::with_responders(policy, Vec::new())
+    }
+
+    /// Creates a layer that also answers what clients ask of it, on every path: for example
+    /// [`ServerIdentities`](crate::proof::authenticator::ServerIdentities).
+    #[must_use]
+    pub fn with_responders(policy: Policy, responders: Vec<Arc<dyn Responder>>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                id: unique::id(),
+                policy,
+                responders,
+                channels: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Closes the connections on which an identity has been proved for which `is` returns true. Returns their number. A device that is
+    /// still admitted connects anew.
+    pub fn close_where(&self, is: impl Fn(&Identity) -> bool) -> usize {
+        let channels: Vec<Channel> = {
+            let mut channels = self.shared.channels();
+            channels.retain(|channel| channel.upgrade().is_some());
+            channels.iter().filter_map(WeakChannel::upgrade).collect()
+        };
+        let matching = channels.iter().filter(|channel| {
+            let session = channel.state(self.shared.id, Session::default);
+            // Not under the lock: the caller's function may take its time.
+            let identities = session.identities().clone();
+            !channel.is_closed() && identities.iter().any(&is)
+        });
+        matching.inspect(|channel| channel.close()).count()
+    }
+}
+
+impl Shared {
+    fn channels(&self) -> MutexGuard<'_, Vec<WeakChannel>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S> Layer<S> for ProofLayer {
+    type Service = ProofService<S>;
+
+    fn layer(&self, inner: S) -> ProofService<S> {
+        ProofService {
+            inner,
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+/// The identities that one connection has proved to one layer.
+#[derive(Default)]
+struct Session {
+    identities: Mutex<Vec<Identity>>,
+}
+
+impl Session {
+    fn identities(&self) -> MutexGuard<'_, Vec<Identity>> {
+        self.identities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S, B> Service<Request<B>> for ProofService<S>
+where
+    S: Service<Request<B>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = ProofFuture<S::Future, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let decision = self.shared.decide(&request);
+        let decision = match decision {
+            Decision::Made(made) => made,
+            Decision::Pending(pending) => {
+                let ready = self.inner.clone();
+                let mut inner = std::mem::replace(&mut self.inner, ready);
+                let state = State::Pending {
+                    done: Box::pin(async move {
+                        match pending.await.apply(request) {
+                            Ok((request, fields)) => {
+                                let mut response = inner.call(request).await?;
+                                append(response.headers_mut(), fields);
+                                Ok(response)
+                            }
+                            Err(answer) => Ok(*answer),
+                        }
+                    }),
+                };
+                return ProofFuture { state };
+            }
+        };
+        let state = match decision.apply(request) {
+            Ok((request, fields)) => State::Admitted {
+                inner: self.inner.call(request),
+                fields,
+            },
+            Err(answer) => State::Refused {
+                answer: Some(*answer),
+            },
+        };
+        ProofFuture { state }
+    }
+}
+
+pin_project! {
+    /// The future of a [`ProofService`].
+    pub struct ProofFuture<F, E> {
+        #[pin]
+        state: State<F, E>,
+    }
+}
+
+pin_project! {
+    #[project = Projected]
+    enum State<F, E> {
+        /// The request is with the inner service; its response gets these fields.
+        Admitted {
+            #[pin]
+            inner: F,
+            fields: Fields,
+        },
+        Refused { answer: Option<Response<Body>> },
+        /// The verdict needs a look-up or a key.
+        Pending {
+            done: Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>,
+        },
+    }
+}
+
+impl<F, E> Future for ProofFuture<F, E>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().state.project() {
+            Projected::Admitted { inner, fields } => {
+                let mut response = ready!(inner.poll(cx))?;
+                append(response.headers_mut(), std::mem::take(fields));
+                Poll::Ready(Ok(response))
+            }
+            // Polling again after the end is an error of the caller: then it stays pending.
+            Projected::Refused { answer } => answer
+                .take()
+                .map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
+            Projected::Pending { done } => done.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<F, E> fmt::Debug for ProofFuture<F, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProofFuture")
+    }
+}
+
+impl fmt::Debug for ProofLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProofLayer({:?})", self.shared.policy)
+    }
+}
+
+impl<S> fmt::Debug for ProofService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProofService")
+    }
+}
