@@ -1,7 +1,7 @@
 //! The token ids that were used on one connection.
 
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 /// The most ids that are remembered: a client that has used as many unexpired ones connects anew.
 const MAX_REMEMBERED: usize = 4096;
@@ -29,7 +29,18 @@ impl SeenTokens {
         let hash: [u8; 32] = hash.finalize().into();
         let mut key = [0; 16];
         key.copy_from_slice(&hash[..16]);
-        self.seen.insert(key, forget_at).is_none()
+        match self.seen.entry(key) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(forget_at);
+                true
+            }
+            Entry::Occupied(mut end) => {
+                // A second token with the same id must not shorten the time for which the id is remembered.
+                let longest = forget_at.max(*end.get());
+                end.insert(longest);
+                false
+            }
+        }
     }
 }
 
@@ -43,6 +54,8 @@ mod tests {
         assert!(seen.insert("c", "a", 100, 0));
         assert!(!seen.insert("c", "a", 100, 0));
         assert!(seen.insert("d", "a", 100, 0));
+        assert!(!seen.insert("c", "a", 1, 0));
+        assert_eq!(seen.seen.values().min(), Some(&100));
         for number in 2..MAX_REMEMBERED {
             assert!(seen.insert("c", &number.to_string(), 100, 0));
         }
