@@ -16,9 +16,11 @@ mod firmware;
 mod firmware_targets;
 mod fuzz;
 mod msrv;
+mod packages;
 mod prose;
 mod report;
 mod run;
+mod semver;
 mod setup;
 mod size;
 mod test;
@@ -59,6 +61,8 @@ enum Command {
     Configure(firmware::ConfigureArguments),
     /// Search for inputs that crash the fuzz targets, for a number of minutes per target.
     Fuzz(fuzz::Arguments),
+    /// Compare the public interfaces of the published crates with those of the last release.
+    Semver,
     /// Install the system packages that the tests and the demo need, and print their names and reasons.
     Setup,
 }
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
         Some(Command::Flash(arguments)) => firmware::flash(&arguments),
         Some(Command::Configure(arguments)) => firmware::configure(&arguments),
         Some(Command::Fuzz(arguments)) => fuzz::run(&arguments),
+        Some(Command::Semver) => semver::run(),
         Some(Command::Setup) => setup::all(),
     };
     match result {

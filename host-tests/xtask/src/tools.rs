@@ -27,6 +27,12 @@ pub(crate) const CARGO_MACHETE: Tool = Tool {
     version: "0.9.2",
 };
 
+/// Finds changes of public interfaces that need a higher version.
+pub(crate) const CARGO_SEMVER_CHECKS: Tool = Tool {
+    name: "cargo-semver-checks",
+    version: "0.51.0",
+};
+
 /// The folder of the programs, relative to the root folder of the workspace.
 const FOLDER: &str = "target/tools";
 
