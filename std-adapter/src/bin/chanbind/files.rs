@@ -1,9 +1,7 @@
 //! The files that the commands read and write.
 
 use crate::failure::Failure;
-use chanbind::tpm::{Auth, KeyFile};
 use std::{
-    collections::HashSet,
     fmt, fs,
     io::{self, Read, Write},
     path::{Path, PathBuf},
@@ -69,106 +67,6 @@ fn read_at_most(path: &Path, max: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
         ));
     }
     Ok(bytes)
-}
-
-/// A password from a file, without the line ending. The file is optional.
-pub(crate) struct Password(Option<Zeroizing<Vec<u8>>>);
-
-impl Password {
-    pub(crate) fn read(file: Option<&Path>) -> Result<Self, Failure> {
-        let bytes = file.map(read).transpose()?;
-        Ok(Self(bytes.map(|mut bytes| {
-            let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-            let len = text.strip_suffix(b"\r").unwrap_or(text).len();
-            bytes.truncate(len);
-            bytes
-        })))
-    }
-
-    /// Returns whether a file was given.
-    pub(crate) fn is_given(&self) -> bool {
-        self.0.is_some()
-    }
-
-    /// Returns the password for a TPM, or `None` if no file was given. Each use consumes its own [`Auth`].
-    pub(crate) fn auth(&self) -> Result<Option<Auth>, Failure> {
-        let auth = self.0.as_deref().map(|password| Auth::new(password));
-        Ok(auth.transpose()?)
-    }
-}
-
-/// Reads a TSS2 PEM key file.
-pub(crate) fn key_file(path: &Path) -> Result<KeyFile, Failure> {
-    let bytes = read(path)?;
-    let text =
-        str::from_utf8(&bytes).map_err(|_| named(path, "not UTF-8 text; a key file is PEM"))?;
-    KeyFile::from_pem(text).map_err(|error| named(path, error))
-}
-
-/// The files that a command creates. They are removed when this value is dropped, unless [`NewFiles::keep`] was called, so that a
-/// failed command leaves nothing behind that would make the next attempt fail.
-#[derive(Default)]
-pub(crate) struct NewFiles {
-    written: Vec<PathBuf>,
-}
-
-impl NewFiles {
-    /// Checks that the paths differ from each other and that no file exists at any of them.
-    pub(crate) fn at<'p>(paths: impl IntoIterator<Item = &'p PathBuf>) -> Result<Self, Failure> {
-        let mut all = HashSet::new();
-        for path in paths {
-            if path.exists() {
-                return Err(exists(path));
-            }
-            if !all.insert(path) {
-                return Err(named(
-                    path,
-                    "named twice: each file needs a name of its own",
-                ));
-            }
-        }
-        Ok(Self::default())
-    }
-
-    /// Writes a new file that only its owner may read and write. Returns an error if the file exists already.
-    pub(crate) fn write(&mut self, path: &Path, contents: &[u8]) -> Result<(), Failure> {
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => exists(path),
-            _ => named(path, error),
-        })?;
-        self.written.push(path.to_owned());
-        file.write_all(contents).map_err(|error| named(path, error))
-    }
-
-    /// Keeps the files, because the command has succeeded.
-    pub(crate) fn keep(mut self) {
-        self.written.clear();
-    }
-}
-
-impl Drop for NewFiles {
-    fn drop(&mut self) {
-        for path in &self.written {
-            if let Err(error) = fs::remove_file(path) {
-                eprintln!(
-                    "{}: cannot remove the file of a failed command: {error}",
-                    path.display()
-                );
-            }
-        }
-    }
-}
-
-fn exists(path: &Path) -> Failure {
-    format!(
-        "{} exists: it was left as it is; move it or choose another file name",
-        path.display()
-    )
-    .into()
 }
 
 /// Writes `text` to standard output and flushes it.

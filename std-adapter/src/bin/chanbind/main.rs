@@ -4,14 +4,19 @@
     reason = "the numbers here are lengths, counts and times on a host; chanbind-core parses those of the peer"
 )]
 
+#[cfg(feature = "cli")]
 mod connect;
 mod failure;
 mod files;
 mod gateway;
+#[cfg(feature = "cli")]
 mod inspect;
 mod old;
+#[cfg(feature = "cli")]
 mod provision;
 mod shared;
+#[cfg(feature = "cli")]
+mod tpm;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::{io::IsTerminal, process::ExitCode};
@@ -53,9 +58,12 @@ enum LogFormat {
 
 #[derive(Subcommand)]
 enum Command {
+    #[cfg(feature = "cli")]
     Provision(provision::Arguments),
     Gateway(gateway::Arguments),
+    #[cfg(feature = "cli")]
     Connect(connect::Arguments),
+    #[cfg(feature = "cli")]
     Inspect(inspect::Arguments),
 }
 
@@ -78,12 +86,23 @@ async fn run() -> ExitCode {
         eprintln!("chanbind: {advice}");
         return ExitCode::from(2);
     }
+    #[cfg(not(feature = "cli"))]
+    if let Some(verb) = std::env::args().nth(1)
+        && ["provision", "connect", "inspect"].contains(&verb.as_str())
+    {
+        eprintln!(
+            "chanbind: this program was built without {verb}: build it with its default features, which need the TPM software stack (Debian and Ubuntu: libtss2-dev; Fedora: tpm2-tss-devel)"
+        );
+        return ExitCode::from(2);
+    }
     let arguments = Arguments::parse();
     quieten_tpm_stack();
     log_to_stderr(arguments.log_format);
     let done = match arguments.command {
+        #[cfg(feature = "cli")]
         Command::Provision(arguments) => provision::run(arguments).await,
         Command::Gateway(arguments) => gateway::run(arguments).await,
+        #[cfg(feature = "cli")]
         Command::Connect(arguments) => {
             let done = connect::run(arguments).await;
             if let Err(error) = &done {
@@ -92,6 +111,7 @@ async fn run() -> ExitCode {
             }
             done
         }
+        #[cfg(feature = "cli")]
         Command::Inspect(arguments) => inspect::run(&arguments),
     };
     match done {

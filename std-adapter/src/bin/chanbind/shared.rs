@@ -1,50 +1,15 @@
 //! Options that several commands have.
 
-pub(crate) use crate::failure::Failure;
-
-use crate::files::Password;
 use chanbind::{
     proof::otp::{Form, Settings},
     protocol::{
         kdf::Layout,
         otp::{ContextRule, Profile},
     },
-    tpm::{Hierarchy, OpenOptions, Parent, Tpm, TpmName},
 };
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
-use std::path::PathBuf;
 use std::str::FromStr;
-
-/// The options that reach a TPM.
-#[derive(Args)]
-pub(crate) struct TpmArguments {
-    /// The address of the TPM: device:/dev/tpmrm0, swtpm:host=127.0.0.1,port=2321, mssim:..., tabrmd.
-    #[arg(
-        long,
-        env = "CHANBIND_TCTI",
-        default_value = "device:/dev/tpmrm0",
-        value_name = "TCTI"
-    )]
-    tcti: String,
-
-    /// The name of the parent key, as `chanbind provision` printed it: another TPM, or an attacker between, is then an error.
-    #[arg(long, value_name = "HEX")]
-    parent_name: Option<TpmName>,
-
-    /// A file with the password of the owner hierarchy, if it has one.
-    #[arg(long, value_name = "FILE")]
-    owner_password_file: Option<PathBuf>,
-}
-
-impl TpmArguments {
-    pub(crate) async fn open(&self) -> Result<Tpm, Failure> {
-        let mut options = OpenOptions::default();
-        options.parent_name = self.parent_name.clone();
-        options.hierarchy_auth = Password::read(self.owner_password_file.as_deref())?.auth()?;
-        Ok(Tpm::open(&self.tcti, options).await?)
-    }
-}
 
 /// The form of a one-time password; both ends must have the same settings.
 #[derive(Args)]
@@ -196,23 +161,5 @@ impl From<FormArgument> for Form {
             FormArgument::Jws => Self::Jws,
             FormArgument::Nested => Self::Nested,
         }
-    }
-}
-
-/// `owner`, `null`, `endorsement`, `platform`, or a persistent handle like 0x81000001.
-pub(crate) fn parent(text: &str) -> Result<Parent, String> {
-    match text {
-        "owner" => Ok(Parent::Primary(Hierarchy::Owner)),
-        "null" => Ok(Parent::Primary(Hierarchy::Null)),
-        "endorsement" => Ok(Parent::Primary(Hierarchy::Endorsement)),
-        "platform" => Ok(Parent::Primary(Hierarchy::Platform)),
-        handle => handle
-            .strip_prefix("0x")
-            .and_then(|digits| u32::from_str_radix(digits, 16).ok())
-            .and_then(|handle| Parent::from_handle(handle).ok())
-            .ok_or_else(|| {
-                "write owner, endorsement, platform, null, or a persistent handle like 0x81000001"
-                    .to_owned()
-            }),
     }
 }

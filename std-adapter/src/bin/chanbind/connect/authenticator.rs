@@ -2,9 +2,10 @@
 
 use super::{exchange::exchange, exit::CommandError, request::RequestArguments};
 use crate::{
-    files::{Password, named, read},
+    failure::Failure,
+    files::{named, read},
     inspect::visible,
-    shared::{Failure, TpmArguments},
+    tpm::{Password, TpmArguments},
 };
 use axum::http::StatusCode;
 use chanbind::{

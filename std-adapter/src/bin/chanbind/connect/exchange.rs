@@ -5,9 +5,9 @@ use super::{
     request::{RequestArguments, Task},
 };
 use crate::{
+    failure::Failure,
     files::{named, say_bytes},
     inspect::visible,
-    shared::Failure,
 };
 use axum::http::{HeaderMap, Response, StatusCode, header};
 use bytes::Bytes;

@@ -1,6 +1,6 @@
 //! Exit codes of a client.
 
-use crate::{files::FileError, shared::Failure};
+use crate::{failure::Failure, files::FileError};
 use chanbind::{
     client::{ClientError, SessionError, TlsFailure},
     proof::KeyError,

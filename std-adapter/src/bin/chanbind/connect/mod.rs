@@ -6,7 +6,7 @@ mod exit;
 mod otp;
 mod request;
 
-use crate::shared::Failure;
+use crate::failure::Failure;
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
 

@@ -2,8 +2,10 @@
 
 use super::{exchange::exchange, exit::CommandError, request::RequestArguments};
 use crate::{
-    files::{Password, key_file, named},
-    shared::{Failure, FormArgument, SettingsArguments, TpmArguments},
+    failure::Failure,
+    files::named,
+    shared::{FormArgument, SettingsArguments},
+    tpm::{Password, TpmArguments, key_file},
 };
 use axum::http::StatusCode;
 use chanbind::{proof::otp, protocol::otp::ClientId, tpm::TpmError};

@@ -2,8 +2,8 @@
 
 use super::exit::CommandError;
 use crate::{
+    failure::Failure,
     files::{named, read},
-    shared::Failure,
 };
 use axum::http::{HeaderName, HeaderValue, Method, Request, Uri};
 use bytes::Bytes;

@@ -1,7 +1,7 @@
 //! `inspect key`: prints a TSS2 PEM key file.
 
 use super::line;
-use crate::{failure::Failure, files::key_file, provision::PublicPoint};
+use crate::{failure::Failure, provision::PublicPoint, tpm::key_file};
 use chanbind::{
     protocol::{
         crypto::sha256,

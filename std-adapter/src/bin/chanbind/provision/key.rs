@@ -2,8 +2,8 @@
 
 use crate::{
     failure::Failure,
-    files::{NewFiles, Password},
-    shared::{TpmArguments, parent},
+    provision::new_files::NewFiles,
+    tpm::{Password, TpmArguments, parent},
 };
 use chanbind::{
     protocol::otp::ClientId,

@@ -2,6 +2,7 @@
 
 mod authenticator;
 mod key;
+mod new_files;
 mod otp;
 
 pub(crate) use authenticator::PublicPoint;
