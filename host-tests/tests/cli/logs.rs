@@ -121,6 +121,29 @@ fn the_admission_of_a_certificate_is_logged_with_its_subject() {
 }
 
 #[test]
+fn a_failed_tls_handshake_is_logged_with_peer_and_reason() {
+    use std::io::{Read, Write};
+    let workspace = Workspace::without_tpm();
+    workspace.register("client1", b"0123456789abcdef");
+    let gateway = workspace.otp_gateway(&["--log-format", "json"]);
+    let url: axum::http::Uri = gateway.url().parse().unwrap();
+    let port = url.port_u16().unwrap();
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let _ = stream.read_to_end(&mut Vec::new());
+    gateway.wait_for_log("TLS handshake failed");
+    let lines = json_lines(&gateway.stop());
+    let failures = with_message(&lines, "TLS handshake failed");
+    let [line] = failures[..] else {
+        panic!("{lines:?}");
+    };
+    assert_eq!(line["level"], "INFO");
+    assert!(is_loopback(&line["fields"]["peer"]), "{line}");
+    let reason = line["fields"]["reason"].as_str().unwrap();
+    assert!(reason.contains("corrupt message"), "{reason}");
+}
+
+#[test]
 fn a_refusal_is_logged_with_peer_status_and_reason() {
     let workspace = Workspace::without_tpm();
     workspace.software_device("device", "devices");

@@ -156,8 +156,18 @@ impl ConnectionContext {
         stream.set_nodelay(true)?;
         let accepting = timeout(self.limits.handshake, self.acceptor.accept(stream));
         let stream = tokio::select! {
-            accepted = accepting => accepted
-                .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake did not complete in time"))??,
+            accepted = accepting => {
+                let in_time = accepted.map_err(|_| {
+                    io::Error::new(io::ErrorKind::TimedOut, "it did not complete in time")
+                });
+                match in_time.flatten() {
+                    Ok(stream) => stream,
+                    Err(error) => {
+                        tracing::info!(%peer, reason = %error, "TLS handshake failed");
+                        return Ok(());
+                    }
+                }
+            }
             reason = slot.activity.wait_until_overdue(&self.limits) => return Err(aborted(reason)),
             () = wait_for_stop(&mut self.stopped) => return Ok(()),
         };
