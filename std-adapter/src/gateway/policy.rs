@@ -2,7 +2,16 @@ use super::path::Readings;
 use crate::proof::Verifier;
 use std::{fmt, sync::Arc};
 
-/// The proofs that a path needs: of one verifier, of any of several, or of all of them. See [`any_of`] and [`all_of`].
+/// The proofs that a path needs: of one verifier, of any of several ([`Requirement::or`], [`any_of`]), or of all of them
+/// ([`Requirement::and`], [`all_of`]).
+///
+/// ```no_run
+/// use chanbind::gateway::Requirement;
+/// # fn example(otp: std::sync::Arc<chanbind::proof::otp::OtpVerifier>, certificate: std::sync::Arc<chanbind::proof::authenticator::AuthenticatorVerifier>) {
+/// let either = Requirement::from(&otp).or(&certificate);
+/// let both = Requirement::from(&otp).and(&certificate);
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Requirement(Node);
 
@@ -21,7 +30,7 @@ impl<V: Verifier> From<Arc<V>> for Requirement {
 
 impl<V: Verifier> From<&Arc<V>> for Requirement {
     fn from(verifier: &Arc<V>) -> Self {
-        Self(Node::One(Arc::clone(verifier) as Arc<dyn Verifier>))
+        Self::from(Arc::clone(verifier))
     }
 }
 
@@ -48,6 +57,18 @@ pub fn all_of(requirements: impl IntoIterator<Item = impl Into<Requirement>>) ->
 }
 
 impl Requirement {
+    /// Requires this or the other.
+    #[must_use]
+    pub fn or(self, other: impl Into<Self>) -> Self {
+        any_of([self, other.into()])
+    }
+
+    /// Requires this and the other together.
+    #[must_use]
+    pub fn and(self, other: impl Into<Self>) -> Self {
+        all_of([self, other.into()])
+    }
+
     /// Appends the verifiers, each once.
     fn collect(&self, verifiers: &mut Vec<Arc<dyn Verifier>>) {
         match &self.0 {
@@ -111,7 +132,7 @@ impl Tree {
 ///
 /// ```no_run
 /// use chanbind::{
-///     gateway::{Policy, RegistryFile, any_of},
+///     gateway::{Policy, RegistryFile, Requirement},
 ///     proof::{authenticator::{AuthenticatorVerifier, Trust}, otp::{OtpVerifier, Settings}},
 /// };
 ///
@@ -120,7 +141,7 @@ impl Tree {
 /// let devices = AuthenticatorVerifier::new(Trust::from_pem(&std::fs::read("device-ca.pem")?)?);
 /// let operators = AuthenticatorVerifier::new(Trust::from_pem(&std::fs::read("operator-ca.pem")?)?);
 /// let policy = Policy::new()
-///     .require("/", any_of([(&otp).into(), (&devices).into()] as [chanbind::gateway::Requirement; 2]))
+///     .require("/", Requirement::from(&otp).or(&devices))
 ///     .require("/admin", operators)
 ///     .exempt("/health");
 /// # Ok(())
