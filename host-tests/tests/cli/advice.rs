@@ -13,7 +13,7 @@ fn a_refused_one_time_password_leads_to_the_authenticator_that_the_gateway_asks_
     assert_eq!(code, 3);
     assert_eq!(
         error,
-        "401 Unauthorized\nthe gateway did not accept this kind of proof (otp): it asks for another; connect with `chanbind connect authenticator`\n"
+        "401 Unauthorized\nthe gateway did not admit this device by this kind of proof (otp) alone: it asks for another; connect with `chanbind connect authenticator`\n"
     );
 }
 
@@ -28,7 +28,7 @@ fn a_refused_certificate_leads_to_the_one_time_password_that_the_gateway_asks_fo
     assert_eq!(code, 3);
     assert_eq!(
         error,
-        "401 Unauthorized\nthe gateway did not accept this kind of proof (authenticator): it asks for another; connect with `chanbind connect otp`\n"
+        "401 Unauthorized\nthe gateway did not admit this device by this kind of proof (authenticator) alone: it asks for another; connect with `chanbind connect otp`\n"
     );
 }
 

@@ -191,6 +191,53 @@ fn rust_log_sets_the_level() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_of_every_level_contain_no_key() {
+    use chanbind::{
+        client::{ConnectOptions, Connection},
+        proof::otp::{Form, Settings},
+        tls,
+    };
+    use chanbind_core::kdf::HmacSha256;
+    use chanbind_host_tests::client::{TestClient, one_time_password};
+    const SECRET: &str = "a key with more than 16 bytes";
+
+    let workspace = Workspace::without_tpm();
+    workspace.register("client1", SECRET.as_bytes());
+    let gateway = {
+        let arguments = "gateway otp --registry registry.toml --cert chain.pem --key server.pem";
+        let mut arguments: Vec<&str> = arguments.split(' ').collect();
+        arguments.extend(["--listen", "127.0.0.1:0"]);
+        Gateway::start(workspace.command(&arguments).env("RUST_LOG", "trace"), None)
+    };
+    let settings = Settings::default();
+    let mut secrets = vec![SECRET.to_owned(), hex::encode(SECRET)];
+    for form in [Form::ApiKey, Form::Jws, Form::Nested] {
+        let roots = tls::roots_from_pem(workspace.read("ca.pem").as_bytes()).unwrap();
+        let config = tls::client_config(roots).unwrap();
+        let options = ConnectOptions::default();
+        let connection = Connection::open("localhost", gateway.port, config, &options);
+        let mut connection = TestClient::new(connection.await.unwrap());
+        let mut request = Connection::get(&gateway.url().parse().unwrap()).unwrap();
+        let key = HmacSha256::new(SECRET.as_bytes());
+        one_time_password(&settings, "client1", form, &connection, &key, &mut request)
+            .await
+            .unwrap();
+        let headers = request.headers();
+        for name in [settings.key_header.as_str(), "authorization"] {
+            let value = headers.get(name).map(|value| value.to_str().unwrap());
+            secrets.extend(value.map(|value| value.trim_start_matches("Bearer ").to_owned()));
+        }
+        assert_eq!(connection.send(request).await.unwrap().status(), 200);
+    }
+    assert_eq!(secrets.len(), 5);
+    let log = gateway.stop();
+    assert_contains_all(&log, &["one-time key derived", "DEBUG"]);
+    for secret in &secrets {
+        assert!(!log.contains(secret), "{secret} is in the log: {log}");
+    }
+}
+
 /// Starts a gateway whose standard error is a terminal, if `is_terminal`, and returns its log with a warning.
 fn log_of_start(is_terminal: bool, no_color: Option<&str>) -> String {
     let workspace = Workspace::without_tpm();

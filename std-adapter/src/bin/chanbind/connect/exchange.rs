@@ -95,7 +95,7 @@ impl Done {
     fn reason(&self, advice: impl FnOnce(StatusCode) -> String) -> String {
         if !self.asked.is_empty() && !self.asked.contains(&self.kind) {
             return format!(
-                "the gateway did not accept this kind of proof ({}): it asks for another; connect with `chanbind connect {}`",
+                "the gateway did not admit this device by this kind of proof ({}) alone: it asks for another; connect with `chanbind connect {}`",
                 self.kind,
                 self.asked.join("` or `chanbind connect ")
             );
