@@ -1,6 +1,6 @@
 //! Installs missing system packages with apt-get.
 
-use crate::{TaskResult, firmware_targets, root, run};
+use crate::{TaskResult, root, run};
 use std::process::{Command, Stdio};
 
 /// A Debian package and the reason to install it.
@@ -83,13 +83,6 @@ pub(crate) fn install_rp2040_emulator() -> TaskResult {
 
 pub(crate) fn install_for_bare_metal() -> TaskResult {
     install(FOR_BARE_METAL)
-}
-
-pub(crate) fn all() -> TaskResult {
-    install_for_tests()?;
-    firmware_targets::prepare()?;
-    println!("all packages are installed");
-    Ok(())
 }
 
 fn install(packages: &[Package]) -> TaskResult {
