@@ -87,7 +87,7 @@ error_messages! { KdfError {
 
 impl core::error::Error for KdfError {}
 
-/// The error of [`derive()`] and [`derive_async`]; `E` is the error of the PRF.
+/// The error of [`derive()`]; `E` is the error of the PRF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeriveError<E> {

@@ -1,6 +1,6 @@
 //! Exported Authenticators (RFC 9261): the key of a certificate, in a TPM or in software, proved on a connection when a gateway asks.
 //!
-//! The protocol is [`chanbind_core::authenticator`]; `docs/proofs/AUTHENTICATOR.md` describes the header fields. A client makes a [`prover`] from its
+//! The protocol is [`chanbind_core::authenticator`]; `docs/proofs/AUTHENTICATOR.md` describes the header fields. A client makes a [prover](prover()) from its
 //! [`Credentials`] and runs it with [`Session`](crate::client::Session); a gateway puts an [`AuthenticatorVerifier`] for its [`Trust`] into its
 //! [`Policy`](crate::gateway::Policy).
 

@@ -1,6 +1,6 @@
 //! One-time passwords: an HMAC key, in a TPM as a rule, makes a password that is valid on one connection only.
 //!
-//! The protocol is [`chanbind_core::otp`], and `docs/proofs/OTP.md` describes it for implementers. A client makes a [`prover`] and runs it with
+//! The protocol is [`chanbind_core::otp`], and `docs/proofs/OTP.md` describes it for implementers. A client makes a [prover](prover()) and runs it with
 //! [`Session`](crate::client::Session); a gateway puts an [`OtpVerifier`] into its [`Policy`](crate::gateway::Policy).
 
 mod details;
