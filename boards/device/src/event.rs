@@ -86,6 +86,31 @@ pub enum Step {
     Request,
 }
 
+impl<E> Failure<E> {
+    /// Returns the word for this failure in log lines: `event=failed reason=tls: ...`. Tools match it, so it stays the same while texts may
+    /// change.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Config | Self::Authority(_) => "config",
+            Self::NoTime => "time",
+            Self::Tpm(_) => "tpm",
+            Self::Resolve => "resolve",
+            Self::Tcp(_) => "tcp",
+            Self::Tls(_) => "tls",
+            Self::Http(_) => "http",
+            Self::Refused { .. } => "refused",
+            Self::Proof(_) => "proof",
+            Self::TooManyExchanges => "protocol",
+            Self::TimedOut(Step::Resolve) => "resolve-timeout",
+            Self::TimedOut(Step::Connect) => "tcp-timeout",
+            Self::TimedOut(Step::Handshake) => "tls-timeout",
+            Self::TimedOut(Step::Tpm) => "tpm-timeout",
+            Self::TimedOut(Step::Request) => "http-timeout",
+        }
+    }
+}
+
 impl<E> From<HttpError> for Failure<E> {
     fn from(error: HttpError) -> Self {
         Self::Http(error)
@@ -127,7 +152,7 @@ error_messages! { Event<E> where E: fmt::Display {
     Self::Admitted { status } => "event=admitted status={}", status;
     Self::Closed => "event=closed: by the gateway";
     Self::Failed(Failure::Refused { status }) => "event=refused status={}: does the gateway's registry have this client with this key, or does it trust the authority of its certificate?", status;
-    Self::Failed(failure) => "event=failed: {}", failure;
+    Self::Failed(failure) => "event=failed reason={}: {}", failure.reason(), failure;
     Self::Waiting { millis } => "event=waiting ms={}", millis;
 }}
 

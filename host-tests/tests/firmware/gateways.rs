@@ -25,7 +25,7 @@ async fn goes_and_comes_back() {
     board.wait_for(ADMITTED);
     let (pki, port) = (gateway.pki.clone(), gateway.port);
     gateway.stop().await;
-    board.wait_for("the gateway cannot be reached");
+    board.wait_for("event=failed reason=tcp:");
     let _gateway = TestGateway::start_as(registry(SECRET), Settings::default(), pki, port)
         .await
         .unwrap();
@@ -76,7 +76,7 @@ async fn refuses(
     let image = configured(Kind::QemuMps2, &toml, &authority.pem());
     let board = Board::start(&image, &device.chip).unwrap();
     for _ in 0..2 {
-        board.wait_for(says);
+        wait_for_failure(&board, "tls", says);
         board.wait_for("event=waiting ms=");
     }
     while server.outcomes().len() < 2 {

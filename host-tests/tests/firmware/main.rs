@@ -46,6 +46,12 @@ async fn restarted(gateway: TestGateway, secret: &[u8]) -> TestGateway {
 const SECRET: &[u8] = b"a key of this test, 32 bytes long";
 const ADMITTED: &str = "event=admitted status=200";
 
+/// Waits until the board logs a failure with this reason, and asserts that its text contains `text`.
+fn wait_for_failure(board: &Board, reason: &str, text: &str) {
+    let line = board.wait_for(&format!("event=failed reason={reason}:"));
+    assert!(line.contains(text), "{line}");
+}
+
 /// Asserts that the driver violated no rule of the chip.
 fn assert_no_violations(device: &Device) {
     let violations = device.chip.take_violations();

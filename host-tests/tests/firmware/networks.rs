@@ -41,8 +41,8 @@ async fn goes_and_comes_back() {
     .unwrap();
     board.wait_for(ADMITTED);
     board.network_link().pull_out();
-    board.wait_for("the gateway did not answer in time");
-    board.wait_for("the gateway could not be reached in time");
+    board.wait_for("event=failed reason=http-timeout");
+    board.wait_for("event=failed reason=tcp-timeout");
     board.wait_for("event=waiting ms=");
     board.network_link().plug_in();
     board.wait_for(ADMITTED);

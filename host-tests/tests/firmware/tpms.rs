@@ -52,7 +52,7 @@ async fn stops_answering() {
     board.wait_for(ADMITTED);
     device.chip.event(Event::VanishHigh);
     let _gateway = restarted(gateway, SECRET).await;
-    board.wait_for("the TPM no longer answers");
+    wait_for_failure(&board, "tpm", "the TPM no longer answers");
     board.wait_for("event=waiting ms=");
     device.chip.event(Event::Return);
     board.wait_for(ADMITTED);
@@ -70,7 +70,7 @@ async fn is_another() {
         &other.chip,
     )
     .unwrap();
-    board.wait_for("the TPM's parent key is not the pinned one");
+    wait_for_failure(&board, "tpm", "the TPM's parent key is not the pinned one");
     board.wait_for("event=waiting ms=");
     assert!(!board.said().contains("event=tcp-open"), "{}", board.said());
 }
@@ -95,6 +95,10 @@ async fn is_in_failure_mode() {
         });
     });
     let _gateway = restarted(gateway, SECRET).await;
-    board.wait_for("the TPM rejected TPM2_GetRandom: Error(ErrorCode(1))");
+    wait_for_failure(
+        &board,
+        "tpm",
+        "the TPM rejected TPM2_GetRandom: Error(ErrorCode(1))",
+    );
     board.wait_for(ADMITTED);
 }
