@@ -106,6 +106,8 @@ impl Wire {
             return 0xff;
         }
         if let Some(undriven) = chip.undriven_byte(now) {
+            // A chip that wakes in the middle of a transaction has missed its beginning, and waits for the next one.
+            self.lost = true;
             return undriven;
         }
         if self.lost {
@@ -172,5 +174,52 @@ impl Wire {
 
     fn len(&self) -> usize {
         usize::from(self.header[0] & 0x3f) + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tpm::Computes;
+    use std::io;
+
+    /// A TPM that no command reaches.
+    struct Unused;
+
+    impl Computes for Unused {
+        fn execute(&mut self, _: &[u8]) -> io::Result<Vec<u8>> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn reset(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_chip_that_wakes_within_a_transaction_ignores_the_rest_of_it() {
+        let (mut wire, mut chip) = (Wire::new(), Chip::new(Box::new(Unused)));
+        chip.script.start_up = 100;
+        chip.reset(0);
+        // A read of TPM_ACCESS begins while the chip starts, and its dummy bytes come later.
+        let header = [0x80, 0xd4, 0, 0];
+        wire.select(&mut chip, 99);
+        wire.clock(header[0], &mut chip, 99);
+        for byte in [0; 8] {
+            wire.clock(byte, &mut chip, 101);
+        }
+        wire.deselect(&mut chip, 102);
+        assert!(chip.violations.is_empty(), "{:?}", chip.violations);
+
+        wire.select(&mut chip, 110);
+        let last = header
+            .map(|byte| wire.clock(byte, &mut chip, 110))
+            .last()
+            .copied();
+        assert_eq!(last, Some(1), "the chip is ready");
+        let access = wire.clock(0, &mut chip, 110);
+        wire.deselect(&mut chip, 111);
+        assert_eq!(access & 0x80, 0x80, "tpmRegValidSts is set: {access:02x}");
+        assert!(chip.violations.is_empty(), "{:?}", chip.violations);
     }
 }
