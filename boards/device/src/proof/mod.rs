@@ -14,6 +14,13 @@ use chanbind_device_config::{ConfigError, Key, Section};
 use chanbind_tpm_spi::{Chip, Error, key::TpmKeys};
 
 /// The proof of a device: the state machine of its kind, and its key.
+#[cfg_attr(
+    feature = "authenticator",
+    allow(
+        clippy::large_enum_variant,
+        reason = "there is no heap, and one value per device"
+    )
+)]
 pub(crate) enum Proof<'a> {
     Otp(otp::Proof<'a>),
     #[cfg(feature = "authenticator")]
