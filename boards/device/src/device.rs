@@ -128,6 +128,12 @@ impl<'a, P: Platform + 'a> Device<'a, P> {
         })
     }
 
+    /// Returns the configuration.
+    #[must_use]
+    pub fn config(&self) -> &'a Config<'a> {
+        self.config
+    }
+
     /// Opens a connection to the gateway, verifies it, and begins the proof. The TLS stream is created in `slot`.
     ///
     /// ```

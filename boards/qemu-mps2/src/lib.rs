@@ -1,10 +1,11 @@
 //! The emulated board: QEMU's `mps2-an386`, a Cortex-M4F with LAN9118 Ethernet.
 //!
-//! This crate contains the support for the hardware; `main.rs` is the application. The TPM is connected to UART2, which QEMU
+//! This crate contains the support for the hardware; `main.rs` and `bin` are applications. The TPM is connected to UART2, which QEMU
 //! connects to a socket ([`spi_wire`]). Logs, exit code, seed and time of day use semihosting, which a debugger provides on real
 //! hardware.
 //!
 //! - [`run`]: the start from reset to the first task;
+//! - [`start`]: the device, from all parts of the board;
 //! - [`network`]: the IP stack on [`lan9118`];
 //! - [`spi_wire`]: the bus and pins that a TPM driver requires;
 //! - [`rng`], [`clock`]: random numbers and time of day from the host, which the machine lacks;
@@ -13,6 +14,7 @@
 #![no_std]
 
 pub mod clock;
+mod device;
 mod exceptions;
 mod executor;
 pub mod exit;
@@ -29,6 +31,8 @@ pub mod time;
 use cortex_m as _;
 use defmt_semihosting as _;
 
+pub use chanbind_device::config_of_image;
+pub use device::{Board, BoardDevice, Gauge, HostClock, start};
 pub use host::HostError;
 
 use embassy_executor::Spawner;

@@ -55,8 +55,15 @@ bind_interrupts!(struct Irqs {
 
 type EthernetSpi = ExclusiveDevice<Spi<'static, SPI0, spi::Async>, Output<'static>, Delay>;
 
-/// Starts the firmware with the configuration in the image ([`config_of_image`]), and returns when its tasks run.
-pub async fn start(spawner: Spawner, p: Peripherals, config: &'static [u8]) {
+/// Starts the board with the configuration in the image ([`config_of_image`]), and hands the device to `run`, which spawns a task that runs
+/// it: with [`run`](chanbind_device::Device::run) or, for an application of your own, with
+/// [`run_with`](chanbind_device::Device::run_with).
+pub async fn start(
+    spawner: Spawner,
+    p: Peripherals,
+    config: &'static [u8],
+    run: impl FnOnce(&'static mut BoardDevice),
+) {
     let config = match Config::parse(config) {
         Ok(config) => config,
         Err(error) => defmt::panic!("{}", error),
@@ -146,9 +153,9 @@ pub async fn start(spawner: Spawner, p: Peripherals, config: &'static [u8]) {
     };
     static CONFIG: StaticCell<Config<'static>> = StaticCell::new();
     static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
-    static DEVICE: StaticCell<ThisDevice> = StaticCell::new();
+    static DEVICE: StaticCell<BoardDevice> = StaticCell::new();
     match chanbind_device::Device::new(CONFIG.init(config), parts, MEMORY.take()) {
-        Ok(device) => spawner.spawn(unwrap!(run_device(DEVICE.init(device)))),
+        Ok(device) => run(DEVICE.init(device)),
         Err(failure) => defmt::panic!("{}", failure),
     }
 }
@@ -158,7 +165,8 @@ type TpmBus = ExclusiveBus<Spi<'static, SPI1, spi::Async>, Output<'static>>;
 type Tpm = Tis<TpmBus, Delay, Output<'static>>;
 
 /// The types of this board.
-struct Board;
+#[derive(Debug)]
+pub struct Board;
 
 impl Platform for Board {
     type Network = Net;
@@ -168,13 +176,8 @@ impl Platform for Board {
     type Observer = StatusLed<Output<'static>>;
 }
 
-type ThisDevice = chanbind_device::Device<'static, Board>;
-
-/// The task of the device: one of its own, so that the variables of the set-up are no longer on the stack.
-#[embassy_executor::task]
-async fn run_device(device: &'static mut ThisDevice) {
-    device.run().await;
-}
+/// The device of this board.
+pub type BoardDevice = chanbind_device::Device<'static, Board>;
 
 #[embassy_executor::task]
 async fn run_ethernet(
