@@ -26,13 +26,18 @@ impl Image {
         Self::read(kind, &format!("{}-authenticator", kind.name()))
     }
 
+    /// Reads the image of an example application that was built for a board.
+    ///
+    /// # Errors
+    /// Returns an error if the image cannot be read, usually because it is not built.
+    pub fn of_application(kind: Kind, application: &str) -> Result<Self, build::Failure> {
+        Self::read(kind, &format!("{}-{application}", kind.name()))
+    }
+
     fn read(kind: Kind, name: &str) -> Result<Self, build::Failure> {
         let path = built(kind, &format!("images/{name}.elf"));
         let elf = std::fs::read(path).map_err(|error| {
-            format!(
-                "the image of {} cannot be read ({error}): build it with `cargo x firmware`",
-                kind.name()
-            )
+            format!("the image {name} cannot be read ({error}): build it with `cargo x firmware`")
         })?;
         Ok(Self { kind, elf })
     }

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod admitted;
+mod application;
 mod authenticator;
 mod gateways;
 mod networks;

@@ -4,9 +4,7 @@ use std::process::Stdio;
 pub(crate) fn run(arguments: &report::Arguments) -> TaskResult {
     setup::install_for_demo()?;
     firmware_targets::prepare()?;
-    for features in [&[firmware::AUTHENTICATOR][..], &[]] {
-        firmware::build(&firmware::QEMU_MPS2, features)?;
-    }
+    firmware::build_for_benchmarks()?;
     run::quietly(
         "build the benchmarks",
         &mut run::cargo(&[

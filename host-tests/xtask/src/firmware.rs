@@ -16,6 +16,8 @@ pub(crate) struct Board {
     chip: Option<&'static str>,
     /// The UF2 family of the chip's boot loader, if it accepts UF2 files.
     uf2_family: Option<u32>,
+    /// The example applications that the board has beside its own: binaries of its crate, from `boards/applications`.
+    applications: &'static [&'static str],
 }
 
 pub(crate) const QEMU_MPS2: Board = Board {
@@ -23,6 +25,7 @@ pub(crate) const QEMU_MPS2: Board = Board {
     target: "thumbv7em-none-eabihf",
     chip: None,
     uf2_family: None,
+    applications: &["readings"],
 };
 
 /// All boards.
@@ -33,18 +36,21 @@ pub(crate) const BOARDS: [Board; 4] = [
         target: "thumbv6m-none-eabi",
         chip: Some("RP2040"),
         uf2_family: Some(0xe48b_ff56),
+        applications: &["readings"],
     },
     Board {
         name: "rp2350-w5500",
         target: "thumbv8m.main-none-eabihf",
         chip: Some("RP235x"),
         uf2_family: Some(0xe48b_ff59),
+        applications: &[],
     },
     Board {
         name: "stm32h563-nucleo",
         target: "thumbv8m.main-none-eabihf",
         chip: Some("STM32H563ZITx"),
         uf2_family: None,
+        applications: &[],
     },
 ];
 
@@ -52,6 +58,10 @@ pub(crate) const BOARDS: [Board; 4] = [
 pub(crate) struct Arguments {
     /// The board to build. Without it, all boards are built.
     board: Option<String>,
+
+    /// An example application of the board, like readings, in place of its own application.
+    #[arg(long, requires = "board")]
+    application: Option<String>,
 
     /// A feature of the board's crate, like small-records.
     #[arg(long)]
@@ -66,6 +76,10 @@ pub(crate) struct FlashArguments {
     /// The drive of a board in boot mode, to which a UF2 file is copied. Without it, a debug probe is used.
     #[arg(long, value_name = "FOLDER")]
     drive: Option<PathBuf>,
+
+    /// An example application of the board, like readings, in place of its own application.
+    #[arg(long)]
+    application: Option<String>,
 
     /// A feature of the board's crate, like small-records.
     #[arg(long)]
@@ -94,19 +108,27 @@ pub(crate) fn run(arguments: &Arguments) -> TaskResult {
         None => &BOARDS[..],
     };
     for board in boards {
-        let image = build(board, &features)?;
+        let image = build_application(board, &features, arguments.application.as_deref())?;
         println!("{}", image.display());
     }
     Ok(())
 }
 
-/// Builds the images of all boards, with and without authenticators. The tests run some of them; the others must at least build.
+/// Builds the images of all boards, with and without authenticators, and of their example applications. The tests run some of them; the
+/// others must at least build.
 pub(crate) fn build_for_tests() -> TaskResult {
     firmware_targets::prepare()?;
     for board in &BOARDS {
         build(board, &[AUTHENTICATOR])?;
-        build(board, &[])?;
+        build_with(board, &[], board.applications)?;
     }
+    build_for_benchmarks()
+}
+
+/// Builds the images of the emulated board, with and without authenticators, and the benchmarks that run on it.
+pub(crate) fn build_for_benchmarks() -> TaskResult {
+    build_with(&QEMU_MPS2, &[AUTHENTICATOR], &["authenticator"])?;
+    build_with(&QEMU_MPS2, &[], &["instructions"])?;
     Ok(())
 }
 
@@ -152,7 +174,7 @@ pub(crate) fn flash(arguments: &FlashArguments) -> TaskResult {
     }
     firmware_targets::prepare()?;
     let features: Vec<_> = arguments.feature.iter().map(String::as_str).collect();
-    let image = build(board, &features)?;
+    let image = build_application(board, &features, arguments.application.as_deref())?;
     match (&arguments.drive, board.uf2_family, board.chip) {
         (Some(drive), Some(family), _) => {
             let uf2 = uf2::from_elf(&fs::read(image)?, family)?;
@@ -189,17 +211,43 @@ pub(crate) fn flash(arguments: &FlashArguments) -> TaskResult {
 
 /// Builds the image of a board and returns its path.
 pub(crate) fn build(board: &Board, features: &[&str]) -> Result<PathBuf, Box<dyn Error>> {
+    build_with(board, features, &[])
+}
+
+/// Builds the image of an example application of a board, or without a name that of its own application, and returns its path.
+fn build_application(
+    board: &Board,
+    features: &[&str],
+    application: Option<&str>,
+) -> Result<PathBuf, Box<dyn Error>> {
+    let Some(application) = application else {
+        return build(board, features);
+    };
+    if !board.applications.contains(&application) {
+        return Err(format!(
+            "{} has no application {application:?}; its applications: {}",
+            board.name,
+            board.applications.join(", ")
+        )
+        .into());
+    }
+    build_with(board, features, &[application])?;
+    Ok(image(board, Some(application), features))
+}
+
+/// Builds the image of a board, and in the same run other binaries of its crate. Returns the path of the board's image.
+fn build_with(
+    board: &Board,
+    features: &[&str],
+    programs: &[&str],
+) -> Result<PathBuf, Box<dyn Error>> {
     let package = format!("chanbind-board-{}", board.name);
     let mut command = firmware_targets::cargo_for(board.target, "build");
     command
         .args(["--profile", "firmware", "--target", board.target])
-        .args([
-            "--package",
-            &package,
-            "--bins",
-            "--features",
-            &features.join(","),
-        ])
+        .args(["--package", &package, "--features", &features.join(",")])
+        .args(["--bin", &package])
+        .args(programs.iter().flat_map(|program| ["--bin", program]))
         .env("RUSTFLAGS", path_remapping());
     if let Some(config) = std::env::var_os("CHANBIND_CONFIG") {
         // The path may be relative to the user's folder, but the build script runs in another one.
@@ -208,17 +256,32 @@ pub(crate) fn build(board: &Board, features: &[&str]) -> Result<PathBuf, Box<dyn
     run::quietly(
         &format!(
             "build the image of {}",
-            [&[board.name], features].concat().join(", ")
+            [&[board.name], features, programs].concat().join(", ")
         ),
         &mut command,
     )?;
     // Cargo writes the builds with all combinations of features to the same file: copy each image to a file of its own.
-    let folder = root().join("target").join(board.target).join("firmware");
-    let name = [&[board.name], features].concat().join("-");
-    let image = folder.join("images").join(format!("{name}.elf"));
+    let folder = folder(board);
     fs::create_dir_all(folder.join("images"))?;
-    fs::copy(folder.join(package), &image)?;
-    Ok(image)
+    for program in programs {
+        fs::copy(folder.join(program), image(board, Some(program), features))?;
+    }
+    let own = image(board, None, features);
+    fs::copy(folder.join(package), &own)?;
+    Ok(own)
+}
+
+/// Returns the path of the image of a board's program, or without a name that of its own application.
+fn image(board: &Board, program: Option<&str>, features: &[&str]) -> PathBuf {
+    let name = [&[board.name], program.as_slice(), features].concat();
+    folder(board)
+        .join("images")
+        .join(format!("{}.elf", name.join("-")))
+}
+
+/// Returns the folder in which cargo writes the programs of a board.
+fn folder(board: &Board) -> PathBuf {
+    root().join("target").join(board.target).join("firmware")
 }
 
 pub(crate) fn board(name: &str) -> Result<&'static Board, Box<dyn Error>> {
