@@ -1,5 +1,6 @@
 //! HTTP/1.1 without an allocator: one request and its response, each with a body that is streamed.
 
+mod chunked;
 mod content;
 mod head;
 mod response;

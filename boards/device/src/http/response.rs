@@ -1,12 +1,12 @@
 use super::{
     HttpError,
+    chunked::Decoder,
     head::{Framing, HeadParts, field},
 };
 use chanbind_core::proof::Outcome;
 use core::fmt;
 use embassy_time::{Duration, with_timeout};
 use embedded_io_async::{Error as _, ErrorKind, ErrorType, Read};
-use reqwless::response::ChunkedBodyReader;
 
 /// A response. Its content is read as a stream.
 ///
@@ -23,11 +23,11 @@ pub struct Response<'r, S> {
 
 enum Body<'r, S> {
     Length(Incoming<'r, S>, usize),
-    Chunked(ChunkedBodyReader<Incoming<'r, S>>),
+    Chunked(Incoming<'r, S>, Decoder),
     UntilClose(Incoming<'r, S>),
 }
 
-/// The bytes that were read behind the head, and then the stream.
+/// The bytes that were read behind the head, and then those of the stream.
 pub(crate) struct Incoming<'r, S> {
     buffered: &'r [u8],
     stream: &'r mut S,
@@ -72,7 +72,7 @@ impl<'r, S: Read> Response<'r, S> {
             head: buffer.get(..parts.len).unwrap_or_default(),
             body: match parts.framing {
                 Framing::Length(len) => Body::Length(incoming, len),
-                Framing::Chunked => Body::Chunked(ChunkedBodyReader::new(incoming)),
+                Framing::Chunked => Body::Chunked(incoming, Decoder::new()),
                 Framing::UntilClose => Body::UntilClose(incoming),
             },
             limit,
@@ -150,13 +150,7 @@ impl<'r, S: Read> Response<'r, S> {
                 *left = left.saturating_sub(len);
                 if len == 0 { Err(cut) } else { Ok(len) }
             }
-            Body::Chunked(reader) => match reader.read(buf).await {
-                Ok(0) if !reader.is_done() => Err(cut),
-                Ok(len) => Ok(len),
-                Err(reqwless::Error::Network(kind)) => Err(HttpError::Connection(kind)),
-                Err(reqwless::Error::ConnectionAborted) => Err(cut),
-                Err(_) => Err(HttpError::Malformed),
-            },
+            Body::Chunked(incoming, decoder) => decoder.read(incoming, buf).await,
             Body::UntilClose(incoming) => incoming.read(buf).await.map_err(broken),
         }
     }
