@@ -158,14 +158,19 @@ fn parse(bytes: &[u8], method: Method) -> Result<Option<HeadParts>, HttpError> {
                 _ => return Err(HttpError::Malformed),
             }
         } else if is("content-length") && framing != Framing::Chunked {
-            let value = value.map_err(|_| HttpError::Malformed)?;
-            let length = value.parse().map_err(|_| HttpError::Malformed)?;
+            // `parse` alone would accept a sign.
+            let digits = value
+                .ok()
+                .filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
+            let length = digits.and_then(|digits| digits.parse().ok());
+            let length = length.ok_or(HttpError::Malformed)?;
             if matches!(framing, Framing::Length(other) if other != length) {
                 return Err(HttpError::Malformed);
             }
             framing = Framing::Length(length);
         } else if is("connection") {
-            is_last |= value.is_ok_and(|value| value.eq_ignore_ascii_case("close"));
+            let mut options = value.unwrap_or_default().split(',').map(str::trim);
+            is_last |= options.any(|option| option.eq_ignore_ascii_case("close"));
         }
     }
     if method == Method::HEAD || matches!(status, 100..200 | 204 | 304) {
