@@ -20,7 +20,8 @@ pub struct Request<'r> {
     pub method: Method,
     /// The path with the query, beginning with `/`; percent-encoded.
     pub path: &'r str,
-    /// Further header fields, at most [`MAX_FIELDS`]. Host, Content-Length, Transfer-Encoding and the fields of the proof are added.
+    /// Further header fields, at most [`MAX_FIELDS`]. Host, Content-Length and Transfer-Encoding are added and must not be among them;
+    /// the fields of the proof are added too, and replace those of the same name.
     pub fields: &'r [(&'r str, &'r str)],
 }
 
@@ -51,24 +52,35 @@ impl<'r> Request<'r> {
         Self { fields, ..self }
     }
 
-    /// Returns true if the request can be written as it is: nothing in it ends a line.
+    /// Returns true if the request can be written as it is: nothing in it ends a line, or says where the content ends.
     pub(crate) fn is_valid(&self) -> bool {
-        let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-        let is_value = |text: &str| {
-            text.bytes()
-                .all(|byte| byte.is_ascii_graphic() || byte == b' ' || byte >= 0x80)
-        };
         self.path.starts_with('/')
-            && is_visible(self.path)
+            && self.path.bytes().all(|byte| byte.is_ascii_graphic())
             && self.fields.len() <= MAX_FIELDS
-            && self.fields.iter().all(|(name, value)| {
-                !name.is_empty() && is_visible(name) && !name.contains(':') && is_value(value)
-            })
+            && self
+                .fields
+                .iter()
+                .all(|(name, value)| is_field(name, value))
     }
 }
 
 /// The number of header fields that a [`Request`] can have.
 pub const MAX_FIELDS: usize = 8;
+fn is_field(name: &str, value: &str) -> bool {
+    // A token of RFC 9110 section 5.6.2.
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_text = |byte: u8| byte.is_ascii_graphic() || byte == b' ' || byte >= 0x80;
+    !name.is_empty()
+        && name.bytes().all(is_token)
+        && !ADDED_FIELDS
+            .iter()
+            .any(|added| name.eq_ignore_ascii_case(added))
+        && value.bytes().all(is_text)
+}
+
+/// The fields that every request gets.
+const ADDED_FIELDS: [&str; 3] = ["host", "content-length", "transfer-encoding"];
+
 
 /// The method of a request (RFC 9110 section 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +119,7 @@ pub enum HttpError {
     Closed,
     /// The response is not HTTP/1.1, or its head is too long for the buffer.
     Malformed,
-    /// The request has a field or path that cannot be sent.
+    /// The request has a field or path that cannot be sent, or a field that the library adds.
     InvalidRequest,
     /// The content has another length than was announced, or its reader failed.
     Content,
@@ -123,7 +135,7 @@ error_messages! { HttpError {
     Self::Connection(kind) => "the connection broke: {}", kind;
     Self::Closed => "the server closed the connection before the response";
     Self::Malformed => "the response is not HTTP/1.1, or its head is too long for the buffer";
-    Self::InvalidRequest => "the request cannot be sent: its path must begin with / and be visible ASCII, its fields must have no line breaks, and there is room for 8";
+    Self::InvalidRequest => "the request cannot be sent: its path must begin with / and be visible ASCII, its fields must have no line breaks and not be Host, Content-Length or Transfer-Encoding, and there is room for 8";
     Self::Content => "the content of the request has another length than was announced, or its reader failed";
     Self::ContentConsumed => "the server asks for a proof, and the content cannot be sent twice: authenticate the session first";
     Self::Unread => "the response before was not read to its end: read it, or open another session";
