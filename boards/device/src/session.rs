@@ -49,7 +49,7 @@ pub(crate) struct Exchange<'d, 'a, P: Platform> {
     pub(crate) fields: &'d mut [u8],
     /// Random numbers of the TPM, mixed into those of the board.
     pub(crate) seed: SecretBytes<32>,
-    /// False while a response has content that was not read.
+    /// False while a response is awaited, or has content that was not read.
     pub(crate) is_read: bool,
     /// True if the server closes the connection after the last response.
     pub(crate) is_last: bool,
@@ -71,7 +71,8 @@ impl<'d, 'a, P: Platform> Session<'_, 'd, 'a, P> {
     /// # Errors
     /// [`Failure::Http`] for requests that cannot be sent and connections that broke; with [`HttpError::Closed`] the gateway has
     /// closed the connection in order. [`Failure::Refused`] if the gateway refuses the proof, [`Failure::Proof`] if none can be
-    /// made, [`Failure::Tpm`], [`Failure::TimedOut`]. After an error open another session.
+    /// made, [`Failure::Tpm`], [`Failure::TimedOut`]. After an error open another session, except after [`HttpError::InvalidRequest`]
+    /// and [`HttpError::ContentConsumed`].
     pub async fn send<C: Content>(
         &mut self,
         request: &Request<'_>,
@@ -96,6 +97,8 @@ impl<'d, 'a, P: Platform> Session<'_, 'd, 'a, P> {
             if exchanges > 1 && !content.is_repeatable() {
                 return Err(HttpError::ContentConsumed.into());
             }
+            // If this request fails or its future is dropped, the next one must not be taken for the rest of it.
+            self.exchange.is_read = false;
             let (tls, exchange, source) = (&mut *self.tls, &mut self.exchange, &mut content);
             let parts = await_in_place!(
                 exchange.send_once(tls, request, source),

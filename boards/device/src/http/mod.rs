@@ -64,8 +64,6 @@ impl<'r> Request<'r> {
     }
 }
 
-/// The number of header fields that a [`Request`] can have.
-pub const MAX_FIELDS: usize = 8;
 fn is_field(name: &str, value: &str) -> bool {
     // A token of RFC 9110 section 5.6.2.
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -83,6 +81,8 @@ const ADDED_FIELDS: [&str; 3] = ["host", "content-length", "transfer-encoding"];
 
 
 /// The method of a request (RFC 9110 section 9).
+/// The number of header fields that a [`Request`] can have.
+pub const MAX_FIELDS: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Method(&'static str);
 

@@ -107,7 +107,8 @@ impl<'r, S: Read> Response<'r, S> {
     /// Reads the content into `buffer`, and returns it.
     ///
     /// # Errors
-    /// [`HttpError::Malformed`] if the content is longer than `buffer`; [`HttpError::Connection`], [`HttpError::TimedOut`].
+    /// [`HttpError::TooLong`] if the content is longer than `buffer`; [`HttpError::Connection`], [`HttpError::TimedOut`],
+    /// [`HttpError::Malformed`].
     pub async fn read_to_end<'b>(&mut self, buffer: &'b mut [u8]) -> Result<&'b [u8], HttpError> {
         let mut len = 0usize;
         loop {
@@ -118,7 +119,7 @@ impl<'r, S: Read> Response<'r, S> {
             };
             match self.read(room).await? {
                 0 => return Ok(buffer.get(..len).unwrap_or_default()),
-                _ if len >= buffer.len() => return Err(HttpError::Malformed),
+                _ if len >= buffer.len() => return Err(HttpError::TooLong),
                 read => len = len.saturating_add(read),
             }
         }
