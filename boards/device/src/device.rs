@@ -138,7 +138,7 @@ impl<'a, P: Platform + 'a> Device<'a, P> {
     ///
     /// ```
     /// # use chanbind_device::{Device, Platform, Failure, TransportError, http::Request};
-    /// async fn report<P: Platform>(device: &mut Device<'_, P>) -> Result<(), Failure<TransportError<P>>> {
+    /// async fn report<'a, P: Platform + 'a>(device: &mut Device<'a, P>) -> Result<(), Failure<TransportError<P>>> {
     ///     let mut slot = None;
     ///     let mut session = device.connect(&mut slot).await?;
     ///     let fields = [("content-type", "application/json")];

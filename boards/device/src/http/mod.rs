@@ -4,6 +4,8 @@ mod chunked;
 mod content;
 mod head;
 mod response;
+#[cfg(test)]
+mod tests;
 
 pub use content::{Chunked, Content, WithLength};
 pub use response::Response;
@@ -79,10 +81,10 @@ fn is_field(name: &str, value: &str) -> bool {
 /// The fields that every request gets.
 const ADDED_FIELDS: [&str; 3] = ["host", "content-length", "transfer-encoding"];
 
-
-/// The method of a request (RFC 9110 section 9).
 /// The number of header fields that a [`Request`] can have.
 pub const MAX_FIELDS: usize = 8;
+
+/// The method of a request (RFC 9110 section 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Method(&'static str);
 
@@ -125,7 +127,9 @@ pub enum HttpError {
     Content,
     /// The content was read from its source already, and the server asks for a proof: authenticate the session first.
     ContentConsumed,
-    /// The response before was not read to its end.
+    /// The content of the response is longer than the buffer for it.
+    TooLong,
+    /// The response before was not read to its end, or the request before failed.
     Unread,
     /// The server did not answer in time.
     TimedOut,
@@ -138,7 +142,8 @@ error_messages! { HttpError {
     Self::InvalidRequest => "the request cannot be sent: its path must begin with / and be visible ASCII, its fields must have no line breaks and not be Host, Content-Length or Transfer-Encoding, and there is room for 8";
     Self::Content => "the content of the request has another length than was announced, or its reader failed";
     Self::ContentConsumed => "the server asks for a proof, and the content cannot be sent twice: authenticate the session first";
-    Self::Unread => "the response before was not read to its end: read it, or open another session";
+    Self::TooLong => "the content of the response is longer than the buffer for it";
+    Self::Unread => "the response before was not read to its end, or the request before failed: read it, or open another session";
     Self::TimedOut => "the server did not answer in time";
 }}
 
