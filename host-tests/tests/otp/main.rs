@@ -3,6 +3,7 @@
 
 mod accepted;
 mod malformed;
+mod other_protocols;
 mod refused;
 mod registry;
 

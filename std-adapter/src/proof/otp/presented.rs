@@ -29,6 +29,17 @@ pub(super) enum MalformedFields {
     TwoClients,
 }
 
+impl Presented<Zeroizing<String>> {
+    /// Returns an API key that stood in another place than a request's headers.
+    pub(super) fn of_api_key(client: &str, key: &str) -> Result<Self, MalformedFields> {
+        Ok(Self {
+            client: ClientIdBuf::new(Arc::from(client)).map_err(MalformedFields::Client)?,
+            form: Form::ApiKey,
+            value: Zeroizing::new(key.to_owned()),
+        })
+    }
+}
+
 impl<'h> Presented<&'h str> {
     /// Copies the password, for a verification that has to wait.
     pub(super) fn into_owned(self) -> Presented<Zeroizing<String>> {

@@ -51,6 +51,48 @@ impl OtpVerifier {
         })
     }
 
+    /// Verifies an API key that came by another protocol than HTTP: as user name and password of MQTT's CONNECT, for example. `channel` is
+    /// the connection that it came by, with one [`Channel`] for all its passwords. If the client is then removed from the registry,
+    /// disabled or given another key, [`Channel::closed`] returns.
+    ///
+    /// ```no_run
+    /// # use chanbind::{gateway::Channel, proof::otp::OtpVerifier};
+    /// # use std::sync::Arc;
+    /// # async fn example(verifier: Arc<OtpVerifier>, channel: Channel, user_name: &str, password: &str) {
+    /// match verifier.verify_api_key(&channel, user_name, password).await {
+    ///     Ok(identity) => println!("{} is connected", identity.subject()),
+    ///     Err(refusal) => println!("refused: {refusal}"),
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// A [`Refusal`]. Tell the peer no more than that it is refused: the reason says which clients exist.
+    pub async fn verify_api_key(
+        &self,
+        channel: &Channel,
+        client: &str,
+        key: &str,
+    ) -> Result<Identity, Refusal> {
+        let presented = Presented::of_api_key(client, key).map_err(Refusal::malformed)?;
+        // An API key is for no request.
+        let target = Target {
+            method: Method::default(),
+            uri: None,
+        };
+        let session = channel.state(self.id, Session::default);
+        let verdict = self
+            .look_up_and_check(presented, target, channel.clone(), session)
+            .await;
+        match verdict {
+            Verdict::Accepted { identity, .. } => Ok(identity),
+            Verdict::Refused(refusal) => Err(refusal),
+            Verdict::Absent | Verdict::Continue { .. } => {
+                Err(Refusal::internal("an API key got no verdict"))
+            }
+        }
+    }
+
     /// Verifies by the keys of `client`; `None` if they are not derived yet.
     fn check(
         &self,
