@@ -232,17 +232,23 @@ impl<'a, P: Platform + 'a> Device<'a, P> {
             let failure = await_in_place!(this.serve(app, pauses));
             application.failed();
             let pause = backoff.next(self.rng.next_u32());
-            if let Failure::Http(HttpError::Closed) = failure {
-                self.reporter.report::<TransportError<P>>(&Event::Closed);
-            } else {
-                let cure = Cure::of(&failure);
-                self.reporter.report(&Event::Failed(failure));
-                let tpm = self.keys.tpm_mut();
-                await_in_place!(cure.apply(tpm));
-            }
+            let this = &mut *self;
+            await_in_place!(this.recover(failure));
             (self.reporter).report::<TransportError<P>>(&Event::Waiting { millis: pause });
             Timer::after(Duration::from_millis(u64::from(pause))).await;
         }
+    }
+
+    /// Reports a failure, and takes the measure that may bring back a TPM that has failed: its reset, or a self-test.
+    /// [`Device::run_with`] does so; a loop of your own that connects calls this function before it waits and connects anew.
+    pub async fn recover(&mut self, failure: Failure<TransportError<P>>) {
+        if let Failure::Http(HttpError::Closed) = failure {
+            self.reporter.report::<TransportError<P>>(&Event::Closed);
+            return;
+        }
+        let cure = Cure::of(&failure);
+        self.reporter.report(&Event::Failed(failure));
+        cure.apply(self.keys.tpm_mut()).await;
     }
 
     /// Serves an application on one connection, until the gateway closes it or something fails.
