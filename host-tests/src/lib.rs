@@ -12,6 +12,7 @@ pub mod board;
 pub mod client;
 pub mod gateway;
 pub mod go;
+pub mod mqtt;
 pub mod openssl;
 pub mod pki;
 pub mod port;

@@ -1,9 +1,13 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
-#![forbid(unsafe_code)]
 
+mod messages;
+#[cfg(feature = "mqtt")]
+pub mod mqtt;
 pub mod readings;
 mod sensor;
 
+#[cfg(feature = "mqtt")]
+pub use mqtt::MqttReadings;
 pub use readings::Readings;
 pub use sensor::{Sensor, SimulatedSensor};

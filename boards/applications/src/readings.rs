@@ -12,42 +12,17 @@
 //! {"interval_ms":250}
 //! ```
 
-use crate::Sensor;
+use crate::{
+    Sensor,
+    messages::{MAX_COMMAND_LEN, MAX_READING_LEN, Reading, interval_of},
+};
 use chanbind_device::{
     Application, Outgoing,
     config::Config,
     http::{HttpError, Request, Response},
 };
-use core::ops::RangeInclusive;
 use embassy_time::{Duration, Instant, Timer};
 use embedded_io_async::Read;
-use serde::{Deserialize, Serialize};
-
-/// The longest reading in JSON, in bytes.
-const MAX_READING_LEN: usize = 96;
-/// The longest command in JSON, in bytes.
-const MAX_COMMAND_LEN: usize = 64;
-/// The intervals in milliseconds that a command may set. A gateway that is wrong must neither flood itself nor silence the device.
-const INTERVALS: RangeInclusive<u32> = 100..=3_600_000;
-
-/// A reading, as it is sent.
-#[derive(Serialize)]
-struct Reading {
-    /// Counts the readings since the start. A reading that was not answered is sent again, with the same number.
-    number: u32,
-    /// The time of the measurement, in milliseconds since the start.
-    uptime_ms: u64,
-    /// The temperature.
-    millicelsius: i32,
-}
-
-/// A command of the gateway. A field that is absent, or unknown here, changes nothing.
-#[derive(Deserialize)]
-struct Command {
-    /// The time from one reading to the next.
-    #[serde(default)]
-    interval_ms: Option<u32>,
-}
 
 /// An application that sends the readings of a sensor.
 ///
@@ -77,36 +52,6 @@ impl<'a, S: Sensor> Readings<'a, S> {
             pending_len: 0,
         }
     }
-
-    /// Takes a reading, and keeps it until it has been answered.
-    async fn take_reading(&mut self) {
-        self.number = self.number.wrapping_add(1);
-        let reading = Reading {
-            number: self.number,
-            uptime_ms: Instant::now().as_millis(),
-            millicelsius: self.sensor.millicelsius().await,
-        };
-        // Every reading fits: its three numbers have 41 digits at most.
-        self.pending_len = serde_json_core::to_slice(&reading, &mut self.json).unwrap_or(0);
-    }
-
-    fn obey(&mut self, command: &[u8]) {
-        let command = match serde_json_core::from_slice::<Command>(command) {
-            Ok((command, _)) => command,
-            Err(_) => {
-                defmt::warn!("event=command-malformed len={=usize}", command.len());
-                return;
-            }
-        };
-        if let Some(millis) = command.interval_ms {
-            if INTERVALS.contains(&millis) {
-                self.interval = Duration::from_millis(u64::from(millis));
-                defmt::info!("event=command interval_ms={=u32}", millis);
-            } else {
-                defmt::warn!("event=command-refused interval_ms={=u32}", millis);
-            }
-        }
-    }
 }
 
 impl<S: Sensor> Application for Readings<'_, S> {
@@ -115,7 +60,9 @@ impl<S: Sensor> Application for Readings<'_, S> {
         // waited. The gateway may get it twice, and recognises that by its number.
         if self.pending_len == 0 {
             Timer::at(self.due).await;
-            self.take_reading().await;
+            self.number = self.number.wrapping_add(1);
+            let reading = Reading::now(self.number, self.sensor.millicelsius().await);
+            self.pending_len = reading.write(&mut self.json);
         }
         Outgoing {
             request: Request::post(self.path).with_fields(&[("content-type", "application/json")]),
@@ -129,7 +76,7 @@ impl<S: Sensor> Application for Readings<'_, S> {
         // From here on the reading counts as answered.
         self.pending_len = 0;
         if !command.is_empty() {
-            self.obey(command);
+            self.interval = interval_of(command).unwrap_or(self.interval);
         }
         self.due = Instant::now() + self.interval;
         Ok(())

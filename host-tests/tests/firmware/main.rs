@@ -7,6 +7,7 @@ mod admitted;
 mod application;
 mod authenticator;
 mod gateways;
+mod mqtt;
 mod networks;
 mod tpms;
 

@@ -25,7 +25,7 @@ pub(crate) const QEMU_MPS2: Board = Board {
     target: "thumbv7em-none-eabihf",
     chip: None,
     uf2_family: None,
-    applications: &["readings"],
+    applications: &["readings", "mqtt"],
 };
 
 /// All boards.

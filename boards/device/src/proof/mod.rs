@@ -181,7 +181,7 @@ impl<'a> Proof<'a> {
     }
 }
 
-/// An event on the connection.
+/// An event of the connection.
 pub(crate) enum On<'e> {
     /// It is open.
     Open(&'e dyn Exporter),

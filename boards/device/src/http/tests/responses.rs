@@ -75,7 +75,7 @@ fn content_that_is_cut_is_an_error_and_no_end() {
             assert!(!exchange.is_read);
         }
     }
-    // Without a length an end is an end, but a broken connection is none.
+    // Without a length an end is an end, but a broken connection is an error.
     let mut exchange = exchange("HTTP/1.1 200 OK\r\n\r\n", "hello", 50);
     exchange.connection.end = End::Reset;
     let error = HttpError::Connection(ErrorKind::ConnectionReset);
