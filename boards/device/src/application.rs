@@ -54,7 +54,8 @@ pub trait Application {
 pub struct Outgoing<'r> {
     /// The request.
     pub request: Request<'r>,
-    /// The content; empty for none.
+    /// The content; empty for none. If the proof needs a challenge, it should have no more than a few kilobytes, as
+    /// [`Session::send`](crate::Session::send) explains.
     pub content: &'r [u8],
 }
 

@@ -66,7 +66,8 @@ impl<'d, 'a, P: Platform> Session<'_, 'd, 'a, P> {
     }
 
     /// Sends a request with the proof, and reads the head of the response. If the gateway asks for more, the request is sent again; the
-    /// content must then be repeatable.
+    /// content must then be repeatable. A server that asks for more may do so before it has read the content, and close the connection if
+    /// the content is long: call [`Session::authenticate`] before content of more than a few kilobytes.
     ///
     /// # Errors
     /// [`Failure::Http`] for requests that cannot be sent and connections that broke; with [`HttpError::Closed`] the gateway has
@@ -124,7 +125,7 @@ impl<'d, 'a, P: Platform> Session<'_, 'd, 'a, P> {
     }
 
     /// Sends a GET request for the configured path and drops the response, so that the connection has proved itself before a request whose
-    /// content can be sent only once.
+    /// content is long or can be sent only once.
     ///
     /// # Errors
     /// As [`Session::send`].
