@@ -10,6 +10,18 @@ use chanbind_core::kdf::{
 };
 use vectors::{hex_of, load, text_of};
 
+/// A prover outside this crate makes the inputs of its key requests itself.
+#[test]
+fn an_input_in_one_piece_gives_the_mac_of_its_bytes() {
+    let input = PrfInput::from(&b"keying material"[..]);
+    assert_eq!(input.parts().concat(), b"keying material");
+    let (mut direct, mut derived) = ([0; 32], [0; 32]);
+    let mut key = HmacSha256::new(b"key");
+    let Ok(()) = key.compute(&input, &mut direct);
+    derive(&Layout::Hmac, b"keying material", &mut key, &mut derived).unwrap();
+    assert_eq!(direct, derived);
+}
+
 #[test]
 fn counter_mode_matches_nist_cavp_vectors() {
     let file = load("sp800-108-nist-cavp.json");

@@ -98,6 +98,14 @@ impl<'a> PrfInput<'a> {
     }
 }
 
+/// Wraps an input that is already in one piece, for example that of a prover outside this crate.
+impl<'a> From<&'a [u8]> for PrfInput<'a> {
+    #[inline]
+    fn from(input: &'a [u8]) -> Self {
+        Self::new(&[], &[], input, &[])
+    }
+}
+
 impl fmt::Debug for PrfInput<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PrfInput({} bytes, hidden)", self.len())
