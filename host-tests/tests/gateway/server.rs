@@ -65,6 +65,30 @@ async fn answers_500_without_a_channel() {
     );
 }
 
+/// The client repeats the request on the same connection, as its proof is for that one.
+#[tokio::test]
+async fn keeps_a_connection_on_which_content_was_refused() {
+    let gateway = gateway().await;
+    let mut connection = gateway.connect().await.unwrap();
+    let refused = |len: usize| {
+        let mut request = request(&gateway, "/get");
+        *request.method_mut() = axum::http::Method::POST;
+        *request.body_mut() = vec![b'a'; len].into();
+        request
+    };
+    for len in [1, 1000, 250_000] {
+        let (status, _) = answer(&mut connection, refused(len)).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{len}");
+    }
+    let request = proved(&gateway, &connection, "/get").await;
+    assert_eq!(answer(&mut connection, request).await.0, StatusCode::OK);
+    // Content without end is not read.
+    let (status, _) = answer(&mut connection, refused(16 << 20)).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    let request = proved(&gateway, &connection, "/get").await;
+    assert!(connection.send(request).await.is_err());
+}
+
 #[tokio::test]
 async fn stops_gracefully() {
     let gateway = gateway().await;

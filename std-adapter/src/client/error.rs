@@ -52,6 +52,11 @@ pub enum ClientError {
         "the server asks for a proof, and the body of the request cannot be sent twice: authenticate the connection first, or send a body that can be repeated"
     )]
     BodyConsumed,
+    /// The server asked for a proof and closed the connection: it did not want to read the content of a request that it refuses.
+    #[error(
+        "the server asked for a proof and closed the connection without reading the whole request ({0}): authenticate the connection first"
+    )]
+    ClosedAfterChallenge(hyper::Error),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(getrandom::Error),

@@ -8,6 +8,7 @@ use chanbind_core::{
     proof::{FieldSink, Inputs, Outcome, Prover, RANDOM_LEN, RequestTarget, ResponseHead, Step},
     wire::Full,
 };
+use hyper::body::Body;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -91,13 +92,20 @@ where
         parts.headers.remove(axum::http::header::HOST);
         let head = Request::from_parts(parts, ());
         let host = authority(&head)?;
-        for _ in 0..MAX_EXCHANGES {
-            let mut request = Request::new(body.make().ok_or(ClientError::BodyConsumed)?);
+        for exchange in 0..MAX_EXCHANGES {
+            let body = body.make().ok_or(ClientError::BodyConsumed)?;
+            let is_content_repeated = exchange > 0 && !body.is_end_stream();
+            let mut request = Request::new(body);
             *request.method_mut() = head.method().clone();
             *request.uri_mut() = head.uri().clone();
             request.headers_mut().clone_from(head.headers());
             self.write_fields(&host, &mut request)?;
-            let response = self.connection.send_raw(request).await?;
+            let response = match self.connection.send_raw(request).await {
+                Err(ClientError::Http(error)) if is_content_repeated => {
+                    return Err(ClientError::ClosedAfterChallenge(error).into());
+                }
+                sent => sent?,
+            };
             let inputs = FreshInputs::new()?;
             let step = self.prover.response(&Head(&response), &inputs.get());
             let answer = match to_do(step)? {
