@@ -108,7 +108,15 @@ impl TestGateway {
         Self::serve_as(app, Pki::new()?, 0).await
     }
 
-    async fn serve_as<S>(app: S, pki: Pki, port: u16) -> Result<Self, Box<dyn Error + Send + Sync>>
+    /// Starts a gateway as [`TestGateway::serve`] does, with the certificate of `pki` and on `port`.
+    ///
+    /// # Errors
+    /// Returns an error if rustls rejects the certificate, or if `port` cannot be bound.
+    pub async fn serve_as<S>(
+        app: S,
+        pki: Pki,
+        port: u16,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
             + Clone
