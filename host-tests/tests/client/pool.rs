@@ -111,6 +111,28 @@ async fn uses_a_session_again_when_its_response_has_been_read() {
 }
 
 #[tokio::test]
+async fn does_not_use_a_session_again_whose_response_was_given_up() {
+    let fixture = Fixture::start().await;
+    let pool = otp_pool!(&fixture.gateway.pki);
+    for has_begun in [false, true] {
+        let (feed, pieces) = mpsc::channel(1);
+        *fixture.shared.pieces.lock().unwrap() = Some(pieces);
+        let request = fixture.request(Method::GET, "/otp/pieces", RequestBody::empty());
+        let mut body = pool.clone().oneshot(request).await.unwrap().into_body();
+        if has_begun {
+            feed.send("one".into()).await.unwrap();
+            assert!(body.frame().await.unwrap().is_ok());
+        }
+        drop(body);
+        assert_eq!(pool.idle(), 0);
+        let request = fixture.request(Method::GET, "/otp/echo", RequestBody::empty());
+        let response = pool.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        drop(response);
+    }
+}
+
+#[tokio::test]
 async fn does_not_use_a_session_again_whose_request_was_given_up() {
     let fixture = Fixture::start().await;
     let pool = otp_pool!(&fixture.gateway.pki);

@@ -121,8 +121,8 @@ pub struct ResponseBody {
     incoming: Incoming,
     pause: Duration,
     limit: Pin<Box<Sleep>>,
-    /// Kept until the body ends: it gives the session back to a pool.
-    pub(super) on_end: Option<Box<dyn std::any::Any + Send>>,
+    /// Called when the body has been read to its end, and dropped if it is given up before.
+    on_end: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl ResponseBody {
@@ -132,6 +132,15 @@ impl ResponseBody {
             pause,
             limit: Box::pin(tokio::time::sleep(pause)),
             on_end: None,
+        }
+    }
+
+    /// Has `f` called when the body has been read to its end: at once if it is empty.
+    pub(super) fn on_end(&mut self, f: impl FnOnce() + Send + 'static) {
+        if self.incoming.is_end_stream() {
+            f();
+        } else {
+            self.on_end = Some(Box::new(f));
         }
     }
 
@@ -165,8 +174,13 @@ impl Body for ResponseBody {
             Poll::Ready(frame) => {
                 let end = Instant::now() + self.pause;
                 self.limit.as_mut().reset(end);
-                if frame.is_none() || self.incoming.is_end_stream() {
-                    self.on_end = None;
+                let has_ended = match &frame {
+                    None => true,
+                    Some(Ok(_)) => self.incoming.is_end_stream(),
+                    Some(Err(_)) => false,
+                };
+                if has_ended && let Some(on_end) = self.on_end.take() {
+                    on_end();
                 }
                 Poll::Ready(frame.map(|frame| frame.map_err(ClientError::Http)))
             }

@@ -12,7 +12,8 @@ use std::{
 };
 use tower::Service;
 
-/// A pool of sessions, as a `tower` service: it opens a session where none is free, and uses each for one request at a time.
+/// A pool of sessions, as a `tower` service: it opens a session where none is free, and uses each for one request at a time. A session is
+/// free again when the body of its response has been read to its end; if the body is dropped before, the session is closed.
 ///
 /// A proof cannot cross connections: each session is opened with a prover of its own, by the function that the pool was created with. The outcome of
 /// each exchange is in the response's extensions ([`Outcome`]). A request whose session the server has closed meanwhile is not repeated.
@@ -70,25 +71,12 @@ impl<P, K> Idle<P, K> {
         }
         None
     }
-}
 
-/// Gives a session back when the body of its response has been read.
-struct GiveBack<P, K> {
-    idle: Arc<Idle<P, K>>,
-    authority: String,
-    session: Option<Session<P, K>>,
-}
-
-impl<P, K> Drop for GiveBack<P, K> {
-    fn drop(&mut self) {
-        if let Some(session) = self.session.take() {
-            let mut sessions = self.idle.lock();
-            let free = sessions
-                .entry(std::mem::take(&mut self.authority))
-                .or_default();
-            if free.len() < MAX_IDLE {
-                free.push(session);
-            }
+    fn give_back(&self, authority: String, session: Session<P, K>) {
+        let mut sessions = self.lock();
+        let free = sessions.entry(authority).or_default();
+        if free.len() < MAX_IDLE {
+            free.push(session);
         }
     }
 }
@@ -156,11 +144,9 @@ where
                 ..
             } = session.send(request).await?;
             response.extensions_mut().insert::<Outcome>(outcome);
-            response.body_mut().on_end = Some(Box::new(GiveBack {
-                idle,
-                authority,
-                session: Some(session),
-            }));
+            // A response that is given up leaves the rest of its body on the connection, which is dropped then.
+            let give_back = move || idle.give_back(authority, session);
+            response.body_mut().on_end(give_back);
             Ok(response)
         })
     }
