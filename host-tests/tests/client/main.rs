@@ -48,7 +48,7 @@ struct Fixture {
     shared: Arc<Shared>,
 }
 
-/// What the tests and the handlers of the gateway share.
+/// The state that the tests share with the handlers of the gateway.
 #[derive(Default)]
 struct Shared {
     /// The requests that were admitted: the address of the client, which tells connections apart, and the header fields.

@@ -1,4 +1,4 @@
-//! What the attacks need to know of a kind of proof: the fixture of each kind is a [`Kind`].
+//! The properties of a kind of proof that the attacks need. The fixture of each kind implements [`Kind`].
 
 use crate::{
     gateway::{Admitted, Gateway, Wire},
@@ -34,7 +34,7 @@ pub(crate) trait Kind: Send + Sync + Sized + 'static {
     /// Returns a requirement that [`Who::Honest`] and [`Who::Other`] can satisfy. A verifier that looks clients up waits at `look_ups`.
     fn requirement(&self, look_ups: &Hold) -> Requirement;
 
-    /// Returns what the gateway answers beside the request itself.
+    /// Returns the parts of the gateway that answer questions of the client.
     fn responders(&self) -> Vec<Arc<dyn Responder>> {
         Vec::new()
     }

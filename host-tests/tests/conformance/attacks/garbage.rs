@@ -11,7 +11,7 @@ const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123
 const BASE64_URL: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const HEX: &[u8] = b"0123456789abcdef";
 
-/// Schemes of other protocols, of this project's kinds, and names that are none.
+/// Schemes of other protocols, of this project's kinds, and invalid names.
 const SCHEMES: &[&str] = &[
     "Basic",
     "Digest",

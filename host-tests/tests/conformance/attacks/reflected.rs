@@ -1,4 +1,4 @@
-//! What the gateway sends, sent back to it as a proof.
+//! Values that the gateway sends, sent back to it as a proof.
 
 use super::Target;
 use crate::kind::{Kind, Site, Who, replaced};
@@ -10,7 +10,7 @@ pub(crate) async fn refuses_what_the_gateway_sent<K: Kind>() {
     let site = Site::<K>::start().await;
     let mut target = Target::new(&site).await;
     let mut words = BTreeSet::new();
-    // What the gateway sends to a client that it accepts: on this connection it would come too late.
+    // The answer to a client that is accepted. On the target's connection it would come too late.
     let mut elsewhere = site.gateway.connect().await;
     let mut party = site.kind.party(Who::Honest);
     let proof = site.prove(&mut elsewhere, &mut party).await;

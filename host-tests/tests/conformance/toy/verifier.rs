@@ -29,7 +29,7 @@ pub(crate) struct ToyVerifier {
     look_ups: Hold,
 }
 
-/// What the gateway knows of a client beyond its name.
+/// The details of an identity that was proved by a toy.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ToyDetails {
     /// The nonce that the client answered.
