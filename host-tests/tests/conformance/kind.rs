@@ -220,11 +220,11 @@ pub(crate) fn seen(response: &Response<Bytes>) -> (u16, String) {
 }
 
 /// Replaces the value of one field.
-pub(crate) fn replaced(proof: &Texts, name: &str, value: String) -> Texts {
+pub(crate) fn replaced(proof: &Texts, name: &str, value: &str) -> Texts {
     let mut changed = proof.clone();
     for field in &mut changed.0 {
         if field.0 == name {
-            field.1.clone_from(&value);
+            value.clone_into(&mut field.1);
         }
     }
     changed
@@ -236,7 +236,7 @@ pub(crate) fn damaged(proof: &Texts, name: &str) -> Texts {
     let mut value = value.clone().into_bytes();
     let at = value.len() - 10;
     value[at] = if value[at] == b'a' { b'b' } else { b'a' };
-    replaced(proof, name, String::from_utf8(value).unwrap())
+    replaced(proof, name, str::from_utf8(&value).unwrap())
 }
 
 /// Sets the path of a request.

@@ -1,6 +1,8 @@
 //! Conformance of kinds of proof: one list of attacks, which every kind must withstand over real TLS connections to a real gateway.
 //!
 //! A new kind adds a fixture ([`kind::Kind`]) and one line to each of the two lists in this file.
+#![cfg(test)]
+#![allow(clippy::arithmetic_side_effects, reason = "a panic fails the test")]
 
 mod attacks;
 mod authenticator;

@@ -1,5 +1,7 @@
 //! The device library on the host: sessions with a gateway, over TCP of the host, with an emulated TPM chip. `tests/firmware` runs the same
 //! library in the images of boards.
+#![cfg(test)]
+#![allow(clippy::arithmetic_side_effects, reason = "a panic fails the test")]
 
 mod contents;
 mod sessions;
@@ -71,7 +73,7 @@ impl TcpConnect for Tcp {
     type Error = io::Error;
     type Connection<'a> = FromTokio<TcpStream>;
 
-    async fn connect<'a>(&'a self, remote: SocketAddr) -> io::Result<FromTokio<TcpStream>> {
+    async fn connect(&self, remote: SocketAddr) -> io::Result<FromTokio<TcpStream>> {
         TcpStream::connect(remote).await.map(FromTokio::new)
     }
 }

@@ -82,7 +82,7 @@ where
 
     /// Sends a request with the proof, and reads the head of the response. If the server asks for more, the request is sent again.
     ///
-    /// A server that asks for a proof need not read long content first: chanbind's reads 64 KiB and then closes the connection. Before
+    /// A server that asks for a proof need not read long content first: chanbind's reads 256 KiB and then closes the connection. Before
     /// longer content, and before content that can be sent only once, call [`Session::authenticate`].
     ///
     /// # Errors

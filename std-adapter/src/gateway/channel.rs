@@ -77,8 +77,14 @@ impl Channel {
         *self.inner.closed.borrow()
     }
 
-    /// Returns the state of type `T` that `owner` keeps with the connection, created by `init` at the first call. The number keeps
-    /// values of one type apart.
+    /// Returns a number for [`Channel::state`] that no other call in this process returns.
+    #[must_use]
+    pub fn new_owner() -> u64 {
+        crate::unique::id()
+    }
+
+    /// Returns the state of type `T` that `owner` keeps with the connection, created by `init` at the first call. The number
+    /// ([`Channel::new_owner`]) separates the values of several owners with the same type.
     pub fn state<T: Any + Send + Sync>(&self, owner: u64, init: impl FnOnce() -> T) -> Arc<T> {
         let mut states = self
             .inner

@@ -46,7 +46,7 @@ async fn refuses<K: Kind, F: Kind>() {
             values.push(value.clone());
             for value in values {
                 target.renew().await;
-                let fields = replaced(&target.proof, name, value);
+                let fields = replaced(&target.proof, name, &value);
                 if fields == target.proof {
                     continue;
                 }

@@ -48,7 +48,7 @@ impl<'s, K: Kind> Target<'s, K> {
             return;
         }
         self.attempts += 1;
-        if self.attempts % MAX_ATTEMPTS == 0 {
+        if self.attempts.is_multiple_of(MAX_ATTEMPTS) {
             self.is_usable().await;
             self.wire = self.site.gateway.connect().await;
         }

@@ -35,7 +35,7 @@ pub(crate) async fn refuses_what_the_gateway_sent<K: Kind>() {
             for name in K::FIELDS {
                 target.renew().await;
                 for value in target.in_place_of(name, &word) {
-                    let fields = replaced(&target.proof, name, value);
+                    let fields = replaced(&target.proof, name, &value);
                     target
                         .refuses(&fields, &format!("round {round}: {name}: {word}"))
                         .await;

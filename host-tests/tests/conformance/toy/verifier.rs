@@ -15,10 +15,7 @@ use chanbind_core::{
 use rand_core::{OsRng, RngCore};
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex},
 };
 
 /// Verifies proofs by the secrets of a table.
@@ -51,10 +48,9 @@ impl ToyVerifier {
         clients: impl IntoIterator<Item = (String, Vec<u8>)>,
         look_ups: Hold,
     ) -> Arc<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         let clients = clients.into_iter();
         Arc::new(Self {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id: Channel::new_owner(),
             clients: clients
                 .map(|(name, secret)| (name, HmacSha256::new(&secret)))
                 .collect(),

@@ -311,7 +311,12 @@ impl Shared {
                 fields: Fields::new(),
             };
         }
-        refused(&refusal, peer, challenges)
+        let mut outcome = refused(&refusal, peer, challenges);
+        if refusal.kind() == RefusalKind::NotProved {
+            // The exchange of one kind goes on, although the proof of another was wrong.
+            outcome.fields = exchange;
+        }
+        outcome
     }
 
     /// Notes an identity that has been proved.

@@ -29,7 +29,7 @@ pub(super) struct TimedBody {
 }
 
 /// The bytes of a dropped request body that are read and discarded.
-const MAX_DISCARDED: usize = 64 * 1024;
+const MAX_DISCARDED: usize = 256 * 1024;
 
 impl TimedBody {
     pub(super) fn wrap(request: Request<Incoming>, limit: Duration) -> Request<axum::body::Body> {

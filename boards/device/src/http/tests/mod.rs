@@ -1,5 +1,7 @@
 //! Tests of HTTP over scripted connections.
 
+#![allow(clippy::string_slice, reason = "a panic fails the test")]
+
 extern crate std;
 
 mod contents;
