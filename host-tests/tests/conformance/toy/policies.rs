@@ -10,7 +10,7 @@ use crate::{
 use axum::{Router, http::StatusCode, routing::get};
 use chanbind::{
     client::{Pool, Session, SessionError},
-    gateway::{Policy, all_of},
+    gateway::{Policy, all_of, any_of},
     proof::{KeyAnswer, KeyHolder, otp::OtpProver},
 };
 use chanbind_core::{
@@ -84,6 +84,32 @@ async fn a_path_that_needs_both_is_not_opened_by_one() {
         assert_eq!(is_asked("Chanbind"), otp_client != Some(Who::Honest));
         assert_eq!(is_asked("Toy"), toy_client != Some(Who::Honest));
     }
+}
+
+/// A wrong password does not end the exchange of the other kind, which has only begun with this request.
+#[tokio::test]
+async fn an_exchange_goes_on_beside_a_wrong_proof_of_another_kind() {
+    let (otp, toy) = (ApiKey::new(1), Toy::new(1));
+    let open = Hold::open();
+    let either = any_of([otp.requirement(&open), toy.requirement(&open)]);
+    let policy = Policy::new().require("/", either);
+    let gateway = Gateway::start(policy, Vec::new()).await;
+    let mut wire = gateway.connect().await;
+    let mut party = otp.party(Who::WrongKey);
+    let get = || gateway.request("/get");
+    let wrong = prove::<ApiKey>(&mut wire, &mut party, get).await;
+    let mut request = gateway.request("/get");
+    insert(&mut request, &wrong).unwrap();
+    request
+        .headers_mut()
+        .insert(super::CLIENT, "client1".parse().unwrap());
+    let response = Wire::send(&mut wire, request).await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    let challenges = response.headers().get_all("www-authenticate").iter();
+    let schemes: Vec<_> = challenges
+        .map(|value| value.to_str().unwrap().split(' ').next().unwrap())
+        .collect();
+    assert_eq!(schemes, ["Chanbind", "Toy"]);
 }
 
 #[tokio::test]
