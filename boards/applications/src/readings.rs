@@ -71,6 +71,10 @@ impl<S: Sensor> Application for Readings<'_, S> {
     }
 
     async fn response<R: Read>(&mut self, response: &mut Response<'_, R>) -> Result<(), HttpError> {
+        if !response.is_success() {
+            // The gateway is not ready, or does not want the reading. The device waits, and sends it again.
+            return Err(HttpError::Status(response.status()));
+        }
         let mut buffer = [0; MAX_COMMAND_LEN];
         let command = response.read_to_end(&mut buffer).await?;
         // From here on the reading counts as answered.

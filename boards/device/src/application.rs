@@ -25,6 +25,9 @@ use embedded_io_async::Read;
 ///     }
 ///
 ///     async fn response<S: Read>(&mut self, response: &mut Response<'_, S>) -> Result<(), HttpError> {
+///         if !response.is_success() {
+///             return Err(HttpError::Status(response.status()));
+///         }
 ///         let mut buffer = [0; 64];
 ///         if let [first, ..] = response.read_to_end(&mut buffer).await? {
 ///             self.command = *first;
@@ -39,10 +42,12 @@ pub trait Application {
     /// then this function again.
     async fn next(&mut self) -> Outgoing<'_>;
 
-    /// Takes the response to the last request. Content that is left over is dropped.
+    /// Takes the response to the last request, whatever its status; a request whose proof was refused has no response here, and is a
+    /// failure of the device. Content that is left over is dropped.
     ///
     /// # Errors
-    /// The error of reading; the connection is then closed, and another one opened.
+    /// The error of reading, or [`HttpError::Status`] for a status that the application does not expect. The connection is then
+    /// closed, and after a while another one opened.
     async fn response<S: Read>(&mut self, response: &mut Response<'_, S>) -> Result<(), HttpError>;
 
     /// Is told that the last request was not answered: the device connects anew after a while.
@@ -59,7 +64,8 @@ pub struct Outgoing<'r> {
     pub content: &'r [u8],
 }
 
-/// The application of [`Device::run`](crate::Device::run): it gets the configured path again and again, and drops the responses.
+/// The application of [`Device::run`](crate::Device::run): it gets the configured path again and again, and drops the responses. A status other than
+/// 2xx is a failure.
 #[derive(Debug, Clone, Copy)]
 pub struct Poll<'a> {
     path: &'a str,
@@ -90,8 +96,11 @@ impl Application for Poll<'_> {
         }
     }
 
-    async fn response<S: Read>(&mut self, _: &mut Response<'_, S>) -> Result<(), HttpError> {
-        Ok(())
+    async fn response<S: Read>(&mut self, response: &mut Response<'_, S>) -> Result<(), HttpError> {
+        match response.is_success() {
+            true => Ok(()),
+            false => Err(HttpError::Status(response.status())),
+        }
     }
 
     fn failed(&mut self) {

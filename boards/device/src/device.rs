@@ -270,12 +270,6 @@ impl<'a, P: Platform + 'a> Device<'a, P> {
                 Ok(response) => response,
                 Err(failure) => return failure,
             };
-            if !response.is_success() {
-                return Failure::Refused {
-                    status: response.status(),
-                };
-            }
-            backoff.reset();
             let taken = match application.response(&mut response).await {
                 Ok(()) => response.discard().await.map(|_| ()),
                 Err(error) => Err(error),
@@ -283,6 +277,7 @@ impl<'a, P: Platform + 'a> Device<'a, P> {
             if let Err(error) = taken {
                 return error.into();
             }
+            backoff.reset();
         }
     }
 

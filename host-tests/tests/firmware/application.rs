@@ -124,7 +124,8 @@ async fn obeys(kind: Kind) {
     // All on one connection, which was proved once.
     assert_eq!(board.said().matches("event=proof").count(), 1);
     assert!(!board.said().contains("ERROR"), "{}", board.said());
-    drop((board, device));
+    assert_no_violations(&device);
+    drop(board);
     gateway.stop().await;
 }
 
@@ -149,8 +150,8 @@ async fn sends_an_unanswered_reading_again() {
         (StatusCode::OK, r#"{"interval_ms":100}"#),
     ];
     let (device, board, gateway, collector) = start(Kind::QemuMps2, responses).await;
-    board.wait_for("event=refused status=503");
-    board.wait_for("event=failed");
+    board.wait_for("event=failed reason=http: the gateway answered with status 503");
+    board.wait_for("event=failed reason=http:");
     board.wait_for("event=command interval_ms=100");
     let numbers = collector
         .wait_for(6, "number", Duration::from_secs(60))

@@ -133,9 +133,13 @@ pub enum HttpError {
     Unread,
     /// The server did not answer in time.
     TimedOut,
+    /// The response has this status code, which the application does not expect. The library returns it for no response that it was
+    /// given; applications do, so that the device connects anew after a while.
+    Status(u16),
 }
 
 error_messages! { HttpError {
+    Self::Status(status) => "the gateway answered with status {}", status;
     Self::Connection(kind) => "the connection broke: {}", kind;
     Self::Closed => "the server closed the connection before the response";
     Self::Malformed => "the response is not HTTP/1.1, or its head is too long for the buffer";

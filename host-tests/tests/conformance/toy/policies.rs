@@ -102,7 +102,7 @@ async fn an_exchange_goes_on_beside_a_wrong_proof_of_another_kind() {
     insert(&mut request, &wrong).unwrap();
     request
         .headers_mut()
-        .insert(super::CLIENT, "client1".parse().unwrap());
+        .insert(CLIENT, "client1".parse().unwrap());
     let response = Wire::send(&mut wire, request).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     let challenges = response.headers().get_all("www-authenticate").iter();
