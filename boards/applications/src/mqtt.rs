@@ -131,19 +131,25 @@ impl<S: Sensor> MqttReadings<S> {
                 // Logs it, and brings back a TPM that has failed.
                 End::Device(failure) => device.recover(failure).await,
                 End::NoPassword => {
-                    defmt::error!("event=failed: MQTT needs a device with [proof.otp]");
+                    defmt::error!(
+                        "event=failed reason=config: MQTT needs a device with [proof.otp]"
+                    );
                 }
                 End::Broker(BrokerError::Refused(reason)) => {
                     defmt::error!("event=refused mqtt-reason={=u8:#04x}", reason.value());
                 }
                 End::Broker(BrokerError::Broken) => {
-                    defmt::error!("event=failed: the connection to the broker broke");
+                    defmt::error!("event=failed reason=mqtt: the connection to the broker broke");
                 }
                 End::Broker(BrokerError::TimedOut) => {
-                    defmt::error!("event=failed: the broker did not answer in time");
+                    defmt::error!(
+                        "event=failed reason=mqtt-timeout: the broker did not answer in time"
+                    );
                 }
                 End::Broker(BrokerError::Topic) => {
-                    defmt::error!("event=failed: the client id cannot be part of a topic");
+                    defmt::error!(
+                        "event=failed reason=config: the client id cannot be part of a topic"
+                    );
                 }
             }
             let millis = backoff.next(0);
@@ -236,7 +242,7 @@ impl<S: Sensor> MqttReadings<S> {
             })
             .await??;
             self.pending_len = 0;
-            self.due = Instant::now() + self.interval;
+            self.due = Instant::now().saturating_add(self.interval);
         }
     }
 

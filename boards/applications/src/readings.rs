@@ -82,7 +82,7 @@ impl<S: Sensor> Application for Readings<'_, S> {
         if !command.is_empty() {
             self.interval = interval_of(command).unwrap_or(self.interval);
         }
-        self.due = Instant::now() + self.interval;
+        self.due = Instant::now().saturating_add(self.interval);
         Ok(())
     }
 }

@@ -28,7 +28,7 @@ impl Default for SimulatedSensor {
 impl Sensor for SimulatedSensor {
     async fn millicelsius(&mut self) -> i32 {
         let rise = self.0;
-        self.0 = (rise + 125) % 5_000;
-        20_000 + rise
+        self.0 = rise.saturating_add(125).checked_rem(5_000).unwrap_or(0);
+        rise.saturating_add(20_000)
     }
 }
