@@ -41,8 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: gateway REGISTRY CHAIN KEY ADDRESS".into());
     };
     let registry = RegistryFile::open(registry.as_ref())?;
-    let followed = Arc::clone(&registry);
-    tokio::spawn(async move { followed.follow().await });
+    tokio::spawn(Arc::clone(&registry).follow());
     let devices = OtpVerifier::new(registry, Settings::default());
     let policy = Policy::new()
         .optional("/hello", &devices)

@@ -32,6 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: own_server REGISTRY CHAIN KEY ADDRESS".into());
     };
     let registry = RegistryFile::open(registry.as_ref())?;
+    tokio::spawn(Arc::clone(&registry).follow());
     let devices = OtpVerifier::new(registry, Settings::default());
     let layer = ProofLayer::new(Policy::new().require("/", devices));
     let tls = tls::server_config_from_pem(&fs::read(chain)?, &fs::read(key)?)?;

@@ -102,8 +102,43 @@ where
         &self.identity
     }
 
-    /// Begins the answer to the request of this length in the buffer.
-    fn answer(&mut self, request_len: usize) -> Result<(), ProveError> {
+    /// Answers the first challenge that the certificate suits. If it suits none, declines the first.
+    fn answer_any(&mut self, head: &dyn ResponseHead) -> Result<(), ProveError> {
+        self.declined = None;
+        let mut first_reason = None;
+        for text in challenges(head) {
+            let len = self.decode(text)?;
+            match self.answer(len)? {
+                None => return Ok(()),
+                Some(reason) => first_reason = first_reason.or(Some(reason)),
+            }
+        }
+        let (Some(reason), Some(first)) = (first_reason, challenges(head).next()) else {
+            return Err(ProveError::Order);
+        };
+        let len = self.decode(first)?;
+        self.decline(len, reason)
+    }
+
+    /// Decodes a challenge into the buffer, and returns the length of its request.
+    fn decode(&mut self, challenge: &str) -> Result<usize, ProveError> {
+        let decoded = http::decode(challenge, self.request.as_mut()).map(<[u8]>::len);
+        decoded.map_err(|_| ProveError::UnreadableChallenge)
+    }
+
+    fn decline(&mut self, request_len: usize, reason: Unsuitable) -> Result<(), ProveError> {
+        let endpoint = self.endpoint.as_mut().ok_or(ProveError::Order)?;
+        let request = self.request.as_ref().get(..request_len);
+        let request = Request::parse(request.unwrap_or_default()).map_err(ProveError::Challenge)?;
+        let declined = endpoint.decline(&request, self.authenticator.as_mut());
+        let len = declined.map_err(ProveError::Authenticate)?.len();
+        self.declined = Some(reason);
+        self.state = State::Ready { len };
+        Ok(())
+    }
+
+    /// Begins the answer to the request of this length in the buffer. Returns the reason if the certificate does not suit it.
+    fn answer(&mut self, request_len: usize) -> Result<Option<Unsuitable>, ProveError> {
         let endpoint = self.endpoint.as_mut().ok_or(ProveError::Order)?;
         let request = self.request.as_ref().get(..request_len);
         let request = Request::parse(request.unwrap_or_default()).map_err(ProveError::Challenge)?;
@@ -116,20 +151,17 @@ where
             }),
             None => Err(Unsuitable::Scheme(SignatureScheme::ECDSA_SECP256R1_SHA256).into()),
         };
-        self.state = match made {
-            Ok(suspended) => State::Signing {
-                request_len,
-                suspended,
-            },
-            Err(AuthenticateError::Unsuitable(reason)) => {
-                let declined = endpoint.decline(&request, self.authenticator.as_mut());
-                let len = declined.map_err(ProveError::Authenticate)?.len();
-                self.declined = Some(reason);
-                State::Ready { len }
+        match made {
+            Ok(suspended) => {
+                self.state = State::Signing {
+                    request_len,
+                    suspended,
+                };
+                Ok(None)
             }
-            Err(error) => return Err(ProveError::Authenticate(error)),
-        };
-        Ok(())
+            Err(AuthenticateError::Unsuitable(reason)) => Ok(Some(reason)),
+            Err(error) => Err(ProveError::Authenticate(error)),
+        }
     }
 
     /// Returns the step that the state asks for.
@@ -225,15 +257,10 @@ where
         let has_answered = matches!(self.state, State::Sent);
         match head.status() {
             401 if !has_answered => {
-                let Some(text) = challenge(head) else {
+                if challenges(head).next().is_none() {
                     return self.done(Outcome::Refused);
-                };
-                self.declined = None;
-                let decoded = http::decode(text, self.request.as_mut()).map(<[u8]>::len);
-                let Ok(len) = decoded else {
-                    return Step::Failed(ProveError::UnreadableChallenge);
-                };
-                match self.answer(len) {
+                }
+                match self.answer_any(head) {
                     Ok(()) => self.step(),
                     Err(error) => Step::Failed(error),
                 }
@@ -255,10 +282,15 @@ where
     }
 }
 
-/// Returns the request in the first challenge of the scheme, still encoded.
-fn challenge(head: &dyn ResponseHead) -> Option<&str> {
-    let mut lines = (0..).map_while(|nth| head.field("www-authenticate", nth));
-    lines.find_map(|line| http::challenge(str::from_utf8(line).ok()?))
+/// The most challenges that are looked at.
+const MAX_CHALLENGES: usize = 4;
+
+/// Returns the requests in the challenges of the scheme, still encoded: of each field line the first.
+fn challenges(head: &dyn ResponseHead) -> impl Iterator<Item = &str> {
+    let lines = (0..).map_while(|nth| head.field("www-authenticate", nth));
+    lines
+        .filter_map(|line| http::challenge(str::from_utf8(line).ok()?))
+        .take(MAX_CHALLENGES)
 }
 
 /// The error of answering a gateway that asks for an authenticator.

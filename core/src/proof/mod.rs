@@ -61,7 +61,8 @@
 //! # How each kind maps to these steps
 //!
 //! - **One-time password** (`otp`). `begin` exports keying material and asks for its HMAC: `Key`, once for each key that the form
-//!   needs, then `Send`. `write_fields` writes the password, or a token for this one request. Every response but a 401 is `Done(Proved)`.
+//!   needs, then `Send`. `write_fields` writes the password, or a token for this one request. Every response but a 401 or 403 is `Done(Proved)`: a server need not ask, so that
+//!   this kind cannot tell whether the proof was looked at.
 //! - **Exported Authenticator** (`authenticator`, RFC 9261). `begin` gives `Send`, and `write_fields` writes nothing. A 401 with a challenge
 //!   gives `Key(Sign)`, then `Send`; the authenticator goes with that one request, and the gateway remembers it for the connection.
 //!   A response without a challenge is `Done(NotAsked)` before, and `Done(Proved)` after. A certificate that the challenge does not ask for
@@ -179,6 +180,39 @@ pub trait Prover {
     /// [`Outcome::Refused`].
     fn declined(&self) -> Option<Self::Failure> {
         None
+    }
+}
+
+impl<P: Prover + ?Sized> Prover for &mut P {
+    type Failure = P::Failure;
+
+    fn kind(&self) -> &'static str {
+        (**self).kind()
+    }
+
+    fn begin(&mut self, channel: &dyn Exporter, inputs: &Inputs<'_>) -> Step<'_, P::Failure> {
+        (**self).begin(channel, inputs)
+    }
+
+    fn answered(&mut self, answer: &[u8]) -> Step<'_, P::Failure> {
+        (**self).answered(answer)
+    }
+
+    fn write_fields(
+        &mut self,
+        request: &RequestTarget<'_>,
+        inputs: &Inputs<'_>,
+        out: &mut dyn FieldSink,
+    ) -> Result<(), P::Failure> {
+        (**self).write_fields(request, inputs, out)
+    }
+
+    fn response(&mut self, head: &dyn ResponseHead, inputs: &Inputs<'_>) -> Step<'_, P::Failure> {
+        (**self).response(head, inputs)
+    }
+
+    fn declined(&self) -> Option<P::Failure> {
+        (**self).declined()
     }
 }
 

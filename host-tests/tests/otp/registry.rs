@@ -196,3 +196,61 @@ fn refuses_to_open_a_registry_file_without_clients() {
     let missing = RegistryFile::open(&folder.path().join("none.toml"));
     assert!(missing.unwrap_err().to_string().contains("none.toml"));
 }
+
+/// The keys of a few clients are kept for a connection, and an accepted client is watched for as long as the connection lasts.
+#[tokio::test]
+async fn cuts_a_removed_client_also_after_its_connection_has_named_others() {
+    let table = |client: &str| ClientTable::from_toml(&toml(&[(client, b"one", true)])).unwrap();
+    let registry = MemoryRegistry::new(table("removed"));
+    let gateway = TestGateway::start(registry.clone(), Settings::default())
+        .await
+        .unwrap();
+    let mut connection = admitted(&gateway, "removed", b"one").await;
+    let settings = Settings::default();
+    for number in 0..6 {
+        let other = format!("other{number}");
+        let request = proved(
+            &gateway,
+            &settings,
+            &connection,
+            Form::ApiKey,
+            &other,
+            b"one",
+        )
+        .await;
+        let (status, _) = answer(&mut connection, request).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+    }
+    registry.replace(table("added"));
+    assert!(is_closed(&connection).await);
+}
+
+/// A client that is only named is not watched: whether its connection lasts must not tell whether the client exists. What was looked up for
+/// it is not used after a change.
+#[tokio::test]
+async fn a_key_that_was_changed_before_a_client_was_accepted_is_not_used() {
+    let table = |secret: &[u8]| ClientTable::from_toml(&toml(&[("client", secret, true)])).unwrap();
+    let registry = MemoryRegistry::new(table(b"old"));
+    let gateway = TestGateway::start(registry.clone(), Settings::default())
+        .await
+        .unwrap();
+    let settings = Settings::default();
+    let mut connection = gateway.connect().await.unwrap();
+    for (secret, expected) in [
+        (&b"wrong"[..], StatusCode::UNAUTHORIZED),
+        (b"old", StatusCode::UNAUTHORIZED),
+        (b"new", StatusCode::OK),
+    ] {
+        let request = proved(
+            &gateway,
+            &settings,
+            &connection,
+            Form::ApiKey,
+            "client",
+            secret,
+        )
+        .await;
+        assert_eq!(answer(&mut connection, request).await.0, expected);
+        registry.replace(table(b"new"));
+    }
+}

@@ -21,7 +21,7 @@ pub struct Connection {
 }
 
 /// Options of a connection.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct ConnectOptions {
     /// The name that the server's certificate must have, if it is not the host.
@@ -32,8 +32,22 @@ pub struct ConnectOptions {
     pub proxy: Option<Uri>,
     /// The limit of TCP and of the TLS handshake, each. 10 seconds by default.
     pub connect_timeout: Duration,
-    /// The limit until the head of a response comes, and between two pieces of its body. 30 seconds by default.
+    /// The limit from the start of a request, with its content, to the head of its response, and between two pieces of the response's
+    /// content. 30 seconds by default: raise it for long content.
     pub response_timeout: Duration,
+}
+
+impl fmt::Debug for ConnectOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectOptions")
+            .field("server_name", &self.server_name)
+            .field("address", &self.address)
+            // It may have a password.
+            .field("proxy", &self.proxy.as_ref().map(|proxy| proxy.host()))
+            .field("connect_timeout", &self.connect_timeout)
+            .field("response_timeout", &self.response_timeout)
+            .finish()
+    }
 }
 
 impl Default for ConnectOptions {
@@ -180,10 +194,12 @@ impl Connection {
 /// Returns the authority of a request's URI, for its Host field.
 pub(super) fn authority<B>(request: &Request<B>) -> Result<HeaderValue, ClientError> {
     let uri = request.uri();
+    let is_https = uri.scheme_str() == Some("https");
+    // A user and a password are not part of the Host field, and not quoted.
     uri.authority()
-        .filter(|_| uri.scheme_str() == Some("https"))
+        .filter(|authority| is_https && !authority.as_str().contains('@'))
         .and_then(|authority| HeaderValue::from_str(authority.as_str()).ok())
-        .ok_or_else(|| ClientError::Uri(uri.to_string()))
+        .ok_or_else(|| ClientError::Uri(uri.path().to_owned()))
 }
 
 /// Opens a TCP connection.

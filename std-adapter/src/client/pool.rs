@@ -136,7 +136,8 @@ where
             let free = idle.take(&authority);
             let mut session = match free {
                 Some(session) => session,
-                None => open(uri).await?,
+                // Without the path: a session serves all paths of its authority.
+                None => open(origin(&authority)?).await?,
             };
             let Answer {
                 mut response,
@@ -150,6 +151,11 @@ where
             Ok(response)
         })
     }
+}
+
+fn origin(authority: &str) -> Result<Uri, ClientError> {
+    let uri = format!("https://{authority}/");
+    uri.parse().map_err(|_| ClientError::Uri(uri))
 }
 
 impl<F, P, K> Clone for Pool<F, P, K> {

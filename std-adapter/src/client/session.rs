@@ -19,6 +19,9 @@ pub struct Session<P, K> {
     connection: Connection,
     prover: P,
     key: K,
+    /// True while a request is in progress, and after one that failed or was given up: the connection or the prover may then be in the
+    /// middle of an exchange.
+    is_spent: bool,
 }
 
 /// The response to a request, and what it says about the proof.
@@ -42,6 +45,9 @@ pub enum SessionError {
     /// The key's holder failed.
     #[error("{0}")]
     Key(#[from] KeyError),
+    /// The request before failed or was given up.
+    #[error("the session was given up in the middle of an exchange: open another one")]
+    Spent,
     /// No proof could be made, or the server did not keep to the protocol.
     #[error("{0}")]
     Proof(Box<dyn std::error::Error + Send + Sync>),
@@ -67,6 +73,7 @@ where
             connection,
             prover,
             key,
+            is_spent: false,
         };
         let inputs = FreshInputs::new()?;
         let step = session
@@ -86,8 +93,21 @@ where
     /// longer content, and before content that can be sent only once, call [`Session::authenticate`].
     ///
     /// # Errors
-    /// [`SessionError`]. After an error the session is used no more: open another one.
+    /// [`SessionError`]. After an error, or if the future is dropped, the session is used no more ([`SessionError::Spent`]): open another
+    /// one.
     pub async fn send(&mut self, request: Request<RequestBody>) -> Result<Answer, SessionError> {
+        if std::mem::replace(&mut self.is_spent, true) {
+            return Err(SessionError::Spent);
+        }
+        let answer = self.send_until_answered(request).await?;
+        self.is_spent = false;
+        Ok(answer)
+    }
+
+    async fn send_until_answered(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Answer, SessionError> {
         let (mut parts, mut body) = request.into_parts();
         parts.headers.remove(axum::http::header::HOST);
         let head = Request::from_parts(parts, ());
@@ -183,6 +203,13 @@ impl<P, K> Session<P, K> {
     #[must_use]
     pub fn prover(&self) -> &P {
         &self.prover
+    }
+
+    /// Closes the connection, and returns the prover and the key: for the next connection, if the prover has a session that outlives this
+    /// one.
+    #[must_use]
+    pub fn into_parts(self) -> (P, K) {
+        (self.prover, self.key)
     }
 }
 

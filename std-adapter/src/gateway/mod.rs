@@ -20,6 +20,7 @@
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let registry = RegistryFile::open("registry.toml".as_ref())?;
+//! tokio::spawn(std::sync::Arc::clone(&registry).follow());
 //! let policy = Policy::new()
 //!     .require("/", OtpVerifier::new(registry, Settings::default()))
 //!     .exempt("/health");

@@ -48,7 +48,8 @@ pub fn any_of(requirements: impl IntoIterator<Item = impl Into<Requirement>>) ->
     ))
 }
 
-/// Requires several proofs together. An empty list can never be satisfied.
+/// Requires several proofs together. An empty list can never be satisfied. The proofs may be of different subjects: a handler that needs one
+/// subject compares the identities in [`Identities`](super::Identities).
 #[must_use]
 pub fn all_of(requirements: impl IntoIterator<Item = impl Into<Requirement>>) -> Requirement {
     Requirement(Node::All(
@@ -108,12 +109,28 @@ pub(super) enum Tree {
 }
 
 impl Tree {
-    /// Returns true if the requirement is satisfied where `is` says so of each verifier.
-    pub(super) fn is_satisfied(&self, is: &impl Fn(usize) -> bool) -> bool {
+    /// Returns true if the requirement is satisfied, where `is` says of each verifier whether it has accepted the request. Appends
+    /// the verifiers of all satisfied branches to `used`: a proof that counts in an unsatisfied branch only is not among them.
+    pub(super) fn is_satisfied(&self, is: &impl Fn(usize) -> bool, used: &mut Vec<usize>) -> bool {
         match self {
-            Self::Leaf(at) => is(*at),
-            Self::Any(all) => all.iter().any(|one| one.is_satisfied(is)),
-            Self::All(all) => !all.is_empty() && all.iter().all(|one| one.is_satisfied(is)),
+            Self::Leaf(at) => {
+                let is = is(*at);
+                if is && !used.contains(at) {
+                    used.push(*at);
+                }
+                is
+            }
+            Self::Any(all) => all
+                .iter()
+                .fold(false, |any, one| one.is_satisfied(is, used) || any),
+            Self::All(all) => {
+                let before = used.len();
+                let are = !all.is_empty() && all.iter().all(|one| one.is_satisfied(is, used));
+                if !are {
+                    used.truncate(before);
+                }
+                are
+            }
         }
     }
 }
@@ -198,26 +215,21 @@ impl Policy {
         self.with(path, None, true)
     }
 
-    /// Has a policy of its own for the requests to a host: a DNS name or IP address without port, compared without regard to case. Requests that
-    /// name no host, or several, are rejected with 400 then. Hosts within `policy` are ignored.
+    /// Adds rules for the requests to a host: a DNS name or IP address without port, compared without regard to case and to a dot at the
+    /// end. Where `policy` has no rule for a path, the rules outside apply; hosts within `policy` are ignored. Requests that name no
+    /// host, or several, or a user, are rejected with 400 then.
     #[must_use]
     pub fn host(mut self, host: &str, policy: Self) -> Self {
-        let host = host.to_ascii_lowercase();
+        let host = bare_host(host);
         self.hosts.retain(|(other, _)| *other != host);
         self.hosts.push((host, policy));
         self
     }
 
     fn with(mut self, path: &str, requirement: Option<&Requirement>, is_optional: bool) -> Self {
-        let path = path.split(['?', '#']).next().unwrap_or_default();
-        // A router's pattern for everything below a path: rules are that anyway.
-        let path = match path.rsplit_once('/') {
-            Some((above, last)) if last == "*" || last.starts_with("{*") => above,
-            _ => path,
-        };
         let Readings {
             decoded, folded, ..
-        } = Readings::of(path);
+        } = Self::place(path);
         let [path, folded] = [decoded, folded].map(|path| path.trim_end_matches('/').to_owned());
         self.rules.retain(|rule| rule.path != path);
         let mut verifiers = Vec::new();
@@ -235,23 +247,73 @@ impl Policy {
         self
     }
 
-    /// Returns the policy for a request to this authority.
+    /// Returns true if there is a rule for this very path, in any spelling that rules treat alike; a rule for a path above it does not count.
+    #[must_use]
+    pub fn has_rule(&self, path: &str) -> bool {
+        let path = Self::place(path).decoded;
+        self.rules
+            .iter()
+            .any(|rule| rule.path == path.trim_end_matches('/'))
+    }
+
+    /// Returns the readings of a rule's path.
+    fn place(path: &str) -> Readings {
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        // A router's pattern for everything below a path: rules are that anyway.
+        let path = match path.rsplit_once('/') {
+            Some((above, last)) if last == "*" || last.starts_with("{*") => above,
+            _ => path,
+        };
+        Readings::of(path)
+    }
+
+    /// Returns the rule for a request: of the policy of its host, or else of this one. `None` if there is none and the request needs no
+    /// proof.
+    ///
+    /// # Errors
+    /// [`Unreadable`] if servers may disagree on the host or the path, and it makes a difference here.
+    pub(super) fn rule_of(
+        &self,
+        authority: Option<&str>,
+        path: &str,
+    ) -> Result<Option<&Rule>, Unreadable> {
+        let of_host = self.of_host(authority).map_err(|NoHost| Unreadable::Host)?;
+        if let Some(policy) = of_host
+            && let Some(rule) = policy
+                .rule_for(path)
+                .map_err(|Ambiguous| Unreadable::Path)?
+        {
+            return Ok(Some(rule));
+        }
+        self.rule_for(path).map_err(|Ambiguous| Unreadable::Path)
+    }
+
+    /// Returns the policy of the host that a request names, if it has one.
     ///
     /// # Errors
     /// [`NoHost`] if hosts make a difference, and the request names none or several.
-    pub(super) fn for_authority(&self, authority: Option<&str>) -> Result<&Self, NoHost> {
+    fn of_host(&self, authority: Option<&str>) -> Result<Option<&Self>, NoHost> {
         if self.hosts.is_empty() {
-            return Ok(self);
+            return Ok(None);
         }
-        let host = host_of(authority.ok_or(NoHost)?).to_ascii_lowercase();
+        let authority = authority.ok_or(NoHost)?;
+        // With a user, servers differ in what they take for the host.
+        if authority.contains('@') {
+            return Err(NoHost);
+        }
+        let host = bare_host(host_of(authority));
         let mut hosts = self.hosts.iter();
         Ok(hosts
             .find(|(other, _)| *other == host)
-            .map_or(self, |(_, policy)| policy))
+            .map(|(_, policy)| policy))
     }
 
-    /// Returns whether paths make a difference, as with all policies but one rule for everything.
+    /// Returns whether paths make a difference for any host, as with all policies but one rule for everything.
     pub(super) fn depends_on_paths(&self) -> bool {
+        self.has_paths() || self.hosts.iter().any(|(_, policy)| policy.has_paths())
+    }
+
+    fn has_paths(&self) -> bool {
         match self.rules.as_slice() {
             [] => false,
             [only] => !only.path.is_empty(),
@@ -263,9 +325,9 @@ impl Policy {
     ///
     /// # Errors
     /// [`Ambiguous`] if other servers may read the path in another way, and it makes a difference here, or cannot be told.
-    pub(super) fn rule_for(&self, path: &str) -> Result<Option<&Rule>, Ambiguous> {
+    fn rule_for(&self, path: &str) -> Result<Option<&Rule>, Ambiguous> {
         let rule = self.rule(path, |rule| &rule.path);
-        if self.depends_on_paths() {
+        if self.has_paths() {
             let readings = Readings::of(path);
             let decoded = self.rule(&readings.decoded, |rule| &rule.path);
             let folded = self.rule(&readings.folded, |rule| &rule.folded);
@@ -294,6 +356,15 @@ impl Policy {
     }
 }
 
+/// Returns a host in lower case and without the dot at the end of a fully qualified name.
+fn bare_host(host: &str) -> String {
+    let host = host.to_ascii_lowercase();
+    match host.strip_suffix('.') {
+        Some(bare) => bare.to_owned(),
+        None => host,
+    }
+}
+
 /// Returns an authority without its port.
 fn host_of(authority: &str) -> &str {
     match authority.rsplit_once(':') {
@@ -306,13 +377,22 @@ fn host_of(authority: &str) -> &str {
     }
 }
 
+/// The part of a request on which servers may disagree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// It names no host, several, or a user.
+    Host,
+    /// The path can be read in several ways.
+    Path,
+}
+
 /// A path can be read in several ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ambiguous;
+struct Ambiguous;
 
-/// A request names no host, or several.
+/// A request names no host, several, or a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NoHost;
+struct NoHost;
 
 impl fmt::Debug for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -480,7 +560,11 @@ mod tests {
             (&[0, 2], true),
         ] {
             let is = |at: usize| proved.contains(&at);
-            assert_eq!(rule.tree.is_satisfied(&is), expected, "{proved:?}");
+            assert_eq!(
+                rule.tree.is_satisfied(&is, &mut Vec::new()),
+                expected,
+                "{proved:?}"
+            );
         }
         for empty in [
             any_of([] as [Requirement; 0]),
@@ -488,7 +572,7 @@ mod tests {
         ] {
             let policy = Policy::new().require("/", empty);
             let rule = policy.rule_for("/").unwrap().unwrap();
-            assert!(!rule.is_exempt() && !rule.tree.is_satisfied(&|_| true));
+            assert!(!rule.is_exempt() && !rule.tree.is_satisfied(&|_| true, &mut Vec::new()));
         }
         // One verifier twice is asked once.
         let policy = Policy::new().require("/", all_of([&one, &one]));
@@ -496,30 +580,67 @@ mod tests {
     }
 
     #[test]
-    fn a_host_has_a_policy_of_its_own() {
-        let (one, two) = (never(), never());
-        let policy = Policy::new()
-            .require("/", &one)
-            .host("Admin.example", Policy::new().require("/", &two));
-        let found = |authority| {
-            let policy = policy.for_authority(authority)?;
-            Ok(only(policy.rule_for("/").unwrap()))
-        };
-        for authority in ["admin.example", "ADMIN.example:8443"] {
-            assert_eq!(
-                found(Some(authority)),
-                Ok(Some(pointer(&two))),
-                "{authority}"
-            );
+    fn a_proof_counts_in_satisfied_branches_only() {
+        let (one, two, three) = (never(), never(), never());
+        let either = Requirement::from(&one).and(&two).or(&three);
+        let policy = Policy::new().require("/", either);
+        let rule = policy.rule_for("/").unwrap().unwrap();
+        for (accepted, expected) in [
+            (&[0, 2][..], &[2][..]),
+            (&[0, 1], &[0, 1]),
+            (&[0, 1, 2], &[0, 1, 2]),
+            (&[0], &[]),
+        ] {
+            let mut used = Vec::new();
+            let is = |at| accepted.contains(&at);
+            let satisfied = rule.tree.is_satisfied(&is, &mut used);
+            assert_eq!(satisfied, !expected.is_empty(), "{accepted:?}");
+            assert_eq!(used, expected, "{accepted:?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_is_found_in_any_spelling_of_its_path() {
+        let policy = Policy::new().require("/admin/", never()).exempt("/a/b");
+        for path in ["/admin", "/admin/*", "/%61dmin/", "/admin?x", "/a/{*rest}"] {
+            assert_eq!(policy.has_rule(path), !path.starts_with("/a/"), "{path}");
+        }
+        assert!(!policy.has_rule("/"));
+        assert!(Policy::new().exempt("/").has_rule("/*"));
+    }
+
+    #[test]
+    fn a_host_has_rules_of_its_own_before_the_others() {
+        let (one, two, three) = (never(), never(), never());
+        let policy = Policy::new().require("/", &one).host(
+            "Admin.example.",
+            Policy::new().require("/admin", &two).exempt("/open"),
+        );
+        let found = |authority, path| Ok(only(policy.rule_of(authority, path)?));
+        for authority in ["admin.example", "ADMIN.example:8443", "admin.example."] {
+            for (path, expected) in [("/admin", &two), ("/other", &one)] {
+                let found = found(Some(authority), path);
+                assert_eq!(found, Ok(Some(pointer(expected))), "{authority} {path}");
+            }
+            let open = policy.rule_of(Some(authority), "/open").unwrap().unwrap();
+            assert!(open.is_exempt());
         }
         for authority in ["other.example", "[::1]:8443", "127.0.0.1"] {
+            let found = found(Some(authority), "/admin");
+            assert_eq!(found, Ok(Some(pointer(&one))), "{authority}");
+        }
+        for (authority, path, expected) in [
+            (None, "/", Unreadable::Host),
+            (Some("user@admin.example"), "/", Unreadable::Host),
+            (Some("admin.example"), "/ADMIN", Unreadable::Path),
+        ] {
             assert_eq!(
-                found(Some(authority)),
-                Ok(Some(pointer(&one))),
-                "{authority}"
+                found(authority, path),
+                Err(expected),
+                "{authority:?} {path}"
             );
         }
-        assert_eq!(found(None), Err(NoHost));
-        assert!(Policy::new().for_authority(None).is_ok());
+        let everywhere = Policy::new().require("/", &three);
+        assert!(everywhere.rule_of(None, "/").is_ok());
     }
 }

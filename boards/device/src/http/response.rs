@@ -5,7 +5,7 @@ use super::{
 };
 use chanbind_core::proof::Outcome;
 use core::fmt;
-use embassy_time::{Duration, with_timeout};
+use embassy_time::{Duration, Instant, with_timeout};
 use embedded_io_async::{Error as _, ErrorKind, ErrorType, Read};
 
 /// A response. Its content is read as a stream.
@@ -26,6 +26,9 @@ enum Body<'r, S> {
     Chunked(Incoming<'r, S>, Decoder),
     UntilClose(Incoming<'r, S>),
 }
+
+/// The bytes of content that [`Response::discard`] reads at most.
+const MAX_DISCARDED: usize = 64 * 1024;
 
 /// The bytes that were read behind the head, and then those of the stream.
 pub(crate) struct Incoming<'r, S> {
@@ -65,7 +68,7 @@ impl<'r, S: Read> Response<'r, S> {
             buffered: buffer.get(parts.len..parts.end).unwrap_or_default(),
             stream,
         };
-        *is_read = parts.framing == Framing::Length(0);
+        *is_read = parts.framing == Framing::Length(0) && parts.len == parts.end;
         Self {
             status: parts.status,
             outcome,
@@ -128,13 +131,30 @@ impl<'r, S: Read> Response<'r, S> {
     /// Reads the content and drops it. Returns its length in bytes.
     ///
     /// # Errors
-    /// [`HttpError::Connection`], [`HttpError::TimedOut`], [`HttpError::Malformed`].
+    /// [`HttpError::TooLong`] after 64 KiB, [`HttpError::TimedOut`] if it has not ended within the limit of a step;
+    /// [`HttpError::Connection`], [`HttpError::Malformed`].
     pub async fn discard(&mut self) -> Result<usize, HttpError> {
+        let end = Instant::now().saturating_add(self.limit);
         let (mut len, mut dropped) = (0usize, [0; 64]);
         loop {
             match self.read(&mut dropped).await? {
                 0 => return Ok(len),
                 read => len = len.saturating_add(read),
+            }
+            if len > MAX_DISCARDED {
+                return Err(HttpError::TooLong);
+            }
+            if Instant::now() > end {
+                return Err(HttpError::TimedOut);
+            }
+        }
+    }
+
+    /// Returns the bytes that were read with the head and not yet taken.
+    fn buffered(&self) -> &[u8] {
+        match &self.body {
+            Body::Length(incoming, _) | Body::Chunked(incoming, _) | Body::UntilClose(incoming) => {
+                incoming.buffered
             }
         }
     }
@@ -170,7 +190,9 @@ impl<S: Read> Read for Response<'_, S> {
         let limit = self.limit;
         let read = with_timeout(limit, self.read_within(buf)).await;
         let len = read.map_err(|_| HttpError::TimedOut)??;
-        *self.is_read = len == 0 || matches!(self.body, Body::Length(_, 0));
+        let ends = len == 0 || matches!(self.body, Body::Length(_, 0));
+        // Bytes behind the response are of another one, which belongs to no request. The session is then used no more.
+        *self.is_read = ends && self.buffered().is_empty();
         Ok(len)
     }
 }

@@ -4,7 +4,7 @@ use super::{Fixture, app, credentials, is, issue, seen, trust};
 use axum::{Router, http::header, routing::get};
 use chanbind::{
     client::Connection,
-    gateway::{Policy, ProofLayer},
+    gateway::{Identity, Policy, ProofLayer, any_of},
     proof::authenticator::{AuthenticatorVerifier, MAX_REQUESTS, header_fields},
 };
 use chanbind_core::{
@@ -238,4 +238,25 @@ async fn declining_one_request_leaves_the_others() {
     let get = AuthenticatorRequest::parse(&asked[0]).unwrap();
     let authenticator = authenticate(&device, &mut end, &get).await.unwrap();
     assert_eq!(present("/get", &authenticator).await, 200);
+}
+
+/// A rule with two authorities sends a challenge for each, and a device answers the one that its certificate suits.
+#[tokio::test]
+async fn a_device_answers_the_challenge_of_its_own_authority() {
+    let authorities = ["first", "second", "third"].map(|name| Authority::new(name).unwrap());
+    let [first, second, third] = &authorities;
+    let verifiers = [first, second].map(|one| AuthenticatorVerifier::new(trust(one)));
+    let policy = Policy::new().require("/", any_of(&verifiers));
+    let handler = |identity: Identity| async move { format!("ok {}", identity.subject()) };
+    let router = Router::new().route("/get", get(handler));
+    let gateway = TestGateway::serve(ProofLayer::new(policy).layer(router))
+        .await
+        .unwrap();
+    for (authority, expected) in [(first, 200), (second, 200), (third, 403)] {
+        let device = credentials(&issue(authority, "urn:device:1"));
+        let mut connection = gateway.connect().await.unwrap();
+        let request = Connection::get(&gateway.uri("/get").parse().unwrap()).unwrap();
+        let response = connection.send_with(request, Some(&device)).await.unwrap();
+        assert_eq!(response.status(), expected);
+    }
 }

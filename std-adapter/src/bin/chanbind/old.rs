@@ -13,9 +13,10 @@ pub(crate) fn advice(arguments: impl Iterator<Item = OsString>) -> Option<String
         rest.iter()
             .any(|word| *word == option || word.starts_with(&with_value))
     };
-    let is_new = ["otp", "authenticator", "help"]
-        .iter()
-        .any(|word| rest.contains(word));
+    // A word that is neither an option nor its value is a subcommand: whether there is such a kind is for clap to say.
+    let is_word = first.bytes().all(|byte| byte.is_ascii_lowercase());
+    let has_kind = |kind: &&str| rest.contains(kind);
+    let is_new = is_word || ["otp", "authenticator", "help"].iter().any(has_kind);
     let is_help = has("--help") || has("-h");
     let kind = if has("--authenticator") || has("--authenticator-ca") {
         "authenticator"

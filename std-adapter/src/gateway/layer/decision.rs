@@ -4,7 +4,7 @@ use super::{Session, Shared};
 use crate::{
     gateway::{
         Channel,
-        policy::{Rule, Tree},
+        policy::{Rule, Tree, Unreadable},
     },
     proof::{
         Fields, Identities, Identity, Refusal, RefusalKind, RequestHead, ResponseFields, Verdict,
@@ -14,7 +14,7 @@ use crate::{
 use axum::{
     body::Body,
     extract::NestedPath,
-    http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header},
+    http::{HeaderMap, HeaderValue, Request, Response, Version, header},
 };
 use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc};
 
@@ -135,22 +135,22 @@ impl Shared {
     fn judge(self: &Arc<Self>, head: &RequestHead<'_>, origin: &Origin) -> Decision {
         let peer = origin.peer;
         let refuse = |refusal: &Refusal| Decision::Made(refused(refusal, peer, Vec::new()));
-        let Ok(policy) = self.policy.for_authority(head.authority()) else {
-            return refuse(&Refusal::malformed(
-                "the request names no host, or several: name one",
-            ));
-        };
         // A nested router has taken off the front of the path, and the rules are about whole paths.
-        if origin.is_nested && policy.depends_on_paths() {
+        if origin.is_nested && self.policy.depends_on_paths() {
             return refuse(&Refusal::internal(
                 "the layer is inside of Router::nest, and its policy has rules for paths: put it around the outermost router, or give it one rule for everything",
             ));
         }
         // The path that the inner service uses is judged, also where a middleware has rewritten it.
-        let rule = match policy.rule_for(head.uri.path()) {
+        let rule = match self.policy.rule_of(head.authority(), head.uri.path()) {
             Ok(Some(rule)) if !rule.is_exempt() => rule,
             Ok(_) => return Decision::Made(Outcome::admitted(None)),
-            Err(_) => {
+            Err(Unreadable::Host) => {
+                return refuse(&Refusal::malformed(
+                    "the request names no host, several, or a user: name one host",
+                ));
+            }
+            Err(Unreadable::Path) => {
                 return refuse(&Refusal::malformed(
                     "the path can be read in several ways: write it without encoded letters and separators, dot segments, parameters and control bytes, and in the case of the rules",
                 ));
@@ -244,19 +244,17 @@ impl Shared {
         verdicts: impl IntoIterator<Item = (&'v Arc<dyn Verifier>, Verdict)>,
     ) -> Outcome {
         let mut identities = Vec::new();
-        let (mut accepted, mut missing, mut fields) = (Vec::new(), Vec::new(), Fields::new());
+        let (mut missing, mut fields) = (Vec::new(), Fields::new());
         let mut worst: Option<Refusal> = None;
-        let mut is_absent = true;
-        let mut exchange = Fields::new();
-        for (verifier, verdict) in verdicts {
+        let (mut is_absent, mut exchange) = (true, Fields::new());
+        for (at, (verifier, verdict)) in verdicts.into_iter().enumerate() {
             is_absent &= matches!(verdict, Verdict::Absent);
-            accepted.push(matches!(verdict, Verdict::Accepted { .. }));
             match verdict {
                 Verdict::Accepted {
                     identity,
                     fields: more,
                 } => {
-                    identities.push(identity);
+                    identities.push((at, identity));
                     fields.extend(more);
                 }
                 Verdict::Absent => missing.push(verifier),
@@ -272,7 +270,11 @@ impl Shared {
                 }
             }
         }
-        if tree.is_satisfied(&|at| accepted.get(at).copied().unwrap_or(false)) {
+        let is_accepted = |at| identities.iter().any(|(one, _)| *one == at);
+        let mut used = Vec::new();
+        if tree.is_satisfied(&is_accepted, &mut used) {
+            identities.retain(|(at, _)| used.contains(at));
+            let identities: Vec<_> = identities.into_iter().map(|(_, one)| one).collect();
             for identity in &identities {
                 self.admit(channel, identity, peer);
             }
@@ -284,15 +286,7 @@ impl Shared {
         if is_optional && is_absent {
             return Outcome::admitted(None);
         }
-        if !exchange.is_empty() && worst.is_none() {
-            let mut answer = Response::new(Body::empty());
-            *answer.status_mut() = StatusCode::UNAUTHORIZED;
-            return Outcome {
-                result: Err(Box::new(answer)),
-                fields: exchange,
-            };
-        }
-        let is_first = worst.is_none();
+        let is_refused = worst.is_some();
         let refusal = worst.unwrap_or_else(|| Refusal::new(RefusalKind::NotProved, "no proof"));
         let mut challenges = Vec::new();
         if refusal.kind() == RefusalKind::NotProved {
@@ -302,21 +296,20 @@ impl Shared {
                     Err(refusal) => return refused(&refusal, peer, Vec::new()),
                 }
             }
+        } else {
+            exchange.clear();
         }
-        if is_first {
+        if is_refused {
+            log_refusal(&refusal, peer);
+        } else if exchange.is_empty() {
             // Usually the first request of a client that waits to be asked.
             tracing::info!(peer = address(peer), status = 401, "proof asked for");
-            return Outcome {
-                result: Err(Box::new(answer(&refusal, peer, challenges))),
-                fields: Fields::new(),
-            };
         }
-        let mut outcome = refused(&refusal, peer, challenges);
-        if refusal.kind() == RefusalKind::NotProved {
-            // The exchange of one kind goes on, although the proof of another was wrong.
-            outcome.fields = exchange;
+        // The exchange of one kind goes on, although the proof of another is wrong or missing.
+        Outcome {
+            result: Err(Box::new(answer(&refusal, peer, challenges))),
+            fields: exchange,
         }
-        outcome
     }
 
     /// Notes an identity that has been proved.
@@ -351,15 +344,19 @@ fn address(peer: Peer) -> Option<tracing::field::DisplayValue<SocketAddr>> {
 
 /// Refuses a request, and logs why.
 fn refused(refusal: &Refusal, peer: Peer, challenges: Vec<HeaderValue>) -> Outcome {
+    log_refusal(refusal, peer);
+    Outcome {
+        result: Err(Box::new(answer(refusal, peer, challenges))),
+        fields: Fields::new(),
+    }
+}
+
+fn log_refusal(refusal: &Refusal, peer: Peer) {
     let status = refusal.kind().status();
     if refusal.kind() == RefusalKind::Internal {
         tracing::error!(peer = address(peer), reason = %refusal, "request refused");
     } else {
         tracing::info!(peer = address(peer), %status, reason = %refusal, "request refused");
-    }
-    Outcome {
-        result: Err(Box::new(answer(refusal, peer, challenges))),
-        fields: Fields::new(),
     }
 }
 

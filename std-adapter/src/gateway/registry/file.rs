@@ -9,7 +9,15 @@ use std::{
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-/// A registry in a TOML file, which is read again when it changes.
+/// A registry in a TOML file. It is read again when it changes while [`RegistryFile::follow`] runs, and at each [`RegistryFile::reload`].
+///
+/// ```no_run
+/// # fn example() -> Result<(), chanbind::gateway::RegistryError> {
+/// let registry = chanbind::gateway::RegistryFile::open("registry.toml".as_ref())?;
+/// tokio::spawn(std::sync::Arc::clone(&registry).follow());
+/// # Ok(())
+/// # }
+/// ```
 pub struct RegistryFile {
     path: PathBuf,
     registry: Arc<MemoryRegistry>,
@@ -49,23 +57,28 @@ impl RegistryFile {
     /// # Errors
     /// [`RegistryError`]
     pub fn reload(&self) -> Result<(), RegistryError> {
-        let stamp = Stamp::of(&self.path);
-        let table = read(&self.path);
-        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = stamp;
-        let table = table?;
+        // Locked up to the end, so that of two calls the later one has read the later contents.
+        let mut read_stamp = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        *read_stamp = Stamp::of(&self.path);
+        let table = read(&self.path)?;
         tracing::info!(path = %self.path.display(), clients = table.len(), "registry read");
         self.registry.replace(table);
         Ok(())
     }
 
-    /// Reads the file again whenever it changes, until the future is dropped. It is looked at every second. Errors are logged, and all stays as
-    /// it is.
-    pub async fn follow(&self) {
+    /// Reads the file again whenever it changes, until the future is dropped or nothing else holds the registry. The file is looked at
+    /// every second. Errors are logged, and all stays as it is.
+    pub async fn follow(self: Arc<Self>) {
+        let registry = Arc::downgrade(&self);
+        drop(self);
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            let before = *self.read.lock().unwrap_or_else(PoisonError::into_inner);
-            if Stamp::of(&self.path) != before
-                && let Err(error) = self.reload()
+            let Some(this) = registry.upgrade() else {
+                return;
+            };
+            let before = *this.read.lock().unwrap_or_else(PoisonError::into_inner);
+            if Stamp::of(&this.path) != before
+                && let Err(error) = this.reload()
             {
                 tracing::error!(%error, "the registry changed and cannot be read: the clients stay as they were");
             }

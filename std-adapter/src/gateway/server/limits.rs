@@ -13,7 +13,7 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// The time limit for a TLS handshake; 10 seconds by default.
     pub handshake: Duration,
-    /// The time limit for the head of an HTTP/1.1 request; 60 seconds by default. It starts when the connection becomes idle, so
+    /// The time limit for the head of an HTTP/1.1 request; 90 seconds by default. It starts when the connection becomes idle, so
     /// a connection that is kept alive is closed after the shorter of `head` and `idle`.
     pub head: Duration,
     /// The maximum time between two pieces of a request body; 30 seconds by default. After it, the body ends with an error.
@@ -21,7 +21,8 @@ pub struct Limits {
     /// The maximum time in which a client may read nothing of a response; 30 seconds by default. After it, the connection is
     /// closed.
     pub response: Duration,
-    /// The time without a request after which a connection is closed; 60 seconds by default. Pings do not count as requests.
+    /// The time without a request after which a connection is closed; 90 seconds by default, so that a
+    /// device that sends something every minute keeps its connection. Pings do not count as requests.
     pub idle: Duration,
     /// The maximum length of a path with its query, in bytes; 8,192 by default. Longer ones get a response with status 414.
     pub uri_len: usize,
@@ -36,10 +37,10 @@ impl Default for Limits {
             connections: 4096,
             connections_per_address: 512,
             handshake: Duration::from_secs(10),
-            head: Duration::from_secs(60),
+            head: Duration::from_secs(90),
             body: Duration::from_secs(30),
             response: Duration::from_secs(30),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_secs(90),
             uri_len: 8192,
             shutdown: Duration::from_secs(10),
         }

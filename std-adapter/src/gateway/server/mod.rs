@@ -208,10 +208,13 @@ impl ConnectionContext {
         builder
             .http1()
             .timer(TokioTimer::new())
+            .max_buf_size(MAX_HEAD)
             .header_read_timeout(self.limits.head);
         builder
             .http2()
             .max_concurrent_streams(MAX_STREAMS)
+            .initial_connection_window_size(HTTP2_WINDOW)
+            .initial_stream_window_size(HTTP2_WINDOW)
             .timer(TokioTimer::new())
             .keep_alive_interval(self.limits.head)
             .keep_alive_timeout(self.limits.handshake);
@@ -245,6 +248,12 @@ impl ConnectionContext {
 async fn wait_for_stop(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
+
+/// The maximum length of the head of an HTTP/1.1 request, in bytes. A longer one gets a response with status 431.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// The bytes that a client of HTTP/2 may send before the application reads them, on a stream and on a connection.
+const HTTP2_WINDOW: u32 = 256 * 1024;
 
 /// The maximum number of concurrent requests on an HTTP/2 connection.
 const MAX_STREAMS: u32 = 64;

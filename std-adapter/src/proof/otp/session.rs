@@ -11,10 +11,12 @@ use chanbind_core::{
     otp::{ClientIdBuf, KeyDerivation, OneTimeKey, Purpose, api_key},
 };
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 use tokio::{
+    runtime::Handle,
     sync::{OnceCell, watch},
     task::JoinHandle,
 };
@@ -25,6 +27,8 @@ const MAX_CLIENTS: usize = 4;
 #[derive(Default)]
 pub(super) struct Session {
     clients: Mutex<VecDeque<Arc<Client>>>,
+    /// The watches over the clients that were accepted. They last as long as the connection, whatever other clients it names.
+    watches: Mutex<HashMap<Arc<str>, AbortOnDrop>>,
     /// Not forgotten with a client: a peer that can send requests could have a client forgotten by naming others.
     seen: Mutex<SeenTokens>,
 }
@@ -36,7 +40,8 @@ pub(super) struct Client {
     api_key: OnceCell<api_key::Expected>,
     signing: OnceCell<OneTimeKey>,
     encryption: OnceCell<OneTimeKey>,
-    _watch: Option<AbortOnDrop>,
+    /// The changes of the registry since the look-up, until the client is accepted: then a watch has them.
+    changes: Mutex<Option<watch::Receiver<u64>>>,
 }
 
 impl Session {
@@ -44,18 +49,54 @@ impl Session {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a client that the connection has named before.
+    /// Returns a client that the connection has named before. Forgets it if the registry has changed before it was accepted.
     pub(super) fn client(&self, id: &str) -> Option<Arc<Client>> {
-        let clients = self.clients();
-        let mut named = clients.iter().filter(|client| client.id.as_str() == id);
-        named.next().map(Arc::clone)
+        let mut clients = self.clients();
+        let at = clients.iter().position(|client| client.id.as_str() == id)?;
+        if clients.get(at)?.is_outdated() {
+            clients.remove(at);
+            return None;
+        }
+        clients.get(at).map(Arc::clone)
+    }
+
+    /// Watches over a client that was accepted: the channel is closed when the client is removed from the registry, disabled, or given
+    /// another key. Does nothing if there is a watch already.
+    ///
+    /// # Errors
+    /// [`NoRuntime`] if there is no tokio runtime.
+    pub(super) fn watch(
+        &self,
+        client: &Client,
+        channel: &Channel,
+        registry: &Arc<dyn Registry>,
+    ) -> Result<(), NoRuntime> {
+        let mut changes = (client.changes.lock()).unwrap_or_else(PoisonError::into_inner);
+        if changes.is_none() {
+            return Ok(());
+        }
+        let runtime = Handle::try_current().map_err(|_| NoRuntime)?;
+        let Some(changes) = changes.take() else {
+            return Ok(());
+        };
+        let watch = Watch {
+            channel: channel.downgrade(),
+            registry: Arc::clone(registry),
+            id: client.id.clone(),
+            revision: client.record.revision(),
+        };
+        let mut watches = (self.watches.lock()).unwrap_or_else(PoisonError::into_inner);
+        // A former watch over the client is over the same key: it would have closed the channel otherwise.
+        watches
+            .entry(Arc::clone(client.id.inner()))
+            .or_insert_with(|| AbortOnDrop(runtime.spawn(watch.run(changes))));
+        Ok(())
     }
 
     /// Returns a client, and looks it up if the connection names it for the first time.
     pub(super) async fn find(
         &self,
         id: &ClientIdBuf<Arc<str>>,
-        channel: &Channel,
         registry: &Arc<dyn Registry>,
     ) -> Result<Arc<Client>, RegistryError> {
         if let Some(client) = self.client(id.as_str()) {
@@ -69,15 +110,6 @@ impl Session {
         if let Some(client) = clients.iter().find(|client| client.id == *id) {
             return Ok(Arc::clone(client));
         }
-        let watch = record.is_known().then(|| {
-            let watch = Watch {
-                channel: channel.downgrade(),
-                registry: Arc::clone(registry),
-                id: id.clone(),
-                revision: record.revision(),
-            };
-            AbortOnDrop(tokio::spawn(watch.run(changes)))
-        });
         if clients.len() >= MAX_CLIENTS {
             clients.pop_front();
         }
@@ -87,7 +119,7 @@ impl Session {
             api_key: OnceCell::new(),
             signing: OnceCell::new(),
             encryption: OnceCell::new(),
-            _watch: watch,
+            changes: Mutex::new(Some(changes)),
         });
         clients.push_back(Arc::clone(&client));
         Ok(client)
@@ -109,11 +141,13 @@ struct Watch {
 impl Watch {
     async fn run(self, mut changes: watch::Receiver<u64>) {
         while changes.changed().await.is_ok() {
-            let record = match self.registry.find(self.id.as_client_id()).await {
-                Ok(record) => record,
-                Err(error) => {
-                    tracing::error!(client = self.id.as_str(), %error, "look-up after a change of the registry failed");
-                    continue;
+            let record = loop {
+                match self.registry.find(self.id.as_client_id()).await {
+                    Ok(record) => break record,
+                    Err(error) => {
+                        tracing::error!(client = self.id.as_str(), %error, "look-up after a change of the registry failed: trying again");
+                        tokio::time::sleep(RETRY).await;
+                    }
                 }
             };
             if !record.is_known() || record.revision() != self.revision {
@@ -130,6 +164,13 @@ impl Watch {
     }
 }
 
+/// The pause after a failed look-up.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// No tokio runtime runs the verifier.
+#[derive(Debug)]
+pub(super) struct NoRuntime;
+
 struct AbortOnDrop(JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
@@ -142,6 +183,12 @@ impl Client {
     /// Returns true if the registry has the client; otherwise its keys are a decoy's.
     pub(super) fn is_known(&self) -> bool {
         self.record.is_known()
+    }
+
+    /// Returns true if the registry has changed since the look-up, and no watch has seen it.
+    fn is_outdated(&self) -> bool {
+        let changes = (self.changes.lock()).unwrap_or_else(PoisonError::into_inner);
+        (changes.as_ref()).is_some_and(|changes| changes.has_changed().unwrap_or(false))
     }
 
     pub(super) fn id(&self) -> &Arc<str> {

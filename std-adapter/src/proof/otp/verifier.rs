@@ -1,7 +1,7 @@
 use super::{
     Details, Form, KeyDerivationError, Settings,
     presented::{MalformedFields, Presented},
-    session::{Client, Session},
+    session::{Client, NoRuntime, Session},
 };
 use crate::{
     clock,
@@ -98,6 +98,7 @@ impl OtpVerifier {
         &self,
         presented: &Presented<impl AsRef<str>>,
         target: &Target,
+        channel: &Channel,
         session: &Session,
         client: &Client,
     ) -> Option<Verdict> {
@@ -134,11 +135,16 @@ impl OtpVerifier {
             Err(error) => {
                 Verdict::Refused(Refusal::not_proved(format_args!("client {id:?}: {error}")))
             }
-            Ok(payload) => Verdict::accepted(Identity::new(
-                Arc::clone(id),
-                super::KIND,
-                Details::new(presented.form, payload),
-            )),
+            Ok(payload) => match session.watch(client, channel, &self.registry) {
+                Ok(()) => Verdict::accepted(Identity::new(
+                    Arc::clone(id),
+                    super::KIND,
+                    Details::new(presented.form, payload),
+                )),
+                Err(NoRuntime) => Verdict::Refused(Refusal::internal(
+                    "the verifier is not run by tokio, so that it cannot watch over the registry",
+                )),
+            },
         })
     }
 
@@ -199,10 +205,7 @@ impl OtpVerifier {
         channel: Channel,
         session: Arc<Session>,
     ) -> Verdict {
-        let client = match session
-            .find(&presented.client, &channel, &self.registry)
-            .await
-        {
+        let client = match session.find(&presented.client, &self.registry).await {
             Ok(client) => client,
             Err(error) => return no_key(presented.client.as_str(), &NoKey::Registry(error)),
         };
@@ -212,7 +215,7 @@ impl OtpVerifier {
         {
             return no_key(presented.client.as_str(), &NoKey::Derivation(error));
         }
-        self.check(&presented, &target, &session, &client)
+        self.check(&presented, &target, &channel, &session, &client)
             .unwrap_or_else(|| {
                 Verdict::Refused(Refusal::internal("a key that was derived is missing"))
             })
@@ -236,7 +239,7 @@ impl Verifier for OtpVerifier {
         let session = channel.state(self.id, Session::default);
         let ready = session
             .client(presented.client.as_str())
-            .and_then(|client| self.check(&presented, &target, &session, &client));
+            .and_then(|client| self.check(&presented, &target, channel, &session, &client));
         match ready {
             Some(verdict) => Verification::Ready(verdict),
             // The first password of a client on a connection: its key has to be derived, and that may take a TPM's time.

@@ -17,7 +17,7 @@ pub(crate) use exit::exit_code;
 /// The content of the response goes to standard output, everything else to standard error.
 #[derive(Args)]
 #[command(
-    after_help = "Exit codes: 0 admitted by the proof; 1 admitted, but the response is an error, or any other failure; 2 wrong usage; 3 refused;\n4 answered without asking for a proof; 5 network; 6 TLS; 7 TPM or key; 8 file.\n\nThe environment variables HTTPS_PROXY, ALL_PROXY and NO_PROXY name a proxy."
+    after_help = "Exit codes: 0 admitted by the proof; 1 admitted, but the response is an error, or any other failure; 2 wrong usage; 3 refused;\n4 answered without asking for a proof (a one-time password is shown unasked: a server that ignores it gives 0); 5 network; 6 TLS; 7 TPM or key; 8 file.\n\nThe environment variables HTTPS_PROXY, ALL_PROXY and NO_PROXY name a proxy."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]

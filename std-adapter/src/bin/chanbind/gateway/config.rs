@@ -17,7 +17,7 @@ use chanbind::{
 use clap::Args;
 use serde::Deserialize;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt,
     future::Future,
     net::{Ipv6Addr, SocketAddr},
@@ -143,12 +143,6 @@ impl RuleEntry {
         }
     }
 
-    /// Returns the host and the path as they are compared.
-    fn place(&self) -> (Option<String>, &str) {
-        let host = self.host.as_ref().map(|host| host.to_ascii_lowercase());
-        (host, self.path.trim_end_matches('/'))
-    }
-
     fn check_host(&self) -> Result<(), String> {
         let Some(host) = &self.host else {
             return Ok(());
@@ -172,6 +166,9 @@ impl RuleEntry {
             return Err(format!("the path {path:?} does not begin with /"));
         }
         self.check_host()?;
+        if policy.has_rule(path) {
+            return Err(format!("another rule for {path} stands before this one"));
+        }
         let find = |names: &[String]| -> Result<Vec<Requirement>, String> {
             if names.is_empty() {
                 return Err(format!("the rule for {path} names no proof"));
@@ -256,24 +253,19 @@ impl Config {
         }
         let mut hosts: BTreeMap<String, Policy> = BTreeMap::new();
         let mut policy = Policy::new();
-        let mut places = BTreeSet::new();
         for entry in &self.rule {
             let rule = entry.get_ref();
             let wrong = |error: String| self.error(Some(entry.span().start), error);
-            if !places.insert(rule.place()) {
-                let text = format!("another rule for {} stands before this one", rule.path);
-                return Err(wrong(text));
-            }
             match &rule.host {
                 Some(host) => {
-                    let host = host.to_ascii_lowercase();
+                    let host = host.trim_end_matches('.').to_ascii_lowercase();
                     let own = hosts.remove(&host).unwrap_or_default();
                     hosts.insert(host, rule.apply(own, &known).map_err(wrong)?);
                 }
                 None => policy = rule.apply(policy, &known).map_err(wrong)?,
             }
         }
-        if !places.contains(&(None, "")) {
+        if !policy.has_rule("/") {
             warnings.push("no rule has the path /: paths without a rule need no proof".to_owned());
         }
         for (host, own) in hosts {
