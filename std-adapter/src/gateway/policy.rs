@@ -120,9 +120,11 @@ impl Tree {
                 }
                 is
             }
-            Self::Any(all) => all
-                .iter()
-                .fold(false, |any, one| one.is_satisfied(is, used) || any),
+            Self::Any(all) => {
+                // All are looked at: each satisfied one adds to `used`.
+                let satisfied = all.iter().filter(|one| one.is_satisfied(is, used));
+                satisfied.count() > 0
+            }
             Self::All(all) => {
                 let before = used.len();
                 let are = !all.is_empty() && all.iter().all(|one| one.is_satisfied(is, used));
@@ -267,8 +269,8 @@ impl Policy {
         Readings::of(path)
     }
 
-    /// Returns the rule for a request: of the policy of its host, or else of this one. `None` if there is none and the request needs no
-    /// proof.
+    /// Returns the rule for a request: of the policy of its host, or else of this one. `None` if no rule covers it, and the request
+    /// needs no proof.
     ///
     /// # Errors
     /// [`Unreadable`] if servers may disagree on the host or the path, and it makes a difference here.
