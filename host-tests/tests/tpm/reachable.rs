@@ -66,6 +66,7 @@ fn reports_missing_permission() {
     let mut command = Command::new(&chanbind);
     command.args([
         "provision",
+        "otp",
         "--client-id",
         "c",
         "--out",
