@@ -120,7 +120,7 @@ pub(crate) async fn handshake() -> Outcome<Vec<Figure>> {
     let phases = [
         "connection::prepare",
         "tpm_spi::key::perform",
-        "reqwless::request",
+        "http::content::write",
     ];
     let elf = image.elf().to_vec();
     let chip = device.chip.clone();
