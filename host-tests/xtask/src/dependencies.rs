@@ -7,8 +7,14 @@ use crate::{
 use std::error::Error;
 
 /// Checks licences, sources and versions of all dependencies, and that each crate uses those that it names. Needs no network when the
-/// tools are built.
+/// tools are built and all sources are there.
 pub(crate) fn check() -> TaskResult {
+    // Those for other platforms too: cargo-deny reads their manifests, which a build does not.
+    let fetch = &["fetch", "--quiet", "--locked"];
+    run::quietly(
+        "fetch the sources of all dependencies",
+        &mut run::cargo(fetch),
+    )?;
     let mut deny = CARGO_DENY.command(&["--locked", "--offline", "check"])?;
     deny.args(["bans", "licenses", "sources"]);
     run::quietly("cargo-deny, the rules of deny.toml", &mut deny)?;
