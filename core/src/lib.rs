@@ -19,6 +19,7 @@ pub mod crypto;
 pub mod der;
 mod error_messages;
 pub mod exporter;
+pub mod http_auth;
 pub mod kdf;
 pub mod otp;
 pub mod proof;
