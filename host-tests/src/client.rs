@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use chanbind::{
-    client::{ClientError, Connection, RequestBody},
+    client::{ClientChannel, ClientError, Connection, RequestBody},
     proof::{
         KeyHolder,
         authenticator::{
@@ -15,7 +15,6 @@ use chanbind::{
         },
         otp::{self, Form, Settings},
     },
-    tls::SharedStream,
 };
 use chanbind_core::{
     authenticator::{
@@ -32,8 +31,6 @@ use std::{
     error::Error,
     time::{SystemTime, UNIX_EPOCH},
 };
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -244,7 +241,7 @@ impl TestClient {
 
     /// Returns the channel.
     #[must_use]
-    pub fn channel(&self) -> &SharedStream<TlsStream<TcpStream>> {
+    pub fn channel(&self) -> &ClientChannel {
         self.0.channel()
     }
 

@@ -16,6 +16,7 @@
 
 pub mod client;
 mod clock;
+mod file_stamp;
 pub mod gateway;
 pub mod proof;
 pub mod tls;

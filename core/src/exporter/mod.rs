@@ -33,6 +33,11 @@ pub trait Exporter {
         None
     }
 
+    /// Calls `use_it` with the certificate of the TLS server, in DER, if the channel provides it: for the binding `tls-server-end-point`.
+    fn with_server_certificate(&self, use_it: &mut dyn FnMut(&[u8])) {
+        let _ = use_it;
+    }
+
     /// Fills `out` with keying material; `out.len()` is the requested length.
     ///
     /// In TLS 1.3 an absent context and an empty context give the same bytes (RFC 8446 section 7.5); in TLS 1.2 they do not (RFC
@@ -60,6 +65,10 @@ impl<E: Exporter + ?Sized> Exporter for &E {
 
     fn hash(&self) -> Option<HashAlgorithm> {
         (**self).hash()
+    }
+
+    fn with_server_certificate(&self, use_it: &mut dyn FnMut(&[u8])) {
+        (**self).with_server_certificate(use_it);
     }
 
     fn export_keying_material(
@@ -124,6 +133,8 @@ pub enum ExporterError {
     },
     /// The channel's secrets are not unique to it: it uses TLS 1.2 without extended master secret, or an older version.
     NotUnique,
+    /// The connection has no TLS.
+    NoTls,
     /// The TLS stack reported an error, which its own log or error explains.
     Stack,
 }
@@ -134,6 +145,7 @@ error_messages! { ExporterError {
     Self::ContextTooLong { actual } => "the exporter context has {} bytes, which is more than this channel accepts", actual;
     Self::OutputLength { actual, max } => "cannot export {} bytes of keying material: request 1 to {} bytes", actual, max;
     Self::NotUnique => "the secrets of the TLS connection are not unique to it: use TLS 1.3, or TLS 1.2 with extended master secret";
+    Self::NoTls => "the connection has no TLS, which this proof is bound to: use https";
     Self::Stack => "the TLS stack failed to export keying material";
 }}
 

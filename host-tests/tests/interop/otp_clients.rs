@@ -176,7 +176,7 @@ fn document_shows_the_challenge() {
     let registry = MemoryRegistry::new(ClientTable::new([]).unwrap());
     let verifier = OtpVerifier::new(registry, Settings::default());
     let channel = Channel::new(ExporterSecret::sha256(&[7; 32]));
-    let challenge = verifier.challenge(&channel).unwrap();
+    let [challenge] = verifier.challenges(&channel).unwrap().try_into().unwrap();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/proofs/OTP.md");
     let document = std::fs::read_to_string(path).unwrap();
     assert!(

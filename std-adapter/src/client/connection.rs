@@ -1,5 +1,5 @@
 use super::{
-    ClientError, RequestBody, ResponseBody, TlsFailure,
+    ClientChannel, ClientError, RequestBody, ResponseBody, TlsFailure,
     body::SentBody,
     proxy::{self, Proxy},
 };
@@ -9,12 +9,17 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
 
 /// One TLS connection to a server, with HTTP/1.1 on it.
 pub struct Connection {
-    stream: SharedStream<TlsStream<TcpStream>>,
+    channel: ClientChannel,
     requests: SendRequest<SentBody>,
     driver: JoinHandle<()>,
     response_timeout: Duration,
@@ -107,7 +112,38 @@ impl Connection {
                 failure: TlsFailure::of(error),
             })?;
         let stream = SharedStream::new(stream);
-        let (requests, connection) = http1::handshake(TokioIo::new(stream.clone()))
+        let channel = ClientChannel(Some(stream.clone()));
+        Self::start(stream, channel, options).await
+    }
+
+    /// Connects without TLS, for a server on a local link that has none: every party on the link can read and change everything. Only a
+    /// proof that needs no TLS works here, and it protects neither requests nor responses. A proxy in the options is not used.
+    ///
+    /// # Errors
+    /// [`ClientError::Connect`], [`ClientError::Http`].
+    pub async fn open_without_tls(
+        host: &str,
+        port: u16,
+        options: &ConnectOptions,
+    ) -> Result<Self, ClientError> {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let target = format!("{host}:{port}");
+        let limit = options.connect_timeout;
+        let stream = match options.address {
+            Some(address) => tcp(TcpStream::connect(address), &target, limit).await?,
+            None => tcp(TcpStream::connect((bare, port)), &target, limit).await?,
+        };
+        let _ = stream.set_nodelay(true);
+        Self::start(stream, ClientChannel(None), options).await
+    }
+
+    /// Speaks HTTP on a stream.
+    async fn start(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        channel: ClientChannel,
+        options: &ConnectOptions,
+    ) -> Result<Self, ClientError> {
+        let (requests, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(ClientError::Http)?;
         let driver = tokio::spawn(async move {
@@ -115,7 +151,7 @@ impl Connection {
             let _ = connection.await;
         });
         Ok(Self {
-            stream,
+            channel,
             requests,
             driver,
             response_timeout: options.response_timeout,
@@ -124,14 +160,14 @@ impl Connection {
 
     /// Returns the channel: it exports keying material.
     #[must_use]
-    pub fn channel(&self) -> &SharedStream<TlsStream<TcpStream>> {
-        &self.stream
+    pub fn channel(&self) -> &ClientChannel {
+        &self.channel
     }
 
     /// Returns protocol version, cipher suite and key exchange, for people.
     #[must_use]
     pub fn negotiated(&self) -> String {
-        self.stream.negotiated()
+        self.channel.negotiated()
     }
 
     /// Returns true if the server has closed the connection.
@@ -147,8 +183,21 @@ impl Connection {
     pub fn get(uri: &Uri) -> Result<Request<RequestBody>, ClientError> {
         let request = Request::get(uri.clone()).body(RequestBody::empty());
         let request = request.map_err(|_| ClientError::Uri(uri.to_string()))?;
-        authority(&request)?;
+        authority(&request, None)?;
         Ok(request)
+    }
+
+    /// Returns the value of a request's Host field.
+    ///
+    /// # Errors
+    /// [`ClientError::Uri`] if the URI is not absolute, or has another scheme than this connection.
+    pub(super) fn authority<B>(&self, request: &Request<B>) -> Result<HeaderValue, ClientError> {
+        let scheme = if self.channel.0.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        authority(request, Some(scheme))
     }
 
     /// Sends a request as it is, without a proof, and reads the head of the response. The next request can be sent when the body has been read.
@@ -169,7 +218,7 @@ impl Connection {
         mut request: Request<SentBody>,
     ) -> Result<Response<ResponseBody>, ClientError> {
         if !request.headers().contains_key(header::HOST) {
-            let host = authority(&request)?;
+            let host = self.authority(&request)?;
             request.headers_mut().insert(header::HOST, host);
         }
         // On a connection to the origin itself the request line has the path alone (RFC 9112 section 3.2.1).
@@ -191,13 +240,16 @@ impl Connection {
     }
 }
 
-/// Returns the authority of a request's URI, for its Host field.
-pub(super) fn authority<B>(request: &Request<B>) -> Result<HeaderValue, ClientError> {
+/// Returns the authority of a request's URI, for its Host field. The scheme is `scheme`, or without one https or http.
+fn authority<B>(request: &Request<B>, scheme: Option<&str>) -> Result<HeaderValue, ClientError> {
     let uri = request.uri();
-    let is_https = uri.scheme_str() == Some("https");
+    let is_scheme = match (uri.scheme_str(), scheme) {
+        (Some(one), Some(expected)) => one == expected,
+        (one, _) => matches!(one, Some("https" | "http")),
+    };
     // A user and a password are not part of the Host field, and not quoted.
     uri.authority()
-        .filter(|authority| is_https && !authority.as_str().contains('@'))
+        .filter(|authority| is_scheme && !authority.as_str().contains('@'))
         .and_then(|authority| HeaderValue::from_str(authority.as_str()).ok())
         .ok_or_else(|| ClientError::Uri(uri.path().to_owned()))
 }

@@ -8,7 +8,7 @@ pub enum ClientError {
     /// The host is neither a name nor an address.
     #[error("{0:?} is not a host name and not an IP address")]
     Host(String),
-    /// The URI is not absolute, or not https.
+    /// The URI is not absolute, or its scheme is not that of the connection.
     #[error("{0:?} is not an https address: write it like https://gateway.example:8443/path")]
     Uri(String),
     /// The TCP connection could not be opened.

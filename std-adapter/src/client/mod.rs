@@ -32,6 +32,7 @@
 //! ```
 
 mod body;
+mod channel;
 mod connection;
 mod error;
 mod pool;
@@ -39,6 +40,7 @@ mod proxy;
 mod session;
 
 pub use body::{BoxError, RequestBody, ResponseBody};
+pub use channel::ClientChannel;
 pub use connection::{ConnectOptions, Connection};
 pub use error::{ClientError, TlsFailure};
 pub use pool::{Pool, PoolError};

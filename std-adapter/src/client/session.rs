@@ -1,4 +1,4 @@
-use super::{ClientError, Connection, RequestBody, ResponseBody, connection::authority};
+use super::{ClientError, Connection, RequestBody, ResponseBody};
 use crate::{
     clock,
     proof::{KeyError, KeyHolder},
@@ -111,7 +111,7 @@ where
         let (mut parts, mut body) = request.into_parts();
         parts.headers.remove(axum::http::header::HOST);
         let head = Request::from_parts(parts, ());
-        let host = authority(&head)?;
+        let host = self.connection.authority(&head)?;
         for exchange in 0..MAX_EXCHANGES {
             let body = body.make().ok_or(ClientError::BodyConsumed)?;
             let is_content_repeated = exchange > 0 && !body.is_end_stream();

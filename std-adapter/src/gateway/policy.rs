@@ -443,8 +443,8 @@ mod tests {
             Verification::Ready(Verdict::Absent)
         }
 
-        fn challenge(&self, _: &Channel) -> Result<HeaderValue, Refusal> {
-            Ok(HeaderValue::from_static("Never"))
+        fn challenges(&self, _: &Channel) -> Result<Vec<HeaderValue>, Refusal> {
+            Ok(vec![HeaderValue::from_static("Never")])
         }
     }
 

@@ -59,6 +59,13 @@ impl<K: KeyHolder + ?Sized> KeyHolder for Box<K> {
     }
 }
 
+/// No key: for a proof that asks for none, such as one by a password.
+impl KeyHolder for () {
+    fn answer<'a>(&'a self, _: KeyRequest<'a>) -> KeyAnswer<'a> {
+        Box::pin(std::future::ready(Err(KeyError::Unsupported)))
+    }
+}
+
 /// A key in software.
 impl KeyHolder for HmacSha256 {
     fn answer<'a>(&'a self, request: KeyRequest<'a>) -> KeyAnswer<'a> {

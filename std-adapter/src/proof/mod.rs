@@ -23,7 +23,7 @@ pub use identity::{Identities, Identity};
 pub use key::{KeyAnswer, KeyError, KeyHolder};
 pub use refusal::{Refusal, RefusalKind};
 pub use verifier::{
-    Fields, RequestHead, Responder, ResponseFields, Verdict, Verification, Verifier,
+    Fields, Recipient, RequestHead, Responder, ResponseFields, Verdict, Verification, Verifier,
 };
 
 use sha2::{Digest, Sha256};

@@ -1,3 +1,4 @@
+use super::Fields;
 use axum::http::StatusCode;
 use std::{borrow::Cow, fmt};
 
@@ -5,7 +6,7 @@ use std::{borrow::Cow, fmt};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum RefusalKind {
-    /// The proof is missing or wrong: 401, with the challenges of the rule. All such answers are the same, so that the client does not learn
+    /// The proof is missing or wrong: 401, or 407 of a proxy, with the challenges of the rule. All such answers are the same, so that the client does not learn
     /// which subjects exist.
     NotProved,
     /// The client has declined to prove what the path needs: 403.
@@ -19,7 +20,7 @@ pub enum RefusalKind {
 }
 
 impl RefusalKind {
-    /// Returns the status of the answer.
+    /// Returns the status of the answer of a server.
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
@@ -37,6 +38,7 @@ impl RefusalKind {
 pub struct Refusal {
     kind: RefusalKind,
     reason: Cow<'static, str>,
+    fields: Fields,
 }
 
 impl Refusal {
@@ -46,7 +48,21 @@ impl Refusal {
         Self {
             kind,
             reason: reason.into(),
+            fields: Fields::new(),
         }
+    }
+
+    /// Sets fields of the answer that tell the client more than the verifier's challenges would, and take their place. Only the answer to a
+    /// missing or wrong proof has challenges.
+    #[must_use]
+    pub fn with_fields(mut self, fields: Fields) -> Self {
+        self.fields = fields;
+        self
+    }
+
+    /// Takes the fields out.
+    pub(crate) fn take_fields(&mut self) -> Fields {
+        std::mem::take(&mut self.fields)
     }
 
     /// Creates a refusal of a proof that is missing or wrong.

@@ -1,6 +1,8 @@
 use super::{Identity, Refusal};
 use crate::gateway::Channel;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use axum::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header,
+};
 use std::{future::Future, pin::Pin, sync::Arc};
 
 /// Header fields of a response.
@@ -17,11 +19,12 @@ pub trait Verifier: Send + Sync + 'static {
     /// Verifies the proof of a request, or finds the one that the connection has given before.
     fn verify(self: Arc<Self>, channel: &Channel, request: &RequestHead<'_>) -> Verification;
 
-    /// Returns the challenge that asks a client for this proof: a value of WWW-Authenticate (RFC 9110 section 11.6.1).
+    /// Returns the challenges that ask a client for this proof, each a value of WWW-Authenticate (RFC 9110 section 11.6.1): usually one,
+    /// several where the client has a choice.
     ///
     /// # Errors
     /// A [`Refusal`] if the connection cannot be asked any more.
-    fn challenge(&self, channel: &Channel) -> Result<HeaderValue, Refusal>;
+    fn challenges(&self, channel: &Channel) -> Result<Vec<HeaderValue>, Refusal>;
 }
 
 /// A part of the gateway that answers what a client asks of it beside the request itself, with fields of the response: for
@@ -79,9 +82,59 @@ impl Verdict {
     }
 }
 
+/// The recipient of credentials: the server of the resource, or a proxy on the way to it (RFC 9110 sections 11.6 and 11.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recipient {
+    /// The server: 401, WWW-Authenticate, Authorization, Authentication-Info.
+    #[default]
+    Server,
+    /// A proxy: 407, Proxy-Authenticate, Proxy-Authorization, Proxy-Authentication-Info.
+    Proxy,
+}
+
+impl Recipient {
+    /// Returns the status of the answer to a request without a valid proof.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::Server => StatusCode::UNAUTHORIZED,
+            Self::Proxy => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+        }
+    }
+
+    /// Returns the field with challenges.
+    #[must_use]
+    pub fn challenge_field(self) -> HeaderName {
+        match self {
+            Self::Server => header::WWW_AUTHENTICATE,
+            Self::Proxy => header::PROXY_AUTHENTICATE,
+        }
+    }
+
+    /// Returns the field with credentials.
+    #[must_use]
+    pub fn credentials_field(self) -> HeaderName {
+        match self {
+            Self::Server => header::AUTHORIZATION,
+            Self::Proxy => header::PROXY_AUTHORIZATION,
+        }
+    }
+
+    /// Returns the field in which the recipient proves itself (RFC 9110 sections 11.6.3 and 11.7.3).
+    #[must_use]
+    pub fn info_field(self) -> HeaderName {
+        match self {
+            Self::Server => HeaderName::from_static("authentication-info"),
+            Self::Proxy => HeaderName::from_static("proxy-authentication-info"),
+        }
+    }
+}
+
 /// The head of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestHead<'r> {
+    /// The recipient of its credentials.
+    pub recipient: Recipient,
     /// The method.
     pub method: &'r Method,
     /// The URI as the layer sees it.
@@ -93,10 +146,11 @@ pub struct RequestHead<'r> {
 }
 
 impl<'r> RequestHead<'r> {
-    /// Returns the head of a request.
+    /// Returns the head of a request to a server.
     #[must_use]
     pub fn of<B>(request: &'r Request<B>) -> Self {
         Self {
+            recipient: Recipient::Server,
             method: request.method(),
             uri: request.uri(),
             version: request.version(),
@@ -107,7 +161,7 @@ impl<'r> RequestHead<'r> {
     /// Returns the host that the request names, with its port if it has one; `None` where it names none or several.
     #[must_use]
     pub fn authority(&self) -> Option<&'r str> {
-        let mut hosts = self.headers.get_all(axum::http::header::HOST).iter();
+        let mut hosts = self.headers.get_all(header::HOST).iter();
         let host = hosts.next().map(HeaderValue::to_str).transpose().ok()?;
         let authority = self.uri.authority().map(axum::http::uri::Authority::as_str);
         if hosts.next().is_some() {

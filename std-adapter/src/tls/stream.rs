@@ -36,6 +36,14 @@ impl<IO> Exporter for SharedStream<client::TlsStream<IO>> {
         RustlsExporter::new(self.lock().get_ref().1).hash()
     }
 
+    fn with_server_certificate(&self, use_it: &mut dyn FnMut(&[u8])) {
+        let stream = self.lock();
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        if let Some(certificate) = chain.first() {
+            use_it(certificate);
+        }
+    }
+
     fn export_keying_material(
         &self,
         label: &[u8],

@@ -141,8 +141,8 @@ impl Verifier for ToyVerifier {
             .unwrap_or_else(|refusal| Verification::Ready(Verdict::Refused(refusal)))
     }
 
-    fn challenge(&self, _: &Channel) -> Result<HeaderValue, Refusal> {
-        Ok(HeaderValue::from_static("Toy realm=\"toy\""))
+    fn challenges(&self, _: &Channel) -> Result<Vec<HeaderValue>, Refusal> {
+        Ok(vec![HeaderValue::from_static("Toy realm=\"toy\"")])
     }
 }
 

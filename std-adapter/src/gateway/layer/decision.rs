@@ -7,14 +7,14 @@ use crate::{
         policy::{Rule, Tree, Unreadable},
     },
     proof::{
-        Fields, Identities, Identity, Refusal, RefusalKind, RequestHead, ResponseFields, Verdict,
-        Verification, Verifier,
+        Fields, Identities, Identity, Recipient, Refusal, RefusalKind, RequestHead, ResponseFields,
+        Verdict, Verification, Verifier,
     },
 };
 use axum::{
     body::Body,
     extract::NestedPath,
-    http::{HeaderMap, HeaderValue, Request, Response, Version, header},
+    http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header},
 };
 use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc};
 
@@ -78,11 +78,15 @@ struct Origin {
 struct Peer {
     address: Option<SocketAddr>,
     version: Version,
+    recipient: Recipient,
 }
 
 impl Shared {
     pub(super) fn decide<B>(self: &Arc<Self>, request: &Request<B>) -> Decision {
-        let head = RequestHead::of(request);
+        let head = RequestHead {
+            recipient: self.recipient,
+            ..RequestHead::of(request)
+        };
         let extensions = request.extensions();
         let origin = Origin {
             channel: extensions.get::<Channel>().cloned(),
@@ -90,6 +94,7 @@ impl Shared {
             peer: Peer {
                 address: extensions.get().copied(),
                 version: request.version(),
+                recipient: self.recipient,
             },
         };
         let responses = self.respond(origin.channel.as_ref(), &head);
@@ -109,6 +114,7 @@ impl Shared {
                 }
             }
             let head = RequestHead {
+                recipient: shared.recipient,
                 method: &method,
                 uri: &uri,
                 version: origin.peer.version,
@@ -259,10 +265,12 @@ impl Shared {
                 }
                 Verdict::Absent => missing.push(verifier),
                 Verdict::Continue { fields: more } => exchange.extend(more),
-                Verdict::Refused(refusal) => {
-                    if refusal.kind() == RefusalKind::NotProved {
+                Verdict::Refused(mut refusal) => {
+                    let more = refusal.take_fields();
+                    if refusal.kind() == RefusalKind::NotProved && more.is_empty() {
                         missing.push(verifier);
                     }
+                    exchange.extend(more);
                     let is_worse = |other: &Refusal| refusal.kind() > other.kind();
                     if worst.as_ref().is_none_or(is_worse) {
                         worst = Some(refusal);
@@ -291,8 +299,8 @@ impl Shared {
         let mut challenges = Vec::new();
         if refusal.kind() == RefusalKind::NotProved {
             for verifier in missing {
-                match verifier.challenge(channel) {
-                    Ok(challenge) => challenges.push(challenge),
+                match verifier.challenges(channel) {
+                    Ok(more) => challenges.extend(more),
                     Err(refusal) => return refused(&refusal, peer, Vec::new()),
                 }
             }
@@ -303,7 +311,8 @@ impl Shared {
             log_refusal(&refusal, peer);
         } else if exchange.is_empty() {
             // Usually the first request of a client that waits to be asked.
-            tracing::info!(peer = address(peer), status = 401, "proof asked for");
+            let status = peer.recipient.status().as_u16();
+            tracing::info!(peer = address(peer), status, "proof asked for");
         }
         // The exchange of one kind goes on, although the proof of another is wrong or missing.
         Outcome {
@@ -351,8 +360,15 @@ fn refused(refusal: &Refusal, peer: Peer, challenges: Vec<HeaderValue>) -> Outco
     }
 }
 
+fn status(refusal: &Refusal, peer: Peer) -> StatusCode {
+    match refusal.kind() {
+        RefusalKind::NotProved => peer.recipient.status(),
+        kind => kind.status(),
+    }
+}
+
 fn log_refusal(refusal: &Refusal, peer: Peer) {
-    let status = refusal.kind().status();
+    let status = status(refusal, peer);
     if refusal.kind() == RefusalKind::Internal {
         tracing::error!(peer = address(peer), reason = %refusal, "request refused");
     } else {
@@ -362,10 +378,10 @@ fn log_refusal(refusal: &Refusal, peer: Peer) {
 
 fn answer(refusal: &Refusal, peer: Peer, challenges: Vec<HeaderValue>) -> Response<Body> {
     let mut response = Response::new(Body::from(refusal.message()));
-    *response.status_mut() = refusal.kind().status();
+    *response.status_mut() = status(refusal, peer);
     let headers = response.headers_mut();
     for challenge in challenges {
-        headers.append(header::WWW_AUTHENTICATE, challenge);
+        headers.append(peer.recipient.challenge_field(), challenge);
     }
     // HTTP/2 has no such field.
     if refusal.kind() == RefusalKind::Exhausted && peer.version < Version::HTTP_2 {

@@ -4,7 +4,7 @@ mod decision;
 
 use super::{Channel, Policy, WeakChannel};
 use crate::{
-    proof::{Fields, Identity, Responder},
+    proof::{Fields, Identity, Recipient, Responder},
     unique,
 };
 use axum::{
@@ -39,6 +39,7 @@ struct Shared {
     id: u64,
     policy: Policy,
     responders: Vec<Arc<dyn Responder>>,
+    recipient: Recipient,
     /// The connections on which something has been proved.
     channels: Mutex<Vec<WeakChannel>>,
 }
@@ -54,11 +55,27 @@ impl ProofLayer {
     /// [`ServerIdentities`](crate::proof::authenticator::ServerIdentities).
     #[must_use]
     pub fn with_responders(policy: Policy, responders: Vec<Arc<dyn Responder>>) -> Self {
+        Self::for_recipient(Recipient::Server, policy, responders)
+    }
+
+    /// Creates the layer of a forward proxy: it answers 407 with Proxy-Authenticate. The hosts and paths of the policy are those that clients
+    /// want to reach; of a CONNECT request the path is `/`.
+    #[must_use]
+    pub fn for_proxy(policy: Policy) -> Self {
+        Self::for_recipient(Recipient::Proxy, policy, Vec::new())
+    }
+
+    fn for_recipient(
+        recipient: Recipient,
+        policy: Policy,
+        responders: Vec<Arc<dyn Responder>>,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 id: unique::id(),
                 policy,
                 responders,
+                recipient,
                 channels: Mutex::default(),
             }),
         }

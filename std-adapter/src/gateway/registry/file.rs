@@ -1,10 +1,10 @@
 use super::{ClientTable, LookUp, MemoryRegistry, Registry, RegistryError};
+use crate::file_stamp::{FOLLOW_INTERVAL, FileStamp};
 use chanbind_core::otp::ClientId;
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
 };
 use tokio::sync::watch;
 use zeroize::Zeroizing;
@@ -22,15 +22,7 @@ pub struct RegistryFile {
     path: PathBuf,
     registry: Arc<MemoryRegistry>,
     /// The state of the file when it was last read.
-    read: Mutex<Option<Stamp>>,
-}
-
-/// By what a changed file is recognised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    modified: Option<SystemTime>,
-    len: u64,
-    inode: u64,
+    read: Mutex<Option<FileStamp>>,
 }
 
 impl RegistryFile {
@@ -39,7 +31,7 @@ impl RegistryFile {
     /// # Errors
     /// [`RegistryError`]: if the file cannot be read or parsed, and [`RegistryError::Empty`] if it has no clients.
     pub fn open(path: &Path) -> Result<Arc<Self>, RegistryError> {
-        let stamp = Stamp::of(path);
+        let stamp = FileStamp::of(path);
         let table = read(path)?;
         if table.is_empty() {
             return Err(RegistryError::Empty);
@@ -59,7 +51,7 @@ impl RegistryFile {
     pub fn reload(&self) -> Result<(), RegistryError> {
         // Locked up to the end, so that of two calls the later one has read the later contents.
         let mut read_stamp = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        *read_stamp = Stamp::of(&self.path);
+        *read_stamp = FileStamp::of(&self.path);
         let table = read(&self.path)?;
         tracing::info!(path = %self.path.display(), clients = table.len(), "registry read");
         self.registry.replace(table);
@@ -72,12 +64,12 @@ impl RegistryFile {
         let registry = Arc::downgrade(&self);
         drop(self);
         loop {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(FOLLOW_INTERVAL).await;
             let Some(this) = registry.upgrade() else {
                 return;
             };
             let before = *this.read.lock().unwrap_or_else(PoisonError::into_inner);
-            if Stamp::of(&this.path) != before
+            if FileStamp::of(&this.path) != before
                 && let Err(error) = this.reload()
             {
                 tracing::error!(%error, "the registry changed and cannot be read: the clients stay as they were");
@@ -89,20 +81,6 @@ impl RegistryFile {
     #[must_use]
     pub fn table(&self) -> Arc<ClientTable> {
         self.registry.table()
-    }
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok()?;
-        Some(Self {
-            modified: metadata.modified().ok(),
-            len: metadata.len(),
-            #[cfg(unix)]
-            inode: std::os::unix::fs::MetadataExt::ino(&metadata),
-            #[cfg(not(unix))]
-            inode: 0,
-        })
     }
 }
 

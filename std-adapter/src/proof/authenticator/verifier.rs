@@ -113,11 +113,11 @@ impl Verifier for AuthenticatorVerifier {
         )
     }
 
-    fn challenge(&self, channel: &Channel) -> Result<HeaderValue, Refusal> {
+    fn challenges(&self, channel: &Channel) -> Result<Vec<HeaderValue>, Refusal> {
         let session = Self::session(channel);
         let request = session.with(|state| state.request(&self.trust));
         match request.map_err(Refusal::internal)? {
-            Ok(request) => Ok(header_fields::challenge(&request)),
+            Ok(request) => Ok(vec![header_fields::challenge(&request)]),
             Err(RequestTrustError::Request(RequestError::ContextsExhausted)) => {
                 let reason = "all requests for authenticators of this connection are used up";
                 Err(Refusal::new(RefusalKind::Exhausted, reason))

@@ -253,8 +253,8 @@ impl Verifier for OtpVerifier {
         }
     }
 
-    fn challenge(&self, _: &Channel) -> Result<HeaderValue, Refusal> {
-        Ok(self.challenge.clone())
+    fn challenges(&self, _: &Channel) -> Result<Vec<HeaderValue>, Refusal> {
+        Ok(vec![self.challenge.clone()])
     }
 }
 
