@@ -21,6 +21,8 @@ mod error_messages;
 pub mod exporter;
 pub mod http_auth;
 pub mod kdf;
+#[cfg(feature = "mutual")]
+pub mod mutual;
 pub mod otp;
 pub mod proof;
 pub mod wire;

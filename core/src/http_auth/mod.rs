@@ -15,6 +15,8 @@ mod value;
 
 pub use value::{Form, Value};
 
+#[cfg(feature = "mutual")]
+pub(crate) use value::hex_digit;
 
 /// A challenge, or credentials: a scheme, and the text of its parameters or its token68.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
