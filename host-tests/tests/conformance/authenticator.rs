@@ -52,7 +52,9 @@ impl Kind for Authenticator {
         is_per_connection: true,
         is_repeatable: true,
         is_spent_by_failure: true,
+        is_spent_by_relay: false,
         is_looked_up: false,
+        has_key: true,
     };
 
     const FIELDS: &'static [&'static str] = &["authorization"];

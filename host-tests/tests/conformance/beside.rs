@@ -4,6 +4,7 @@ use crate::{
     authenticator::Authenticator,
     hold::Hold,
     kind::{Kind, Party, Traits, Who},
+    mutual::Mutual,
     otp::Jws,
     toy::Toy,
 };
@@ -20,6 +21,7 @@ pub(crate) struct Beside<K> {
     kind: K,
     jws: Jws,
     authenticator: Authenticator,
+    mutual: Mutual,
     toy: Toy,
 }
 
@@ -34,6 +36,7 @@ impl<K: Kind> Kind for Beside<K> {
             kind: K::new(seed),
             jws: Jws::new(100 + seed),
             authenticator: Authenticator::new(100 + seed),
+            mutual: Mutual::new(100 + seed),
             toy: Toy::new(100 + seed),
         }
     }
@@ -44,6 +47,7 @@ impl<K: Kind> Kind for Beside<K> {
             self.kind.requirement(look_ups),
             self.jws.requirement(&Hold::open()),
             self.authenticator.requirement(&Hold::open()),
+            self.mutual.requirement(&Hold::open()),
             self.toy.requirement(&Hold::open()),
         ])
     }
@@ -64,6 +68,14 @@ impl<K: Kind> Kind for Beside<K> {
 
     fn questions(&self, wire: &TestClient, challenge: &HeaderMap) -> Vec<Texts> {
         self.kind.questions(wire, challenge)
+    }
+
+    fn is_caseless(value: &[u8], at: usize) -> bool {
+        K::is_caseless(value, at)
+    }
+
+    fn is_complete(proof: &Texts) -> bool {
+        K::is_complete(proof)
     }
 
     fn is_same(name: &str, one: &[u8], other: &[u8]) -> bool {

@@ -52,6 +52,17 @@ pub(crate) trait Kind: Send + Sync + Sized + 'static {
         Vec::new()
     }
 
+    /// Returns true if the fields are a complete proof, and not a step towards one.
+    fn is_complete(proof: &Texts) -> bool {
+        let has = |name: &&str| proof.0.iter().any(|(other, _)| other == name);
+        Self::FIELDS.iter().all(has)
+    }
+
+    /// Returns true if a letter at this place in the value of a proof's field means the same in the other case: in a scheme's name.
+    fn is_caseless(value: &[u8], at: usize) -> bool {
+        value.get(at..).is_some_and(|rest| rest.contains(&b' '))
+    }
+
     /// Returns true if two values of a proof's field have the same meaning, so that both are the same proof.
     fn is_same(_name: &str, _one: &[u8], _other: &[u8]) -> bool {
         false
@@ -66,8 +77,12 @@ pub(crate) struct Traits {
     pub(crate) is_repeatable: bool,
     /// True if a changed copy that is refused uses the proof up.
     pub(crate) is_spent_by_failure: bool,
-    /// True if the gateway looks the client up, which may take long.
+    /// True if a copy that another connection presents first uses the proof up, too.
+    pub(crate) is_spent_by_relay: bool,
+    /// True if the gateway looks the client up when it gets a complete proof, which may take long.
     pub(crate) is_looked_up: bool,
+    /// True if the proof is made by a key, which may take long.
+    pub(crate) has_key: bool,
 }
 
 /// The clients of a fixture.
@@ -185,8 +200,7 @@ pub(crate) async fn prove<K: Kind>(
     loop {
         let mut request = request();
         let proof = fields(&mut party.prover, &request).unwrap();
-        let has = |name: &&str| proof.0.iter().any(|(other, _)| other == name);
-        if K::FIELDS.iter().all(has) {
+        if K::is_complete(&proof) {
             return proof;
         }
         insert(&mut request, &proof).unwrap();

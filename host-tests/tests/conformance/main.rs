@@ -10,6 +10,7 @@ mod beside;
 mod gateway;
 mod hold;
 mod kind;
+mod mutual;
 mod otp;
 mod random;
 mod toy;
@@ -19,7 +20,7 @@ macro_rules! with_every_kind {
     ($kind:ident => $body:expr) => {
         with_every_kind!(@ $kind, $body;
             crate::otp::ApiKey, crate::otp::Jws, crate::otp::Nested,
-            crate::authenticator::Authenticator, crate::toy::Toy);
+            crate::authenticator::Authenticator, crate::mutual::Mutual, crate::toy::Toy);
     };
     (@ $kind:ident, $body:expr; $($fixture:ty),*) => {
         $({ type $kind = $fixture; $body })*
@@ -69,8 +70,10 @@ suite!(otp_api_key, crate::otp::ApiKey; bits::refuses_a_proof_with_any_bit_flipp
 suite!(otp_jws, crate::otp::Jws; bits::refuses_a_proof_with_any_bit_flipped);
 suite!(otp_nested, crate::otp::Nested; bits::refuses_a_proof_with_any_bit_flipped);
 suite!(authenticator_alone, crate::authenticator::Authenticator; bits::refuses_a_proof_with_any_bit_flipped);
+suite!(mutual_alone, crate::mutual::Mutual; bits::refuses_a_proof_with_any_bit_flipped);
 suite!(toy_alone, crate::toy::Toy; bits::refuses_a_proof_with_any_bit_flipped);
 suite!(otp_jws_beside_others, crate::beside::Beside<crate::otp::Jws>; bits::refuses_a_proof_with_any_bit_flipped);
 // Without the bits: another ten thousand signatures would show nothing that the others do not.
 suite!(authenticator_beside_others, crate::beside::Beside<crate::authenticator::Authenticator>;);
+suite!(mutual_beside_others, crate::beside::Beside<crate::mutual::Mutual>;);
 suite!(toy_beside_others, crate::beside::Beside<crate::toy::Toy>; bits::refuses_a_proof_with_any_bit_flipped);

@@ -75,7 +75,9 @@ macro_rules! form {
                 is_per_connection: false,
                 is_repeatable: $is_repeatable,
                 is_spent_by_failure: false,
+                is_spent_by_relay: false,
                 is_looked_up: true,
+                has_key: true,
             };
 
             const FIELDS: &'static [&'static str] = &["chanbind-client", $field];

@@ -8,10 +8,12 @@
 //! |---|---|---|
 //! | [`otp`] | an HMAC key, by a one-time password of the connection | the same key |
 //! | [`authenticator`] | the key of a certificate, by RFC 9261 | the authority's certificate |
+//! | [`mutual`] | a password, by RFC 8120 | a value from which no client can be played |
 //!
 //! A kind of your own is a [`Prover`](chanbind_core::proof::Prover) and a [`Verifier`]; nothing here has to be changed for it.
 
 pub mod authenticator;
+pub mod mutual;
 pub mod otp;
 
 mod identity;

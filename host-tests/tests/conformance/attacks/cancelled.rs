@@ -107,7 +107,7 @@ pub(crate) async fn survives_a_client_that_gives_up_a_slow_key<K: Kind>() {
         }
         given_up += 1;
     }
-    assert!(given_up >= 1, "the key was never asked");
+    assert_eq!(given_up > 0, K::TRAITS.has_key, "{given_up} times asked");
 }
 
 /// Gives requests up whose client the gateway is looking up: with the connection, and alone.

@@ -39,7 +39,13 @@ pub(crate) async fn refuses_an_unused_proof_on_another_connection<K: Kind>() {
     let proof = site.prove(&mut victim, &mut party).await;
     let request = site.request(&proof);
     site.refused(&mut thief, request, "relayed").await;
-    site.admitted(&mut victim, site.request(&proof), &party, "at home")
-        .await;
+    if K::TRAITS.is_spent_by_relay {
+        site.refused(&mut victim, site.request(&proof), "spent")
+            .await;
+        site.is_usable(&mut victim, "the victim's connection").await;
+    } else {
+        site.admitted(&mut victim, site.request(&proof), &party, "at home")
+            .await;
+    }
     site.is_usable(&mut thief, "the thief's connection").await;
 }

@@ -56,7 +56,9 @@ impl Kind for Toy {
         is_per_connection: true,
         is_repeatable: true,
         is_spent_by_failure: true,
+        is_spent_by_relay: false,
         is_looked_up: true,
+        has_key: true,
     };
 
     const FIELDS: &'static [&'static str] = &[CLIENT, PROOF];
