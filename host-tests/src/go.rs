@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Output, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio},
     sync::OnceLock,
 };
 
@@ -25,6 +25,17 @@ pub fn otp_client() -> Option<&'static Path> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     BUILT
         .get_or_init(|| build("./otpclient", "interop-go-otpclient"))
+        .as_deref()
+}
+
+/// Builds the implementation of RFC 8120 in `mutual`, which uses Go's standard library only, as [`program`] does.
+///
+/// # Panics
+/// Panics if Go is installed and the program does not build.
+pub fn mutual() -> Option<&'static Path> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    BUILT
+        .get_or_init(|| build("./mutual", "interop-go-mutual"))
         .as_deref()
 }
 
@@ -127,6 +138,8 @@ pub struct Server {
     child: Child,
     /// Held open: the server ends at the end of its standard input.
     _stdin: ChildStdin,
+    /// Held open: the server would end at its next line.
+    _stdout: BufReader<ChildStdout>,
     /// The port on 127.0.0.1 on which the server listens.
     pub port: u16,
 }
@@ -147,14 +160,18 @@ impl Server {
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
         let mut line = String::new();
-        let started = child
-            .stdout
-            .take()
-            .is_some_and(|out| BufReader::new(out).read_line(&mut line).is_ok());
-        match (line.trim().parse(), child.stdin.take()) {
-            (Ok(port), Some(stdin)) if started => Self {
+        let mut stdout = child.stdout.take().map(BufReader::new);
+        if let Some(stdout) = &mut stdout {
+            // Without a line there is no port.
+            let _ = stdout.read_line(&mut line);
+        }
+        // The port alone, or after an address.
+        let port = line.trim().rsplit(':').next().unwrap_or_default().parse();
+        match (port, child.stdin.take(), stdout) {
+            (Ok(port), Some(stdin), Some(stdout)) => Self {
                 child,
                 _stdin: stdin,
+                _stdout: stdout,
                 port,
             },
             _ => {
