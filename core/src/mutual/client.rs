@@ -119,7 +119,7 @@ impl ClientExchange {
     }
 }
 
-/// What a server says of a session in its 401-KEX-S1 message (RFC 8120 section 4.3).
+/// The limits of a session that a server states in its 401-KEX-S1 message (RFC 8120 section 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionLimits {
     /// The largest nonce number.

@@ -8,7 +8,7 @@ pub const AUTHENTICATION_CONTROL: &str = "authentication-control";
 /// The field in which a server offers authentication that it does not demand (RFC 8053 section 3).
 pub const OPTIONAL_WWW_AUTHENTICATE: &str = "optional-www-authenticate";
 
-/// What a server says in Authentication-Control for one realm, as far as it concerns a client that has its password already: such a client
+/// The contents of Authentication-Control for one realm, as far as it concerns a client that has its password already: such a client
 /// ignores `no-auth` and the locations (RFC 8053 sections 4.3 and 4.4), and has no windows to style.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Control {

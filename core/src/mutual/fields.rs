@@ -77,7 +77,7 @@ pub enum MessageError {
     Invalid(Name),
     /// The version is not 1.
     Version,
-    /// The message is none or several of those that section 4 defines for its place.
+    /// The parameters fit no message that section 4 defines for its place, or several.
     Kind,
 }
 
@@ -99,7 +99,7 @@ pub(super) struct Fields<'a> {
     pub(super) kinds: Kinds,
 }
 
-/// How often parameters occur that exclude each other (RFC 8120 section 4).
+/// The numbers of parameters that exclude each other (RFC 8120 section 4).
 #[derive(Default)]
 pub(super) struct Kinds {
     /// `kc#` and `vkc`.

@@ -115,7 +115,7 @@ impl<'a> Terms<'a> {
         self.validation.is_token(validation.token())
     }
 
-    /// Returns the realm; `None` if the algorithm is none of `algorithms`, or a text is too long or invalid.
+    /// Returns the realm; `None` if the algorithm is not among `algorithms`, or a text is too long or invalid.
     pub(super) fn realm(&self, algorithms: &[Algorithm], default_scope: &str) -> Option<Realm> {
         let mut all = algorithms.iter();
         let algorithm = all.find(|one| self.algorithm.is_token(one.token()))?;
@@ -212,7 +212,7 @@ pub struct Credentials<'a> {
     pub(super) message: ClientMessage<'a>,
 }
 
-/// What a client says in its credentials.
+/// The message in a client's credentials.
 pub(super) enum ClientMessage<'a> {
     /// req-KEX-C1.
     KexC1 {

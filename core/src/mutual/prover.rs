@@ -45,7 +45,7 @@ pub struct MutualProver {
     expires: Option<u64>,
 }
 
-/// What a [`MutualProver`] accepts.
+/// The servers and messages that a [`MutualProver`] accepts.
 #[derive(Debug, Clone, Copy)]
 pub struct MutualSettings {
     /// The algorithms: of several challenges, the first whose algorithm is among them. Default: all of this build.

@@ -9,7 +9,7 @@ pub const MAX_STORED_LEN: usize = 8 + 24 + 17 + 2 * super::MAX_ELEMENT_LEN;
 /// The prefix of the text: the version of the form.
 const VERSION: &str = "mutual1";
 
-/// What a server keeps of a user: J(pi), with the algorithm and with eight octets that name scope, realm and user.
+/// The value that a server keeps of a user: J(pi), with the algorithm and with eight octets that name scope, realm and user.
 ///
 /// Its text is `mutual1:ALGORITHM:NAMES:J`: `NAMES` are the first eight octets of H over the salt of pi, `J` the octets of its natural length,
 /// both in lower-case hexadecimal. A thief of it cannot log in as the user, but can try passwords at home, and can play the server to

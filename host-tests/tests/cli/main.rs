@@ -14,6 +14,7 @@ mod files;
 mod firmware;
 mod inspect;
 mod logs;
+mod mutual;
 mod otp;
 mod peers;
 mod process;

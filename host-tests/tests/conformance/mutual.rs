@@ -138,7 +138,7 @@ impl Kind for Mutual {
         quotes.count().is_multiple_of(2)
     }
 
-    /// Names, tokens and hexadecimal digits have no case, and a comma or a space more is none.
+    /// Names, tokens and hexadecimal digits mean the same in either case.
     fn is_same(_: &str, one: &[u8], other: &[u8]) -> bool {
         let meaning = |value: &[u8]| -> Option<BTreeMap<String, Vec<u8>>> {
             let credentials = http_auth::credentials(str::from_utf8(value).ok()?)?;

@@ -189,7 +189,7 @@ fn nothing_but_the_servers_proof_is_accepted() {
         });
         assert_eq!(ended, PROVED, "{status}");
     }
-    // A proof in an answer of 401 is none.
+    // A proof in an answer of 401 does not count.
     let ended = at(3, &|honest| {
         Head::new(401).with("authentication-info", info(&honest))
     });

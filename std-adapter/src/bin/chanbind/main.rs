@@ -13,6 +13,8 @@ mod gateway;
 mod inspect;
 mod old;
 #[cfg(feature = "cli")]
+mod password;
+#[cfg(feature = "cli")]
 mod provision;
 mod shared;
 #[cfg(feature = "cli")]
@@ -31,6 +33,8 @@ use tracing_subscriber::EnvFilter;
 ///
 /// authenticator: the key of a certificate signs an Exported Authenticator (RFC 9261); the gateway needs no secret, only the authority
 /// of the certificates.
+///
+/// mutual: a password proves its user and the gateway to each other, and is shown to neither (RFC 8120).
 ///
 /// Start with `chanbind provision --help`.
 #[derive(Parser)]

@@ -16,7 +16,7 @@ pub type UserLookUp<'a> =
 /// A user of a realm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundUser {
-    /// What the gateway stores of the password.
+    /// The value that the gateway stores of the password.
     pub credential: StoredCredential,
 }
 

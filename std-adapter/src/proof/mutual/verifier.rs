@@ -216,7 +216,7 @@ impl MutualVerifier {
                 return Err(Refusal::internal("the credentials cannot be read twice"));
             };
             let user = credentials.user().unwrap_or_default();
-            // A credential for another realm is none: the operator is told, the client is not.
+            // A credential for another realm does not count: the operator is told, the client is not.
             let j = stored.as_ref().and_then(|found| {
                 let j = found.credential.j(&self.realm, user);
                 if let Err(error) = &j {

@@ -113,12 +113,13 @@ fn is_error(status: StatusCode) -> bool {
 
 /// Returns the kinds of proof whose challenges the response has.
 fn asked(headers: &HeaderMap) -> Vec<&'static str> {
-    const SCHEMES: [(&str, &str); 2] = [
+    const SCHEMES: [(&str, &str); 3] = [
         ("chanbind", chanbind::proof::otp::KIND),
         (
             "exported-authenticator",
             chanbind::proof::authenticator::KIND,
         ),
+        ("mutual", chanbind::proof::mutual::KIND),
     ];
     let values = headers.get_all(header::WWW_AUTHENTICATE).iter();
     let schemes: Vec<String> = values

@@ -3,6 +3,7 @@
 mod authenticator;
 mod exchange;
 mod exit;
+mod mutual;
 mod otp;
 mod request;
 
@@ -29,11 +30,13 @@ pub(crate) struct Arguments {
 enum Kind {
     Otp(otp::Arguments),
     Authenticator(authenticator::Arguments),
+    Mutual(mutual::Arguments),
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.kind {
         Kind::Otp(arguments) => otp::run(arguments).await,
         Kind::Authenticator(arguments) => authenticator::run(arguments).await,
+        Kind::Mutual(arguments) => mutual::run(arguments).await,
     }
 }

@@ -97,7 +97,8 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
 pub(super) struct Task {
     host: String,
     port: u16,
-    tls: ClientConfig,
+    /// Without it the connection has no TLS.
+    tls: Option<ClientConfig>,
     options: ConnectOptions,
     pub(super) request: Request<RequestBody>,
     /// The length of the content, in bytes.
@@ -107,14 +108,32 @@ pub(super) struct Task {
 }
 
 impl RequestArguments {
+    /// Returns the task, for a proof that needs TLS.
     pub(super) fn task(&self) -> Result<Task, Failure> {
-        let roots = match &self.ca {
-            Some(path) => tls::roots_from_pem(&read(path)?).map_err(|error| named(path, error))?,
-            None => system_roots()?,
+        if self.url.scheme_str() != Some("https") {
+            return Err(ClientError::Uri(self.url.to_string()).into());
+        }
+        self.task_with_or_without_tls()
+    }
+
+    /// Returns the task. With an address of http the connection has no TLS.
+    pub(super) fn task_with_or_without_tls(&self) -> Result<Task, Failure> {
+        let is_https = self.url.scheme_str() == Some("https");
+        let tls = match (&self.ca, is_https) {
+            (_, false) => None,
+            (Some(path), true) => {
+                let roots = tls::roots_from_pem(&read(path)?);
+                let roots = roots.map_err(|error| named(path, error))?;
+                Some(tls::client_config(roots)?)
+            }
+            (None, true) => Some(tls::client_config(system_roots()?)?),
         };
         let mut request = Connection::get(&self.url)?;
         let host = self.url.host().unwrap_or_default().to_owned();
-        let port = self.url.port_u16().unwrap_or(443);
+        let port = self
+            .url
+            .port_u16()
+            .unwrap_or(if is_https { 443 } else { 80 });
         let mut content_len = 0;
         if let Some(data) = &self.data {
             *request.method_mut() = Method::POST;
@@ -140,7 +159,7 @@ impl RequestArguments {
         Ok(Task {
             host,
             port,
-            tls: tls::client_config(roots)?,
+            tls,
             options,
             request,
             content_len,
@@ -151,7 +170,11 @@ impl RequestArguments {
 
 impl Task {
     pub(super) async fn open(&self) -> Result<Connection, ClientError> {
-        Connection::open(&self.host, self.port, self.tls.clone(), &self.options).await
+        let (host, port, options) = (&self.host, self.port, &self.options);
+        match &self.tls {
+            Some(tls) => Connection::open(host, port, tls.clone(), options).await,
+            None => Connection::open_without_tls(host, port, options).await,
+        }
     }
 }
 

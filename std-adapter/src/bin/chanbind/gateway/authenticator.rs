@@ -2,7 +2,7 @@
 
 use super::{
     check,
-    config::{Config, Proofs, ServerArguments, SetUp},
+    config::{Config, Proofs, ServerArguments, SetUp, Site},
 };
 use crate::{
     failure::Failure,
@@ -13,10 +13,7 @@ use chanbind::proof::authenticator::{
 };
 use clap::Args;
 use serde::Deserialize;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Admit devices with certificates of an authority, by Exported Authenticators (RFC 9261).
 #[derive(Args)]
@@ -83,7 +80,8 @@ impl Arguments {
 }
 
 impl Section {
-    pub(super) fn set_up(&self, folder: &Path) -> Result<SetUp, Failure> {
+    pub(super) fn set_up(&self, site: Site<'_>) -> Result<SetUp, Failure> {
+        let folder = site.folder;
         let revocations = Revocations::new();
         for key in &self.revoked {
             let mut spki_sha256 = [0; 32];

@@ -1,7 +1,7 @@
 //! The configuration of a gateway: what a file says, or the options of a subcommand.
 
 use super::{
-    authenticator, check, otp,
+    authenticator, check, mutual, otp,
     serve::{Listener, Prepared},
 };
 use crate::{
@@ -85,18 +85,29 @@ pub(super) struct Proofs {
     pub(super) otp: Option<otp::Section>,
     #[serde(default)]
     pub(super) authenticator: Option<authenticator::Section>,
+    #[serde(default)]
+    pub(super) mutual: Option<mutual::Section>,
+}
+
+/// The parts of the configuration that the sections of proofs refer to.
+#[derive(Clone, Copy)]
+pub(super) struct Site<'c> {
+    /// The folder to which relative paths refer.
+    pub(super) folder: &'c Path,
+    /// The server's certificate chain, PEM.
+    pub(super) chain: &'c [u8],
 }
 
 impl Proofs {
-    fn set_up(&self, folder: &Path) -> Result<Vec<SetUp>, Failure> {
-        let mut all = Vec::new();
-        all.extend(self.otp.as_ref().map(|section| section.set_up(folder)));
-        all.extend(
+    fn set_up(&self, site: Site<'_>) -> Result<Vec<SetUp>, Failure> {
+        let all = [
+            self.otp.as_ref().map(|section| section.set_up(site)),
             self.authenticator
                 .as_ref()
-                .map(|section| section.set_up(folder)),
-        );
-        all.into_iter().collect()
+                .map(|section| section.set_up(site)),
+            self.mutual.as_ref().map(|section| section.set_up(site)),
+        ];
+        all.into_iter().flatten().collect()
     }
 }
 
@@ -246,7 +257,11 @@ impl Config {
         let mut warnings = check::certificate(&certificate, &chain);
         warnings.extend(check::secret_file(&key));
 
-        let kinds = self.proof.set_up(&self.folder)?;
+        let site = Site {
+            folder: &self.folder,
+            chain: &chain,
+        };
+        let kinds = self.proof.set_up(site)?;
         let mut known = BTreeMap::new();
         for (name, requirement) in kinds.iter().flat_map(|kind| &kind.requirements) {
             known.insert(name.clone(), requirement.clone());

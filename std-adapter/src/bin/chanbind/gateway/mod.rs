@@ -3,6 +3,7 @@
 mod authenticator;
 mod check;
 mod config;
+mod mutual;
 mod otp;
 mod serve;
 mod signals;
@@ -22,7 +23,7 @@ use std::{path::PathBuf, process::ExitCode};
 #[command(
     args_conflicts_with_subcommands = true,
     arg_required_else_help = true,
-    after_help = "Example of a file:\n  listen = \":8443\"\n\n  [tls]\n  certificate = \"chain.pem\"\n  key = \"key.pem\"\n\n  [proof.otp]\n  registry = \"registry.toml\"\n\n  [proof.authenticator]\n  client_ca = \"ca.pem\"\n\n  [[rule]]\n  path = \"/\"\n  any = [\"otp\", \"authenticator\"]\n\n  [[rule]]\n  path = \"/health\"\n  exempt = true\n\nOn SIGHUP, and when it changes, the registry is read again."
+    after_help = "Example of a file:\n  listen = \":8443\"\n\n  [tls]\n  certificate = \"chain.pem\"\n  key = \"key.pem\"\n\n  [proof.otp]\n  registry = \"registry.toml\"\n\n  [proof.authenticator]\n  client_ca = \"ca.pem\"\n\n  [proof.mutual]\n  origin = \"https://gateway.example:8443\"\n  realm = \"technicians\"\n  users = \"users.toml\"\n\n  [[rule]]\n  path = \"/\"\n  any = [\"otp\", \"authenticator\", \"mutual\"]\n\n  [[rule]]\n  path = \"/health\"\n  exempt = true\n\nOn SIGHUP, and when it changes, the registry and the users are read again."
 )]
 pub(crate) struct Arguments {
     /// The configuration, TOML.
@@ -42,12 +43,14 @@ pub(crate) struct Arguments {
 enum Kind {
     Otp(otp::Arguments),
     Authenticator(authenticator::Arguments),
+    Mutual(mutual::Arguments),
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = match (arguments.kind, &arguments.config) {
         (Some(Kind::Otp(arguments)), _) => arguments.config(),
         (Some(Kind::Authenticator(arguments)), _) => arguments.config(),
+        (Some(Kind::Mutual(arguments)), _) => arguments.config(),
         (None, Some(path)) => Config::read(path)?,
         (None, None) => return Err("give --config, or a kind of proof".into()),
     };

@@ -2,7 +2,7 @@
 
 use super::{
     check,
-    config::{Config, Proofs, ServerArguments, SetUp},
+    config::{Config, Proofs, ServerArguments, SetUp, Site},
 };
 use crate::{
     failure::Failure,
@@ -15,10 +15,7 @@ use chanbind::{
 };
 use clap::Args;
 use serde::Deserialize;
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 /// Admit the devices of a registry, by one-time passwords.
 #[derive(Args)]
@@ -96,8 +93,8 @@ impl Arguments {
 }
 
 impl Section {
-    pub(super) fn set_up(&self, folder: &Path) -> Result<SetUp, Failure> {
-        let path = folder.join(&self.registry);
+    pub(super) fn set_up(&self, site: Site<'_>) -> Result<SetUp, Failure> {
+        let path = site.folder.join(&self.registry);
         let registry = RegistryFile::open(&path).map_err(|error| match error {
             RegistryError::File { path, error } => named(&path, error),
             error => named(&path, error),

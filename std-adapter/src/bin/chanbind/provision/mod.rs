@@ -2,6 +2,7 @@
 
 mod authenticator;
 mod key;
+mod mutual;
 mod new_files;
 mod otp;
 
@@ -11,7 +12,7 @@ use crate::failure::Failure;
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
 
-/// Provision a key in the TPM, and write the data by which the gateway recognises the device.
+/// Provision a key in the TPM, or register a password, and write the data by which the gateway recognises the device.
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -23,11 +24,13 @@ pub(crate) struct Arguments {
 enum Kind {
     Otp(otp::Arguments),
     Authenticator(authenticator::Arguments),
+    Mutual(mutual::Arguments),
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.kind {
         Kind::Otp(arguments) => otp::run(arguments).await,
         Kind::Authenticator(arguments) => authenticator::run(arguments).await,
+        Kind::Mutual(arguments) => mutual::run(&arguments),
     }
 }
