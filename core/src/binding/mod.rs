@@ -24,8 +24,11 @@ mod end_point;
 
 pub use direction::{DirectionTag, DirectionTags, Side};
 
-use crate::crypto::equal;
-use crate::exporter::{Exporter, ExporterError, Protocol};
+use crate::{
+    crypto::equal,
+    error_messages,
+    exporter::{Exporter, ExporterError, Protocol},
+};
 use core::fmt;
 use heapless::Vec;
 
@@ -183,22 +186,12 @@ pub enum BindingError {
     Exporter(ExporterError),
 }
 
-impl fmt::Display for BindingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Undefined => f.write_str(
-                "the channel binding is not defined for this protocol version or certificate: use tls-exporter with TLS 1.3, \
-                 and tls-server-end-point with a certificate whose signature algorithm uses a single hash function",
-            ),
-            Self::NotUnique => fmt::Display::fmt(&ExporterError::NotUnique, f),
-            Self::Certificate => f.write_str("invalid X.509 certificate: pass exactly one certificate in DER, not in PEM"),
-            Self::Finished { actual } => write!(
-                f,
-                "invalid Finished message of {actual} bytes: pass its verify_data, 12 to {MAX_BINDING_LEN} bytes"
-            ),
-            Self::Exporter(error) => fmt::Display::fmt(error, f),
-        }
-    }
-}
+error_messages! { BindingError {
+    Self::Undefined => "the channel binding is not defined for this protocol version or certificate: use tls-exporter with TLS 1.3, and tls-server-end-point with a certificate whose signature algorithm uses a single hash function";
+    Self::NotUnique => "{}", ExporterError::NotUnique;
+    Self::Certificate => "invalid X.509 certificate: pass exactly one certificate in DER, not in PEM";
+    Self::Finished { actual } => "invalid Finished message of {} bytes: pass its verify_data, 12 to {} bytes", actual, MAX_BINDING_LEN;
+    Self::Exporter(error) => "{}", error;
+}}
 
 impl core::error::Error for BindingError {}

@@ -48,6 +48,8 @@ impl<const N: usize> Drop for SecretBytes<N> {
 }
 
 /// Overwrites `bytes` with zeros. An optimization barrier prevents the compiler from removing the write.
+// Not inlined: it has many callers, and a firmware has little flash.
+#[inline(never)]
 pub fn wipe(bytes: &mut [u8]) {
     bytes.fill(0);
     optimization_barrier(bytes);

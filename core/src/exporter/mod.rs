@@ -33,8 +33,9 @@ pub trait Exporter {
         None
     }
 
-    /// Calls `use_it` with the certificate of the TLS server, in DER, if the channel provides it: for the binding `tls-server-end-point`.
-    fn with_server_certificate(&self, use_it: &mut dyn FnMut(&[u8])) {
+    /// Calls `use_it` with the value of the channel binding `tls-server-end-point`, if the channel knows the server's certificate and has one
+    /// ([`ChannelBinding::tls_server_end_point`](crate::binding::ChannelBinding::tls_server_end_point)).
+    fn with_server_end_point(&self, use_it: &mut dyn FnMut(&[u8])) {
         let _ = use_it;
     }
 
@@ -67,8 +68,8 @@ impl<E: Exporter + ?Sized> Exporter for &E {
         (**self).hash()
     }
 
-    fn with_server_certificate(&self, use_it: &mut dyn FnMut(&[u8])) {
-        (**self).with_server_certificate(use_it);
+    fn with_server_end_point(&self, use_it: &mut dyn FnMut(&[u8])) {
+        (**self).with_server_end_point(use_it);
     }
 
     fn export_keying_material(

@@ -13,7 +13,7 @@
 
 mod value;
 
-pub use value::{Form, Value};
+pub use value::{Form, Value, ValueBytes};
 
 #[cfg(feature = "mutual")]
 pub(crate) use value::hex_digit;
@@ -53,78 +53,93 @@ impl core::error::Error for MalformedParams {}
 ///
 /// A word that is followed by `=` and a value is a parameter; its value can be a quoted string, which can contain commas. Any other
 /// word starts a challenge, or is the token68 of one that it follows after a space.
-pub fn challenges(value: &str) -> impl Iterator<Item = Challenge<'_>> {
-    let mut rest = value;
-    core::iter::from_fn(move || {
-        let (scheme, after) = split_token(skip_list(rest))?;
-        let mut text = after.trim_start_matches([' ', '\t']);
-        let start = text;
+#[must_use]
+pub fn challenges(value: &str) -> Challenges<'_> {
+    Challenges(value)
+}
+
+/// The iterator of [`challenges`].
+#[derive(Debug, Clone)]
+pub struct Challenges<'a>(&'a str);
+
+impl<'a> Iterator for Challenges<'a> {
+    type Item = Challenge<'a>;
+
+    // Not inlined: it is a large piece of code with several callers.
+    #[inline(never)]
+    fn next(&mut self) -> Option<Challenge<'a>> {
+        let (scheme, after) = split_token(skip(self.0, true))?;
+        let start = skip(after, false);
+        let mut text = start;
         // A token68 follows a space, not a comma.
         if text.len() < after.len()
             && let Some(remainder) = token68(text)
         {
             text = remainder;
         }
-        let mut end = text;
-        while let Some(Ok((_, remainder))) = param(skip_list(text)) {
+        while let Some(Ok((_, remainder))) = param(skip(text, true)) {
             text = remainder;
-            end = remainder;
         }
-        rest = end;
-        let len = start.len().saturating_sub(end.len());
+        self.0 = text;
+        let len = start.len().saturating_sub(text.len());
         let params = start.get(..len).unwrap_or_default();
         Some(Challenge { scheme, params })
-    })
+    }
 }
 
 /// Returns the credentials in a value of Authorization or Proxy-Authorization (RFC 9110 section 11.4); `None` if it has no scheme.
 #[must_use]
 pub fn credentials(value: &str) -> Option<Challenge<'_>> {
-    let (scheme, rest) = split_token(value.trim_matches([' ', '\t']))?;
-    (rest.is_empty() || rest.starts_with([' ', '\t'])).then(|| Challenge {
+    let (scheme, rest) = split_token(skip(value, false))?;
+    let params = skip(rest, false);
+    (rest.is_empty() || params.len() < rest.len()).then_some(Challenge {
         scheme,
-        params: rest.trim_start_matches([' ', '\t']),
+        params: params.trim_end_matches([' ', '\t']),
     })
 }
 
 /// Iterates over the parameters of a challenge, of credentials, or of a value of Authentication-Info (RFC 7615). The first error is the
 /// last item.
-pub fn params(text: &str) -> impl Iterator<Item = Result<(&str, Value<'_>), MalformedParams>> {
-    let mut rest = Some(text);
-    core::iter::from_fn(move || {
-        let text = skip_list(rest?);
+#[must_use]
+pub fn params(text: &str) -> Params<'_> {
+    Params(text)
+}
+
+/// The iterator of [`params`].
+#[derive(Debug, Clone)]
+pub struct Params<'a>(&'a str);
+
+impl<'a> Iterator for Params<'a> {
+    type Item = Result<(&'a str, Value<'a>), MalformedParams>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let text = skip(self.0, true);
+        self.0 = "";
         if text.is_empty() {
-            rest = None;
             return None;
         }
-        match param(text) {
-            Some(Ok((item, remainder))) => {
-                // What follows a parameter is a comma or the end.
-                let remainder = remainder.trim_start_matches([' ', '\t']);
-                let is_list = remainder.is_empty() || remainder.starts_with(',');
-                rest = is_list.then_some(remainder);
-                Some(if is_list {
-                    Ok(item)
-                } else {
-                    Err(MalformedParams)
-                })
-            }
-            _ => {
-                rest = None;
-                Some(Err(MalformedParams))
-            }
+        let Some(Ok((item, rest))) = param(text) else {
+            return Some(Err(MalformedParams));
+        };
+        // What follows a parameter is a comma or the end.
+        let rest = skip(rest, false);
+        if !rest.is_empty() && !rest.starts_with(',') {
+            return Some(Err(MalformedParams));
         }
-    })
+        self.0 = rest;
+        Some(Ok(item))
+    }
 }
 
 /// A parameter's name and value, and the text after it.
 type Param<'a> = ((&'a str, Value<'a>), &'a str);
 
 /// Splits the parameter off the front. `None` if the text begins with no word that is followed by `=`.
+#[inline(never)]
 fn param(text: &str) -> Option<Result<Param<'_>, MalformedParams>> {
     let (name, after) = split_token(text)?;
-    let after = after.trim_start_matches([' ', '\t']);
-    let value = after.strip_prefix('=')?.trim_start_matches([' ', '\t']);
+    let value = skip(skip(after, false).strip_prefix('=')?, false);
     Some(
         Value::split(name, value)
             .map(|(name, value, rest)| ((name, value), rest))
@@ -134,26 +149,48 @@ fn param(text: &str) -> Option<Result<Param<'_>, MalformedParams>> {
 
 /// Returns the text after a token68 (RFC 9110 section 11.2); `None` if the text begins with a parameter, with a scheme, or with neither.
 fn token68(text: &str) -> Option<&str> {
-    let is_symbol = |c: char| c.is_ascii_alphanumeric() || "-._~+/".contains(c);
-    let rest = text.trim_start_matches(is_symbol);
-    if rest.len() == text.len() {
-        return None;
+    let (_, rest) = split(text, Class::Token68)?;
+    let mut rest = rest;
+    while let Some(more) = rest.strip_prefix('=') {
+        rest = more;
     }
-    let rest = rest.trim_start_matches('=').trim_start_matches([' ', '\t']);
+    let rest = skip(rest, false);
     (rest.is_empty() || rest.starts_with(',')).then_some(rest)
 }
 
-/// Skips spaces and the commas of a list, which may have empty elements (RFC 9110 section 5.6.1).
-fn skip_list(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t', ','])
+/// Skips spaces, and with `is_list` the commas of a list, which may have empty elements (RFC 9110 section 5.6.1).
+#[inline(never)]
+fn skip(text: &str, is_list: bool) -> &str {
+    let is_skipped = |byte: &u8| matches!(byte, b' ' | b'\t') || (is_list && *byte == b',');
+    let len = text.bytes().take_while(is_skipped).count();
+    text.get(len..).unwrap_or_default()
+}
+
+/// The characters of a word.
+#[derive(Clone, Copy)]
+enum Class {
+    Token,
+    Token68,
 }
 
 /// Splits a token off the front; `None` if the text begins with no token.
 fn split_token(text: &str) -> Option<(&str, &str)> {
-    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    let rest = text.trim_start_matches(is_token);
-    let token = text.get(..text.len().checked_sub(rest.len())?)?;
-    (!token.is_empty()).then_some((token, rest))
+    split(text, Class::Token)
+}
+
+#[inline(never)]
+fn split(text: &str, class: Class) -> Option<(&str, &str)> {
+    let others: &[u8] = match class {
+        Class::Token => b"!#$%&'*+-.^_`|~",
+        Class::Token68 => b"-._~+/",
+    };
+    let is_in =
+        |byte: &u8| byte.is_ascii_alphanumeric() || others.iter().any(|other| other == byte);
+    let len = text.bytes().take_while(is_in).count();
+    if len == 0 {
+        return None;
+    }
+    text.split_at_checked(len)
 }
 
 #[cfg(test)]
@@ -231,10 +268,15 @@ mod tests {
             ("a*=UTF-8''%c3%A9%20x", &[one("a", "é x")]),
             ("a*=utf-8''", &[one("a", "")]),
             ("a=\"\"", &[one("a", "")]),
-            ("a*=UTF-8'en'x", &[Err(MalformedParams)]),
-            ("a*=ISO-8859-1''x", &[Err(MalformedParams)]),
+            // Of a parameter that is called `a*`, so that it is ignored and does not hide others.
+            (
+                "a*=UTF-8'en'x, b=1",
+                &[one("a*", "UTF-8'en'x"), one("b", "1")],
+            ),
+            ("a*=ISO-8859-1''x", &[one("a*", "ISO-8859-1''x")]),
+            ("a*=\"UTF-8''x\"", &[one("a*", "UTF-8''x")]),
+            ("a*=x", &[one("a*", "x")]),
             ("a*=UTF-8''%c", &[Err(MalformedParams)]),
-            ("a*=\"UTF-8''x\"", &[Err(MalformedParams)]),
             ("a=", &[Err(MalformedParams)]),
             ("a", &[Err(MalformedParams)]),
             ("a=x/y", &[Err(MalformedParams)]),

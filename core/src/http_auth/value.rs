@@ -5,8 +5,13 @@ pub struct Value<'a> {
     form: Form,
 }
 
+/// The front of an extended value: charset and language, which is empty.
+const CHARSET: &str = "UTF-8''";
+
 /// The form in which a value was sent.
+// A word, because a microcontroller copies words more easily than what bytes leave between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Form {
     /// A token.
     Token,
@@ -21,30 +26,26 @@ impl<'a> Value<'a> {
     /// the value.
     pub(super) fn split<'n>(name: &'n str, text: &'a str) -> Option<(&'n str, Self, &'a str)> {
         if let Some(quoted) = text.strip_prefix('"') {
-            let end = end_of_quoted(quoted)?;
-            let (raw, rest) = quoted.split_at_checked(end)?;
+            let (raw, rest) = quoted.split_at_checked(end_of_quoted(quoted)?)?;
             let form = Form::Quoted;
-            // The extended form is never quoted.
-            return (!name.ends_with('*')).then_some(()).map(|()| {
-                (
-                    name,
-                    Self { raw, form },
-                    rest.strip_prefix('"').unwrap_or(rest),
-                )
-            });
+            return Some((name, Self { raw, form }, rest.strip_prefix('"')?));
         }
         let (raw, rest) = super::split_token(text)?;
-        let Some(bare) = name.strip_suffix('*').filter(|bare| !bare.is_empty()) else {
-            let form = Form::Token;
-            return Some((name, Self { raw, form }, rest));
+        let form = Form::Token;
+        let whole = (name, Self { raw, form }, rest);
+        // In another charset or with a language, the value belongs to a parameter that is called `name*`: nothing here has such a name.
+        let Some((charset, encoded)) = raw.split_at_checked(CHARSET.len()) else {
+            return Some(whole);
         };
-        let (charset, encoded) = raw.split_once("''")?;
-        let form = Form::Extended;
-        (charset.eq_ignore_ascii_case("UTF-8") && !encoded.contains('\'')).then_some((
-            bare,
-            Self { raw: encoded, form },
-            rest,
-        ))
+        let is_extended =
+            charset.eq_ignore_ascii_case(CHARSET) && encoded.bytes().all(|byte| byte != b'\'');
+        Some(match name.strip_suffix('*') {
+            Some(bare) if is_extended && !bare.is_empty() => {
+                let (raw, form) = (encoded, Form::Extended);
+                (bare, Self { raw, form }, rest)
+            }
+            _ => whole,
+        })
     }
 
     /// Returns the form in which the value was sent.
@@ -60,37 +61,65 @@ impl<'a> Value<'a> {
     }
 
     /// Iterates over the bytes of the value. `None` stands for an invalid percent-encoding.
-    pub fn bytes(self) -> impl Iterator<Item = Option<u8>> + 'a {
-        let mut raw = self.raw.bytes();
-        core::iter::from_fn(move || {
-            let byte = raw.next()?;
-            Some(match (self.form, byte) {
-                (Form::Quoted, b'\\') => raw.next(),
-                (Form::Extended, b'%') => {
-                    let mut digit = || hex_digit(raw.next()?);
-                    digit().zip(digit()).map(|(high, low)| (high << 4) | low)
-                }
-                _ => Some(byte),
-            })
-        })
+    #[must_use]
+    pub fn bytes(self) -> ValueBytes<'a> {
+        ValueBytes {
+            raw: self.raw.bytes(),
+            form: self.form,
+        }
     }
 
     /// Returns true if the value is this token, without regard to case.
     #[must_use]
     pub fn is_token(self, token: &str) -> bool {
-        let lower = |byte: Option<u8>| byte.map(|byte| byte.to_ascii_lowercase());
-        let expected = token.bytes().map(|byte| Some(byte.to_ascii_lowercase()));
-        self.bytes().map(lower).eq(expected)
+        self.equals(token.as_bytes(), true)
     }
 
     /// Returns true if the value has these bytes.
     #[must_use]
     pub fn is(self, bytes: &[u8]) -> bool {
-        self.bytes().eq(bytes.iter().copied().map(Some))
+        self.equals(bytes, false)
+    }
+
+    #[inline(never)]
+    fn equals(self, expected: &[u8], ignores_case: bool) -> bool {
+        let mut own = self.bytes();
+        let are = expected.iter().all(|expected| {
+            let Some(Some(byte)) = own.next() else {
+                return false;
+            };
+            byte == *expected || (ignores_case && byte.eq_ignore_ascii_case(expected))
+        });
+        are && own.next().is_none()
+    }
+}
+
+/// The iterator of [`Value::bytes`].
+#[derive(Debug, Clone)]
+pub struct ValueBytes<'a> {
+    raw: core::str::Bytes<'a>,
+    form: Form,
+}
+
+impl Iterator for ValueBytes<'_> {
+    type Item = Option<u8>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Option<u8>> {
+        let byte = self.raw.next()?;
+        Some(match (self.form, byte) {
+            (Form::Quoted, b'\\') => self.raw.next(),
+            (Form::Extended, b'%') => {
+                let mut digit = || hex_digit(self.raw.next()?);
+                digit().zip(digit()).map(|(high, low)| (high << 4) | low)
+            }
+            _ => Some(byte),
+        })
     }
 }
 
 /// Returns the value of a hexadecimal digit.
+#[inline(never)]
 pub(crate) fn hex_digit(digit: u8) -> Option<u8> {
     let value = char::from(digit).to_digit(16)?;
     u8::try_from(value).ok()

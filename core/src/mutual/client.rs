@@ -1,8 +1,8 @@
 //! The client's key exchange and session (RFC 8120 sections 6 and 10).
 
 use super::{
-    HostValidation, MutualError, Number, Realm, SecretNumber, SessionId, Validation,
-    message::{self, KexS1, VfyS},
+    Algorithm, HostValidation, MutualError, Number, Realm, SecretNumber, SessionId, Validation,
+    message::{self, VfyS},
     session_secret::SessionSecret,
     write::MessageWriter,
 };
@@ -13,6 +13,12 @@ use core::fmt;
 pub struct ClientExchange {
     realm: Realm,
     pi: SecretNumber,
+    exchange: Exchange,
+}
+
+/// A [`ClientExchange`] without what other values of a prover hold already.
+#[derive(Default)]
+pub(super) struct Exchange {
     secret: SecretNumber,
     value: Number,
 }
@@ -24,8 +30,13 @@ impl ClientExchange {
     /// # Errors
     /// [`MutualError::Random`] if the bytes give no usable number, which happens with a probability of 2^-128.
     pub fn begin(realm: Realm, pi: SecretNumber, random: &[u8; 64]) -> Result<Self, MutualError> {
-        let secret = realm.algorithm().suite().scalar(random);
-        Self::with_secret(realm, pi, secret.ok_or(MutualError::Random)?)
+        let mut exchange = Exchange::default();
+        exchange.begin(&realm, &pi, random)?;
+        Ok(Self {
+            realm,
+            pi,
+            exchange,
+        })
     }
 
     /// Begins a key exchange with a given S_c1: for test vectors. Its octets have the length of the group's order.
@@ -37,17 +48,15 @@ impl ClientExchange {
         pi: SecretNumber,
         secret: SecretNumber,
     ) -> Result<Self, MutualError> {
-        let suite = realm.algorithm().suite();
-        let value = suite.client_value(&secret).ok_or(MutualError::Random)?;
-        // The RFC leaves open what to do without an inverse: draw another number.
-        if !suite.is_usable(&pi, &secret, &value) {
-            return Err(MutualError::Random);
-        }
+        let mut exchange = Exchange {
+            secret,
+            ..Exchange::default()
+        };
+        exchange.compute(&realm, &pi)?;
         Ok(Self {
             realm,
             pi,
-            secret,
-            value,
+            exchange,
         })
     }
 
@@ -60,7 +69,7 @@ impl ClientExchange {
     /// Returns K_c1.
     #[must_use]
     pub fn value(&self) -> &Number {
-        &self.value
+        &self.exchange.value
     }
 
     /// Writes the req-KEX-C1 message to the front of `out` and returns it: credentials.
@@ -73,11 +82,7 @@ impl ClientExchange {
         user: &str,
         out: &'o mut [u8],
     ) -> Result<&'o str, Full> {
-        let mut message = MessageWriter::new(out)?;
-        message.terms(&self.realm, validation)?;
-        message.text("user", user)?;
-        message.number("kc1", self.realm.algorithm(), self.value.as_bytes())?;
-        Ok(message.finish())
+        self.exchange.write(&self.realm, validation, user, out)
     }
 
     /// Ends the key exchange with the server's K_s1: one scalar multiplication. It succeeds with any server; only a verification shows
@@ -86,36 +91,76 @@ impl ClientExchange {
     /// # Errors
     /// [`MutualError::Value`] if K_s1 or z is out of range.
     pub fn finish(
-        self,
+        mut self,
         sid: SessionId,
         server_value: Number,
         limits: SessionLimits,
     ) -> Result<ClientSession, MutualError> {
         let algorithm = self.realm.algorithm();
-        let values = (&self.value, &server_value);
-        let z = algorithm.suite().client_z(&self.pi, &self.secret, values);
-        let secret = SessionSecret::new(
-            algorithm,
-            (self.value.clone(), server_value),
-            z.ok_or(MutualError::Value)?,
-        );
+        let session = self
+            .exchange
+            .finish(algorithm, &self.pi, sid, server_value, limits)?;
         Ok(ClientSession {
             realm: self.realm,
-            sid,
-            secret,
-            next: 0,
-            limits,
+            session,
         })
     }
+}
 
-    pub(super) fn finish_with(self, exchange: KexS1<'_>) -> Result<ClientSession, MutualError> {
-        let value = message::element(self.realm.algorithm(), exchange.ks1);
-        let limits = SessionLimits {
-            nc_max: exchange.nc_max,
-            nc_window: exchange.nc_window,
-            time: exchange.time,
+impl Exchange {
+    pub(super) fn begin(
+        &mut self,
+        realm: &Realm,
+        pi: &SecretNumber,
+        random: &[u8; 64],
+    ) -> Result<(), MutualError> {
+        if !realm.algorithm().suite().scalar(random, &mut self.secret) {
+            return Err(MutualError::Random);
+        }
+        self.compute(realm, pi)
+    }
+
+    /// Computes K_c1. Without one, the caller draws another number.
+    fn compute(&mut self, realm: &Realm, pi: &SecretNumber) -> Result<(), MutualError> {
+        let value = realm.algorithm().suite().client_value(pi, &self.secret);
+        self.value = value.ok_or(MutualError::Random)?;
+        Ok(())
+    }
+
+    pub(super) fn write<'o>(
+        &self,
+        realm: &Realm,
+        validation: Validation,
+        user: &str,
+        out: &'o mut [u8],
+    ) -> Result<&'o str, Full> {
+        let mut message = MessageWriter::new(out);
+        message.terms(realm, validation);
+        message.text("user", user);
+        message.number("kc1", realm.algorithm(), self.value.as_bytes());
+        message.finish()
+    }
+
+    /// The exchange is used up.
+    pub(super) fn finish(
+        &mut self,
+        algorithm: Algorithm,
+        pi: &SecretNumber,
+        sid: SessionId,
+        server_value: Number,
+        limits: SessionLimits,
+    ) -> Result<Session, MutualError> {
+        let secret = SessionSecret::new(algorithm, self.value.clone(), server_value);
+        let mut session = Session {
+            sid,
+            secret,
+            next: Some(0),
+            limits,
         };
-        self.finish(exchange.sid, value.ok_or(MutualError::Value)?, limits)
+        let computed = session.secret.compute_at_client(pi, &self.secret);
+        self.secret.clear();
+        computed.ok_or(MutualError::Value)?;
+        Ok(session)
     }
 }
 
@@ -123,26 +168,32 @@ impl ClientExchange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionLimits {
     /// The largest nonce number.
-    pub nc_max: u64,
+    pub nc_max: u32,
     /// The number of nonce numbers that the server remembers.
-    pub nc_window: u64,
+    pub nc_window: u32,
     /// The seconds for which the session is good, at the server's discretion.
-    pub time: u64,
+    pub time: u32,
 }
 
 /// A session of a client. It outlives its connection: on another one, the same session is proved with that connection's validation.
 pub struct ClientSession {
     realm: Realm,
+    session: Session,
+}
+
+/// A [`ClientSession`] without what other values of a prover hold already.
+pub(super) struct Session {
     sid: SessionId,
     secret: SessionSecret,
-    next: u64,
+    /// `None` after the last one.
+    next: Option<u32>,
     limits: SessionLimits,
 }
 
 /// A request of a session: what the server's answer has to prove.
 #[derive(Debug)]
 pub struct Unverified {
-    nc: u64,
+    nc: u32,
 }
 
 impl ClientSession {
@@ -155,19 +206,19 @@ impl ClientSession {
     /// Returns the session identifier.
     #[must_use]
     pub fn sid(&self) -> &SessionId {
-        &self.sid
+        &self.session.sid
     }
 
     /// Returns what the server says of the session.
     #[must_use]
     pub fn limits(&self) -> SessionLimits {
-        self.limits
+        self.session.limits
     }
 
     /// Returns true if all nonce numbers are used up.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
-        self.next > self.limits.nc_max
+        self.session.is_exhausted()
     }
 
     /// Writes the req-VFY-C message for one request to the front of `out`, and returns it with the state in which its answer is verified. Each
@@ -180,22 +231,7 @@ impl ClientSession {
         validation: &HostValidation,
         out: &'o mut [u8],
     ) -> Result<(&'o str, Unverified), MutualError> {
-        let nc = self.next;
-        if self.is_exhausted() {
-            return Err(MutualError::NoncesExhausted);
-        }
-        let vkc = self.secret.client_verification(nc, validation)?;
-        let write = |out: &'o mut [u8]| {
-            let mut message = MessageWriter::new(out)?;
-            message.terms(&self.realm, validation.method())?;
-            message.hex("sid", &self.sid)?;
-            message.integer("nc", nc)?;
-            message.number("vkc", self.realm.algorithm(), vkc.as_bytes())?;
-            Ok(message.finish())
-        };
-        let text = write(out).map_err(|Full| MutualError::BufferTooSmall)?;
-        self.next = nc.saturating_add(1);
-        Ok((text, Unverified { nc }))
+        self.session.write(&self.realm, validation, out)
     }
 
     /// Returns true if the server has proved in its answer that it knows J: `authentication_info` is a value of Authentication-Info with the right
@@ -207,40 +243,80 @@ impl ClientSession {
         validation: &HostValidation,
         authentication_info: &str,
     ) -> bool {
-        let Some(Ok(VfyS { sid, vks })) = VfyS::parse(authentication_info) else {
-            return false;
-        };
-        let received = message::verification(self.realm.algorithm(), vks);
-        let expected = self.secret.server_verification(request.nc, validation);
-        match (received, expected) {
-            (Some(received), Ok(expected)) => sid == self.sid && expected.is(received.as_bytes()),
-            _ => false,
-        }
+        let verified = self
+            .session
+            .verify(request, validation, authentication_info);
+        verified == Some(true)
     }
 
     /// Returns b_1 for an application: a secret that this session's user and server share (RFC 8120 section 13). `t` is the application's own.
-    ///
-    /// # Errors
-    /// [`MutualError::Value`], which does not happen.
-    pub fn session_binding(
-        &self,
-        validation: &HostValidation,
-        t: &[u8],
-    ) -> Result<SecretNumber, MutualError> {
-        self.secret.binding(None, validation, t)
+    #[must_use]
+    pub fn session_binding(&self, validation: &HostValidation, t: &[u8]) -> SecretNumber {
+        self.session.binding(None, validation, t)
     }
 
     /// Returns b_2 for an application: a secret of one request.
-    ///
-    /// # Errors
-    /// As [`ClientSession::session_binding`].
+    #[must_use]
     pub fn request_binding(
         &self,
         request: &Unverified,
         validation: &HostValidation,
         t: &[u8],
-    ) -> Result<SecretNumber, MutualError> {
-        self.secret.binding(Some(request.nc), validation, t)
+    ) -> SecretNumber {
+        self.session.binding(Some(request), validation, t)
+    }
+}
+
+impl Session {
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.next.is_none_or(|next| next > self.limits.nc_max)
+    }
+
+    pub(super) fn write<'o>(
+        &mut self,
+        realm: &Realm,
+        validation: &HostValidation,
+        out: &'o mut [u8],
+    ) -> Result<(&'o str, Unverified), MutualError> {
+        let nc = self.next.filter(|next| *next <= self.limits.nc_max);
+        let nc = nc.ok_or(MutualError::NoncesExhausted)?;
+        let vkc = self.secret.client_verification(nc, validation);
+        let write = |out: &'o mut [u8]| {
+            let mut message = MessageWriter::new(out);
+            message.terms(realm, validation.method());
+            message.hex("sid", &self.sid);
+            message.integer("nc", nc);
+            message.number("vkc", realm.algorithm(), vkc.as_bytes());
+            message.finish()
+        };
+        let text = write(out).map_err(|Full| MutualError::BufferTooSmall)?;
+        self.next = nc.checked_add(1);
+        Ok((text, Unverified { nc }))
+    }
+
+    /// Returns whether the VK_s is right; `None` if it has no VK_s.
+    pub(super) fn verify(
+        &self,
+        request: &Unverified,
+        validation: &HostValidation,
+        authentication_info: &str,
+    ) -> Option<bool> {
+        let VfyS { sid, vks } = VfyS::parse(authentication_info)?;
+        let received = message::verification(self.secret.algorithm(), vks);
+        let expected = self.secret.server_verification(request.nc, validation);
+        let is_right = |received: Number| expected.is(received.as_bytes());
+        Some(sid == self.sid && received.is_some_and(is_right))
+    }
+
+    /// Returns b_1, or b_2 of a request.
+    pub(super) fn binding(
+        &self,
+        request: Option<&Unverified>,
+        validation: &HostValidation,
+        t: &[u8],
+    ) -> SecretNumber {
+        let nc = request.map(|request| request.nc);
+        self.secret.binding(nc, validation, t)
     }
 }
 

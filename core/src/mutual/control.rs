@@ -1,5 +1,8 @@
-use super::{MAX_USER_LEN, Realm, fields};
-use crate::http_auth::{Value, challenges, params};
+use super::{
+    MAX_USER_LEN, Realm,
+    fields::{self, Fields, Name},
+};
+use crate::http_auth::challenges;
 use heapless::String;
 
 /// The field in which a server guides its clients (RFC 8053 section 4).
@@ -13,44 +16,40 @@ pub const OPTIONAL_WWW_AUTHENTICATE: &str = "optional-www-authenticate";
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Control {
     /// `logout-timeout`: the seconds after which the client forgets session and credentials; 0 is at once. Only a response that was verified may say so.
-    pub logout_timeout: Option<u64>,
+    pub logout_timeout: Option<u32>,
     /// `username`: the only user whom the server accepts, as a hint for the person who is asked.
     pub username: Option<String<MAX_USER_LEN>>,
 }
 
 impl Control {
-    /// Reads one value of Authentication-Control. Entries for other schemes and realms are ignored, and so are parameters with invalid values.
+    /// Reads one value of Authentication-Control. Entries for other schemes and realms, and malformed ones, are ignored, and so are parameters with
+    /// invalid values.
     #[must_use]
     pub fn parse(value: &str, realm: &Realm) -> Self {
         let mut control = Self::default();
         for entry in challenges(value).filter(|entry| entry.is(super::SCHEME)) {
-            let mut known: [Option<Value<'_>>; 3] = [None; 3];
-            for param in params(entry.params) {
-                let Ok((name, value)) = param else { break };
-                let names = ["realm", "logout-timeout", "username"];
-                let place = names.iter().zip(&mut known);
-                for (one, place) in place {
-                    if one.eq_ignore_ascii_case(name) {
-                        *place = Some(value);
-                    }
-                }
-            }
-            let [Some(name), timeout, username] = known else {
+            let Ok(entry) = Fields::parse(entry.params) else {
                 continue;
             };
-            if !name.is(realm.name().as_bytes()) {
-                continue;
-            }
-            if let Some(timeout) = timeout.and_then(fields::integer) {
-                control.logout_timeout = Some(timeout);
-            }
-            let username = username.and_then(fields::bytes);
-            if let Some(Ok(username)) = username.map(String::from_utf8) {
-                control.username = Some(username);
+            if is_of(&entry, realm) {
+                let timeout = logout_timeout(&entry, realm);
+                control.logout_timeout = timeout.or(control.logout_timeout);
+                control.username = entry.text(Name::Username).ok().or(control.username);
             }
         }
         control
     }
+}
+
+/// Returns [`Control::logout_timeout`] of one entry of Authentication-Control.
+pub(super) fn logout_timeout(entry: &Fields<'_>, realm: &Realm) -> Option<u32> {
+    let timeout = fields::integer(entry.get(Name::LogoutTimeout)?);
+    timeout.filter(|_| is_of(entry, realm))
+}
+
+fn is_of(entry: &Fields<'_>, realm: &Realm) -> bool {
+    let name = entry.get(Name::Realm);
+    name.is_some_and(|name| name.is(realm.name().as_bytes()))
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use crate::{
     error_messages,
     http_auth::{Value, hex_digit, params},
 };
+#[cfg(feature = "mutual-dl")]
 use base64ct::{Base64, Encoding};
-use heapless::{String, Vec};
+use heapless::{String, Vec, VecView};
 
 /// The parameters that this crate understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,10 +32,13 @@ pub enum Name {
     Nc,
     Vkc,
     Vks,
+    LogoutTimeout,
+    Username,
 }
 
 impl Name {
-    const ALL: [(Self, &'static str); 17] = [
+    /// The names, in the order of the variants.
+    const ALL: [(Self, &'static str); 19] = [
         (Self::Version, "version"),
         (Self::Algorithm, "algorithm"),
         (Self::Validation, "validation"),
@@ -52,14 +56,19 @@ impl Name {
         (Self::Nc, "nc"),
         (Self::Vkc, "vkc"),
         (Self::Vks, "vks"),
+        (Self::LogoutTimeout, "logout-timeout"),
+        (Self::Username, "username"),
     ];
+
+    #[allow(clippy::as_conversions, reason = "the variants have no fields")]
+    fn position(self) -> usize {
+        self as usize
+    }
 
     /// Returns the name, as it is sent.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        let mut all = Self::ALL.iter();
-        all.find(|(name, _)| *name == self)
-            .map_or("", |(_, text)| text)
+        Self::ALL.get(self.position()).map_or("", |(_, text)| text)
     }
 }
 
@@ -95,28 +104,22 @@ impl core::error::Error for MessageError {}
 /// The parameters of one message. Unknown ones are ignored.
 pub(super) struct Fields<'a> {
     values: [Option<Value<'a>>; Name::ALL.len()],
-    /// The numbers of parameters that decide which message it is.
-    pub(super) kinds: Kinds,
-}
-
-/// The numbers of parameters that exclude each other (RFC 8120 section 4).
-#[derive(Default)]
-pub(super) struct Kinds {
-    /// `kc#` and `vkc`.
-    pub(super) client: usize,
-    /// `reason`, `ks#` and `vks`.
-    pub(super) server: usize,
+    /// The number of parameters `kc#`.
+    client_values: usize,
+    /// The number of parameters `ks#`.
+    server_values: usize,
 }
 
 impl<'a> Fields<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, MessageError> {
         let mut fields = Self {
             values: [None; Name::ALL.len()],
-            kinds: Kinds::default(),
+            client_values: 0,
+            server_values: 0,
         };
         for param in params(text) {
             let (name, value) = param.map_err(|_| MessageError::Syntax)?;
-            fields.kinds.count(name);
+            fields.count(name);
             let mut known = Name::ALL.iter().zip(&mut fields.values);
             let Some((&(name, _), place)) =
                 known.find(|((_, text), _)| text.eq_ignore_ascii_case(name))
@@ -130,10 +133,45 @@ impl<'a> Fields<'a> {
         Ok(fields)
     }
 
+    /// Counts `kc#` and `ks#`, also those of other algorithms.
+    fn count(&mut self, name: &str) {
+        if let [b'k' | b'K', which, digits @ ..] = name.as_bytes()
+            && !digits.is_empty()
+            && digits.iter().all(u8::is_ascii_digit)
+        {
+            match which {
+                b'c' | b'C' => self.client_values = self.client_values.saturating_add(1),
+                b's' | b'S' => self.server_values = self.server_values.saturating_add(1),
+                _ => {}
+            }
+        }
+    }
+
+    /// Returns how many parameters there are that say that the message is a client's: `kc#` and `vkc`. They exclude each other (section 4).
+    pub(super) fn client_kinds(&self) -> usize {
+        self.client_values
+            .saturating_add(self.number_of(&[Name::Vkc]))
+    }
+
+    /// Returns how many parameters there are that say that the message is a server's: `reason`, `ks#` and `vks`.
+    pub(super) fn server_kinds(&self) -> usize {
+        self.server_values()
+            .saturating_add(self.number_of(&[Name::Reason]))
+    }
+
+    /// Returns how many of `ks#` and `vks` there are, which no message of a client has.
+    pub(super) fn server_values(&self) -> usize {
+        self.server_values
+            .saturating_add(self.number_of(&[Name::Vks]))
+    }
+
+    fn number_of(&self, names: &[Name]) -> usize {
+        let present = names.iter().filter(|name| self.get(**name).is_some());
+        present.count()
+    }
+
     pub(super) fn get(&self, name: Name) -> Option<Value<'a>> {
-        let mut all = Name::ALL.iter().zip(&self.values);
-        all.find(|((one, _), _)| *one == name)
-            .and_then(|(_, value)| *value)
+        *self.values.get(name.position())?
     }
 
     pub(super) fn must(&self, name: Name) -> Result<Value<'a>, MessageError> {
@@ -148,7 +186,7 @@ impl<'a> Fields<'a> {
             .ok_or(MessageError::Version)
     }
 
-    pub(super) fn integer(&self, name: Name) -> Result<u64, MessageError> {
+    pub(super) fn integer(&self, name: Name) -> Result<u32, MessageError> {
         integer(self.must(name)?).ok_or(MessageError::Invalid(name))
     }
 
@@ -161,48 +199,44 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl Kinds {
-    fn count(&mut self, name: &str) {
-        let is = |text: &str| name.eq_ignore_ascii_case(text);
-        let numbered = |prefix: &str| {
-            let (front, digits) = name.split_at_checked(prefix.len()).unwrap_or_default();
-            front.eq_ignore_ascii_case(prefix)
-                && !digits.is_empty()
-                && digits.bytes().all(|byte| byte.is_ascii_digit())
-        };
-        if is("vkc") || numbered("kc") {
-            self.client = self.client.saturating_add(1);
-        }
-        if is("vks") || is("reason") || numbered("ks") {
-            self.server = self.server.saturating_add(1);
-        }
-    }
-}
-
 /// Returns an integer without leading zeros. One that is too large becomes the largest (RFC 8120 section 6).
-pub(super) fn integer(value: Value<'_>) -> Option<u64> {
-    let mut integer: u64 = 0;
-    let mut len = 0_usize;
+#[inline(never)]
+pub(super) fn integer(value: Value<'_>) -> Option<u32> {
+    let mut integer: Option<u32> = None;
     for byte in value.bytes() {
         let digit = byte.filter(u8::is_ascii_digit)?;
-        if len == 1 && integer == 0 {
-            return None;
-        }
-        len = len.saturating_add(1);
-        integer = integer
-            .saturating_mul(10)
-            .saturating_add(u64::from(digit & 0xf));
+        let before = match integer {
+            Some(0) => return None,
+            before => before.unwrap_or(0),
+        };
+        let next = before.saturating_mul(10);
+        integer = Some(next.saturating_add(u32::from(digit & 0xf)));
     }
-    (len > 0).then_some(integer)
+    integer
 }
 
 /// Returns the bytes of a value; `None` if there are more than `N`.
 pub(super) fn bytes<const N: usize>(value: Value<'_>) -> Option<Vec<u8, N>> {
     let mut bytes = Vec::new();
-    for byte in value.bytes() {
-        bytes.push(byte?).ok()?;
-    }
+    append(value, &mut bytes)?;
     Some(bytes)
+}
+
+/// Appends the bytes of a value.
+#[inline(never)]
+fn append(value: Value<'_>, out: &mut VecView<u8>) -> Option<()> {
+    value.bytes().try_for_each(|byte| out.push(byte?).ok())
+}
+
+/// Appends the bytes that a value has in hexadecimal digits.
+#[inline(never)]
+fn append_hex(value: Value<'_>, out: &mut VecView<u8>) -> Option<()> {
+    let mut digits = value.bytes();
+    while let Some(high) = digits.next() {
+        let (high, low) = (hex_digit(high?)?, hex_digit(digits.next()??)?);
+        out.push((high << 4) | low).ok()?;
+    }
+    Some(())
 }
 
 /// The longest session identifier, in bytes.
@@ -214,7 +248,8 @@ pub type SessionId = Vec<u8, MAX_SID_LEN>;
 /// Returns the session identifier.
 pub(super) fn session_id(fields: &Fields<'_>) -> Result<SessionId, MessageError> {
     let invalid = MessageError::Invalid(Name::Sid);
-    let sid: SessionId = hex(fields.must(Name::Sid)?).ok_or(invalid)?;
+    let mut sid = SessionId::new();
+    append_hex(fields.must(Name::Sid)?, &mut sid).ok_or(invalid)?;
     if sid.is_empty() {
         Err(invalid)
     } else {
@@ -222,31 +257,35 @@ pub(super) fn session_id(fields: &Fields<'_>) -> Result<SessionId, MessageError>
     }
 }
 
-fn hex<const N: usize>(value: Value<'_>) -> Option<Vec<u8, N>> {
-    let mut bytes = Vec::new();
-    let mut digits = value.bytes();
-    while let Some(high) = digits.next() {
-        let (high, low) = (hex_digit(high?)?, hex_digit(digits.next()??)?);
-        bytes.push((high << 4) | low).ok()?;
-    }
-    Some(bytes)
-}
-
 /// The longest base64-fixed-number.
+#[cfg(feature = "mutual-dl")]
 const MAX_BASE64_LEN: usize = MAX_ELEMENT_LEN.div_ceil(3) * 4;
 
 /// Returns a number in the representation of its algorithm, if it has its natural length.
 pub(super) fn number(value: Value<'_>, format: NumberFormat, len: usize) -> Option<Number> {
-    let octets: Vec<u8, MAX_ELEMENT_LEN> = match format {
-        NumberFormat::Hex => hex(value)?,
+    let mut octets = Vec::<u8, MAX_ELEMENT_LEN>::new();
+    match format {
+        NumberFormat::Hex => append_hex(value, &mut octets)?,
+        #[cfg(feature = "mutual-dl")]
         NumberFormat::Base64 => {
             let text: Vec<u8, MAX_BASE64_LEN> = bytes(value)?;
-            let mut octets = Vec::new();
             octets.resize(MAX_ELEMENT_LEN, 0).ok()?;
             let len = Base64::decode(&text, &mut octets).ok()?.len();
             octets.truncate(len);
-            octets
         }
-    };
-    (octets.len() == len).then(|| Number::new(&octets))?
+    }
+    (octets.len() == len).then_some(Number::from(octets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_in_the_order_of_the_variants() {
+        for (position, (name, text)) in Name::ALL.iter().enumerate() {
+            assert_eq!(name.position(), position, "{text}");
+            assert_eq!(name.as_str(), *text);
+        }
+    }
 }

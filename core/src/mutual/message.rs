@@ -1,10 +1,13 @@
 //! The messages that are received (RFC 8120 section 4).
 
 use super::{
-    Algorithm, MessageError, Number, Realm, SessionId, Validation,
+    Algorithm, MessageError, Number, Realm, SessionId, SessionLimits, Validation,
     fields::{self, Fields, Name},
 };
-use crate::http_auth::{Challenge, Value};
+use crate::{
+    http_auth::{Challenges, Value, challenges, credentials},
+    proof::ResponseHead,
+};
 use heapless::String;
 
 /// The name of the authentication scheme.
@@ -119,57 +122,95 @@ impl<'a> Terms<'a> {
     pub(super) fn realm(&self, algorithms: &[Algorithm], default_scope: &str) -> Option<Realm> {
         let mut all = algorithms.iter();
         let algorithm = all.find(|one| self.algorithm.is_token(one.token()))?;
-        let name = fields::bytes::<{ super::MAX_REALM_LEN }>(self.realm)?;
+        let name = String::from_utf8(fields::bytes(self.realm)?).ok()?;
         let scope = match self.auth_scope {
-            Some(scope) => fields::bytes::<{ super::MAX_ORIGIN_LEN }>(scope)?,
-            None => heapless::Vec::from_slice(default_scope.as_bytes()).ok()?,
+            Some(scope) => String::from_utf8(fields::bytes(scope)?).ok()?,
+            None => String::try_from(default_scope).ok()?,
         };
-        let (scope, name) = (str::from_utf8(&scope).ok()?, str::from_utf8(&name).ok()?);
-        Realm::new(*algorithm, scope, name).ok()
+        Realm::of(*algorithm, scope, name).ok()
     }
 }
 
 /// A challenge of a server.
-pub(super) enum Challenged<'a> {
+pub(super) struct Challenged<'a> {
+    pub(super) terms: Terms<'a>,
+    pub(super) message: ServerMessage<'a>,
+}
+
+/// The message in a challenge.
+pub(super) enum ServerMessage<'a> {
     /// 401-INIT or 401-STALE.
-    Init { terms: Terms<'a>, reason: Reason },
+    Init(Reason),
     /// 401-KEX-S1.
     KexS1 {
-        terms: Terms<'a>,
-        exchange: KexS1<'a>,
+        sid: SessionId,
+        ks1: Value<'a>,
+        limits: SessionLimits,
     },
 }
 
-/// The parameters of a 401-KEX-S1 message.
-pub(super) struct KexS1<'a> {
-    pub(super) sid: SessionId,
-    pub(super) ks1: Value<'a>,
-    pub(super) nc_max: u64,
-    pub(super) nc_window: u64,
-    /// In seconds.
-    pub(super) time: u64,
+impl<'a> Challenged<'a> {
+    /// Takes the parameters of a challenge; `None` if they are those of no message.
+    #[inline(never)]
+    pub(super) fn of(fields: &Fields<'a>) -> Option<Self> {
+        if fields.client_kinds() != 0 || fields.server_kinds() != 1 {
+            return None;
+        }
+        let terms = Terms::of(fields).ok()?;
+        let message = if let Some(reason) = fields.get(Name::Reason) {
+            ServerMessage::Init(Reason::of(reason))
+        } else {
+            let integer = |name| fields::integer(fields.get(name)?);
+            ServerMessage::KexS1 {
+                ks1: fields.get(Name::Ks1)?,
+                limits: SessionLimits {
+                    nc_max: integer(Name::NcMax)?,
+                    nc_window: integer(Name::NcWindow)?,
+                    time: integer(Name::Time)?,
+                },
+                sid: fields::session_id(fields).ok()?,
+            }
+        };
+        Some(Self { terms, message })
+    }
 }
 
-impl<'a> Challenged<'a> {
-    pub(super) fn parse(challenge: &Challenge<'a>) -> Result<Self, MessageError> {
-        let fields = Fields::parse(challenge.params)?;
-        if fields.kinds.client != 0 || fields.kinds.server != 1 {
-            return Err(MessageError::Kind);
+/// Iterates over the challenges of this scheme in the fields of a response with one name, or over the entries of Authentication-Control.
+pub(super) struct Received<'h> {
+    head: &'h dyn ResponseHead,
+    name: &'h str,
+    nth: usize,
+    value: Challenges<'h>,
+}
+
+impl<'h> Received<'h> {
+    pub(super) fn new(head: &'h dyn ResponseHead, name: &'h str) -> Self {
+        Self {
+            head,
+            name,
+            nth: 0,
+            value: challenges(""),
         }
-        let terms = Terms::of(&fields)?;
-        if let Some(reason) = fields.get(Name::Reason) {
-            let reason = Reason::of(reason);
-            return Ok(Self::Init { terms, reason });
+    }
+}
+
+impl<'h> Iterator for Received<'h> {
+    type Item = Fields<'h>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Fields<'h>> {
+        loop {
+            for challenge in self.value.by_ref() {
+                if challenge.is(SCHEME)
+                    && let Ok(fields) = Fields::parse(challenge.params)
+                {
+                    return Some(fields);
+                }
+            }
+            let value = self.head.field(self.name, self.nth)?;
+            self.nth = self.nth.saturating_add(1);
+            self.value = challenges(str::from_utf8(value).unwrap_or_default());
         }
-        let ks1 = fields.get(Name::Ks1).ok_or(MessageError::Kind)?;
-        let exchange = KexS1 {
-            sid: fields::session_id(&fields)?,
-            ks1,
-            nc_max: fields.integer(Name::NcMax)?,
-            nc_window: fields.integer(Name::NcWindow)?,
-            time: fields.integer(Name::Time)?,
-        };
-        Ok(Self::KexS1 { terms, exchange })
     }
 }
 
@@ -180,29 +221,19 @@ pub(super) struct VfyS<'a> {
 }
 
 impl<'a> VfyS<'a> {
-    /// Parses a value of Authentication-Info; `None` if it belongs to another scheme.
+    /// Parses a value of Authentication-Info; `None` if it is malformed or belongs to another scheme.
     ///
     /// RFC 7615 has no scheme name there. Figure 1 of RFC 8120 shows one, so that it is skipped.
-    pub(super) fn parse(value: &'a str) -> Option<Result<Self, MessageError>> {
-        let value = value.trim_matches([' ', '\t']);
-        let named = value
-            .split_once(' ')
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(SCHEME));
-        let text = named.map_or(value, |(_, params)| params);
-        let fields = match Fields::parse(text) {
-            Ok(fields) => fields,
-            Err(error) => return named.map(|_| Err(error)),
-        };
+    pub(super) fn parse(value: &'a str) -> Option<Self> {
+        let mut named = challenges(value).filter(|found| found.is(SCHEME));
+        let fields = Fields::parse(named.next().map_or(value, |found| found.params)).ok()?;
         let vks = fields.get(Name::Vks)?;
-        let parse = || {
-            fields.check_version()?;
-            if fields.kinds.client != 0 || fields.kinds.server != 1 {
-                return Err(MessageError::Kind);
-            }
-            let sid = fields::session_id(&fields)?;
-            Ok(Self { sid, vks })
-        };
-        Some(parse())
+        fields.check_version().ok()?;
+        if fields.client_kinds() != 0 || fields.server_kinds() != 1 {
+            return None;
+        }
+        let sid = fields::session_id(&fields).ok()?;
+        Some(Self { sid, vks })
     }
 }
 
@@ -222,7 +253,7 @@ pub(super) enum ClientMessage<'a> {
     /// req-VFY-C.
     VfyC {
         sid: SessionId,
-        nc: u64,
+        nc: u32,
         vkc: Value<'a>,
     },
 }
@@ -233,13 +264,14 @@ impl<'a> Credentials<'a> {
     /// # Errors
     /// [`MessageError`] if it is neither a req-KEX-C1 nor a req-VFY-C.
     pub fn parse(value: &'a str) -> Option<Result<Self, MessageError>> {
-        let found = crate::http_auth::credentials(value)?;
+        let found = credentials(value)?;
         found.is(SCHEME).then(|| Self::of(found.params))
     }
 
     fn of(params: &'a str) -> Result<Self, MessageError> {
         let fields = Fields::parse(params)?;
-        if fields.kinds.server != 0 || fields.kinds.client != 1 {
+        // A `reason` says nothing in a client's message, and is ignored.
+        if fields.server_values() != 0 || fields.client_kinds() != 1 {
             return Err(MessageError::Kind);
         }
         let terms = Terms::of(&fields)?;

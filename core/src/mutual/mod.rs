@@ -12,6 +12,7 @@
 //! | [`Origin`], [`Validation`], [`HostValidation`] | servers, and the bindings of proofs to connections |
 //! | [`ClientExchange`], [`ClientSession`] | the client's key exchange and session |
 //! | [`ServerSession`] | the server's |
+//! | [`MutualServer`] | a whole server in fixed memory, for firmware |
 //! | [`MutualProver`] | the client as a machine for any driver ([`crate::proof`]) |
 //!
 //! `docs/proofs/MUTUAL.md` describes what travels, with test vectors.
@@ -65,6 +66,7 @@ mod client;
 mod control;
 mod error;
 mod fields;
+mod fixed_server;
 mod kam3;
 mod message;
 mod nonces;
@@ -83,12 +85,13 @@ pub use client::{ClientExchange, ClientSession, SessionLimits, Unverified};
 pub use control::{AUTHENTICATION_CONTROL, Control, OPTIONAL_WWW_AUTHENTICATE};
 pub use error::MutualError;
 pub use fields::{MAX_SID_LEN, MessageError, Name, SessionId};
+pub use fixed_server::{MutualServer, ServerAnswer, ServerLimits};
 pub use message::{Credentials, Reason, SCHEME};
 pub use nonces::NONCE_WINDOW;
 pub use numbers::{Number, SecretNumber};
 pub use origin::{MAX_HOST_LEN, MAX_ORIGIN_LEN, Origin};
-pub use prover::{MutualFailure, MutualProver, MutualSettings};
-pub use realm::{MAX_PASSWORD_LEN, MAX_REALM_LEN, MAX_USER_LEN, Password, Realm};
+pub use prover::{MutualFailure, MutualProver, MutualSettings, UnverifiedResponses};
+pub use realm::{MAX_PASSWORD_LEN, MAX_REALM_LEN, MAX_USER_LEN, Password, Realm, UserName};
 pub use server::{
     AUTHENTICATION_INFO, Decoy, PROXY_AUTHENTICATION_INFO, ServerProof, ServerSession, Verdict,
 };

@@ -1,38 +1,32 @@
 /// The nonce numbers of a session that a server remembers, below the largest (RFC 8120 section 6).
-pub const NONCE_WINDOW: u64 = 128;
+pub const NONCE_WINDOW: u32 = 128;
 
 /// The nonce numbers that a session has used: the largest, and which of the [`NONCE_WINDOW`] up to it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Nonces {
-    largest: u64,
+    largest: u32,
     /// Bit i stands for `largest - i`.
     used: u128,
 }
 
 impl Nonces {
     /// Returns true if the number was certainly not used before: it is in the window or above it, and its bit is not set.
-    pub(super) fn is_new(&self, nc: u64) -> bool {
+    pub(super) fn is_new(&self, nc: u32) -> bool {
         match self.largest.checked_sub(nc) {
             None => true,
-            Some(distance) => u32::try_from(distance)
-                .ok()
-                .and_then(|distance| self.used.checked_shr(distance))
-                .is_some_and(|used| used & 1 == 0),
+            Some(distance) => {
+                let used = self.used.checked_shr(distance);
+                used.is_some_and(|used| used & 1 == 0)
+            }
         }
     }
 
     /// Marks the number as used.
-    pub(super) fn mark(&mut self, nc: u64) {
-        let bit = |distance: u64| {
-            let distance = u32::try_from(distance).ok();
-            distance.and_then(|distance| 1_u128.checked_shl(distance))
-        };
+    pub(super) fn mark(&mut self, nc: u32) {
         if let Some(advance) = nc.checked_sub(self.largest) {
-            let kept = u32::try_from(advance).ok();
-            let kept = kept.and_then(|advance| self.used.checked_shl(advance));
-            self.used = kept.unwrap_or(0) | 1;
+            self.used = self.used.checked_shl(advance).unwrap_or(0) | 1;
             self.largest = nc;
-        } else if let Some(bit) = bit(self.largest.saturating_sub(nc)) {
+        } else if let Some(bit) = 1_u128.checked_shl(self.largest.saturating_sub(nc)) {
             self.used |= bit;
         }
     }
@@ -58,7 +52,7 @@ mod tests {
             assert!(nonces.is_new(nc), "{nc}");
             nonces.mark(nc);
         }
-        let available: BTreeSet<u64> = (0..=400).filter(|nc| nonces.is_new(*nc)).collect();
+        let available: BTreeSet<u32> = (0..=400).filter(|nc| nonces.is_new(*nc)).collect();
         let expected = (245..=254).chain([361, 362]).chain(373..=400).collect();
         assert_eq!(available, expected);
     }
@@ -72,10 +66,11 @@ mod tests {
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
+            let below = |bound: u64| u32::try_from((state >> 30) % bound).unwrap();
             let nc = match state >> 60 {
-                0 => (state >> 20) % 1_000_000,
-                1..8 => largest + (state >> 30) % 3,
-                _ => (largest + 10_u64).saturating_sub((state >> 30) % 160),
+                0 => below(1_000_000),
+                1..8 => largest + below(3),
+                _ => (largest + 10_u32).saturating_sub(below(160)),
             };
             let is_in_window = nc + NONCE_WINDOW > largest;
             assert_eq!(
@@ -98,9 +93,9 @@ mod tests {
         assert!(nonces.is_new(0));
         nonces.mark(0);
         assert!(!nonces.is_new(0));
-        nonces.mark(u64::MAX);
-        assert!(!nonces.is_new(u64::MAX));
-        assert!(!nonces.is_new(u64::MAX - NONCE_WINDOW));
-        assert!(nonces.is_new(u64::MAX - NONCE_WINDOW + 1));
+        nonces.mark(u32::MAX);
+        assert!(!nonces.is_new(u32::MAX));
+        assert!(!nonces.is_new(u32::MAX - NONCE_WINDOW));
+        assert!(nonces.is_new(u32::MAX - NONCE_WINDOW + 1));
     }
 }

@@ -1,7 +1,7 @@
 //! Origins of servers, and the authentication scopes that cover them (RFC 8120 sections 5 and 7).
 
-use super::MutualError;
-use core::fmt::{self, Write};
+use super::{MutualError, numbers::decimal};
+use core::fmt;
 use heapless::String;
 
 /// The longest host name, in bytes (RFC 1035 section 2.3.4).
@@ -13,8 +13,11 @@ pub const MAX_ORIGIN_LEN: usize = MAX_HOST_LEN + 14;
 /// A server: scheme, host in lower case, and port.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Origin {
+    /// `scheme://host:port`.
+    text: String<MAX_ORIGIN_LEN>,
     is_https: bool,
-    host: String<MAX_HOST_LEN>,
+    /// The length of `scheme://host`.
+    host_end: usize,
     port: u16,
 }
 
@@ -24,12 +27,15 @@ impl Origin {
     /// # Errors
     /// [`MutualError::Origin`] for anything else, also for a path or a user.
     pub fn parse(text: &str) -> Result<Self, MutualError> {
-        let (scheme, authority) = text.split_once("://").ok_or(MutualError::Origin)?;
-        let is_https = scheme.eq_ignore_ascii_case("https");
-        if !is_https && !scheme.eq_ignore_ascii_case("http") {
-            return Err(MutualError::Origin);
+        for is_https in [true, false] {
+            let scheme = scheme(is_https);
+            if let Some((front, authority)) = text.split_at_checked(scheme.len())
+                && front.eq_ignore_ascii_case(scheme)
+            {
+                return Self::new(is_https, authority);
+            }
         }
-        Self::new(is_https, authority)
+        Err(MutualError::Origin)
     }
 
     /// Creates the origin of the server of a request from its authority, `host` or `host:port`.
@@ -37,36 +43,51 @@ impl Origin {
     /// # Errors
     /// [`MutualError::Origin`] if `authority` has another form.
     pub fn new(is_https: bool, authority: &str) -> Result<Self, MutualError> {
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-            _ => (authority, None),
+        Self::of(is_https, authority).ok_or(MutualError::Origin)
+    }
+
+    fn of(is_https: bool, authority: &str) -> Option<Self> {
+        let is_address = authority.starts_with('[');
+        let end = if is_address { b']' } else { b':' };
+        let mut bytes = authority.bytes();
+        let len = match bytes.position(|byte| byte == end) {
+            Some(position) if is_address => position.checked_add(1)?,
+            Some(position) => position,
+            None if is_address => return None,
+            None => authority.len(),
         };
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        let address = host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'));
-        let is_valid = match address {
-            Some(address) => address
-                .bytes()
-                .all(|byte| byte.is_ascii_hexdigit() || b":.".contains(&byte)),
-            None => host.bytes().all(is_name),
-        };
-        if host.is_empty() || !is_valid {
-            return Err(MutualError::Origin);
+        let (host, port) = authority.split_at_checked(len)?;
+        let inside = host.strip_prefix('[').unwrap_or(host);
+        let inside = inside.strip_suffix(']').unwrap_or(inside);
+        let is_valid = inside.bytes().all(|byte| match byte {
+            b':' => is_address,
+            b'.' => true,
+            b'-' | b'_' => !is_address,
+            _ if is_address => byte.is_ascii_hexdigit(),
+            _ => byte.is_ascii_alphanumeric(),
+        });
+        if inside.is_empty() || !is_valid || host.len() > MAX_HOST_LEN {
+            return None;
         }
-        let default = if is_https { 443 } else { 80 };
-        let port = match port {
-            None => default,
-            Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-                port.parse().map_err(|_| MutualError::Origin)?
-            }
-            Some(_) => return Err(MutualError::Origin),
+        let port = match port.strip_prefix(':') {
+            Some(digits) => parse_port(digits)?,
+            None if port.is_empty() => default_port(is_https),
+            None => return None,
         };
-        let mut lower = String::try_from(host).map_err(|_| MutualError::Origin)?;
-        lower.make_ascii_lowercase();
-        Ok(Self {
+        let digits = decimal(u32::from(port));
+        let mut text = String::new();
+        let mut host_end = 0;
+        for part in [scheme(is_https), host, ":", str::from_utf8(&digits).ok()?] {
+            if part == ":" {
+                host_end = text.len();
+            }
+            text.push_str(part).ok()?;
+        }
+        text.make_ascii_lowercase();
+        Some(Self {
+            text,
             is_https,
-            host: lower,
+            host_end,
             port,
         })
     }
@@ -80,7 +101,8 @@ impl Origin {
     /// Returns the host, in lower case.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        let start = scheme(self.is_https).len();
+        self.text.get(start..self.host_end).unwrap_or_default()
     }
 
     /// Returns the port.
@@ -89,29 +111,22 @@ impl Origin {
         self.port
     }
 
-    fn scheme(&self) -> &'static str {
-        if self.is_https { "https" } else { "http" }
-    }
-
     /// Returns the value vh of the validation `host`: scheme, host and port, which is always there (RFC 8120 section 7).
     #[must_use]
-    pub fn validation(&self) -> String<MAX_ORIGIN_LEN> {
-        let mut text = String::new();
-        // Cannot fail: the parts have their limits.
-        let _ = write!(text, "{}://{}:{}", self.scheme(), self.host, self.port);
-        text
+    pub fn validation(&self) -> &str {
+        &self.text
     }
 
     /// Returns the authentication scope of the single-server type: the port is there unless it is the scheme's own.
     #[must_use]
-    pub fn single_server_scope(&self) -> String<MAX_ORIGIN_LEN> {
-        let mut text = String::new();
-        let default = if self.is_https { 443 } else { 80 };
-        let _ = write!(text, "{}://{}", self.scheme(), self.host);
-        if self.port != default {
-            let _ = write!(text, ":{}", self.port);
-        }
-        text
+    pub fn single_server_scope(&self) -> &str {
+        let is_default = self.port == default_port(self.is_https);
+        let end = if is_default {
+            self.host_end
+        } else {
+            self.text.len()
+        };
+        self.text.get(..end).unwrap_or_default()
     }
 
     /// Returns true if the authentication scope covers this server (RFC 8120 section 5): it is the server, its host, or `*.` and a domain that
@@ -120,25 +135,47 @@ impl Origin {
     /// A domain of one label, like `*.com`, covers nothing. This crate has no list of other domains that belong to several organizations.
     #[must_use]
     pub fn is_covered_by(&self, scope: &str) -> bool {
-        if scope.contains("://") {
+        if scope.bytes().any(|byte| byte == b'/') {
             return scope == self.single_server_scope();
         }
+        let host = self.host();
         let Some(domain) = scope.strip_prefix("*.") else {
-            return scope == self.host;
+            return scope == host;
         };
-        let is_domain = domain.contains('.') && !domain.ends_with('.') && !domain.starts_with('.');
-        let is_address = |host: &str| {
-            let last = host.rsplit('.').next().unwrap_or_default();
-            host.starts_with('[') || last.bytes().all(|byte| byte.is_ascii_digit())
+        let is_domain = match domain.as_bytes() {
+            [b'.', ..] | [.., b'.'] => false,
+            _ => domain.bytes().any(|byte| byte == b'.'),
         };
+        // The last label of an address has digits alone.
+        let mut label = host.bytes().rev().take_while(|byte| *byte != b'.');
+        let is_address = host.starts_with('[') || label.all(|byte| byte.is_ascii_digit());
         let is_in = |rest: &str| rest.is_empty() || rest.ends_with('.');
-        is_domain && !is_address(&self.host) && self.host.strip_suffix(domain).is_some_and(is_in)
+        is_domain && !is_address && host.strip_suffix(domain).is_some_and(is_in)
     }
+}
+
+/// Returns the front of an origin.
+fn scheme(is_https: bool) -> &'static str {
+    if is_https { "https://" } else { "http://" }
+}
+
+fn default_port(is_https: bool) -> u16 {
+    if is_https { 443 } else { 80 }
+}
+
+fn parse_port(digits: &str) -> Option<u16> {
+    let mut port: Option<u16> = None;
+    for digit in digits.bytes() {
+        let digit = digit.is_ascii_digit().then_some(u16::from(digit & 0xf))?;
+        let next = port.unwrap_or(0).checked_mul(10)?;
+        port = Some(next.checked_add(digit)?);
+    }
+    port
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.validation())
+        f.write_str(&self.text)
     }
 }
 

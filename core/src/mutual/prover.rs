@@ -1,30 +1,34 @@
 //! The client's side as a machine for any driver, by the decision procedure of RFC 8120 section 10.
 
 use super::{
-    AUTHENTICATION_INFO, ClientExchange, ClientSession, HostValidation, MAX_MESSAGE_LEN,
-    MAX_USER_LEN, MutualError, Origin, Password, Realm, Reason, SCHEME, SecretNumber, Unverified,
-    Validation,
+    AUTHENTICATION_INFO, HostValidation, MAX_MESSAGE_LEN, MAX_USER_LEN, MutualError, Origin,
+    Password, Realm, Reason, SecretNumber, SessionId, SessionLimits, Unverified, Validation,
     algorithm::Algorithm,
-    control::{AUTHENTICATION_CONTROL, Control, OPTIONAL_WWW_AUTHENTICATE},
-    message::{Challenged, Terms},
+    client::{Exchange, Session},
+    control::{AUTHENTICATION_CONTROL, OPTIONAL_WWW_AUTHENTICATE, logout_timeout},
+    message::{self, Challenged, Received, ServerMessage, Terms},
     realm,
 };
 use crate::{
     error_messages,
     exporter::Exporter,
-    http_auth::challenges,
+    http_auth::Value,
     proof::{FieldSink, Inputs, Outcome, Prover, RequestTarget, ResponseHead, Step},
 };
 use core::fmt;
 use heapless::{String, Vec};
+
+/// The field of the challenges.
+const WWW_AUTHENTICATE: &str = "www-authenticate";
 
 /// Proves a user's password, and verifies that the server has its counterpart.
 ///
 /// One value serves one server; its session outlives connections. [`Prover::response`] computes where other kinds of proof ask a key: pi once for a
 /// realm, and two scalar multiplications for each key exchange.
 ///
-/// The outcome [`Outcome::Proved`] means that both sides are proved, and that the head of the response is the server's answer to this request. With
-/// [`Outcome::NotAsked`] nothing is proved; it is possible only before the server has asked for a proof.
+/// The outcome [`Outcome::Proved`] means that both sides are proved, on the connection that the validation names. The proofs cover neither request nor
+/// response: TLS does that, and plain HTTP does not. With [`Outcome::NotAsked`] nothing is proved; it is possible only before the server has asked for
+/// a proof, unless [`MutualSettings::unverified`] says otherwise.
 pub struct MutualProver {
     origin: Origin,
     user: String<MAX_USER_LEN>,
@@ -32,8 +36,22 @@ pub struct MutualProver {
     settings: MutualSettings,
     /// The bindings of the connection, the preferred first.
     bindings: Vec<HostValidation, 3>,
-    credential: Option<(Realm, SecretNumber)>,
-    state: State,
+    /// The realm of the password, and how proofs are bound.
+    realm: Option<Realm>,
+    validation: Validation,
+    /// The credential of this realm; empty until it is needed.
+    pi: SecretNumber,
+    /// True if the next request begins a key exchange with this realm.
+    is_known: bool,
+    /// True if the password is for this realm and no other.
+    is_pinned: bool,
+    exchange: Exchange,
+    /// True if a key exchange is begun.
+    is_exchanging: bool,
+    session: Option<Session>,
+    sent: Sent,
+    /// The last request whose response is verified.
+    verified: Option<Unverified>,
     /// True between the first request of a sequence and its last response.
     is_within: bool,
     /// True if the sequence has had a key exchange.
@@ -52,9 +70,23 @@ pub struct MutualSettings {
     pub algorithms: &'static [Algorithm],
     /// The host validation methods, the preferred first. Default: over TLS the exporter, then the certificate; over plain HTTP the host.
     pub validations: &'static [Validation],
-    /// True if an unverified response is accepted as [`Outcome::NotAsked`] also when a session exists, for servers only parts of which need a
-    /// proof. Default: false, because a man in the middle could make such a response.
-    pub accepts_unverified: bool,
+    /// The responses that are accepted although the server has not proved itself. Default: [`UnverifiedResponses::BeforeChallenge`].
+    pub unverified: UnverifiedResponses,
+    /// True if the password is used for any realm that the server names. Default: false, and it serves one realm: that of
+    /// [`MutualProver::with_realm`], or the first in which both sides were proved (RFC 8120 section 5: a password must not be used for another realm
+    /// without the user).
+    pub follows_realms: bool,
+}
+
+/// The responses without the server's proof that are accepted, as [`Outcome::NotAsked`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnverifiedResponses {
+    /// None: for a device, which has no use for a server that does not know it.
+    Never,
+    /// Responses of a server that has never asked for a proof. A man in the middle could make them; they say nothing about user and server.
+    BeforeChallenge,
+    /// Responses to the first request of a sequence, for servers only parts of which need a proof. A man in the middle could make them.
+    Always,
 }
 
 impl MutualSettings {
@@ -68,20 +100,20 @@ impl MutualSettings {
             } else {
                 &[Validation::Host]
             },
-            accepts_unverified: false,
+            unverified: UnverifiedResponses::BeforeChallenge,
+            follows_realms: false,
         }
     }
 }
 
-enum State {
-    /// No realm is known: the next request has no fields.
-    Unknown,
-    /// A realm is known, and the next request begins a key exchange.
-    Known(Realm, Validation),
-    /// A key exchange is begun; with true, its message is sent.
-    Exchanging(ClientExchange, Validation, bool),
-    /// A session; the request whose answer is not there yet.
-    Session(ClientSession, Validation, Option<Unverified>),
+/// The message in the request that waits for its response.
+enum Sent {
+    /// No request waits.
+    Nothing,
+    /// A request without fields of this kind.
+    Normal,
+    KexC1,
+    VfyC(Unverified),
 }
 
 /// The reason why a challenge of a server is not answered.
@@ -90,6 +122,7 @@ enum State {
 enum Unacceptable {
     Terms,
     Scope,
+    Realm,
     Validation,
 }
 
@@ -114,6 +147,8 @@ pub enum MutualFailure {
     UnknownTerms,
     /// The server's authentication scope does not cover it.
     ForeignScope,
+    /// The server asks for a proof in another realm than the one that the password is for.
+    OtherRealm,
     /// The server asks for a host validation method that this client does not accept.
     WeakValidation,
     /// The machine was called out of order.
@@ -125,9 +160,11 @@ error_messages! { MutualFailure {
     Self::ServerNotProved { status } => "the answer with status {} is not proved to come from a server that knows this user: nothing of it was used. Another may listen in between", status;
     Self::OutOfOrder => "the server's message has no place in the exchange";
     Self::StaleAtOnce => "the server dropped the session right after the key exchange: it may be overloaded. Try later";
+    Self::Refused(Reason::InternalError) => "the server did not try the proof (internal-error): it may have seen too many wrong ones. Wait some minutes";
     Self::Refused(reason) => "the server refused the proof ({}): check user and password", reason.token();
     Self::UnknownTerms => "the server offers no algorithm or realm that this client understands";
     Self::ForeignScope => "the authentication scope in the server's challenge does not cover the server: a password must not be used there";
+    Self::OtherRealm => "the server asks for a proof in another realm: the password is for one realm, and must not be used in another without the user (RFC 8120 section 5)";
     Self::WeakValidation => "the server offers no host validation method that this client accepts on this connection";
     Self::Misused => "the prover was called out of order";
 }}
@@ -156,8 +193,16 @@ impl MutualProver {
             password,
             settings,
             bindings: Vec::new(),
-            credential: None,
-            state: State::Unknown,
+            realm: None,
+            validation: Validation::Host,
+            pi: SecretNumber::default(),
+            is_known: false,
+            is_pinned: false,
+            exchange: Exchange::default(),
+            is_exchanging: false,
+            session: None,
+            sent: Sent::Nothing,
+            verified: None,
             is_within: false,
             has_exchanged: false,
             is_safe: false,
@@ -177,53 +222,66 @@ impl MutualProver {
     /// Sets a realm that is known beforehand, so that the first request need not find it out: two exchanges instead of three.
     #[must_use]
     pub fn with_realm(mut self, realm: Realm, validation: Validation) -> Self {
-        self.state = State::Known(realm, validation);
+        self.forget();
+        self.pi.clear();
+        self.is_pinned = true;
+        self.realm = Some(realm);
+        self.validation = validation;
+        self.is_known = true;
         self
     }
 
-    /// Returns the session, if there is one.
+    /// Returns true if there is a session: a request is then proved without a key exchange.
     #[must_use]
-    pub fn session(&self) -> Option<&ClientSession> {
-        match &self.state {
-            State::Session(session, ..) => Some(session),
-            _ => None,
-        }
+    pub fn has_session(&self) -> bool {
+        self.session.is_some()
     }
 
-    /// Forgets the session. The next request begins a new key exchange.
+    /// Returns b_1 of the session for an application, on the present connection: a secret that user and server share (RFC 8120 section 13). `t` is the
+    /// application's own. `None` without a session.
+    #[must_use]
+    pub fn session_binding(&self, t: &[u8]) -> Option<SecretNumber> {
+        let session = self.session.as_ref()?;
+        Some(session.binding(None, self.binding()?, t))
+    }
+
+    /// Returns b_2 of the last request whose response is verified. `None` before the first on this connection.
+    #[must_use]
+    pub fn request_binding(&self, t: &[u8]) -> Option<SecretNumber> {
+        let (session, request) = (self.session.as_ref()?, self.verified.as_ref()?);
+        Some(session.binding(Some(request), self.binding()?, t))
+    }
+
+    /// Forgets the session and pi. The next request logs in again; drop the prover to have the password forgotten too (RFC 8120 section 10.2).
     pub fn log_out(&mut self) {
-        self.state = match core::mem::replace(&mut self.state, State::Unknown) {
-            State::Session(session, validation, _) => {
-                State::Known(session.realm().clone(), validation)
-            }
-            other => other,
-        };
-        self.expires = None;
+        self.forget();
+        self.pi.clear();
     }
 
-    fn binding(&self, validation: Validation) -> Option<&HostValidation> {
+    /// Forgets what was agreed, so that the next request begins a key exchange. The credential stays.
+    ///
+    /// A server that has asked for a proof once is never asked again without one: a man in the middle could answer.
+    fn forget(&mut self) {
+        self.is_exchanging = false;
+        self.session = None;
+        self.expires = None;
+        self.is_known = self.realm.is_some();
+    }
+
+    /// Returns the binding of the connection for what was agreed.
+    fn binding(&self) -> Option<&HostValidation> {
         let mut all = self.bindings.iter();
-        all.find(|one| one.method() == validation)
+        all.find(|one| one.method() == self.validation)
     }
 
     /// Begins a key exchange.
-    fn exchange(
-        &mut self,
-        realm: Realm,
-        validation: Validation,
-        inputs: &Inputs<'_>,
-    ) -> Result<(), MutualError> {
-        if self
-            .credential
-            .as_ref()
-            .is_none_or(|(one, _)| *one != realm)
-        {
-            let pi = realm.credential(&self.user, self.password.as_str())?;
-            self.credential = Some((realm.clone(), pi));
+    fn begin_exchange(&mut self, inputs: &Inputs<'_>) -> Result<(), MutualError> {
+        let realm = self.realm.as_ref().ok_or(MutualError::Realm)?;
+        if self.pi.is_empty() {
+            realm.write_credential(&self.user, self.password.as_str(), &mut self.pi)?;
         }
-        let (_, pi) = self.credential.as_ref().ok_or(MutualError::Value)?;
-        let exchange = ClientExchange::begin(realm, pi.clone(), inputs.random)?;
-        self.state = State::Exchanging(exchange, validation, false);
+        self.exchange.begin(realm, &self.pi, inputs.random)?;
+        self.is_exchanging = true;
         Ok(())
     }
 
@@ -234,36 +292,58 @@ impl MutualProver {
         name: &str,
         inputs: &Inputs<'_>,
     ) -> Result<bool, MutualError> {
-        let default_scope = self.origin.single_server_scope();
-        let mut best: Option<(usize, Realm, Validation)> = None;
-        for terms in all_terms(head, name) {
-            let Some(realm) = terms.realm(self.settings.algorithms, &default_scope) else {
-                self.unacceptable = Some(Unacceptable::Terms);
-                continue;
-            };
-            if !self.origin.is_covered_by(realm.auth_scope()) {
-                self.unacceptable = Some(Unacceptable::Scope);
-                continue;
-            }
-            let position = self
-                .bindings
-                .iter()
-                .position(|one| terms.validates_by(one.method()));
-            let Some((rank, binding)) = position.and_then(|at| Some((at, self.bindings.get(at)?)))
+        let mut best: Option<(usize, Terms<'_>)> = None;
+        for fields in Received::new(head, name) {
+            let Some(Challenged {
+                terms,
+                message: ServerMessage::Init(_),
+            }) = Challenged::of(&fields)
             else {
-                self.unacceptable = Some(Unacceptable::Validation);
                 continue;
             };
-            if best.as_ref().is_none_or(|(other, ..)| rank < *other) {
-                best = Some((rank, realm, binding.method()));
+            match self.rank(&terms) {
+                Ok(rank) if best.as_ref().is_none_or(|(other, _)| rank < *other) => {
+                    best = Some((rank, terms));
+                }
+                Ok(_) => {}
+                Err(reason) => self.unacceptable = Some(reason),
             }
         }
-        let Some((_, realm, validation)) = best else {
+        let Some((rank, terms)) = best else {
             return Ok(false);
         };
         self.unacceptable = None;
-        self.exchange(realm, validation, inputs)?;
+        if let Some(binding) = self.bindings.get(rank) {
+            self.validation = binding.method();
+        }
+        let realm = self.realm_of(&terms);
+        if self.realm != realm {
+            self.pi.clear();
+            self.realm = realm;
+        }
+        self.begin_exchange(inputs)?;
         Ok(true)
+    }
+
+    #[inline(never)]
+    fn realm_of(&self, terms: &Terms<'_>) -> Option<Realm> {
+        let scope = self.origin.single_server_scope();
+        terms.realm(self.settings.algorithms, scope)
+    }
+
+    /// Returns the position of a challenge's validation method.
+    fn rank(&self, terms: &Terms<'_>) -> Result<usize, Unacceptable> {
+        let realm = self.realm_of(terms).ok_or(Unacceptable::Terms)?;
+        if !self.origin.is_covered_by(realm.auth_scope()) {
+            return Err(Unacceptable::Scope);
+        }
+        let is_other = self.realm.as_ref() != Some(&realm);
+        if is_other && self.is_pinned && !self.settings.follows_realms {
+            return Err(Unacceptable::Realm);
+        }
+        let mut methods = self.bindings.iter();
+        let rank = methods.position(|one| terms.validates_by(one.method()));
+        rank.ok_or(Unacceptable::Validation)
     }
 
     /// Ends the sequence.
@@ -276,8 +356,8 @@ impl MutualProver {
     fn failed(&mut self, failure: impl Into<MutualFailure>) -> Step<'static, MutualFailure> {
         self.is_within = false;
         self.has_exchanged = false;
-        if matches!(self.state, State::Exchanging(..)) {
-            self.state = State::Unknown;
+        if self.is_exchanging {
+            self.forget();
         }
         Step::Failed(failure.into())
     }
@@ -294,145 +374,149 @@ impl MutualProver {
         inputs: &Inputs<'_>,
     ) -> Step<'static, MutualFailure> {
         let name = match head.status() {
-            401 => "www-authenticate",
+            401 => WWW_AUTHENTICATE,
             // The request has been carried out: it must not be sent again if it changes anything.
             _ if self.is_safe => OPTIONAL_WWW_AUTHENTICATE,
-            _ => return self.done(Outcome::NotAsked),
+            status => return self.unverified(status),
         };
-        match self.take_challenge(head, name, inputs) {
-            Ok(true) => self.send(),
-            Ok(false) if head.status() == 401 => self.done(Outcome::Refused),
-            Ok(false) => self.done(Outcome::NotAsked),
-            Err(error) => self.failed(error),
+        self.follow(head, name, inputs)
+    }
+
+    /// Begins a key exchange if a challenge in the fields with this name is acceptable; ends the sequence otherwise.
+    fn follow(
+        &mut self,
+        head: &dyn ResponseHead,
+        name: &str,
+        inputs: &Inputs<'_>,
+    ) -> Step<'static, MutualFailure> {
+        match (self.take_challenge(head, name, inputs), head.status()) {
+            (Ok(true), _) => self.send(),
+            (Ok(false), 401) => self.done(Outcome::Refused),
+            (Ok(false), status) => self.unverified(status),
+            (Err(error), _) => self.failed(error),
         }
     }
 
-    /// Takes the response to a req-KEX-C1 message.
-    fn after_exchange(
+    /// Takes the response to a req-KEX-C1 message, or with `request` to a req-VFY-C message.
+    fn after_proof(
         &mut self,
-        exchange: ClientExchange,
-        validation: Validation,
+        request: Option<Unverified>,
         head: &dyn ResponseHead,
         inputs: &Inputs<'_>,
     ) -> Step<'static, MutualFailure> {
         let status = head.status();
         if status != 401 {
+            match request.as_ref().and_then(|one| self.verifies(one, head)) {
+                Some(true) => {
+                    self.verified = request;
+                    self.is_pinned = true;
+                    self.take_control(head, inputs);
+                    return self.done(Outcome::Proved);
+                }
+                // A wrong proof is fatal, whatever else is accepted (section 10.1).
+                Some(false) => self.is_within = true,
+                None => {}
+            }
+            // A session that was verified before stays.
+            if request.is_none() || self.has_exchanged {
+                self.forget();
+            }
             return self.unverified(status);
         }
-        let scope = self.origin.single_server_scope();
-        let mut begun = Some(exchange);
-        let answer = each_challenge(head, "www-authenticate", |challenged| {
-            let is_same = |terms: &Terms<'_>, begun: &Option<ClientExchange>| {
-                begun
-                    .as_ref()
-                    .is_some_and(|one| terms.are(one.realm(), validation, &scope))
-            };
-            match challenged {
-                Challenged::KexS1 { terms, exchange } if is_same(&terms, &begun) => {
-                    begun.take().map(|begun| Ok(begun.finish_with(exchange)))
+        match self.answer(head) {
+            Some(ServerMessage::KexS1 { sid, ks1, limits }) => {
+                match self.finish_exchange(sid, ks1, limits) {
+                    Ok(()) => self.send(),
+                    Err(error) => {
+                        self.forget();
+                        self.failed(error)
+                    }
                 }
-                Challenged::Init { terms, reason } if is_same(&terms, &begun) => Some(Err(reason)),
-                _ => None,
             }
-        });
-        match answer {
-            Some(Ok(Ok(session))) => {
-                self.state = State::Session(session, validation, None);
-                self.send()
+            Some(ServerMessage::Init(Reason::StaleSession)) if request.is_some() => {
+                self.forget();
+                if self.has_exchanged {
+                    return self.failed(MutualFailure::StaleAtOnce);
+                }
+                match self.begin_exchange(inputs) {
+                    Ok(()) => self.send(),
+                    Err(error) => self.failed(error),
+                }
             }
-            Some(Ok(Err(error))) => self.failed(error),
-            Some(Err(reason)) => self.refuse(reason),
+            Some(ServerMessage::Init(reason)) => {
+                self.forget();
+                self.refused = Some(reason);
+                self.done(Outcome::Refused)
+            }
             // Another realm: only if this was the first request.
-            None => self.change_realm(head, inputs),
-        }
-    }
-
-    /// Takes the response to a req-VFY-C message.
-    fn after_verification(
-        &mut self,
-        session: ClientSession,
-        validation: Validation,
-        request: &Unverified,
-        head: &dyn ResponseHead,
-        inputs: &Inputs<'_>,
-    ) -> Step<'static, MutualFailure> {
-        let status = head.status();
-        if status != 401 {
-            let Some(binding) = self.binding(validation) else {
-                return self.failed(MutualFailure::Misused);
-            };
-            if !infos(head).any(|info| session.is_verified(request, binding, info)) {
-                let is_fresh = self.has_exchanged;
-                if !is_fresh {
-                    self.state = State::Session(session, validation, None);
+            None => {
+                self.forget();
+                if self.is_within {
+                    return self.failed(MutualFailure::OutOfOrder);
                 }
-                return self.unverified(status);
+                self.follow(head, WWW_AUTHENTICATE, inputs)
             }
-            let realm = session.realm().clone();
-            self.state = State::Session(session, validation, None);
-            self.take_control(&realm, head, inputs);
-            return self.done(Outcome::Proved);
-        }
-        let scope = self.origin.single_server_scope();
-        let realm = session.realm().clone();
-        let answer = each_challenge(head, "www-authenticate", |challenged| match challenged {
-            Challenged::Init { terms, reason } if terms.are(&realm, validation, &scope) => {
-                Some(reason)
-            }
-            _ => None,
-        });
-        match answer {
-            Some(Reason::StaleSession) if self.has_exchanged => {
-                self.failed(MutualFailure::StaleAtOnce)
-            }
-            Some(Reason::StaleSession) => match self.exchange(realm, validation, inputs) {
-                Ok(()) => self.send(),
-                Err(error) => self.failed(error),
-            },
-            Some(reason) => self.refuse(reason),
-            None => self.change_realm(head, inputs),
         }
     }
 
-    /// The user's credentials are not accepted.
-    fn refuse(&mut self, reason: Reason) -> Step<'static, MutualFailure> {
-        self.refused = Some(reason);
-        self.done(Outcome::Refused)
+    /// Returns the first message of the realm that was agreed on.
+    fn answer<'h>(&self, head: &'h dyn ResponseHead) -> Option<ServerMessage<'h>> {
+        let realm = self.realm.as_ref()?;
+        let scope = self.origin.single_server_scope();
+        let mut all = Received::new(head, WWW_AUTHENTICATE);
+        all.find_map(|fields| {
+            let Challenged { terms, message } = Challenged::of(&fields)?;
+            let is_expected = matches!(message, ServerMessage::Init(_)) || self.is_exchanging;
+            (is_expected && terms.are(realm, self.validation, scope)).then_some(message)
+        })
+    }
+
+    fn finish_exchange(
+        &mut self,
+        sid: SessionId,
+        ks1: Value<'_>,
+        limits: SessionLimits,
+    ) -> Result<(), MutualError> {
+        let algorithm = self.realm.as_ref().ok_or(MutualError::Realm)?.algorithm();
+        let value = message::element(algorithm, ks1).ok_or(MutualError::Value)?;
+        let exchange = &mut self.exchange;
+        let session = exchange.finish(algorithm, &self.pi, sid, value, limits);
+        self.is_exchanging = false;
+        self.session = Some(session?);
+        Ok(())
+    }
+
+    /// Returns true if the server has proved itself in the response to a request, and false if it has tried.
+    fn verifies(&self, request: &Unverified, head: &dyn ResponseHead) -> Option<bool> {
+        let (session, binding) = (self.session.as_ref()?, self.binding()?);
+        let infos = (0..).map_while(|nth| head.field(AUTHENTICATION_INFO, nth));
+        let texts = infos.filter_map(|info| str::from_utf8(info).ok());
+        let verified = texts.filter_map(|info| session.verify(request, binding, info));
+        verified.max()
     }
 
     /// Takes a response without the server's proof: acceptable, if at all, for the first request of a sequence alone (section 10.1).
     fn unverified(&mut self, status: u16) -> Step<'static, MutualFailure> {
-        if self.is_within || !self.settings.accepts_unverified {
-            return self.failed(MutualFailure::ServerNotProved { status });
+        let is_accepted = match self.settings.unverified {
+            UnverifiedResponses::Never => false,
+            UnverifiedResponses::BeforeChallenge => self.realm.is_none(),
+            UnverifiedResponses::Always => !self.is_within,
+        };
+        if is_accepted {
+            return self.done(Outcome::NotAsked);
         }
-        self.done(Outcome::NotAsked)
-    }
-
-    fn change_realm(
-        &mut self,
-        head: &dyn ResponseHead,
-        inputs: &Inputs<'_>,
-    ) -> Step<'static, MutualFailure> {
-        if self.is_within {
-            return self.failed(MutualFailure::OutOfOrder);
-        }
-        match self.take_challenge(head, "www-authenticate", inputs) {
-            Ok(true) => self.send(),
-            Ok(false) => self.done(Outcome::Refused),
-            Err(error) => self.failed(error),
-        }
+        self.failed(MutualFailure::ServerNotProved { status })
     }
 
     /// Obeys Authentication-Control in a response that is verified.
-    fn take_control(&mut self, realm: &Realm, head: &dyn ResponseHead, inputs: &Inputs<'_>) {
-        let values = (0..).map_while(|nth| head.field(AUTHENTICATION_CONTROL, nth));
-        for value in values.filter_map(|value| str::from_utf8(value).ok()) {
-            match (
-                Control::parse(value, realm).logout_timeout,
-                inputs.unix_time,
-            ) {
+    fn take_control(&mut self, head: &dyn ResponseHead, inputs: &Inputs<'_>) {
+        for entry in Received::new(head, AUTHENTICATION_CONTROL) {
+            let Some(realm) = &self.realm else { break };
+            match (logout_timeout(&entry, realm), inputs.unix_time) {
                 (Some(0), _) => self.log_out(),
-                (Some(timeout), Some(now)) => self.expires = Some(now.saturating_add(timeout)),
+                (Some(timeout), Some(now)) => {
+                    self.expires = Some(now.saturating_add(u64::from(timeout)));
+                }
                 // Without a clock the session lasts as long as the server has it.
                 _ => {}
             }
@@ -456,8 +540,8 @@ impl Prover for MutualProver {
                 Validation::TlsExporter => HostValidation::tls_exporter(channel).ok(),
                 Validation::TlsServerEndPoint => {
                     let mut binding = None;
-                    channel.with_server_certificate(&mut |certificate| {
-                        binding = HostValidation::tls_server_end_point(certificate).ok();
+                    channel.with_server_end_point(&mut |value| {
+                        binding = Some(HostValidation::of_end_point(value));
                     });
                     binding
                 }
@@ -470,12 +554,12 @@ impl Prover for MutualProver {
         }
         self.is_within = false;
         self.has_exchanged = false;
-        self.state = match core::mem::replace(&mut self.state, State::Unknown) {
-            // A request that was under way on another connection has no answer here.
-            State::Session(session, validation, _) => State::Session(session, validation, None),
-            State::Known(realm, validation) => State::Known(realm, validation),
-            State::Exchanging(..) | State::Unknown => State::Unknown,
-        };
+        // A request that was under way on another connection has no answer here.
+        self.sent = Sent::Nothing;
+        self.verified = None;
+        if self.is_exchanging {
+            self.forget();
+        }
         Step::Send
     }
 
@@ -492,38 +576,37 @@ impl Prover for MutualProver {
         self.is_safe = matches!(request.method, "GET" | "HEAD" | "OPTIONS");
         self.refused = None;
         let is_expired = |until: u64| inputs.unix_time.is_some_and(|now| now >= until);
-        let has_nonces = self.session().is_none_or(|session| !session.is_exhausted());
-        if !has_nonces || self.expires.is_some_and(is_expired) {
+        if self.session.as_ref().is_some_and(Session::is_exhausted) {
+            self.forget();
+        }
+        if self.expires.is_some_and(is_expired) {
             self.log_out();
         }
-        if let State::Known(realm, validation) = &self.state {
-            let (realm, validation) = (realm.clone(), *validation);
-            self.exchange(realm, validation, inputs)?;
+        if self.is_known && self.session.is_none() && !self.is_exchanging {
+            self.begin_exchange(inputs)?;
         }
         let mut error = MutualFailure::Mutual(MutualError::BufferTooSmall);
-        let written = match &mut self.state {
-            State::Unknown | State::Known(..) => return Ok(()),
-            State::Exchanging(exchange, validation, is_sent) => {
-                *is_sent = true;
+        let mut sent = Sent::Normal;
+        let mut bindings = self.bindings.iter();
+        let binding = bindings.find(|one| one.method() == self.validation);
+        let written = match (&self.realm, &mut self.session) {
+            (Some(realm), _) if self.is_exchanging => {
                 self.has_exchanged = true;
-                let (validation, user) = (*validation, &self.user);
+                sent = Sent::KexC1;
+                let (validation, user) = (self.validation, &self.user);
                 out.put_with("authorization", MAX_MESSAGE_LEN, &mut |out| {
-                    let written = exchange.write(validation, user, out);
+                    let written = self.exchange.write(realm, validation, user, out);
                     written.ok().map(str::len)
                 })
             }
-            State::Session(session, validation, request) => {
-                let mut bindings = self.bindings.iter();
-                let binding = bindings.find(|one| one.method() == *validation);
-                let Some(binding) = binding else {
-                    // This connection does not have what the session was agreed on.
-                    return Err(MutualFailure::WeakValidation);
-                };
+            (Some(realm), Some(session)) => {
+                // Without it, this connection does not have what the session was agreed on.
+                let binding = binding.ok_or(MutualFailure::WeakValidation)?;
                 out.put_with("authorization", MAX_MESSAGE_LEN, &mut |out| match session
-                    .write(binding, out)
+                    .write(realm, binding, out)
                 {
                     Ok((text, unverified)) => {
-                        *request = Some(unverified);
+                        sent = Sent::VfyC(unverified);
                         Some(text.len())
                     }
                     Err(reason) => {
@@ -532,7 +615,9 @@ impl Prover for MutualProver {
                     }
                 })
             }
+            _ => Ok(()),
         };
+        self.sent = sent;
         written.map_err(|_| error)
     }
 
@@ -541,64 +626,29 @@ impl Prover for MutualProver {
         head: &dyn ResponseHead,
         inputs: &Inputs<'_>,
     ) -> Step<'_, MutualFailure> {
-        match core::mem::replace(&mut self.state, State::Unknown) {
-            State::Unknown => self.after_normal(head, inputs),
-            State::Exchanging(exchange, validation, true) => {
-                self.after_exchange(exchange, validation, head, inputs)
-            }
-            State::Session(session, validation, Some(request)) => {
-                self.after_verification(session, validation, &request, head, inputs)
-            }
-            // Nothing was sent that this could be the answer to.
-            _ => self.failed(MutualFailure::Misused),
+        match core::mem::replace(&mut self.sent, Sent::Nothing) {
+            // There is nothing that this could be the answer to.
+            Sent::Nothing => self.failed(MutualFailure::Misused),
+            Sent::Normal => self.after_normal(head, inputs),
+            Sent::KexC1 => self.after_proof(None, head, inputs),
+            Sent::VfyC(request) => self.after_proof(Some(request), head, inputs),
         }
+    }
+
+    fn verifies_server(&self) -> bool {
+        true
     }
 
     fn declined(&self) -> Option<MutualFailure> {
         let unacceptable = |reason| match reason {
             Unacceptable::Terms => MutualFailure::UnknownTerms,
             Unacceptable::Scope => MutualFailure::ForeignScope,
+            Unacceptable::Realm => MutualFailure::OtherRealm,
             Unacceptable::Validation => MutualFailure::WeakValidation,
         };
         let refused = self.refused.map(MutualFailure::Refused);
         refused.or_else(|| self.unacceptable.map(unacceptable))
     }
-}
-
-/// Returns the first result of `f` on the Mutual challenges in the fields with this name.
-fn each_challenge<'h, T>(
-    head: &'h dyn ResponseHead,
-    name: &str,
-    mut f: impl FnMut(Challenged<'h>) -> Option<T>,
-) -> Option<T> {
-    let values = (0..).map_while(|nth| head.field(name, nth));
-    let texts = values.filter_map(|value| str::from_utf8(value).ok());
-    let mut all = texts
-        .flat_map(challenges)
-        .filter(|challenge| challenge.is(SCHEME));
-    all.find_map(|challenge| f(Challenged::parse(&challenge).ok()?))
-}
-
-/// Iterates over the terms of the 401-INIT messages in the fields with this name.
-fn all_terms<'h>(
-    head: &'h dyn ResponseHead,
-    name: &'h str,
-) -> impl Iterator<Item = Terms<'h>> + 'h {
-    let values = (0..).map_while(move |nth| head.field(name, nth));
-    let texts = values.filter_map(|value| str::from_utf8(value).ok());
-    let all = texts
-        .flat_map(challenges)
-        .filter(|challenge| challenge.is(SCHEME));
-    all.filter_map(|challenge| match Challenged::parse(&challenge) {
-        Ok(Challenged::Init { terms, .. }) => Some(terms),
-        _ => None,
-    })
-}
-
-/// Iterates over the values of Authentication-Info.
-fn infos(head: &dyn ResponseHead) -> impl Iterator<Item = &str> {
-    let values = (0..).map_while(|nth| head.field(AUTHENTICATION_INFO, nth));
-    values.filter_map(|value| str::from_utf8(value).ok())
 }
 
 impl fmt::Debug for MutualProver {

@@ -9,6 +9,9 @@ pub const MAX_REALM_LEN: usize = 128;
 /// The longest user name, in bytes.
 pub const MAX_USER_LEN: usize = 128;
 
+/// The name of a user.
+pub type UserName = String<MAX_USER_LEN>;
+
 /// The longest password, in bytes.
 pub const MAX_PASSWORD_LEN: usize = 256;
 
@@ -30,17 +33,29 @@ impl Realm {
     /// # Errors
     /// [`MutualError::Realm`] if a text has another form, or is empty or too long.
     pub fn new(algorithm: Algorithm, auth_scope: &str, name: &str) -> Result<Self, MutualError> {
-        let is_lower = !auth_scope.bytes().any(|byte| byte.is_ascii_uppercase());
-        let in_scope = |byte: u8| byte.is_ascii_alphanumeric() || b":/.-_*[]".contains(&byte);
-        let is_scope = !auth_scope.is_empty() && is_lower && auth_scope.bytes().all(in_scope);
-        let is_name = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
-        if !is_scope || name.is_empty() || !name.bytes().all(is_name) {
+        let auth_scope = String::try_from(auth_scope).map_err(|_| MutualError::Realm)?;
+        let name = String::try_from(name).map_err(|_| MutualError::Realm)?;
+        Self::of(algorithm, auth_scope, name)
+    }
+
+    pub(super) fn of(
+        algorithm: Algorithm,
+        auth_scope: String<MAX_ORIGIN_LEN>,
+        name: String<MAX_REALM_LEN>,
+    ) -> Result<Self, MutualError> {
+        let in_scope = |byte: u8| {
+            let is_mark = matches!(byte, b':' | b'/' | b'.' | b'-' | b'_' | b'*' | b'[' | b']');
+            is_mark || byte.is_ascii_lowercase() || byte.is_ascii_digit()
+        };
+        let in_name = |byte: u8| matches!(byte, b' '..=b'~');
+        let is_scope = !auth_scope.is_empty() && auth_scope.bytes().all(in_scope);
+        if !is_scope || name.is_empty() || !name.bytes().all(in_name) {
             return Err(MutualError::Realm);
         }
         Ok(Self {
             algorithm,
-            auth_scope: String::try_from(auth_scope).map_err(|_| MutualError::Realm)?,
-            name: String::try_from(name).map_err(|_| MutualError::Realm)?,
+            auth_scope,
+            name,
         })
     }
 
@@ -72,12 +87,25 @@ impl Realm {
     /// [`MutualError::UserName`] or [`MutualError::Password`] if the text is empty, too long, or certainly not prepared: it has control characters
     /// or a byte order mark.
     pub fn credential(&self, user: &str, password: &str) -> Result<SecretNumber, MutualError> {
+        let mut pi = SecretNumber::default();
+        self.write_credential(user, password, &mut pi)?;
+        Ok(pi)
+    }
+
+    pub(super) fn write_credential(
+        &self,
+        user: &str,
+        password: &str,
+        pi: &mut SecretNumber,
+    ) -> Result<(), MutualError> {
         if !is_prepared(password) || password.len() > MAX_PASSWORD_LEN {
             return Err(MutualError::Password);
         }
-        let salt = self.salt(user)?;
-        let pi = self.algorithm.suite().stretch(password.as_bytes(), &salt);
-        pi.ok_or(MutualError::Password)
+        let mut salt = Salt::new();
+        self.write_salt(user, &mut salt)?;
+        let suite = self.algorithm.suite();
+        suite.stretch(password.as_bytes(), &salt, pi);
+        Ok(())
     }
 
     /// Returns J(pi), which a server stores to verify the user (RFC 8121 section 3).
@@ -91,28 +119,27 @@ impl Realm {
     /// Returns the first eight octets of the hash of the salt: they name realm and user in what a server stores, so that a change of either
     /// is noticed.
     pub(super) fn fingerprint(&self, user: &str) -> Result<[u8; 8], MutualError> {
-        let salt = self.salt(user)?;
-        let hash = self.algorithm.suite().hash(&[&salt]);
-        let hash = hash.ok_or(MutualError::Value)?;
-        hash.as_bytes()
-            .first_chunk()
-            .copied()
-            .ok_or(MutualError::Value)
+        let mut salt = Salt::new();
+        self.write_salt(user, &mut salt)?;
+        let mut hash = SecretNumber::default();
+        self.algorithm.suite().hash(&[&salt], &mut hash);
+        let front = hash.as_bytes().first_chunk();
+        front.copied().ok_or(MutualError::Value)
     }
 
-    /// Returns VS(algorithm) | VS(auth-scope) | VS(realm) | VS(username).
-    fn salt(&self, user: &str) -> Result<Salt, MutualError> {
+    /// Writes VS(algorithm) | VS(auth-scope) | VS(realm) | VS(username).
+    fn write_salt(&self, user: &str, salt: &mut Salt) -> Result<(), MutualError> {
         if !is_user_name(user) {
             return Err(MutualError::UserName);
         }
-        let mut salt = Salt::new();
         for text in [self.algorithm.token(), &self.auth_scope, &self.name, user] {
             let len = numbers::vs_len(text.as_bytes());
-            salt.extend_from_slice(&len)
-                .and_then(|()| salt.extend_from_slice(text.as_bytes()))
-                .map_err(|_| MutualError::UserName)?;
+            for part in [&len[..], text.as_bytes()] {
+                let appended = salt.extend_from_slice(part);
+                appended.map_err(|_| MutualError::UserName)?;
+            }
         }
-        Ok(salt)
+        Ok(())
     }
 }
 

@@ -1,8 +1,8 @@
 //! The server's key exchange and session (RFC 8120 sections 6 and 11).
 
 use super::{
-    Algorithm, Credentials, HostValidation, MAX_USER_LEN, MutualError, NONCE_WINDOW, Number, Realm,
-    SecretNumber, SessionId, SessionLimits, Validation,
+    Algorithm, Credentials, HostValidation, MutualError, NONCE_WINDOW, Number, Realm, SecretNumber,
+    SessionId, SessionLimits, StoredCredential, UserName, Validation,
     message::{self, ClientMessage},
     nonces::Nonces,
     session_secret::SessionSecret,
@@ -10,7 +10,6 @@ use super::{
 };
 use crate::wire::Full;
 use core::fmt;
-use heapless::String;
 
 /// The J of users that do not exist: their key exchanges look like those of others and take as long.
 #[derive(Clone)]
@@ -23,8 +22,38 @@ impl Decoy {
     /// [`MutualError::Random`] if the bytes give no number in the range of the group.
     pub fn new(realm: &Realm, random: &[u8; 64]) -> Result<Self, MutualError> {
         let suite = realm.algorithm().suite();
-        let pi = suite.scalar(random).ok_or(MutualError::Random)?;
-        suite.client_value(&pi).map(Self).ok_or(MutualError::Random)
+        let mut pi = SecretNumber::default();
+        if !suite.scalar(random, &mut pi) {
+            return Err(MutualError::Random);
+        }
+        suite.stored(&pi).map(Self).ok_or(MutualError::Random)
+    }
+}
+
+impl Decoy {
+    /// Returns J of a user that was looked up, for [`ServerSession::begin`]. It takes the same work for users who do not exist.
+    ///
+    /// # Errors
+    /// [`MutualError::UserName`] if there is no such user; [`MutualError::Reregister`] if the password was registered for other names. To a client both
+    /// look like a wrong password; the operator should be told of the second.
+    pub fn j<'s>(
+        &self,
+        realm: &Realm,
+        user: &str,
+        stored: Option<&'s StoredCredential>,
+    ) -> Result<&'s Number, MutualError> {
+        match stored {
+            Some(stored) => stored.j(realm, user),
+            None => {
+                let names = realm.fingerprint(user)?;
+                // Never equal; compared, so that the names are computed.
+                Err(if names == [0; 8] {
+                    MutualError::Value
+                } else {
+                    MutualError::UserName
+                })
+            }
+        }
     }
 }
 
@@ -37,10 +66,10 @@ impl fmt::Debug for Decoy {
 /// A session of a server, from the key exchange on. The session identifier is the key of the table in which it is kept.
 pub struct ServerSession {
     realm: Realm,
-    user: String<MAX_USER_LEN>,
+    user: UserName,
     /// J; `None` if the user does not exist.
     stored: Option<Number>,
-    nc_max: u64,
+    nc_max: u32,
     state: State,
 }
 
@@ -93,7 +122,7 @@ pub struct ServerProof {
     validation: HostValidation,
     sid: SessionId,
     vks: SecretNumber,
-    nc: u64,
+    nc: u32,
 }
 
 impl ServerProof {
@@ -109,10 +138,10 @@ impl ServerProof {
     /// [`Full`] if `out` is too short.
     pub fn write<'o>(&self, out: &'o mut [u8]) -> Result<&'o str, Full> {
         let mut message = MessageWriter::info(out);
-        message.version()?;
-        message.hex("sid", &self.sid)?;
-        message.number("vks", self.algorithm, self.vks.as_bytes())?;
-        Ok(message.finish())
+        message.version();
+        message.hex("sid", &self.sid);
+        message.number("vks", self.algorithm, self.vks.as_bytes());
+        message.finish()
     }
 }
 
@@ -129,16 +158,21 @@ impl ServerSession {
         credentials: &Credentials<'_>,
         stored: Option<&Number>,
         decoy: &Decoy,
-        nc_max: u64,
+        nc_max: u32,
         random: &[u8; 64],
     ) -> Result<Self, MutualError> {
         let ClientMessage::KexC1 { user, kc1 } = &credentials.message else {
             return Err(MutualError::Value);
         };
+        if !credentials.are_of(realm) {
+            return Err(MutualError::Value);
+        }
         let client_value = message::element(realm.algorithm(), *kc1);
         let client_value = client_value.ok_or(MutualError::Value)?;
-        let secret = realm.algorithm().suite().scalar(random);
-        let secret = secret.ok_or(MutualError::Random)?;
+        let mut secret = SecretNumber::default();
+        if !realm.algorithm().suite().scalar(random, &mut secret) {
+            return Err(MutualError::Random);
+        }
         Self::with_secret(realm, user, stored, decoy, nc_max, client_value, secret)
     }
 
@@ -151,16 +185,16 @@ impl ServerSession {
         user: &str,
         stored: Option<&Number>,
         decoy: &Decoy,
-        nc_max: u64,
+        nc_max: u32,
         client_value: Number,
         secret: SecretNumber,
     ) -> Result<Self, MutualError> {
-        let suite = realm.algorithm().suite();
+        let suite = realm.algorithm().server_suite();
         let j = stored.unwrap_or(&decoy.0);
         let server_value = suite.server_value(j, &secret, &client_value);
         Ok(Self {
             realm: realm.clone(),
-            user: String::try_from(user).map_err(|_| MutualError::UserName)?,
+            user: UserName::try_from(user).map_err(|_| MutualError::UserName)?,
             stored: stored.cloned(),
             nc_max,
             state: State::KeyExchanging(Exchange {
@@ -180,6 +214,10 @@ impl ServerSession {
     /// Returns the user.
     #[must_use]
     pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    pub(super) fn user_name(&self) -> &UserName {
         &self.user
     }
 
@@ -219,23 +257,23 @@ impl ServerSession {
         &self,
         validation: Validation,
         sid: &SessionId,
-        time: u64,
+        time: u32,
         out: &'o mut [u8],
     ) -> Result<&'o str, Full> {
         let value = self.value().ok_or(Full)?;
-        let mut message = MessageWriter::new(out)?;
-        message.terms(&self.realm, validation)?;
-        message.hex("sid", sid)?;
-        message.number("ks1", self.realm.algorithm(), value.as_bytes())?;
-        message.integer("nc-max", self.nc_max)?;
-        message.integer("nc-window", NONCE_WINDOW)?;
-        message.integer("time", time)?;
-        Ok(message.finish())
+        let mut message = MessageWriter::new(out);
+        message.terms(&self.realm, validation);
+        message.hex("sid", sid);
+        message.number("ks1", self.realm.algorithm(), value.as_bytes());
+        message.integer("nc-max", self.nc_max);
+        message.integer("nc-window", NONCE_WINDOW);
+        message.integer("time", time);
+        message.finish()
     }
 
     /// Returns the limits that [`ServerSession::write`] states.
     #[must_use]
-    pub fn limits(&self, time: u64) -> SessionLimits {
+    pub fn limits(&self, time: u32) -> SessionLimits {
         SessionLimits {
             nc_max: self.nc_max,
             nc_window: NONCE_WINDOW,
@@ -245,8 +283,9 @@ impl ServerSession {
 
     /// Verifies a req-VFY-C message, in the order of RFC 8120 section 11: the first time with two scalar multiplications, for unknown users too.
     ///
-    /// `validations` are the values of the method that the message names: usually one; several where a server has several certificates. Nothing
-    /// is decided by credentials of another realm or session: those are [`Verdict::Refused`] and [`Verdict::Stale`].
+    /// `validations` are the values of the method that the message names: usually one; several where a server has several certificates. Credentials of
+    /// another realm are [`Verdict::Refused`]. The caller has found the session by [`Credentials::session`]: VK_c does not depend on the session
+    /// identifier, which is not compared here.
     ///
     /// The nonce number is looked at before VK_c, as the RFC has it: a client that learns another's session identifier can end that session,
     /// which costs its owner a key exchange. Session identifiers are therefore random and long.
@@ -290,17 +329,15 @@ impl ServerSession {
             let mut validations = validations.iter().filter(is_method);
             validations.find(|validation| {
                 let expected = secret.client_verification(nc, validation);
-                expected.is_ok_and(|expected| expected.is(vkc.as_bytes()))
+                expected.is(vkc.as_bytes())
             })
         });
-        let proof = proved.filter(|_| is_known).and_then(|validation| {
-            Some(ServerProof {
-                algorithm: self.realm.algorithm(),
-                validation: validation.clone(),
-                sid: sid.clone(),
-                vks: secret.server_verification(nc, validation).ok()?,
-                nc,
-            })
+        let proof = proved.filter(|_| is_known).map(|validation| ServerProof {
+            algorithm: self.realm.algorithm(),
+            validation: validation.clone(),
+            sid: sid.clone(),
+            vks: secret.server_verification(nc, validation),
+            nc,
         });
         let Some(proof) = proof else {
             // An authenticated session stays: a wrong proof says nothing about its owner, and uses up no nonce number.
@@ -318,13 +355,11 @@ impl ServerSession {
         let State::KeyExchanging(exchange) = &self.state else {
             return;
         };
-        let algorithm = self.realm.algorithm();
-        let values = (&exchange.client_value, &exchange.server_value);
-        let z = algorithm.suite().server_z(&exchange.secret, values);
         let values = (exchange.client_value.clone(), exchange.server_value.clone());
-        self.state = match z {
-            Some(z) => State::Authenticated {
-                secret: SessionSecret::new(algorithm, values, z),
+        let mut secret = SessionSecret::new(self.realm.algorithm(), values.0, values.1);
+        self.state = match secret.compute_at_server(&exchange.secret) {
+            Some(()) => State::Authenticated {
+                secret,
                 nonces: Nonces::default(),
             },
             None => State::Rejected,
@@ -335,7 +370,7 @@ impl ServerSession {
     #[must_use]
     pub fn session_binding(&self, validation: &HostValidation, t: &[u8]) -> Option<SecretNumber> {
         match &self.state {
-            State::Authenticated { secret, .. } => secret.binding(None, validation, t).ok(),
+            State::Authenticated { secret, .. } => Some(secret.binding(None, validation, t)),
             _ => None,
         }
     }
@@ -350,7 +385,7 @@ impl ServerSession {
     ) -> Option<SecretNumber> {
         match &self.state {
             State::Authenticated { secret, .. } => {
-                secret.binding(Some(proof.nc), validation, t).ok()
+                Some(secret.binding(Some(proof.nc), validation, t))
             }
             _ => None,
         }

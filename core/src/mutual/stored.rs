@@ -81,7 +81,7 @@ impl StoredCredential {
             .ok_or(MutualError::Stored)?;
         decode_hex(j, octets)?;
         let j = Number::new(octets).ok_or(MutualError::Stored)?;
-        if !algorithm.suite().is_stored(&j) {
+        if !algorithm.server_suite().is_stored(&j) {
             return Err(MutualError::Stored);
         }
         let mut fingerprint = [0; 8];

@@ -91,6 +91,11 @@ impl HostValidation {
         Ok(Self::of_binding(&binding.map_err(MutualError::Channel)?))
     }
 
+    /// Creates the value of `tls-server-end-point` from the binding's octets.
+    pub(super) fn of_end_point(value: &[u8]) -> Self {
+        Self::new(Validation::TlsServerEndPoint, value)
+    }
+
     /// Creates the value of the method to which a channel binding belongs. [`ChannelBinding::tls_unique`] refuses TLS 1.3.
     #[must_use]
     pub fn of_binding(binding: &ChannelBinding) -> Self {

@@ -2,9 +2,10 @@
 
 use super::{
     Algorithm, MAX_ELEMENT_LEN, MAX_ORIGIN_LEN, MAX_REALM_LEN, MAX_SID_LEN, MAX_USER_LEN,
-    NumberFormat, Realm, Reason, Validation,
+    NumberFormat, Realm, Reason, Validation, numbers::decimal,
 };
 use crate::wire::{Full, Writer};
+#[cfg(feature = "mutual-dl")]
 use base64ct::{Base64, Encoding};
 
 /// The longest message, in bytes.
@@ -15,145 +16,137 @@ pub const MAX_MESSAGE_LEN: usize = 192
     + 2 * MAX_SID_LEN
     + 2 * MAX_ELEMENT_LEN;
 
-/// Writes a message into a buffer.
+/// Writes a message into a buffer. That the buffer is too short is noticed at the end.
 pub(super) struct MessageWriter<'a> {
     out: Writer<'a>,
+    is_full: bool,
     is_first: bool,
 }
 
 impl<'a> MessageWriter<'a> {
     /// Begins a challenge or credentials.
-    pub(super) fn new(out: &'a mut [u8]) -> Result<Self, Full> {
-        let mut out = Writer::new(out);
-        out.put(super::SCHEME.as_bytes())?;
-        out.put(b" ")?;
-        Ok(Self {
-            out,
-            is_first: true,
-        })
+    pub(super) fn new(out: &'a mut [u8]) -> Self {
+        let mut message = Self::info(out);
+        message.put(super::SCHEME);
+        message.put(" ");
+        message
     }
 
     /// Begins a value of Authentication-Info, which names no scheme (RFC 7615 section 3).
     pub(super) fn info(out: &'a mut [u8]) -> Self {
         Self {
             out: Writer::new(out),
+            is_full: false,
             is_first: true,
         }
     }
 
-    pub(super) fn finish(self) -> &'a str {
-        str::from_utf8(self.out.finish()).unwrap_or_default()
+    pub(super) fn finish(self) -> Result<&'a str, Full> {
+        let text = str::from_utf8(self.out.finish()).map_err(|_| Full)?;
+        (!self.is_full).then_some(text).ok_or(Full)
     }
 
-    fn name(&mut self, name: &str) -> Result<(), Full> {
+    // Not inlined: it has many callers, and a firmware has little flash.
+    #[inline(never)]
+    fn put(&mut self, text: &str) {
+        self.is_full |= self.out.put(text.as_bytes()).is_err();
+    }
+
+    #[inline(never)]
+    fn byte(&mut self, byte: u8) {
+        self.is_full |= self.out.u8(byte).is_err();
+    }
+
+    fn name(&mut self, name: &str) {
         if !self.is_first {
-            self.out.put(b", ")?;
+            self.put(", ");
         }
         self.is_first = false;
-        self.out.put(name.as_bytes())?;
-        self.out.put(b"=")
+        self.put(name);
     }
 
-    pub(super) fn token(&mut self, name: &str, value: &str) -> Result<(), Full> {
-        self.name(name)?;
-        self.out.put(value.as_bytes())
+    #[inline(never)]
+    pub(super) fn token(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.put("=");
+        self.put(value);
     }
 
-    pub(super) fn version(&mut self) -> Result<(), Full> {
-        self.token("version", "1")
+    pub(super) fn version(&mut self) {
+        self.token("version", "1");
     }
 
-    pub(super) fn integer(&mut self, name: &str, value: u64) -> Result<(), Full> {
-        self.name(name)?;
-        let mut digits: heapless::Vec<u8, 20> = heapless::Vec::new();
-        let mut rest = value;
-        loop {
-            let [.., digit] = rest.wrapping_rem(10).to_be_bytes();
-            // Cannot fail: 64 bits have 20 digits at most.
-            let _ = digits.push(digit | b'0');
-            rest = rest.wrapping_div(10);
-            if rest == 0 {
-                break;
-            }
-        }
-        digits.reverse();
-        self.out.put(&digits)
+    pub(super) fn integer(&mut self, name: &str, value: u32) {
+        self.token(name, str::from_utf8(&decimal(value)).unwrap_or_default());
     }
 
     /// Writes text as a quoted string, or if it is not ASCII in the form of RFC 5987.
-    pub(super) fn text(&mut self, name: &str, value: &str) -> Result<(), Full> {
-        if value.is_ascii() {
-            self.name(name)?;
-            self.out.put(b"\"")?;
-            for byte in value.bytes() {
-                if matches!(byte, b'"' | b'\\') {
-                    self.out.put(b"\\")?;
-                }
-                self.out.u8(byte)?;
-            }
-            return self.out.put(b"\"");
-        }
-        if !self.is_first {
-            self.out.put(b", ")?;
-        }
-        self.is_first = false;
-        self.out.put(name.as_bytes())?;
-        self.out.put(b"*=UTF-8''")?;
+    #[inline(never)]
+    pub(super) fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        let is_ascii = value.is_ascii();
+        self.put(if is_ascii { "=\"" } else { "*=UTF-8''" });
         for byte in value.bytes() {
-            // attr-char of RFC 5987 section 3.2.1.
-            if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
-                self.out.u8(byte)?;
-            } else {
-                self.out.put(b"%")?;
-                self.hex_digits(byte, b"0123456789ABCDEF")?;
+            match byte {
+                b'"' | b'\\' if is_ascii => self.put("\\"),
+                _ if is_ascii || is_attribute_character(byte) => {}
+                _ => {
+                    self.put("%");
+                    self.hex_digits(byte, b"0123456789ABCDEF");
+                    continue;
+                }
             }
+            self.byte(byte);
         }
-        Ok(())
+        if is_ascii {
+            self.put("\"");
+        }
     }
 
-    fn hex_digits(&mut self, byte: u8, digits: &[u8; 16]) -> Result<(), Full> {
+    fn hex_digits(&mut self, byte: u8, digits: &[u8; 16]) {
         for nibble in [byte >> 4, byte & 0xf] {
-            let digit = digits.get(usize::from(nibble)).copied().ok_or(Full)?;
-            self.out.u8(digit)?;
+            self.byte(digits.get(usize::from(nibble)).copied().unwrap_or_default());
         }
-        Ok(())
     }
 
-    pub(super) fn hex(&mut self, name: &str, octets: &[u8]) -> Result<(), Full> {
-        self.name(name)?;
-        octets
-            .iter()
-            .try_for_each(|&byte| self.hex_digits(byte, b"0123456789abcdef"))
+    pub(super) fn hex(&mut self, name: &str, octets: &[u8]) {
+        self.token(name, "");
+        for &byte in octets {
+            self.hex_digits(byte, b"0123456789abcdef");
+        }
     }
 
     /// Writes a number in the representation of the algorithm.
-    pub(super) fn number(
-        &mut self,
-        name: &str,
-        algorithm: Algorithm,
-        octets: &[u8],
-    ) -> Result<(), Full> {
+    pub(super) fn number(&mut self, name: &str, algorithm: Algorithm, octets: &[u8]) {
         match algorithm.number_format() {
             NumberFormat::Hex => self.hex(name, octets),
+            #[cfg(feature = "mutual-dl")]
             NumberFormat::Base64 => {
-                self.name(name)?;
                 let mut text = [0; MAX_ELEMENT_LEN.div_ceil(3) * 4];
-                let text = Base64::encode(octets, &mut text).map_err(|_| Full)?;
-                self.out.put(b"\"")?;
-                self.out.put(text.as_bytes())?;
-                self.out.put(b"\"")
+                let text = Base64::encode(octets, &mut text);
+                self.is_full |= text.is_err();
+                self.text(name, text.unwrap_or_default());
             }
         }
     }
 
     /// Writes the parameters that all messages but 200-VFY-S begin with.
-    pub(super) fn terms(&mut self, realm: &Realm, validation: Validation) -> Result<(), Full> {
-        self.version()?;
-        self.token("algorithm", realm.algorithm().token())?;
-        self.token("validation", validation.token())?;
-        self.text("auth-scope", realm.auth_scope())?;
-        self.text("realm", realm.name())
+    pub(super) fn terms(&mut self, realm: &Realm, validation: Validation) {
+        self.version();
+        self.token("algorithm", realm.algorithm().token());
+        self.token("validation", validation.token());
+        self.text("auth-scope", realm.auth_scope());
+        self.text("realm", realm.name());
     }
+}
+
+/// Returns true for an attr-char of RFC 5987 section 3.2.1.
+fn is_attribute_character(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#' | b'$' | b'&' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        )
 }
 
 /// Writes a 401-INIT message, or with [`Reason::StaleSession`] a 401-STALE, to the front of `out` and returns it: a challenge.
@@ -166,8 +159,8 @@ pub fn write_init<'o>(
     reason: Reason,
     out: &'o mut [u8],
 ) -> Result<&'o str, Full> {
-    let mut message = MessageWriter::new(out)?;
-    message.terms(realm, validation)?;
-    message.token("reason", reason.token())?;
-    Ok(message.finish())
+    let mut message = MessageWriter::new(out);
+    message.terms(realm, validation);
+    message.token("reason", reason.token());
+    message.finish()
 }

@@ -67,7 +67,7 @@
 //!   gives `Key(Sign)`, then `Send`; the authenticator goes with that one request, and the gateway remembers it for the connection.
 //!   A response without a challenge is `Done(NotAsked)` before, and `Done(Proved)` after. A certificate that the challenge does not ask for
 //!   is declined: `Send` without a `Key` step.
-//! - **HTTP Mutual** (RFC 8120; a later step). `begin` gives `Send`: without fields, or with a known session's VFY-C. A 401-INIT gives `Send`
+//! - **HTTP Mutual** (`mutual`, RFC 8120). `begin` gives `Send`: without fields, or with a known session's VFY-C. A 401-INIT gives `Send`
 //!   of KEX-C1; the 401-KEX-S1 gives `Send` of VFY-C, computed from the password, which is an input of the machine and not of a key
 //!   holder. A 200 is `Done(Proved)` only with the right `vks` in Authentication-Info, and otherwise `Failed`: nothing of it may be
 //!   used (section 10). A 401-STALE is `Send` again. A session outlives its connection: `begin` on the next connection keeps sid
@@ -152,7 +152,7 @@ pub trait Prover {
     /// The reason of a failure. It holds no secrets.
     type Failure: core::error::Error;
 
-    /// The name of the kind, as in configuration files: `otp`, `authenticator`.
+    /// The name of the kind, as in configuration files, like `otp`.
     fn kind(&self) -> &'static str;
 
     /// Starts on a connection whose handshake is complete and whose server has been verified.
@@ -180,6 +180,11 @@ pub trait Prover {
     /// [`Outcome::Refused`].
     fn declined(&self) -> Option<Self::Failure> {
         None
+    }
+
+    /// Returns true if the server proves itself too, in its responses: then nothing of a response without [`Outcome::Proved`] should be used.
+    fn verifies_server(&self) -> bool {
+        false
     }
 }
 
@@ -213,6 +218,10 @@ impl<P: Prover + ?Sized> Prover for &mut P {
 
     fn declined(&self) -> Option<P::Failure> {
         (**self).declined()
+    }
+
+    fn verifies_server(&self) -> bool {
+        (**self).verifies_server()
     }
 }
 

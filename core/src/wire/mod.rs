@@ -13,3 +13,9 @@ pub struct Truncated;
 /// The caller's buffer is too short for the value, or the value is longer than its length field can express.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
+
+crate::error_messages! { Full {
+    Self => "the buffer is too short for the value";
+}}
+
+impl core::error::Error for Full {}

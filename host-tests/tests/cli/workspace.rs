@@ -160,7 +160,9 @@ impl Workspace {
             "{arguments:?} succeeds: {}{err}",
             text(&output.stdout)
         );
-        (output.status.code().unwrap(), err)
+        let code = output.status.code();
+        let code = code.unwrap_or_else(|| panic!("{arguments:?}: {}: {err}", output.status));
+        (code, err)
     }
 
     /// Provisions the HMAC key `CLIENT.pem` and adds the client to `registry.toml`.

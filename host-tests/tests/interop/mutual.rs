@@ -484,3 +484,19 @@ fn the_go_program_computes_the_published_vectors() {
         }
     }
 }
+
+/// The document shows the vector of P-256, whole.
+#[test]
+fn the_document_shows_the_vector() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let document = std::fs::read_to_string(folder.join("../docs/proofs/MUTUAL.md")).unwrap();
+    let file = std::fs::read(folder.join("vectors/mutual.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_slice(&file).unwrap();
+    for (name, value) in file["vectors"][0].as_object().unwrap() {
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        assert!(document.contains(&format!("`{value}`")), "{name}");
+    }
+    assert!(document.contains(chanbind_core::mutual::TLS_EXPORTER));
+}

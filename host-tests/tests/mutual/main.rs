@@ -6,9 +6,13 @@
     reason = "a panic fails the test"
 )]
 
+mod attacks;
+mod fixed_server;
 mod flows;
+mod gateway;
 mod network;
 mod nonces;
 mod parties;
+mod sessions;
 mod values;
 mod vectors;

@@ -95,7 +95,7 @@ impl ResponseHead for Head {
 pub(crate) struct Server {
     pub(crate) realm: Realm,
     pub(crate) offered: Vec<Validation>,
-    pub(crate) nc_max: u64,
+    pub(crate) nc_max: u32,
     pub(crate) sessions: HashMap<SessionId, ServerSession>,
     pub(crate) served: u64,
     decoy: Decoy,
@@ -210,6 +210,10 @@ impl Client {
         let password = Password::new(PASSWORD).unwrap();
         let prover = MutualProver::new(origin(), USER, password).unwrap();
         Self::of(prover.with_settings(settings))
+    }
+
+    pub(crate) fn prover_declined(&self) -> Option<MutualFailure> {
+        self.prover.declined()
     }
 
     fn fresh(&mut self) -> [u8; 64] {

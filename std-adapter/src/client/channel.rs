@@ -28,9 +28,9 @@ impl Exporter for ClientChannel {
         self.0.as_ref()?.hash()
     }
 
-    fn with_server_certificate(&self, use_it: &mut dyn FnMut(&[u8])) {
+    fn with_server_end_point(&self, use_it: &mut dyn FnMut(&[u8])) {
         if let Some(tls) = &self.0 {
-            tls.with_server_certificate(use_it);
+            tls.with_server_end_point(use_it);
         }
     }
 

@@ -12,6 +12,7 @@ use std::{any::Any, convert::Infallible, fmt, sync::Arc};
 pub struct Identity {
     subject: Arc<str>,
     kind: &'static str,
+    realm: Option<Arc<str>>,
     details: Arc<dyn Any + Send + Sync>,
 }
 
@@ -26,8 +27,22 @@ impl Identity {
         Self {
             subject: subject.into(),
             kind,
+            realm: None,
             details: Arc::new(details),
         }
+    }
+
+    /// Names the realm that the subject belongs to, of a kind that has several: the same name in two realms is not the same subject.
+    #[must_use]
+    pub fn of_realm(mut self, realm: impl Into<Arc<str>>) -> Self {
+        self.realm = Some(realm.into());
+        self
+    }
+
+    /// Returns the realm of the subject; `None` for kinds that have one set of clients.
+    #[must_use]
+    pub fn realm(&self) -> Option<&str> {
+        self.realm.as_deref()
     }
 
     /// Returns the name of the client: of a one-time password the client id, of a certificate its first URI or DNS name, its common
@@ -49,10 +64,11 @@ impl Identity {
         self.details.downcast_ref()
     }
 
-    /// Returns true if both name the same subject by the same kind of proof.
+    /// Returns true if both name the same subject, of the same realm, by the same kind of proof.
     #[must_use]
     pub fn is_same_subject(&self, other: &Self) -> bool {
         self.kind == other.kind
+            && self.realm == other.realm
             && (Arc::ptr_eq(&self.subject, &other.subject) || self.subject == other.subject)
     }
 }

@@ -60,6 +60,12 @@ impl Refusal {
         self
     }
 
+    /// Returns the fields that [`Refusal::with_fields`] has set.
+    #[must_use]
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
     /// Takes the fields out.
     pub(crate) fn take_fields(&mut self) -> Fields {
         std::mem::take(&mut self.fields)

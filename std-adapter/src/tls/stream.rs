@@ -1,5 +1,8 @@
 use super::RustlsExporter;
-use chanbind_core::exporter::{Exporter, ExporterError, HashAlgorithm, Protocol};
+use chanbind_core::{
+    binding::ChannelBinding,
+    exporter::{Exporter, ExporterError, HashAlgorithm, Protocol},
+};
 use std::{
     fmt, io,
     pin::Pin,
@@ -36,11 +39,16 @@ impl<IO> Exporter for SharedStream<client::TlsStream<IO>> {
         RustlsExporter::new(self.lock().get_ref().1).hash()
     }
 
-    fn with_server_certificate(&self, use_it: &mut dyn FnMut(&[u8])) {
-        let stream = self.lock();
-        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        if let Some(certificate) = chain.first() {
-            use_it(certificate);
+    fn with_server_end_point(&self, use_it: &mut dyn FnMut(&[u8])) {
+        let binding = {
+            let stream = self.lock();
+            let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            chain
+                .first()
+                .map(|one| ChannelBinding::tls_server_end_point(one))
+        };
+        if let Some(Ok(binding)) = binding {
+            use_it(binding.as_bytes());
         }
     }
 

@@ -1,6 +1,6 @@
 //! The multiplicative groups of RFC 3526 section 3 (2048 bits) with SHA-256, and section 5 (4096 bits) with SHA-512.
 
-use super::{Group, NumberFormat};
+use super::{Group, MAX_DIGEST_LEN, NumberFormat};
 use crate::mutual::ITERATIONS;
 use core::marker::PhantomData;
 use crypto_bigint::{
@@ -14,7 +14,7 @@ const Q2048: U2048 = U2048::from_be_hex(include_str!("modp2048.hex"));
 const Q4096: U4096 = U4096::from_be_hex(include_str!("modp4096.hex"));
 
 macro_rules! modp {
-    ($name:ident, $uint:ident, $hash:ident, $q:ident, $bytes:literal, $token:literal) => {
+    ($name:ident, $uint:ident, $hash:ident, $hash_len:literal, $q:ident, $bytes:literal, $token:literal) => {
         pub(crate) struct $name(PhantomData<()>);
 
         impl $name {
@@ -42,7 +42,7 @@ macro_rules! modp {
         }
 
         impl Group for $name {
-            type Hash = $hash;
+            const HASH_LEN: usize = $hash_len;
             type Scalar = $uint;
             type Element = $uint;
 
@@ -54,6 +54,10 @@ macro_rules! modp {
 
             fn stretch(password: &[u8], salt: &[u8], out: &mut [u8]) {
                 pbkdf2::pbkdf2_hmac::<$hash>(password, salt, ITERATIONS, out);
+            }
+
+            fn digest(parts: &[&[u8]], out: &mut [u8; MAX_DIGEST_LEN]) -> usize {
+                super::digest::<$hash>(parts, out)
             }
 
             fn expand(seed: &[u8; 64], nth: u8, out: &mut [u8]) {
@@ -78,17 +82,21 @@ macro_rules! modp {
                 $uint::from_be_bytes(octets)
             }
 
-            fn multiply_add(a: &$uint, b: &$uint, c: &$uint) -> $uint {
-                let [a, b, c] = [a, b, c].map(|one| DynResidue::new(one, Self::order()));
-                a.mul(&b).add(&c).retrieve()
+            fn is_zero(scalar: &$uint) -> bool {
+                scalar.is_zero().into()
+            }
+
+            fn multiply_scalars(a: &$uint, b: &$uint) -> $uint {
+                let [a, b] = [a, b].map(|one| DynResidue::new(one, Self::order()));
+                a.mul(&b).retrieve()
             }
 
             fn add_scalars(a: &$uint, b: &$uint) -> $uint {
                 a.add_mod(b, &Self::R)
             }
 
-            /// Fermat: r is a prime.
-            fn invert(a: &$uint) -> Option<$uint> {
+            /// Fermat: r is a prime. The time does not depend on a.
+            fn invert_vartime(a: &$uint) -> Option<$uint> {
                 let exponent = Self::R.wrapping_sub(&$uint::from(2_u32));
                 let inverse = DynResidue::new(a, Self::order()).pow(&exponent).retrieve();
                 (!bool::from(a.is_zero())).then_some(inverse)
@@ -113,17 +121,15 @@ macro_rules! modp {
                 Self::raise(element, k, $bytes * 8)
             }
 
-            fn multiply_public(element: &$uint, k: &$uint) -> $uint {
-                Self::raise(element, k, k.bits_vartime())
+            fn generator() -> $uint {
+                $uint::from(2_u32)
             }
 
-            fn generate_public(k: &$uint) -> $uint {
-                Self::raise(&$uint::from(2_u32), k, k.bits_vartime())
-            }
-
-            fn add(a: &$uint, b: &$uint) -> $uint {
-                let [a, b] = [a, b].map(|one| DynResidue::new(one, Self::field()));
-                a.mul(&b).retrieve()
+            /// t is a hash, and so much shorter than s that two exponentiations take less time than one with their product.
+            fn multiply_sum(a: &$uint, (b, t): (&$uint, &$uint), s: &$uint) -> $uint {
+                let power = Self::raise(b, t, t.bits_vartime());
+                let [a, power] = [a, &power].map(|one| DynResidue::new(one, Self::field()));
+                Self::multiply(&a.mul(&power).retrieve(), s)
             }
         }
     };
@@ -133,6 +139,7 @@ modp!(
     Modp2048,
     U2048,
     Sha256,
+    32,
     Q2048,
     256,
     "iso-kam3-dl-2048-sha256"
@@ -141,6 +148,7 @@ modp!(
     Modp4096,
     U4096,
     Sha512,
+    64,
     Q4096,
     512,
     "iso-kam3-dl-4096-sha512"

@@ -9,10 +9,10 @@ mod ec;
 
 use super::{
     Number, SecretNumber,
-    algorithm::{NumberFormat, Suite},
+    algorithm::{NumberFormat, ServerSuite, Suite},
 };
+use crate::crypto::SecretBytes;
 use core::marker::PhantomData;
-use digest::Digest;
 use zeroize::{Zeroize, Zeroizing};
 
 pub(super) static P256_SHA256: Kam3<ec::P256> = Kam3(PhantomData);
@@ -23,15 +23,23 @@ pub(super) static DL2048_SHA256: Kam3<dl::Modp2048> = Kam3(PhantomData);
 #[cfg(feature = "mutual-dl")]
 pub(super) static DL4096_SHA512: Kam3<dl::Modp4096> = Kam3(PhantomData);
 
+/// The longest hash, in bytes.
+const MAX_DIGEST_LEN: usize = if cfg!(any(feature = "mutual-p521", feature = "mutual-dl")) {
+    64
+} else {
+    32
+};
+
 /// A group of prime order r with a generator, and the hash that goes with it.
 pub(super) trait Group: Send + Sync + 'static {
-    type Hash: Digest;
     /// A number modulo r.
     type Scalar: Copy + Zeroize;
     /// An element of the group.
     type Element: Copy;
 
     const TOKEN: &'static str;
+    /// The length of the hash.
+    const HASH_LEN: usize;
     const FORMAT: NumberFormat;
     /// The natural length of an element.
     const ELEMENT_LEN: usize;
@@ -40,6 +48,8 @@ pub(super) trait Group: Send + Sync + 'static {
     /// The bits that the first byte of r has.
     const SCALAR_TOP: u8;
 
+    /// Writes H of the concatenated parts to the front of `out` and returns its length.
+    fn digest(parts: &[&[u8]], out: &mut [u8; MAX_DIGEST_LEN]) -> usize;
     /// Fills `out` with PBKDF2-HMAC-H.
     fn stretch(password: &[u8], salt: &[u8], out: &mut [u8]);
     /// Fills `out` with HKDF-Expand of the seed, for the attempt `nth`.
@@ -48,12 +58,13 @@ pub(super) trait Group: Send + Sync + 'static {
     fn scalar(octets: &[u8]) -> Option<Self::Scalar>;
     /// Returns a hash modulo r.
     fn reduce(hash: &[u8]) -> Self::Scalar;
-    /// Returns a * b + c.
-    fn multiply_add(a: &Self::Scalar, b: &Self::Scalar, c: &Self::Scalar) -> Self::Scalar;
+    fn is_zero(scalar: &Self::Scalar) -> bool;
+    /// Returns a * b.
+    fn multiply_scalars(a: &Self::Scalar, b: &Self::Scalar) -> Self::Scalar;
     /// Returns a + b.
     fn add_scalars(a: &Self::Scalar, b: &Self::Scalar) -> Self::Scalar;
-    /// Returns 1 / a; `None` if a is 0.
-    fn invert(a: &Self::Scalar) -> Option<Self::Scalar>;
+    /// Returns 1 / a; `None` if a is 0. The time may depend on a.
+    fn invert_vartime(a: &Self::Scalar) -> Option<Self::Scalar>;
     /// Returns the element that the octets stand for, if it is in the range that section 3.2 or 3.3 allows.
     fn decode(octets: &[u8]) -> Option<Self::Element>;
     /// Writes the element; returns false for one that is out of this range.
@@ -62,59 +73,53 @@ pub(super) trait Group: Send + Sync + 'static {
     fn generate(k: &Self::Scalar) -> Self::Element;
     /// Returns an element, k times.
     fn multiply(element: &Self::Element, k: &Self::Scalar) -> Self::Element;
-    /// Returns the element, k times, for a k that is no secret.
-    fn multiply_public(element: &Self::Element, k: &Self::Scalar) -> Self::Element;
-    /// Returns the generator, k times, for a k that is no secret.
-    fn generate_public(k: &Self::Scalar) -> Self::Element;
-    fn add(a: &Self::Element, b: &Self::Element) -> Self::Element;
+    /// Returns the generator.
+    fn generator() -> Self::Element;
+    /// Returns (a + b * t) * s, for `b_and_t` of which t is no secret.
+    fn multiply_sum(
+        a: &Self::Element,
+        b_and_t: (&Self::Element, &Self::Scalar),
+        s: &Self::Scalar,
+    ) -> Self::Element;
 }
 
 /// An algorithm.
 pub(super) struct Kam3<G>(PhantomData<G>);
 
 impl<G: Group> Kam3<G> {
-    fn digest(parts: &[&[u8]]) -> digest::Output<G::Hash> {
-        let mut hash = G::Hash::new();
-        parts.iter().for_each(|part| hash.update(part));
-        hash.finalize()
-    }
-
     /// Returns t_1.
     fn t_1(client_value: &Number) -> G::Scalar {
-        G::reduce(&Self::digest(&[&[1], client_value.as_bytes()]))
+        Self::hash_to_scalar(&[&[1], client_value.as_bytes()])
     }
 
     /// Returns t_2.
     fn t_2((client_value, server_value): (&Number, &Number)) -> G::Scalar {
-        G::reduce(&Self::digest(&[
-            &[2],
-            client_value.as_bytes(),
-            server_value.as_bytes(),
-        ]))
+        Self::hash_to_scalar(&[&[2], client_value.as_bytes(), server_value.as_bytes()])
     }
 
-    /// Returns 1 / (S_c1 * t_1 + pi).
-    fn inverse(
+    #[inline(never)]
+    fn hash_to_scalar(parts: &[&[u8]]) -> G::Scalar {
+        let mut hash = SecretBytes::<MAX_DIGEST_LEN>::default();
+        let len = G::digest(parts, &mut hash);
+        G::reduce(hash.get(..len).unwrap_or_default())
+    }
+
+    /// Returns S_c1 * t_1 + pi.
+    fn divisor(
         pi: &SecretNumber,
         client_secret: &G::Scalar,
         client_value: &Number,
-    ) -> Option<Zeroizing<G::Scalar>> {
+    ) -> Zeroizing<G::Scalar> {
         let pi = Zeroizing::new(G::reduce(pi.as_bytes()));
         let t_1 = Self::t_1(client_value);
-        let sum = Zeroizing::new(G::multiply_add(client_secret, &t_1, &pi));
-        G::invert(&sum).map(Zeroizing::new)
+        let product = Zeroizing::new(G::multiply_scalars(client_secret, &t_1));
+        Zeroizing::new(G::add_scalars(&product, &pi))
     }
 
     fn public(element: &G::Element) -> Option<Number> {
-        let secret = Self::secret(element)?;
-        Number::new(secret.as_bytes())
-    }
-
-    fn secret(element: &G::Element) -> Option<SecretNumber> {
-        let mut is_in_range = false;
-        let number =
-            SecretNumber::with(G::ELEMENT_LEN, |out| is_in_range = G::encode(element, out));
-        number.filter(|_| is_in_range)
+        let mut number = Number::default();
+        let is_in_range = G::encode(element, number.resized(G::ELEMENT_LEN));
+        is_in_range.then_some(number)
     }
 
     fn element(number: &Number) -> Option<G::Element> {
@@ -138,34 +143,35 @@ impl<G: Group> Suite for Kam3<G> {
     }
 
     fn hash_len(&self) -> usize {
-        <G::Hash as Digest>::output_size()
+        G::HASH_LEN
     }
 
     fn format(&self) -> NumberFormat {
         G::FORMAT
     }
 
-    fn hash(&self, parts: &[&[u8]]) -> Option<SecretNumber> {
-        let mut hash = Self::digest(parts);
-        let number = SecretNumber::new(&hash);
-        crate::crypto::wipe(&mut hash);
-        number
+    fn hash(&self, parts: &[&[u8]], out: &mut SecretNumber) {
+        let mut hash = SecretBytes::<MAX_DIGEST_LEN>::default();
+        let len = G::digest(parts, &mut hash);
+        let place = out.resized(len);
+        for (to, from) in place.iter_mut().zip(hash.iter()) {
+            *to = *from;
+        }
     }
 
-    fn stretch(&self, password: &[u8], salt: &[u8]) -> Option<SecretNumber> {
-        SecretNumber::with(self.hash_len(), |out| G::stretch(password, salt, out))
+    fn stretch(&self, password: &[u8], salt: &[u8], pi: &mut SecretNumber) {
+        G::stretch(password, salt, pi.resized(G::HASH_LEN));
     }
 
-    fn scalar(&self, seed: &[u8; 64]) -> Option<SecretNumber> {
+    fn scalar(&self, seed: &[u8; 64], out: &mut SecretNumber) -> bool {
         // A candidate is out of range with a probability of 2^-32 at most.
-        (0_u8..4).find_map(|nth| {
-            let candidate = SecretNumber::with(G::SCALAR_LEN, |out| {
-                G::expand(seed, nth, out);
-                if let Some(first) = out.first_mut() {
-                    *first &= G::SCALAR_TOP;
-                }
-            })?;
-            Self::scalar_of(&candidate).map(|_| candidate)
+        (0_u8..4).any(|nth| {
+            let octets = out.resized(G::SCALAR_LEN);
+            G::expand(seed, nth, octets);
+            if let Some(first) = octets.first_mut() {
+                *first &= G::SCALAR_TOP;
+            }
+            Self::scalar_of(out).is_some()
         })
     }
 
@@ -174,18 +180,11 @@ impl<G: Group> Suite for Kam3<G> {
         Self::public(&G::generate(&pi))
     }
 
-    fn client_value(&self, client_secret: &SecretNumber) -> Option<Number> {
-        Self::public(&G::generate(&*Self::scalar_of(client_secret)?))
-    }
-
-    fn is_usable(
-        &self,
-        pi: &SecretNumber,
-        client_secret: &SecretNumber,
-        client_value: &Number,
-    ) -> bool {
-        Self::scalar_of(client_secret)
-            .is_some_and(|secret| Self::inverse(pi, &secret, client_value).is_some())
+    fn client_value(&self, pi: &SecretNumber, client_secret: &SecretNumber) -> Option<Number> {
+        let secret = Self::scalar_of(client_secret)?;
+        let value = Self::public(&G::generate(&secret))?;
+        // The RFC leaves open what to do without an inverse.
+        (!G::is_zero(&Self::divisor(pi, &secret, &value))).then_some(value)
     }
 
     fn client_z(
@@ -193,16 +192,25 @@ impl<G: Group> Suite for Kam3<G> {
         pi: &SecretNumber,
         client_secret: &SecretNumber,
         values: (&Number, &Number),
-    ) -> Option<SecretNumber> {
+        z: &mut SecretNumber,
+    ) -> Option<()> {
         let server_element = Self::element(values.1)?;
         let secret = Self::scalar_of(client_secret)?;
-        let inverse = Self::inverse(pi, &secret, values.0)?;
+        let divisor = Self::divisor(pi, &secret, values.0);
+        // The inversion may take a time that depends on its operand: a factor hides that, which depends on the secrets alone.
+        let parts = [&[0xff], pi.as_bytes(), client_secret.as_bytes()];
+        let factor = Zeroizing::new(Self::hash_to_scalar(&parts));
+        let hidden = Zeroizing::new(G::multiply_scalars(&divisor, &factor));
+        let inverse = Zeroizing::new(G::invert_vartime(&hidden)?);
         let sum = Zeroizing::new(G::add_scalars(&secret, &Self::t_2(values)));
-        let zero = Zeroizing::new(G::reduce(&[]));
-        let exponent = Zeroizing::new(G::multiply_add(&sum, &inverse, &zero));
-        Self::secret(&G::multiply(&server_element, &exponent))
+        let exponent = Zeroizing::new(G::multiply_scalars(&factor, &inverse));
+        let exponent = Zeroizing::new(G::multiply_scalars(&sum, &exponent));
+        let element = G::multiply(&server_element, &exponent);
+        G::encode(&element, z.resized(G::ELEMENT_LEN)).then_some(())
     }
+}
 
+impl<G: Group> ServerSuite for Kam3<G> {
     fn is_stored(&self, stored: &Number) -> bool {
         Self::element(stored).is_some()
     }
@@ -215,27 +223,41 @@ impl<G: Group> Suite for Kam3<G> {
     ) -> Option<Number> {
         let (stored, element) = (Self::element(stored)?, Self::element(client_value)?);
         let secret = Self::scalar_of(server_secret)?;
-        let powered = G::multiply_public(&element, &Self::t_1(client_value));
-        Self::public(&G::multiply(&G::add(&stored, &powered), &secret))
+        let part = (&element, &Self::t_1(client_value));
+        Self::public(&G::multiply_sum(&stored, part, &secret))
     }
 
     fn server_z(
         &self,
         server_secret: &SecretNumber,
         values: (&Number, &Number),
-    ) -> Option<SecretNumber> {
+        z: &mut SecretNumber,
+    ) -> Option<()> {
         let element = Self::element(values.0)?;
         let secret = Self::scalar_of(server_secret)?;
-        let base = G::add(&element, &G::generate_public(&Self::t_2(values)));
-        Self::secret(&G::multiply(&base, &secret))
+        let part = (&G::generator(), &Self::t_2(values));
+        let element = G::multiply_sum(&element, part, &secret);
+        G::encode(&element, z.resized(G::ELEMENT_LEN)).then_some(())
     }
+}
+
+/// Writes the hash of the concatenated parts to the front of `out` and returns its length.
+#[cfg(any(feature = "mutual-p521", feature = "mutual-dl"))]
+fn digest<H: digest::Digest>(parts: &[&[u8]], out: &mut [u8; MAX_DIGEST_LEN]) -> usize {
+    let mut hash = H::new();
+    parts.iter().for_each(|part| hash.update(part));
+    let hash = hash.finalize();
+    for (to, from) in out.iter_mut().zip(&hash) {
+        *to = *from;
+    }
+    hash.len()
 }
 
 /// Fills `out` with HKDF-Expand (RFC 5869 section 2.3). The seed is as long as a hash of SHA-512, or longer than one of SHA-256.
 #[cfg(any(feature = "mutual-p521", feature = "mutual-dl"))]
 fn expand<H>(seed: &[u8; 64], nth: u8, out: &mut [u8])
 where
-    H: digest::core_api::BlockSizeUser + Digest + Clone,
+    H: digest::core_api::BlockSizeUser + digest::Digest + Clone,
 {
     // Cannot fail: the output is shorter than 255 hashes.
     if let Ok(hkdf) = hkdf::SimpleHkdf::<H>::from_prk(seed) {

@@ -56,9 +56,9 @@ fn errors_in_the_text_name_the_line() {
             "missing field `registry`",
         ),
         (
-            format!("{OTP}[proof.mutual]\nregistry = \"x\"\n{OTP_RULE}"),
-            "mutual",
-            "unknown field `mutual`, expected `otp` or `authenticator`",
+            format!("{OTP}[proof.horoscope]\nregistry = \"x\"\n{OTP_RULE}"),
+            "horoscope",
+            "unknown field `horoscope`, expected one of `otp`, `authenticator`, `mutual`",
         ),
         (
             format!("[proof.authenticator]\nclient-ca = \"x\"\n{OTP_RULE}"),
@@ -120,8 +120,8 @@ fn errors_in_a_rule_name_its_line() {
     let workspace = workspace();
     for (rule, says) in [
         (
-            "path = \"/x\"\nany = [\"mutual\"]",
-            "the rule for /x names the unknown proof \"mutual\": the sections [proof] define otp",
+            "path = \"/x\"\nany = [\"horoscope\"]",
+            "the rule for /x names the unknown proof \"horoscope\": the sections [proof] define otp",
         ),
         (
             "path = \"/x\"\nall = [\"otp\", \"authenticator:staff\"]",

@@ -24,7 +24,8 @@ impl Details {
     }
 
     /// Returns b_1 of RFC 8120 section 13: a secret that this user's client and the gateway share for the session and the connection. `t` is the
-    /// application's own. `None` if the session has ended.
+    /// application's own. `None` if a nonce number was used twice, which ends a session at once; one that expires or whose user is removed ends with
+    /// its next request.
     #[must_use]
     pub fn session_binding(&self, t: &[u8]) -> Option<SecretNumber> {
         self.entry.lock().session_binding(&self.validation, t)

@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 /// Users in a TOML file, as `chanbind provision mutual` prints its entries. It is read again when it changes while [`UserFile::follow`] runs, and
 /// at each [`UserFile::reload`].
@@ -88,6 +89,7 @@ fn read(path: &Path) -> Result<Vec<(String, StoredCredential)>, UserStoreError> 
         error: error.to_string(),
     };
     let text = fs::read_to_string(path).map_err(|error| failed(&error))?;
+    let text = Zeroizing::new(text);
     users::parse(&text).map_err(|error| failed(&error))
 }
 

@@ -36,13 +36,13 @@ impl Entry {
         self.is_pending.load(Ordering::Relaxed)
     }
 
-    /// Notes that the first proof is verified, rightly or not.
-    pub(super) fn verified(&self) {
+    /// Notes that a proof is right.
+    pub(super) fn proved(&self) {
         self.is_pending.store(false, Ordering::Relaxed);
         self.touch();
     }
 
-    pub(super) fn touch(&self) {
+    fn touch(&self) {
         let since = self.created.elapsed().as_millis();
         let since = u64::try_from(since).unwrap_or(u64::MAX);
         self.used.store(since, Ordering::Relaxed);
@@ -72,7 +72,7 @@ pub(super) struct Sessions {
 #[derive(Default)]
 struct Table {
     sessions: HashMap<SessionId, Arc<Entry>>,
-    /// The identifiers in the order of their creation, without those that are pending no more at the front.
+    /// The identifiers of key exchanges in the order of their creation. Some may be proved or gone.
     pending: VecDeque<SessionId>,
     next_sweep: Option<Instant>,
 }
@@ -157,6 +157,11 @@ impl Table {
         self.next_sweep = Some(now + Duration::from_secs(1));
         self.sessions
             .retain(|_, entry| !entry.is_expired(now, limits));
+        self.forget_proved();
+    }
+
+    /// Removes the identifiers of sessions that are not pending from the list of pending ones.
+    fn forget_proved(&mut self) {
         let sessions = &self.sessions;
         self.pending.retain(|sid| {
             let entry = sessions.get(sid);
@@ -166,29 +171,24 @@ impl Table {
 
     /// Makes room for one more session: the oldest pending ones go, then the one that was not used for the longest time.
     fn make_room(&mut self, limits: &SessionTableLimits) {
-        loop {
-            // Those at the front may be verified or gone by now.
-            while let Some(oldest) = self.pending.front()
-                && !self.is_pending(oldest)
-            {
-                self.pending.pop_front();
-            }
-            if self.pending.len() < limits.pending.max(1) {
-                break;
-            }
-            let Some(oldest) = self.pending.pop_front() else {
-                break;
-            };
+        let max_pending = limits.pending.max(1);
+        if self.pending.len() >= max_pending {
+            // Some of them may be proved or gone by now.
+            self.forget_proved();
+        }
+        while self.pending.len() >= max_pending
+            && let Some(oldest) = self.pending.pop_front()
+        {
             self.sessions.remove(&oldest);
         }
         if self.sessions.len() < limits.sessions.max(1) {
             return;
         }
-        let verified = self
+        let proved = self
             .sessions
             .iter()
             .filter(|(_, entry)| !entry.is_pending());
-        let oldest = verified.min_by_key(|(_, entry)| entry.last_used());
+        let oldest = proved.min_by_key(|(_, entry)| entry.last_used());
         let oldest = oldest.map(|(sid, _)| sid.clone());
         if let Some(oldest) = oldest.or_else(|| self.pending.pop_front()) {
             self.sessions.remove(&oldest);
@@ -240,9 +240,9 @@ mod tests {
         (3..5).for_each(|number| add(number, &other));
         assert_eq!(sessions.len(), (3, 3));
         assert!(sessions.find(&sid(1)).is_none());
-        // Verified sessions have room of their own, and leave by their last use.
+        // Proved sessions have room of their own, and leave by their last use.
         for number in 2..5 {
-            sessions.find(&sid(number)).unwrap().verified();
+            sessions.find(&sid(number)).unwrap().proved();
             tokio::time::advance(Duration::from_millis(10)).await;
         }
         sessions.find(&sid(2)).unwrap().touch();
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(sessions.len(), (6, 3));
         add(8, &others[3]);
         assert_eq!(sessions.len(), (6, 3));
-        sessions.find(&sid(8)).unwrap().verified();
+        sessions.find(&sid(8)).unwrap().proved();
         add(9, &others[4]);
         assert!(sessions.find(&sid(3)).is_none());
         assert!(sessions.find(&sid(2)).is_some() && sessions.find(&sid(8)).is_some());
@@ -264,11 +264,11 @@ mod tests {
         let sessions = Sessions::new(SessionTableLimits::default());
         let own = OwnPending::default();
         sessions.add(sid(1), session(), 0, &own);
-        tokio::time::advance(Duration::from_secs(59)).await;
+        tokio::time::advance(Duration::from_secs(299)).await;
         let entry = sessions.find(&sid(1)).unwrap();
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(sessions.find(&sid(1)).is_none());
-        entry.verified();
+        entry.proved();
         for _ in 0..10 {
             assert!(sessions.find(&sid(1)).is_some());
             tokio::time::advance(Duration::from_secs(299)).await;

@@ -26,14 +26,14 @@ pub struct SessionTableLimits {
     pub pending: usize,
     /// The number of pending key exchanges of one connection. With one more, its oldest goes. Default: 4.
     pub pending_per_connection: usize,
-    /// The time for which a key exchange may be pending. Default: 60 seconds.
+    /// The time for which a key exchange may be pending. Default: 5 minutes.
     pub pending_time: Duration,
-    /// The time for which a session lives without requests: the parameter `time`. Default: 5 minutes.
+    /// The time for which a session lives without requests. Clients are told the smaller of both, in the parameter `time`. Default: 5 minutes.
     pub idle_time: Duration,
     /// The time for which a session lives. Default: 1 hour.
     pub lifetime: Duration,
     /// The largest nonce number, and so the requests of one session. Default: 65,535.
-    pub nc_max: u64,
+    pub nc_max: u32,
 }
 
 impl Default for SessionTableLimits {
@@ -42,11 +42,19 @@ impl Default for SessionTableLimits {
             sessions: 4_096,
             pending: 1_024,
             pending_per_connection: 4,
-            pending_time: Duration::from_secs(60),
+            pending_time: Duration::from_secs(300),
             idle_time: Duration::from_secs(300),
             lifetime: Duration::from_secs(3_600),
             nc_max: 65_535,
         }
+    }
+}
+
+impl SessionTableLimits {
+    /// Returns the seconds for which clients may count on a session.
+    pub(super) fn stated_time(&self) -> u32 {
+        let time = self.idle_time.min(self.pending_time);
+        u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
     }
 }
 

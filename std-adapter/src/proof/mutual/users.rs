@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 /// A look-up of a user, when it is done.
 pub type UserLookUp<'a> =
@@ -87,7 +88,7 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
-    credential: String,
+    credential: Zeroizing<String>,
     #[serde(default = "enabled")]
     enabled: bool,
 }
@@ -143,7 +144,7 @@ impl UserTable {
             .send_modify(|changes| *changes = changes.wrapping_add(1));
     }
 
-    /// Sets or removes one user, whose sessions end.
+    /// Sets or removes one user, whose sessions end unless the credential is the same.
     pub fn set(&self, user: &str, credential: Option<StoredCredential>) {
         let mut table = self.users.write().unwrap_or_else(PoisonError::into_inner);
         match credential {

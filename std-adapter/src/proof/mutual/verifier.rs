@@ -9,15 +9,15 @@ use crate::{
 };
 use axum::http::HeaderValue;
 use chanbind_core::mutual::{
-    Credentials, Decoy, HostValidation, MAX_MESSAGE_LEN, MutualError, Realm, Reason, ServerProof,
-    ServerSession, SessionId, Validation, Verdict as SessionVerdict, write_init,
+    Algorithm, Credentials, Decoy, HostValidation, MAX_MESSAGE_LEN, MutualError, Realm, Reason,
+    ServerProof, ServerSession, SessionId, Validation, Verdict as SessionVerdict, write_init,
 };
 use chanbind_core::wire::Full;
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering},
 };
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use zeroize::Zeroizing;
 
 /// Verifies the users of one realm, by the server's procedure of RFC 8120 section 11, and proves to them that the gateway has what it stores of their
@@ -38,9 +38,11 @@ pub struct MutualVerifier {
     sessions: Sessions,
     users: Arc<dyn UserStore>,
     changes: watch::Receiver<u64>,
-    nc_max: u64,
+    nc_max: u32,
     /// In seconds.
-    time: u64,
+    time: u32,
+    /// The computations that run on blocking threads at a time: one for each core, so that a flood of key exchanges leaves those threads to others.
+    computations: Semaphore,
 }
 
 impl MutualVerifier {
@@ -63,7 +65,10 @@ impl MutualVerifier {
             changes: users.changes(),
             users,
             nc_max: settings.limits.nc_max,
-            time: settings.limits.idle_time.as_secs(),
+            time: settings.limits.stated_time(),
+            computations: Semaphore::new(
+                std::thread::available_parallelism().map_or(1, usize::from),
+            ),
             realm_name: settings.realm.name().into(),
             realm: settings.realm,
         }))
@@ -182,14 +187,25 @@ impl MutualVerifier {
                 let refusal = self.refuse_session(recipient, &validations, reason, why);
                 return Verdict::Refused(refusal);
             }
-            // Two scalar multiplications: other connections must not wait for them.
-            let verified = tokio::task::spawn_blocking(move || {
-                self.verify_session(&entry, &value, &validations, recipient)
-            });
-            verified
-                .await
-                .unwrap_or_else(|error| Verdict::Refused(Refusal::internal(error)))
+            let this = Arc::clone(&self);
+            let verified =
+                self.compute(move || this.verify_session(&entry, &value, &validations, recipient));
+            verified.await.unwrap_or_else(Verdict::Refused)
         })))
+    }
+
+    /// Runs two scalar multiplications. On P-256 they take as long as the signature of a TLS handshake, and run where that does; in the other groups
+    /// they take many times as long, and other connections must not wait for them.
+    async fn compute<T: Send + 'static>(
+        &self,
+        computation: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        if self.realm.algorithm() == Algorithm::P256_SHA256 {
+            return Ok(computation());
+        }
+        let _permit = self.computations.acquire().await;
+        let done = tokio::task::spawn_blocking(computation).await;
+        done.map_err(Refusal::internal)
     }
 
     /// Answers a key exchange.
@@ -211,40 +227,39 @@ impl MutualVerifier {
         let method = validations
             .first()
             .map_or(Validation::Host, HostValidation::method);
-        let begun = tokio::task::spawn_blocking(move || -> Result<Verdict, Refusal> {
+        let this = Arc::clone(&self);
+        let begun = self.compute(move || -> Result<Verdict, Refusal> {
             let Some(Ok(credentials)) = Credentials::parse(&value) else {
                 return Err(Refusal::internal("the credentials cannot be read twice"));
             };
             let user = credentials.user().unwrap_or_default();
             // A credential for another realm does not count: the operator is told, the client is not.
-            let j = stored.as_ref().and_then(|found| {
-                let j = found.credential.j(&self.realm, user);
-                if let Err(error) = &j {
-                    tracing::error!(user, %error, "a user cannot log in");
-                }
-                j.ok()
-            });
+            let stored = stored.as_ref().map(|found| &found.credential);
+            let j = this.decoy.j(&this.realm, user, stored);
+            if let (Err(error), Some(_)) = (&j, stored) {
+                tracing::error!(user, %error, "a user cannot log in");
+            }
             let (random, mut sid) = (random().map_err(Refusal::internal)?, [0; SID_LEN]);
             getrandom::fill(&mut sid).map_err(Refusal::internal)?;
             let sid = SessionId::from_slice(&sid).unwrap_or_default();
             let session = ServerSession::begin(
-                &self.realm,
+                &this.realm,
                 &credentials,
-                j,
-                &self.decoy,
-                self.nc_max,
+                j.ok(),
+                &this.decoy,
+                this.nc_max,
                 &random,
             );
             let session = session.map_err(|error| match error {
                 MutualError::Random => Refusal::internal(error),
-                error => self.refuse(recipient, Reason::InvalidParameters, error),
+                error => this.refuse(recipient, Reason::InvalidParameters, error),
             })?;
-            let challenge = message(|out| session.write(method, &sid, self.time, out))?;
-            self.sessions.add(sid, session, changes, &own);
+            let challenge = message(|out| session.write(method, &sid, this.time, out))?;
+            this.sessions.add(sid, session, changes, &own);
             let fields: Fields = vec![(recipient.challenge_field(), challenge)];
             Ok(Verdict::Continue { fields })
         });
-        begun.await.map_err(Refusal::internal)?
+        begun.await?
     }
 
     async fn find(&self, user: &str) -> Option<FoundUser> {
@@ -258,7 +273,7 @@ impl MutualVerifier {
         }
     }
 
-    /// Returns true if the user of a session is still who began it. A session whose user was unknown then goes on to be refused.
+    /// Returns true if the user of a session is still who began it. Only sessions of known users outlive their first proof.
     async fn still_has_user(&self, entry: &super::sessions::Entry) -> bool {
         let changes = *self.changes.borrow();
         if changes == entry.seen_changes.load(Ordering::Relaxed) {
@@ -296,9 +311,14 @@ impl MutualVerifier {
         let (verdict, user) = {
             let mut session = entry.lock();
             let verdict = session.verify(&credentials, validations);
+            if session.is_over()
+                && let Some(sid) = credentials.session()
+            {
+                // At once, also after a wrong password: a later change of the users must not show which of them exist.
+                self.sessions.remove(sid);
+            }
             (verdict, session.user().to_owned())
         };
-        entry.verified();
         let refuse = |reason, why: &str| {
             let why = format!("{why} (user {user:?})");
             let refusal = self.refuse_session(recipient, validations, reason, why);
@@ -312,15 +332,10 @@ impl MutualVerifier {
                 Reason::AuthFailed,
                 "the password or the connection is not the user's, or the user is unknown",
             ),
-            SessionVerdict::Stale => {
-                if let Some(sid) = credentials.session() {
-                    self.sessions.remove(sid);
-                }
-                refuse(
-                    Reason::StaleSession,
-                    "the session is over: a nonce number was used twice, or is out of range",
-                )
-            }
+            SessionVerdict::Stale => refuse(
+                Reason::StaleSession,
+                "the session is over: a nonce number was used twice, or is out of range",
+            ),
         }
     }
 
@@ -331,6 +346,7 @@ impl MutualVerifier {
         proof: &ServerProof,
         recipient: Recipient,
     ) -> Result<Verdict, Refusal> {
+        entry.proved();
         let info = message(|out| proof.write(out))?;
         let details = Details {
             entry: Arc::clone(entry),
@@ -338,7 +354,7 @@ impl MutualVerifier {
             validation: proof.validation().clone(),
         };
         Ok(Verdict::Accepted {
-            identity: Identity::new(user, KIND, details),
+            identity: Identity::new(user, KIND, details).of_realm(Arc::clone(&self.realm_name)),
             fields: vec![(recipient.info_field(), info)],
         })
     }

@@ -60,7 +60,11 @@ where
         kind,
     };
     eprintln!("{}", done.status);
-    write(arguments, response).await?;
+    if outcome == Outcome::Proved || !session.prover().verifies_server() {
+        write(arguments, response).await?;
+    } else {
+        eprintln!("nothing of the response is shown: the server has not proved that it is its own");
+    }
     Ok((done, session))
 }
 

@@ -12,8 +12,7 @@ use std::process::ExitCode;
 
 /// Prove a password, and have the server prove that it knows this user, by HTTP Mutual authentication (RFC 8120).
 ///
-/// The password is asked for on the terminal, and shown to no server. Once the server has asked for the proof, nothing of an answer is shown that
-/// it has not proved to be its own.
+/// The password is asked for on the terminal, and shown to no server. Only a response that the server has proved to be its own is shown.
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  chanbind connect mutual https://localhost:8443/get --ca ca.pem --user john"
@@ -57,7 +56,9 @@ impl From<ValidationArgument> for Validation {
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let task = arguments.request.task_with_or_without_tls()?;
+    let mut task = arguments.request.task_with_or_without_tls()?;
+    // The server proves itself before it sees the content.
+    task.authenticates_first = task.content_len > 0;
     let url = &arguments.request.url;
     let is_https = url.scheme_str() == Some("https");
     let authority = url.authority().map(|one| one.as_str()).unwrap_or_default();
@@ -65,7 +66,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         .map_err(|error| CommandError::usage(format!("{url}: {error}")))?;
     if !is_https {
         eprintln!(
-            "warning: http has no TLS: others on the network can read the request and the response, and change what follows their heads"
+            "warning: http has no TLS: others on the network can read the request and the response, and replace both while you are logged in"
         );
     }
     let mut settings = MutualSettings::of(&origin);

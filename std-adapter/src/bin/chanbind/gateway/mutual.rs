@@ -60,7 +60,7 @@ pub(super) struct Section {
     #[serde(default)]
     session_time: Option<u64>,
     #[serde(default)]
-    nc_max: Option<u64>,
+    nc_max: Option<u32>,
     #[serde(default)]
     realms: BTreeMap<String, RealmEntry>,
 }
@@ -173,7 +173,12 @@ impl Section {
             settings.validations = methods.collect::<Result<_, _>>()?;
         }
         if let Some(seconds) = self.session_time {
-            settings.limits.idle_time = Duration::from_secs(seconds);
+            if seconds == 0 {
+                return Err("session_time = 0: write the seconds for which a session lives without requests".into());
+            }
+            let time = Duration::from_secs(seconds);
+            settings.limits.idle_time = time;
+            settings.limits.pending_time = settings.limits.pending_time.max(time);
         }
         if let Some(nc_max) = self.nc_max {
             settings.limits.nc_max = nc_max;

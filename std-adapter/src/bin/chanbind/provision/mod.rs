@@ -31,6 +31,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.kind {
         Kind::Otp(arguments) => otp::run(arguments).await,
         Kind::Authenticator(arguments) => authenticator::run(arguments).await,
-        Kind::Mutual(arguments) => mutual::run(&arguments),
+        Kind::Mutual(arguments) => mutual::run(arguments).await,
     }
 }

@@ -1,12 +1,15 @@
 //! Registration of passwords.
 
-use crate::{failure::Failure, files::say, password::PasswordArguments};
+use super::new_files::NewFiles;
+use crate::{failure::Failure, files::say, password::PasswordArguments, tpm::TpmArguments};
 use chanbind::{
     proof::mutual::{UserTable, prepared_password, prepared_user},
     protocol::mutual::{Algorithm, Realm, StoredCredential},
+    tpm::{Parent, TpmName},
 };
 use clap::Args;
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
+use zeroize::{Zeroize, Zeroizing};
 
 /// Register a password, for HTTP Mutual authentication (RFC 8120).
 ///
@@ -35,6 +38,14 @@ pub(super) struct Arguments {
 
     #[command(flatten)]
     password: PasswordArguments,
+
+    /// Also write name and password to this file, as the section `[proof.mutual]` of a firmware's `chanbind.toml`, with the name by which the
+    /// firmware recognises its TPM. This command must run with that TPM.
+    #[arg(long, value_name = "FILE")]
+    device_config: Option<PathBuf>,
+
+    #[command(flatten)]
+    tpm: TpmArguments,
 }
 
 pub(crate) fn algorithm(token: &str) -> Result<Algorithm, String> {
@@ -46,19 +57,46 @@ pub(crate) fn algorithm(token: &str) -> Result<Algorithm, String> {
     })
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let Arguments {
         user, algorithm, ..
-    } = arguments;
+    } = &arguments;
+    let mut files = NewFiles::at(&arguments.device_config)?;
     let realm = Realm::new(*algorithm, &arguments.auth_scope, &arguments.realm)?;
     let user = prepared_user(user)?;
     let password = prepared_password(&arguments.password.read_new(&user)?)?;
     let credential = StoredCredential::register(&realm, &user, &password)?;
+    if let Some(path) = &arguments.device_config {
+        let tpm = arguments.tpm.open().await?;
+        let parent_name = tpm.parent_name(Parent::default()).await;
+        tpm.close().await;
+        files.write(path, section(&parent_name?, &user, &password).as_bytes())?;
+    }
     say(&UserTable::entry(&user, &credential))?;
+    files.keep();
     eprintln!(
         "the entry is good for realm {:?}, scope {:?}, {algorithm} and this user alone: with any other, register the password again",
         realm.name(),
         realm.auth_scope()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the text as a value of TOML.
+fn quoted(text: &str) -> Zeroizing<String> {
+    let mut value = toml::Value::from(text);
+    let quoted = Zeroizing::new(value.to_string());
+    if let toml::Value::String(copy) = &mut value {
+        copy.zeroize();
+    }
+    quoted
+}
+
+/// Returns the section `[proof.mutual]` of a firmware's configuration.
+fn section(parent_name: &TpmName, user: &str, password: &str) -> Zeroizing<String> {
+    let [user, password] = [user, password].map(quoted);
+    Zeroizing::new(format!(
+        "[proof.mutual]\nparent_name = \"{parent_name}\"\nuser = {}\npassword = {}\n",
+        *user, *password
+    ))
 }
