@@ -19,4 +19,5 @@ pub mod port;
 pub mod program;
 pub mod python;
 pub mod swtpm;
+pub mod technician;
 pub mod tpm_line;

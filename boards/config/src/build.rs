@@ -5,7 +5,8 @@
 )]
 
 use crate::{
-    CONFIG_LEN, Config, MAGIC, MAX_AUTHORITIES, MAX_NAME_LEN, VERSION, proof::file::Proofs, tag,
+    CONFIG_LEN, Config, MAGIC, MAX_AUTHORITIES, MAX_NAME_LEN, VERSION, login, proof::file::Proofs,
+    tag,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chanbind_core::{
@@ -45,6 +46,7 @@ struct File {
     #[serde(default = "step_timeout")]
     step_timeout_ms: u32,
     proof: Proofs,
+    login: Option<login::file::Section>,
 }
 
 #[derive(Deserialize)]
@@ -246,6 +248,8 @@ pub fn from_toml(
         return Err("first_retry_ms: give at least 1 and at most longest_retry_ms".into());
     }
     let (proof, section) = file.proof.encode(&context)?;
+    let login = file.login.as_ref().map(|login| login.encode(&context));
+    let login = login.transpose()?;
     let mut time = vec![match file.time {
         Time::Board => 0,
         Time::Build => 1,
@@ -277,6 +281,7 @@ pub fn from_toml(
         (tag::TIMERS, &timers),
         (proof, &section),
     ];
+    fields.extend(login.iter().map(|login| (tag::LOGIN, login.as_slice())));
     let port = file.port.to_be_bytes();
     fields.push((tag::PORT, &port));
     fields.extend(
@@ -365,11 +370,14 @@ fn unreadable(text: &str, error: &toml::de::Error) -> String {
         .unwrap_or(text);
     let lines = before.matches('\n').count();
     let line = lines.saturating_add(1);
-    let is_secret = before
-        .lines()
-        .any(|line| line.trim_start().starts_with('[') && line.contains("key"));
+    let is_secret = before.lines().any(|line| {
+        line.trim_start().starts_with('[')
+            && ["key", "mutual", "login"]
+                .iter()
+                .any(|word| line.contains(word))
+    });
     let words = if is_secret {
-        "the table of the key is not what `chanbind provision --device-config` writes: write it again"
+        "the table is not what `chanbind provision` writes: write it again"
     } else {
         error.message()
     };

@@ -22,7 +22,10 @@
 
 #[cfg(feature = "build")]
 pub mod build;
+mod login;
 pub mod proof;
+
+pub use login::Login;
 
 use chanbind_core::{
     crypto::sha256,
@@ -57,6 +60,7 @@ pub(crate) mod tag {
     pub(crate) const AUTHORITY: u8 = 6;
     pub(crate) const TIME: u8 = 7;
     pub(crate) const TIMERS: u8 = 8;
+    pub(crate) const LOGIN: u8 = 9;
     /// The first tag of a kind of proof.
     pub(crate) const PROOFS: u8 = 0x80;
 }
@@ -78,6 +82,8 @@ pub struct Config<'c> {
     pub authorities: Vec<&'c [u8], MAX_AUTHORITIES>,
     /// The source of the time by which certificates are verified.
     pub time: TimeSource,
+    /// The server for technicians, if the board has one.
+    pub login: Option<Login<'c>>,
     /// The section of its proof.
     pub proof: Section<'c>,
     /// The milliseconds from one request to the next.
@@ -141,6 +147,7 @@ impl<'c> Config<'c> {
             name: "",
             authorities: Vec::new(),
             time: TimeSource::DangerousUnknown,
+            login: None,
             proof: Section { tag: 0, value: &[] },
             interval_ms: 0,
             first_retry_ms: 0,
@@ -189,6 +196,7 @@ impl<'c> Config<'c> {
                     *timer = reader.u32()?;
                 }
             }
+            tag::LOGIN => self.login = Some(Login::parse(value)?),
             tag @ tag::PROOFS.. if self.proof.tag == 0 => self.proof = Section { tag, value },
             tag::PROOFS.. => return Err(ConfigError::Malformed),
             _ => return Err(ConfigError::UnknownField { tag }),

@@ -2,9 +2,10 @@
 #![cfg(test)]
 #![cfg(feature = "build")]
 
+use chanbind_core::mutual::{Algorithm, Realm, StoredCredential};
 use chanbind_device_config::{
     CONFIG_LEN, Config, ConfigError, MAGIC, TimeSource, VERSION, build,
-    proof::{authenticator, otp},
+    proof::{authenticator, mutual, otp},
 };
 use std::path::Path;
 
@@ -90,6 +91,72 @@ fn reads_the_section_of_an_authenticator() {
         + "\n-----END CERTIFICATE-----";
     let refused = build::from_toml(&with_authenticator(), |_| Ok(long.clone())).unwrap_err();
     assert!(refused.to_string().contains("1600"), "{refused}");
+}
+
+/// The example with a section for a password.
+fn with_password() -> String {
+    let all = example();
+    let (before, _) = all.split_once("\n[proof.otp]\n").unwrap();
+    let name = "0b".repeat(34);
+    format!(
+        "{before}\n[proof.mutual]\nparent_name = \"{name}\"\nuser = \"client1\"\npassword = \"493817\"\n"
+    )
+}
+
+#[test]
+fn reads_the_section_of_a_password() {
+    let bytes = bytes_of(&with_password()).unwrap();
+    let config = Config::parse(&bytes).unwrap();
+    assert_eq!(config.proof.tag, mutual::TAG);
+    let section = mutual::Section::parse(config.proof.value).unwrap();
+    assert_eq!((section.user, section.password), ("client1", "493817"));
+    assert!(!format!("{section:?}{config:?}").contains("493817"));
+    assert_eq!(config.login, None);
+}
+
+/// The example with the commented section `[login]`, and a credential for the user and realm of it.
+fn with_login(change: impl Fn(String) -> String) -> Result<Vec<u8>, String> {
+    let realm = Realm::new(Algorithm::P256_SHA256, "pump7.local", "pump 7").unwrap();
+    let credential = StoredCredential::register(&realm, "technician", "493817").unwrap();
+    let all = example();
+    let (before, login) = all.split_once("# [login]").unwrap();
+    let login = login
+        .replace("\n# ", "\n")
+        .replace("mutual1:…", &credential.to_text());
+    bytes_of(&format!("{before}[login]{}", change(login)))
+}
+
+#[test]
+fn reads_the_login_of_a_technician() {
+    let bytes = with_login(|login| login).unwrap();
+    let login = Config::parse(&bytes).unwrap().login.unwrap();
+    assert_eq!(
+        (login.origin, login.auth_scope, login.realm, login.user),
+        ("http://pump7.local", "pump7.local", "pump 7", "technician")
+    );
+    let realm = Realm::new(Algorithm::P256_SHA256, login.auth_scope, login.realm).unwrap();
+    let credential = StoredCredential::parse(login.credential).unwrap();
+    assert!(credential.j(&realm, login.user).is_ok());
+    assert!(!format!("{login:?}").contains(login.credential));
+}
+
+#[test]
+fn a_login_that_no_technician_could_use_is_refused() {
+    for (from, to, says) in [
+        ("http://pump7.local", "pump7.local", "write it like http://"),
+        ("= \"pump7.local", "= \"pump8.local", "does not cover"),
+        ("realm = \"pump 7", "realm = \"pump 8", "register"),
+        ("= \"technician", "= \"operator", "register"),
+        ("mutual1:", "mutual2:", "chanbind provision mutual"),
+        ("user", "usr", "usr"),
+    ] {
+        let refused = with_login(|login| {
+            assert!(login.contains(from), "{from}");
+            login.replace(from, to)
+        });
+        let refused = refused.unwrap_err();
+        assert!(refused.contains(says), "{from}: {refused}");
+    }
 }
 
 #[test]

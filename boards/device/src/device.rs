@@ -109,8 +109,8 @@ impl<'a, P: Platform + 'a> Device<'a, P> {
         } = parts;
         let mut seed = SecretBytes::<32>::default();
         rng.fill_bytes(&mut *seed);
-        let (proof, key) = Proof::new(config.proof, &mut memory.proof).map_err(Failure::Proof)?;
-        let pinned = Name::new(key.parent_name).map_err(|_| Failure::Config)?;
+        let (proof, parent) = Proof::new(config, &mut memory.proof).map_err(Failure::Proof)?;
+        let pinned = Name::new(parent).map_err(|_| Failure::Config)?;
         let tpm = Tpm::new(chip, &mut memory.tpm, &mut memory.contexts);
         let salts = Generator::from_seed(*seed);
         Ok(Self {

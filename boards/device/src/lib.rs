@@ -14,6 +14,8 @@ mod network;
 mod platform;
 mod proof;
 mod session;
+#[cfg(feature = "mutual")]
+pub mod technician;
 mod tpm;
 
 pub use application::{Application, Outgoing, Poll};

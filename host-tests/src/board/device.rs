@@ -14,10 +14,18 @@ pub struct Device {
     _swtpm: Swtpm,
     /// The emulated TPM chip on SPI.
     pub chip: Emulator,
-    key: KeyFile,
     parent_name: Vec<u8>,
-    /// The device's certificate in PEM, if the device proves its identity with a certificate.
-    certificate: Option<String>,
+    proof: Proof,
+}
+
+/// The proof of a device.
+enum Proof {
+    /// An HMAC key.
+    Otp(KeyFile),
+    /// An ECDSA key, and its certificate in PEM.
+    Authenticator(KeyFile, String),
+    /// A user's name and password.
+    Mutual(String, String),
 }
 
 impl Device {
@@ -35,7 +43,7 @@ impl Device {
         let swtpm = Swtpm::start()?;
         let tpm = Tpm::open(&swtpm.tcti(), OpenOptions::default()).await?;
         let key = tpm.import_hmac_key(secret, KeyOptions::default()).await?;
-        Self::with(swtpm, &tpm, key, None).await
+        Self::with(swtpm, &tpm, Proof::Otp(key)).await
     }
 
     /// Creates a device with a new TPM, a new ECDSA key in it, and a certificate for [`Device::URI`] that `authority` issues.
@@ -51,31 +59,38 @@ impl Device {
             authority.issue_for(loaded.public_key(), |params| for_device(params, Self::URI))?;
         drop(loaded);
         let certificate = pem("CERTIFICATE", &certificate);
-        Self::with(swtpm, &tpm, key, Some(certificate)).await
+        Self::with(swtpm, &tpm, Proof::Authenticator(key, certificate)).await
     }
 
-    async fn with(
-        swtpm: Swtpm,
-        tpm: &Tpm,
-        key: KeyFile,
-        certificate: Option<String>,
-    ) -> Result<Self, Failure> {
+    /// Creates a device with a new TPM, which proves a password by HTTP Mutual authentication.
+    ///
+    /// # Errors
+    /// Returns an error if swtpm does not start, or if a TPM command fails.
+    pub async fn with_password(user: &str, password: &str) -> Result<Self, Failure> {
+        let swtpm = Swtpm::start()?;
+        let tpm = Tpm::open(&swtpm.tcti(), OpenOptions::default()).await?;
+        let proof = Proof::Mutual(user.to_owned(), password.to_owned());
+        Self::with(swtpm, &tpm, proof).await
+    }
+
+    async fn with(swtpm: Swtpm, tpm: &Tpm, proof: Proof) -> Result<Self, Failure> {
         let parent_name = tpm.parent_name(Parent::default()).await?;
         tpm.close().await;
         let chip = Emulator::in_real_time(chanbind_tis_emulator::Swtpm::connect(swtpm.port())?);
         Ok(Self {
             _swtpm: swtpm,
             chip,
-            key,
             parent_name: parent_name.as_bytes().to_vec(),
-            certificate,
+            proof,
         })
     }
 
     /// Returns the device's certificate in DER, if it has one.
     #[must_use]
     pub fn certificate(&self) -> Option<Vec<u8>> {
-        let text = self.certificate.as_ref()?;
+        let Proof::Authenticator(_, text) = &self.proof else {
+            return None;
+        };
         let body = text.lines().filter(|line| !line.starts_with('-'));
         BASE64_STANDARD.decode(body.collect::<String>()).ok()
     }
@@ -88,20 +103,26 @@ impl Device {
             Kind::QemuMps2 => 4_000,
             Kind::Rp2040W5500 => 30_000,
         };
-        let proof = match &self.certificate {
-            Some(_) => {
-                "[proof.authenticator]\ncertificates = [\"own.pem\"]\n[proof.authenticator.key]\n"
-            }
-            None => "[proof.otp.key]\n",
+        let key = |key: &KeyFile| {
+            let (private, public) = (hex::encode(&key.private), hex::encode(&key.public));
+            format!("private = \"{private}\"\npublic = \"{public}\"\n")
+        };
+        let parent_name = format!("parent_name = \"{}\"\n", hex::encode(&self.parent_name));
+        let proof = match &self.proof {
+            Proof::Otp(own) => format!("[proof.otp.key]\n{parent_name}{}", key(own)),
+            Proof::Authenticator(own, _) => format!(
+                "[proof.authenticator]\ncertificates = [\"own.pem\"]\n[proof.authenticator.key]\n{parent_name}{}",
+                key(own)
+            ),
+            Proof::Mutual(user, password) => format!(
+                "[proof.mutual]\n{parent_name}user = \"{user}\"\npassword = \"{password}\"\n"
+            ),
         };
         format!(
             "host = \"{HOST}\"\nport = {port}\nserver_name = \"localhost\"\npath = \"/get\"\nname = \"{}\"\n\
              authorities = [\"ca.pem\"]\ntime = \"build\"\ninterval_ms = 300\nfirst_retry_ms = 200\nlongest_retry_ms = 1600\n\
-             step_timeout_ms = {step_timeout}\n{proof}parent_name = \"{}\"\nprivate = \"{}\"\npublic = \"{}\"\n",
+             step_timeout_ms = {step_timeout}\n{proof}",
             Self::CLIENT,
-            hex::encode(&self.parent_name),
-            hex::encode(&self.key.private),
-            hex::encode(&self.key.public),
         )
     }
 
@@ -111,9 +132,12 @@ impl Device {
     /// Returns an error if the image is not built, or if the configuration is rejected.
     pub fn image(&self, kind: Kind, gateway: &TestGateway) -> Result<Image, Failure> {
         let (toml, ca) = (self.toml(kind, gateway.port), &gateway.pki.ca);
-        match &self.certificate {
-            Some(own) => Image::with_authenticators(kind)?.configured_with(&toml, ca, own),
-            None => Image::built(kind)?.configured(&toml, ca),
+        match &self.proof {
+            Proof::Authenticator(_, own) => {
+                Image::with_feature(kind, "authenticator")?.configured_with(&toml, ca, own)
+            }
+            Proof::Otp(_) => Image::built(kind)?.configured(&toml, ca),
+            Proof::Mutual(..) => Image::with_feature(kind, "mutual")?.configured(&toml, ca),
         }
     }
 }

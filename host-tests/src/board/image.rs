@@ -18,12 +18,12 @@ impl Image {
         Self::read(kind, kind.name())
     }
 
-    /// Reads the image that was built for a board with the feature `authenticator`.
+    /// Reads the image that was built for a board with a feature: that of a kind of proof.
     ///
     /// # Errors
     /// Returns an error if the image cannot be read, usually because it is not built.
-    pub fn with_authenticators(kind: Kind) -> Result<Self, build::Failure> {
-        Self::read(kind, &format!("{}-authenticator", kind.name()))
+    pub fn with_feature(kind: Kind, feature: &str) -> Result<Self, build::Failure> {
+        Self::read(kind, &format!("{}-{feature}", kind.name()))
     }
 
     /// Reads the image of an example application that was built for a board.

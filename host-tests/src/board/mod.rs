@@ -84,7 +84,7 @@ impl Board {
     /// # Errors
     /// Returns an error if QEMU, or for the RP2040 Node.js or rp2040js, is not installed, or if the system provides no sockets or files.
     pub fn start(image: &Image, tpm: &Emulator) -> io::Result<Self> {
-        Self::start_on(image, tpm, true, None)
+        Self::start_on(image, tpm, true, None, None)
     }
 
     /// Starts `image`, which must be an image for QEMU, with the network plugged in. QEMU writes a trace of the executed blocks to the
@@ -93,7 +93,7 @@ impl Board {
     /// # Errors
     /// Returns an error in the cases of [`Board::start`].
     pub fn start_traced(image: &Image, tpm: &Emulator, trace: &Path) -> io::Result<Self> {
-        Self::start_on(image, tpm, true, Some(trace))
+        Self::start_on(image, tpm, true, Some(trace), None)
     }
 
     /// Starts `image` with the network unplugged.
@@ -101,7 +101,21 @@ impl Board {
     /// # Errors
     /// Returns an error in the cases of [`Board::start`].
     pub fn start_unplugged(image: &Image, tpm: &Emulator) -> io::Result<Self> {
-        Self::start_on(image, tpm, false, None)
+        Self::start_on(image, tpm, false, None, None)
+    }
+
+    /// Starts `image` with the network plugged in. Connections to `port` of 127.0.0.1 reach port 80 of the board. QEMU writes a trace to `trace`,
+    /// as in [`Board::start_traced`], if there is one.
+    ///
+    /// # Errors
+    /// Returns an error in the cases of [`Board::start`].
+    pub fn start_forwarded(
+        image: &Image,
+        tpm: &Emulator,
+        port: u16,
+        trace: Option<&Path>,
+    ) -> io::Result<Self> {
+        Self::start_on(image, tpm, true, trace, Some(port))
     }
 
     fn start_on(
@@ -109,6 +123,7 @@ impl Board {
         tpm: &Emulator,
         plugged_in: bool,
         trace: Option<&Path>,
+        forward: Option<u16>,
     ) -> io::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("chanbind-board-")
@@ -116,7 +131,7 @@ impl Board {
         let elf = folder.path().join("firmware.elf");
         std::fs::write(&elf, image.elf())?;
         let wire = socket::Server::start(tpm.clone())?;
-        let nat = Nat::start()?;
+        let nat = Nat::start(forward)?;
         let network_link = NetworkLink::start(nat.port(), plugged_in)?;
         let mut command = match image.kind() {
             Kind::QemuMps2 => qemu(&elf, wire.address().port(), &network_link)?,

@@ -17,13 +17,18 @@ pub(super) struct Nat {
 }
 
 impl Nat {
-    pub(super) fn start() -> io::Result<Self> {
+    /// Starts the network. With `forward`, connections to that port of 127.0.0.1 reach port 80 of the board.
+    pub(super) fn start(forward: Option<u16>) -> io::Result<Self> {
         let link_side = UdpSocket::bind(("127.0.0.1", 0))?;
         let (to, port) = (link_side.local_addr()?.port(), free_port()?);
+        let forward = forward.map(|port| format!(",hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:80"));
         let child = Command::new("qemu-system-arm")
             .args(["-M", "none", "-nodefaults", "-display", "none"])
             .args(["-monitor", "none", "-serial", "none"])
-            .args(["-netdev", "user,id=user"])
+            .args([
+                "-netdev",
+                &format!("user,id=user{}", forward.unwrap_or_default()),
+            ])
             .args(["-netdev", "hubport,id=inside,hubid=0,netdev=user"])
             .arg("-netdev")
             .arg(format!(

@@ -115,7 +115,7 @@ async fn what_does_not_fit_together_is_told_at_the_start() {
     let toml = device.toml(kind, 1);
 
     let others = authority.issue(|_| {}).unwrap().pem();
-    let image = Image::with_authenticators(kind).unwrap();
+    let image = Image::with_feature(kind, "authenticator").unwrap();
     let image = image.configured_with(&toml, &ca, &others).unwrap();
     let board = Board::start(&image, &device.chip).unwrap();
     board.wait_for("ERROR the configuration's first certificate is not for its key");
@@ -135,7 +135,7 @@ async fn a_password_by_the_same_image() {
     let kind = Kind::QemuMps2;
     let device = Device::provisioned(SECRET).await.unwrap();
     let gateway = gateway(SECRET).await;
-    let image = Image::with_authenticators(kind).unwrap();
+    let image = Image::with_feature(kind, "authenticator").unwrap();
     let image = image
         .configured(&device.toml(kind, gateway.port), &gateway.pki.ca)
         .unwrap();

@@ -9,7 +9,9 @@ mod application;
 mod authenticator;
 mod gateways;
 mod mqtt;
+mod mutual;
 mod networks;
+mod technician;
 mod tpms;
 
 use chanbind::{

@@ -16,16 +16,39 @@ pub(crate) struct Board {
     chip: Option<&'static str>,
     /// The UF2 family of the chip's boot loader, if it accepts UF2 files.
     uf2_family: Option<u32>,
-    /// The example applications that the board has beside its own: binaries of its crate, from `boards/applications`.
-    applications: &'static [&'static str],
+    /// The example applications that the board has beside its own: binaries of its crate.
+    applications: &'static [Application],
 }
+
+/// An example application.
+pub(crate) struct Application {
+    pub(crate) name: &'static str,
+    /// The features of the board's crate that it needs.
+    features: &'static [&'static str],
+}
+
+const READINGS: Application = Application {
+    name: "readings",
+    features: &[],
+};
+
+const MQTT: Application = Application {
+    name: "mqtt",
+    features: &[],
+};
+
+/// The server for technicians.
+pub(crate) const TECHNICIAN: Application = Application {
+    name: "technician",
+    features: &[MUTUAL],
+};
 
 pub(crate) const QEMU_MPS2: Board = Board {
     name: "qemu-mps2",
     target: "thumbv7em-none-eabihf",
     chip: None,
     uf2_family: None,
-    applications: &["readings", "mqtt"],
+    applications: &[READINGS, MQTT, TECHNICIAN],
 };
 
 /// All boards.
@@ -36,7 +59,7 @@ pub(crate) const BOARDS: [Board; 4] = [
         target: "thumbv6m-none-eabi",
         chip: Some("RP2040"),
         uf2_family: Some(0xe48b_ff56),
-        applications: &["readings"],
+        applications: &[READINGS],
     },
     Board {
         name: "rp2350-w5500",
@@ -114,13 +137,18 @@ pub(crate) fn run(arguments: &Arguments) -> TaskResult {
     Ok(())
 }
 
-/// Builds the images of all boards, with and without authenticators, and of their example applications. The tests run some of them; the
+/// Builds the images of all boards, with each kind of proof, and of their example applications. The tests run some of them; the
 /// others must at least build.
 pub(crate) fn build_for_tests() -> TaskResult {
     firmware_targets::prepare()?;
     for board in &BOARDS {
-        build(board, &[AUTHENTICATOR])?;
-        build_with(board, &[], board.applications)?;
+        for feature in PROOFS {
+            build(board, &[feature])?;
+        }
+        let plain = board.applications.iter();
+        let plain = plain.filter(|application| application.features.is_empty());
+        let names: Vec<_> = plain.map(|application| application.name).collect();
+        build_with(board, &[], &names)?;
     }
     build_for_benchmarks()
 }
@@ -128,15 +156,16 @@ pub(crate) fn build_for_tests() -> TaskResult {
 /// Builds the images of the emulated board, with and without authenticators, and the benchmarks that run on it.
 pub(crate) fn build_for_benchmarks() -> TaskResult {
     build_with(&QEMU_MPS2, &[AUTHENTICATOR], &["authenticator"])?;
+    build_with(&QEMU_MPS2, &[MUTUAL], &[TECHNICIAN.name, "agreement"])?;
     build_with(&QEMU_MPS2, &[], &["instructions"])?;
     Ok(())
 }
 
-/// Runs clippy over the crates of all boards, with and without authenticators. Warnings are errors.
+/// Runs clippy over the crates of all boards, with and without the features of proofs. Warnings are errors.
 pub(crate) fn lint() -> TaskResult {
     firmware_targets::prepare()?;
     for board in &BOARDS {
-        for features in [&[][..], &[AUTHENTICATOR]] {
+        for features in [&[][..], &PROOFS] {
             let mut clippy = firmware_targets::cargo_for(board.target, "clippy");
             clippy
                 .args(["--quiet", "--target", board.target])
@@ -152,6 +181,12 @@ pub(crate) fn lint() -> TaskResult {
 
 /// The feature of the boards with which a firmware proves a certificate.
 pub(crate) const AUTHENTICATOR: &str = "authenticator";
+
+/// The feature of the boards with which a firmware proves a password.
+pub(crate) const MUTUAL: &str = "mutual";
+
+/// The features of the boards that add a kind of proof.
+const PROOFS: [&str; 2] = [AUTHENTICATOR, MUTUAL];
 
 /// Writes a configuration into a built image.
 pub(crate) fn configure(arguments: &ConfigureArguments) -> TaskResult {
@@ -215,24 +250,32 @@ pub(crate) fn build(board: &Board, features: &[&str]) -> Result<PathBuf, Box<dyn
 }
 
 /// Builds the image of an example application of a board, or without a name that of its own application, and returns its path.
-fn build_application(
+pub(crate) fn build_application(
     board: &Board,
     features: &[&str],
     application: Option<&str>,
 ) -> Result<PathBuf, Box<dyn Error>> {
-    let Some(application) = application else {
+    let Some(name) = application else {
         return build(board, features);
     };
-    if !board.applications.contains(&application) {
+    let mut all = board.applications.iter();
+    let Some(application) = all.find(|application| application.name == name) else {
+        let names: Vec<_> = board.applications.iter().map(|one| one.name).collect();
         return Err(format!(
-            "{} has no application {application:?}; its applications: {}",
+            "{} has no application {name:?}; its applications: {}",
             board.name,
-            board.applications.join(", ")
+            names.join(", ")
         )
         .into());
+    };
+    let mut features = features.to_vec();
+    for feature in application.features {
+        if !features.contains(feature) {
+            features.push(feature);
+        }
     }
-    build_with(board, features, &[application])?;
-    Ok(image(board, Some(application), features))
+    build_with(board, &features, &[name])?;
+    Ok(image(board, Some(name), &features))
 }
 
 /// Builds the image of a board, and in the same run other binaries of its crate. Returns the path of the board's image.

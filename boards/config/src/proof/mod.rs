@@ -1,10 +1,15 @@
 //! The sections of the kinds of proof.
 
 pub mod authenticator;
+pub mod mutual;
 pub mod otp;
 
 /// The kinds of proof that a configuration can have, by the tags of their sections.
-const KINDS: [(u8, &str); 2] = [(otp::TAG, "otp"), (authenticator::TAG, "authenticator")];
+const KINDS: [(u8, &str); 3] = [
+    (otp::TAG, "otp"),
+    (authenticator::TAG, "authenticator"),
+    (mutual::TAG, "mutual"),
+];
 
 /// Returns the name of the kind of proof with this tag: also of kinds that a firmware is built without.
 #[must_use]
@@ -18,7 +23,7 @@ pub fn name(tag: u8) -> Option<&'static str> {
 /// Sections as they stand in a configuration file, and their encoding.
 #[cfg(feature = "build")]
 pub(crate) mod file {
-    use super::{authenticator, otp};
+    use super::{authenticator, mutual, otp};
     use crate::build::{Context, Failure};
     use serde::Deserialize;
 
@@ -28,6 +33,7 @@ pub(crate) mod file {
     pub(crate) struct Proofs {
         otp: Option<otp::file::Section>,
         authenticator: Option<authenticator::file::Section>,
+        mutual: Option<mutual::file::Section>,
     }
 
     impl Proofs {
@@ -39,6 +45,9 @@ pub(crate) mod file {
             }
             if let Some(section) = &self.authenticator {
                 all.push((authenticator::TAG, section.encode(context)?));
+            }
+            if let Some(section) = &self.mutual {
+                all.push((mutual::TAG, section.encode(context)?));
             }
             if all.len() > 1 {
                 return Err("two kinds of proof: keep one section [proof.KIND]".into());

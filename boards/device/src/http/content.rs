@@ -148,13 +148,13 @@ impl<R: Read> Content for Chunked<R> {
 /// The bytes that are read from a source at a time.
 const BLOCK_LEN: usize = 128;
 
-pub(super) async fn write(out: &mut impl Write, bytes: &[u8]) -> Result<(), HttpError> {
+pub(crate) async fn write(out: &mut impl Write, bytes: &[u8]) -> Result<(), HttpError> {
     let written = out.write_all(bytes).await;
     written.map_err(|error| HttpError::Connection(error.kind()))
 }
 
 /// Writes a number in this base to the end of `out`.
-pub(super) fn number(mut value: usize, base: usize, out: &mut [u8; 10]) -> &[u8] {
+pub(crate) fn number(mut value: usize, base: usize, out: &mut [u8; 10]) -> &[u8] {
     let mut start = out.len();
     loop {
         let digit = value.checked_rem(base).unwrap_or_default();

@@ -10,6 +10,8 @@ mod tests;
 pub use content::{Chunked, Content, WithLength};
 pub use response::Response;
 
+#[cfg(feature = "mutual")]
+pub(crate) use content::{number, write};
 pub(crate) use head::{Head, HeadParts, read_head};
 
 use chanbind_core::error_messages;

@@ -8,10 +8,7 @@ use chanbind_core::{
     proof::KeyRequest,
     x509::{PublicKey, subject_public_key_info},
 };
-use chanbind_device_config::{
-    Key,
-    proof::authenticator::{self, MAX_CERTIFICATES, MAX_CERTIFICATES_LEN},
-};
+use chanbind_device_config::proof::authenticator::{self, MAX_CERTIFICATES, MAX_CERTIFICATES_LEN};
 use chanbind_tpm_spi::{
     Chip, Error,
     command::EccPoint,
@@ -71,7 +68,7 @@ impl<'a> Proof<'a> {
     pub(super) fn new(
         section: &'a [u8],
         memory: &'a mut Memory,
-    ) -> Result<(Self, Key<'a>), ProofError> {
+    ) -> Result<(Self, &'a [u8]), ProofError> {
         let authenticator::Section { certificates, key } = authenticator::Section::parse(section)?;
         let blobs = KeyBlobs::new(key.private, key.public).ok_or(ProofError::Key)?;
         let password = AuthValue::new(key.password).map_err(|_| ProofError::Key)?;
@@ -88,7 +85,7 @@ impl<'a> Proof<'a> {
             prover: Prover::new(Certificates(certificates), request, authenticator),
             key: signing,
         };
-        Ok((proof, key))
+        Ok((proof, key.parent_name))
     }
 }
 

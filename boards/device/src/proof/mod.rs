@@ -2,6 +2,8 @@
 
 #[cfg(feature = "authenticator")]
 mod authenticator;
+#[cfg(feature = "mutual")]
+mod mutual;
 mod otp;
 
 use crate::{event::Failure, generator::Generator};
@@ -10,12 +12,12 @@ use chanbind_core::{
     exporter::Exporter,
     proof::{FieldSink, Inputs, KeyRequest, Outcome, Prover, RequestTarget, ResponseHead, Step},
 };
-use chanbind_device_config::{ConfigError, Key, Section};
+use chanbind_device_config::{Config, ConfigError};
 use chanbind_tpm_spi::{Chip, Error, key::TpmKeys};
 
 /// The proof of a device: the state machine of its kind, and its key.
 #[cfg_attr(
-    feature = "authenticator",
+    any(feature = "authenticator", feature = "mutual"),
     allow(
         clippy::large_enum_variant,
         reason = "there is no heap, and one value per device"
@@ -25,6 +27,8 @@ pub(crate) enum Proof<'a> {
     Otp(otp::Proof<'a>),
     #[cfg(feature = "authenticator")]
     Authenticator(authenticator::Proof<'a>),
+    #[cfg(feature = "mutual")]
+    Mutual(mutual::Proof),
 }
 
 /// The memory of the kinds of proof that the firmware has.
@@ -47,6 +51,8 @@ pub(crate) const HEAD_LEN: usize = largest(&[
     512,
     #[cfg(feature = "authenticator")]
     authenticator::HEAD_LEN,
+    #[cfg(feature = "mutual")]
+    mutual::HEAD_LEN,
 ]);
 
 /// The room for the header fields of the kind that needs most, in bytes.
@@ -54,6 +60,8 @@ pub(crate) const FIELDS_LEN: usize = largest(&[
     otp::FIELDS_LEN,
     #[cfg(feature = "authenticator")]
     authenticator::FIELDS_LEN,
+    #[cfg(feature = "mutual")]
+    mutual::FIELDS_LEN,
 ]);
 
 const fn largest(mut lens: &[usize]) -> usize {
@@ -90,6 +98,9 @@ pub enum ProofError {
     /// Exported Authenticators.
     #[cfg(feature = "authenticator")]
     Authenticator(chanbind_core::authenticator::ProveError),
+    /// HTTP Mutual authentication.
+    #[cfg(feature = "mutual")]
+    Mutual(chanbind_core::mutual::MutualFailure),
 }
 
 error_messages! { ProofError {
@@ -102,6 +113,8 @@ error_messages! { ProofError {
     Self::Certificate => "the configuration's first certificate is not for its key: have one issued for this key";
     #[cfg(feature = "authenticator")]
     Self::Authenticator(error) => "{}", error;
+    #[cfg(feature = "mutual")]
+    Self::Mutual(error) => "{}", error;
 }}
 
 impl core::error::Error for ProofError {}
@@ -113,20 +126,28 @@ impl From<ConfigError> for ProofError {
 }
 
 impl<'a> Proof<'a> {
-    /// Reads the section of a configuration. Returns the proof, and the key that the TPM holds.
+    /// Reads the section of a configuration. Returns the proof, and the name of the TPM's parent key.
     pub(crate) fn new(
-        section: Section<'a>,
+        config: &Config<'a>,
         memory: &'a mut Memory,
-    ) -> Result<(Self, Key<'a>), ProofError> {
+    ) -> Result<(Self, &'a [u8]), ProofError> {
+        let section = config.proof;
         let unknown = chanbind_device_config::proof::name(section.tag).unwrap_or("unknown");
         #[cfg(not(feature = "authenticator"))]
         let _ = memory;
         match section.tag {
-            otp::TAG => otp::Proof::new(section.value).map(|(proof, key)| (Self::Otp(proof), key)),
+            otp::TAG => {
+                otp::Proof::new(section.value).map(|(proof, name)| (Self::Otp(proof), name))
+            }
             #[cfg(feature = "authenticator")]
             authenticator::TAG => {
                 let made = authenticator::Proof::new(section.value, &mut memory.authenticator);
-                made.map(|(proof, key)| (Self::Authenticator(proof), key))
+                made.map(|(proof, name)| (Self::Authenticator(proof), name))
+            }
+            #[cfg(feature = "mutual")]
+            mutual::TAG => {
+                let made = mutual::Proof::new(section.value, config);
+                made.map(|(proof, name)| (Self::Mutual(proof), name))
             }
             _ => Err(ProofError::NotBuilt { kind: unknown }),
         }
@@ -138,6 +159,8 @@ impl<'a> Proof<'a> {
             Self::Otp(proof) => proof.prover.kind(),
             #[cfg(feature = "authenticator")]
             Self::Authenticator(proof) => proof.prover.kind(),
+            #[cfg(feature = "mutual")]
+            Self::Mutual(proof) => proof.prover.kind(),
         }
     }
 
@@ -154,6 +177,10 @@ impl<'a> Proof<'a> {
             Self::Authenticator(authenticator::Proof { prover, key }) => {
                 advance(prover, key, keys, on, inputs).await
             }
+            #[cfg(feature = "mutual")]
+            Self::Mutual(mutual::Proof { prover, key }) => {
+                advance(prover, key, keys, on, inputs).await
+            }
         }
     }
 
@@ -168,6 +195,8 @@ impl<'a> Proof<'a> {
             Self::Otp(proof) => Ok(proof.prover.write_fields(request, inputs, out)?),
             #[cfg(feature = "authenticator")]
             Self::Authenticator(proof) => Ok(proof.prover.write_fields(request, inputs, out)?),
+            #[cfg(feature = "mutual")]
+            Self::Mutual(proof) => Ok(proof.prover.write_fields(request, inputs, out)?),
         }
     }
 
@@ -177,6 +206,8 @@ impl<'a> Proof<'a> {
             Self::Otp(proof) => proof.prover.declined().map(Into::into),
             #[cfg(feature = "authenticator")]
             Self::Authenticator(proof) => proof.prover.declined().map(Into::into),
+            #[cfg(feature = "mutual")]
+            Self::Mutual(proof) => proof.prover.declined().map(Into::into),
         }
     }
 }

@@ -6,7 +6,7 @@ use chanbind_core::{
     otp::{ApiKeyProver, FieldNames, MAX_CLIENT_ID_LEN, Profile, ProveError, api_key_fields_len},
     proof::KeyRequest,
 };
-use chanbind_device_config::{Key, proof::otp};
+use chanbind_device_config::proof::otp;
 use chanbind_tpm_spi::{
     Chip, Error,
     key::{HmacKey, KeyBlobs, TpmKeys},
@@ -23,7 +23,7 @@ pub(crate) struct Proof<'a> {
 }
 
 impl<'a> Proof<'a> {
-    pub(super) fn new(section: &'a [u8]) -> Result<(Self, Key<'a>), ProofError> {
+    pub(super) fn new(section: &'a [u8]) -> Result<(Self, &'a [u8]), ProofError> {
         let otp::Section { client_id, key } = otp::Section::parse(section)?;
         let blobs = KeyBlobs::new(key.private, key.public).ok_or(ProofError::Key)?;
         let password = AuthValue::new(key.password).map_err(|_| ProofError::Key)?;
@@ -31,7 +31,7 @@ impl<'a> Proof<'a> {
             prover: ApiKeyProver::new(Profile::default(), client_id.into(), FieldNames::default()),
             key: HmacKey::new(blobs, password).map_err(|_| ProofError::Key)?,
         };
-        Ok((proof, key))
+        Ok((proof, key.parent_name))
     }
 }
 
