@@ -2,6 +2,15 @@
 //! The programs are measured and never run.
 #![no_std]
 
+use chanbind_core::{
+    crypto::{
+        HmacSha256State,
+        ecdsa::{RUST_CRYPTO, Signature},
+        sha256,
+    },
+    exporter::{Exporter, ExporterSecret},
+    proof::{Fields, Inputs, Outcome, Prover, RequestTarget, ResponseHead, Step},
+};
 use core::{
     convert::Infallible,
     future::Future,
@@ -11,6 +20,11 @@ use embedded_hal::digital::{ErrorType as PinErrorType, OutputPin};
 use embedded_hal_async::{
     delay::DelayNs,
     spi::{ErrorType, SpiBus},
+};
+use p256::{
+    EncodedPoint, PublicKey,
+    ecdh::EphemeralSecret,
+    elliptic_curve::sec1::{FromEncodedPoint, ToEncodedPoint},
 };
 use rand_core::{CryptoRng, Error, RngCore};
 
@@ -172,6 +186,73 @@ pub fn identity() -> ([u8; 138], [u8; 50], [u8; 34]) {
     public.fill_with(&mut next);
     name.fill_with(&mut next);
     (private, public, name)
+}
+
+/// Uses what every firmware with TLS 1.3 has: an exporter, key agreement and signatures on P-256, SHA-256, HMAC and HKDF.
+pub fn primitives() -> Option<u32> {
+    let channel = ExporterSecret::sha256(bytes(32).first_chunk()?);
+    let mut exported = [0; 32];
+    (channel.export_keying_material(bytes(20), Some(bytes(8)), &mut exported)).ok()?;
+    fill();
+    let point = EncodedPoint::from_bytes(bytes(65)).ok()?;
+    let point = Option::<PublicKey>::from(PublicKey::from_encoded_point(&point))?;
+    let secret = EphemeralSecret::random(&mut Rng);
+    let shared = secret.diffie_hellman(&point);
+    let own = secret.public_key().to_encoded_point(false);
+    let mac = HmacSha256State::new(shared.raw_secret_bytes()).mac_of_parts(&[own.as_bytes()]);
+    let signature = Signature::from_der(bytes(72)).ok()?;
+    let verified = RUST_CRYPTO.verify(bytes(65).first_chunk()?, &sha256(&mac), &signature);
+    let text = str::from_utf8(bytes(20)).ok()?;
+    Some(u32::from(verified) + u32::from(text.contains("name")))
+}
+
+/// The head of a response.
+struct Head;
+
+impl ResponseHead for Head {
+    fn status(&self) -> u16 {
+        u16::from(bytes(1).first().copied().unwrap_or_default())
+    }
+
+    fn field(&self, _: &str, nth: usize) -> Option<&[u8]> {
+        (nth < 2).then(|| bytes(400))
+    }
+}
+
+/// Carries out the exchanges of a prover, as every firmware with proofs in header fields does.
+pub fn drive(prover: &mut impl Prover) -> Option<u32> {
+    let channel = ExporterSecret::sha256(bytes(32).first_chunk()?);
+    let inputs = Inputs {
+        unix_time: None,
+        random: bytes(64).first_chunk()?,
+    };
+    let target = RequestTarget {
+        method: "GET",
+        authority: "gateway.example",
+        path: "/",
+    };
+    let Step::Send = prover.begin(&channel, &inputs) else {
+        return None;
+    };
+    loop {
+        let mut buffer = [0; 1400];
+        let mut fields = Fields::new(&mut buffer);
+        prover.write_fields(&target, &inputs, &mut fields).ok()?;
+        for (_, value) in fields.iter() {
+            output(u32::try_from(value.len()).ok()?);
+        }
+        fill();
+        match prover.response(&Head, &inputs) {
+            Step::Send => {}
+            Step::Done(Outcome::Proved) => return Some(0),
+            _ => return None,
+        }
+    }
+}
+
+/// Returns a text that the optimizer cannot predict.
+pub fn text(len: usize) -> Option<&'static str> {
+    str::from_utf8(bytes(len)).ok()
 }
 
 /// Returns the size in bytes of the future that an async function returns.

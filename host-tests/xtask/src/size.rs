@@ -42,6 +42,8 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
     let session = program("tpm-session")?;
     let x509 = program("x509")?;
     let authenticator = program("authenticator")?;
+    let p256 = program("p256")?;
+    let mutual = program("mutual")?;
     let frame = (session.largest_frame.max(password.largest_frame))
         .ok_or("the programs have no sizes of stack frames")?;
     let bytes = |name: &str, value: u64| Figure {
@@ -56,6 +58,10 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
     let small_records = image(&["small-records"])?;
     let assembler = image(&["p256-cm4"])?;
     let authenticators = image(&[firmware::AUTHENTICATOR])?;
+    let technician =
+        firmware::build_application(&firmware::QEMU_MPS2, &[], Some(firmware::TECHNICIAN.name))?;
+    let technician = Program::read(&fs::read(technician)?)?;
+    let passwords = image(&[firmware::MUTUAL])?;
     let whole = image(&[])?;
     Ok(vec![
         bytes("firmware, qemu-mps2: text", whole.text),
@@ -66,6 +72,22 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
         bytes(
             "firmware, qemu-mps2: static RAM, with authenticators",
             authenticators.memory,
+        ),
+        bytes(
+            "firmware, qemu-mps2: text, with passwords (RFC 8120)",
+            passwords.text,
+        ),
+        bytes(
+            "firmware, qemu-mps2: static RAM, with passwords (RFC 8120)",
+            passwords.memory,
+        ),
+        bytes(
+            "firmware, qemu-mps2: text, server for a technician, without TLS and TPM",
+            technician.text,
+        ),
+        bytes(
+            "firmware, qemu-mps2: static RAM, server for a technician, without TLS and TPM",
+            technician.memory,
         ),
         bytes(
             "firmware, qemu-mps2: text, signatures with p256-cm4",
@@ -82,6 +104,10 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
         bytes(
             "authenticator: all of RFC 9261 section 7, text without P-256, SHA-256, certificate path",
             authenticator.text.saturating_sub(x509.text),
+        ),
+        bytes(
+            "mutual: client of RFC 8120, text without P-256, SHA-256, exporter",
+            mutual.text.saturating_sub(p256.text),
         ),
         bytes(
             "tpm-spi: driver and HMAC path with passwords, text",

@@ -159,7 +159,7 @@ pub(crate) async fn handshake() -> Outcome<Vec<Figure>> {
 pub(crate) struct Counted(HashMap<(usize, usize), u64>);
 
 impl Counted {
-    fn of_part(&self, phase: usize, part: usize) -> f64 {
+    pub(crate) fn of_part(&self, phase: usize, part: usize) -> f64 {
         let count = self.0.get(&(phase, part)).copied().unwrap_or(0);
         u32::try_from(count).map_or(f64::NAN, f64::from)
     }

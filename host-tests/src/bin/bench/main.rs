@@ -11,10 +11,14 @@
     reason = "a panic of this program harms no user"
 )]
 
+mod agreement;
 mod authenticator;
+mod exchanges;
 mod firmware;
 mod instructions;
+mod logins;
 mod spi;
+mod technician;
 
 use axum::{Router, http::Request, routing::get};
 use chanbind::{
@@ -63,6 +67,10 @@ async fn main() -> Outcome<()> {
     let figures = match std::env::args().nth(1).as_deref() {
         Some("--authenticator") => authenticator::figures()?,
         Some("--token") => instructions::token()?,
+        Some("--agreement") => agreement::figures()?,
+        Some("--technician") => technician::figures().await?,
+        Some("--logins") => logins::figures().await?,
+        Some("--exchanges") => exchanges::figures().await?,
         Some("--counts") => {
             let counts = [
                 spi::figures().await?,
@@ -70,10 +78,13 @@ async fn main() -> Outcome<()> {
                 instructions::token()?,
                 authenticator::figures()?,
                 instructions::handshake().await?,
+                exchanges::figures().await?,
+                agreement::figures()?,
+                technician::figures().await?,
             ];
             counts.concat()
         }
-        _ => ratios().await?,
+        _ => [ratios().await?, logins::figures().await?].concat(),
     };
     let rows: Vec<_> = figures
         .iter()
