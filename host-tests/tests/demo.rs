@@ -52,6 +52,18 @@ fn by_the_host_with_a_certificate() {
 }
 
 #[test]
+fn by_the_host_with_a_password() {
+    let said = run("host", "mutual");
+    for line in [
+        "person | ok client1",
+        "person | admitted by the proof (mutual)",
+        "person | the server refused the proof (auth-failed)",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+}
+
+#[test]
 fn by_firmware() {
     for device in [Kind::QemuMps2, Kind::Rp2040W5500] {
         if !device.can_run() {
@@ -62,10 +74,21 @@ fn by_firmware() {
         for (proof, accepted) in [
             ("api-key", "gateway | proof accepted"),
             ("authenticator", "gateway | proof accepted"),
+            ("mutual", "gateway | proof accepted"),
         ] {
             let said = run(device.name(), proof);
             assert!(said.contains(admitted), "{said}");
             assert!(said.contains(accepted), "{said}");
+            if (proof, device) == ("mutual", Kind::QemuMps2) {
+                for line in [
+                    "board | INFO  event=visit user=technician path=/set-point",
+                    "technician | admitted by the proof (mutual)",
+                    "technician | the server refused the proof (auth-failed)",
+                    "technician | 037",
+                ] {
+                    assert!(said.contains(line), "{line}: {said}");
+                }
+            }
         }
     }
 }

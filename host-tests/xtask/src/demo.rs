@@ -21,6 +21,8 @@ enum Proof {
     ApiKey,
     /// An Exported Authenticator (RFC 9261) with a certificate whose key is in the TPM.
     Authenticator,
+    /// A password, by HTTP Mutual authentication (RFC 8120).
+    Mutual,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -63,8 +65,13 @@ pub(crate) fn run(arguments: &Arguments) -> TaskResult {
         let features: &[&str] = match arguments.proof {
             Proof::ApiKey => &[],
             Proof::Authenticator => &[firmware::AUTHENTICATOR],
+            Proof::Mutual => &[firmware::MUTUAL],
         };
-        firmware::build(firmware::board(device)?, features)?;
+        let board = firmware::board(device)?;
+        firmware::build(board, features)?;
+        if arguments.proof == Proof::Mutual && arguments.board == Board::QemuMps2 {
+            firmware::build_application(board, features, Some(firmware::TECHNICIAN.name))?;
+        }
     }
     run::quietly(
         "build the demo",
@@ -82,10 +89,11 @@ pub(crate) fn run(arguments: &Arguments) -> TaskResult {
         ]),
     )?;
     let proof = match (arguments.proof, device) {
-        (Proof::Authenticator, "spi") => {
-            return Err("--tpm spi cannot be combined with --proof authenticator: leave one of them out, or use a --board other than host, whose TPM is on SPI".into());
+        (Proof::Authenticator | Proof::Mutual, "spi") => {
+            return Err("--tpm spi goes with --proof api-key alone: leave one of them out, or use a --board other than host, whose TPM is on SPI".into());
         }
         (Proof::Authenticator, _) => "authenticator",
+        (Proof::Mutual, _) => "mutual",
         (Proof::ApiKey, _) => "api-key",
     };
     run::show(&mut run::command(&["target/debug/demo", device, proof]))

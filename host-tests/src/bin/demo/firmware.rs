@@ -12,9 +12,10 @@ use std::{path::Path, time::Duration};
 /// The connections that an emulated board may lose before it is admitted.
 const MAX_LOST_CONNECTIONS: u32 = 3;
 
-/// Runs the image until the gateway has admitted the device, for which the gateway's log has lines with the texts of `accepted`.
+/// Runs the image that was built with `feature`, if that is not empty, until the gateway has admitted the device, for which the gateway's log has lines with the texts of `accepted`.
 pub(crate) fn run(
     kind: Kind,
+    feature: &str,
     folder: &Path,
     swtpm: &Swtpm,
     gateway: &Gateway,
@@ -28,20 +29,20 @@ pub(crate) fn run(
     );
     std::fs::write(folder.join("chanbind.toml"), &toml)?;
     std::fs::write(folder.join("ca.pem"), &gateway.ca)?;
-    let certificate = std::fs::read_to_string(folder.join("client1.crt")).ok();
-    let name = match certificate {
-        Some(_) => format!("{}-authenticator", kind.name()),
-        None => kind.name().to_owned(),
+    let certificate = std::fs::read_to_string(folder.join("client1.crt")).unwrap_or_default();
+    let name = match feature {
+        "" => kind.name().to_owned(),
+        feature => format!("{}-{feature}", kind.name()),
     };
     print_step(
         "operator",
         format_args!("$ cargo x configure {name}.elf --config chanbind.toml --out device.elf"),
     );
-    let image = match certificate {
-        Some(certificate) => Image::with_authenticators(kind)
-            .and_then(|image| image.configured_with(&toml, &gateway.ca, &certificate)),
-        None => Image::built(kind).and_then(|image| image.configured(&toml, &gateway.ca)),
+    let image = match feature {
+        "" => Image::built(kind),
+        feature => Image::with_feature(kind, feature),
     }
+    .and_then(|image| image.configured_with(&toml, &gateway.ca, &certificate))
     .map_err(|error| error.to_string())?;
     let tpm = Emulator::in_real_time(chanbind_tis_emulator::Swtpm::connect(swtpm.port())?);
     let emulator = match kind {

@@ -7,6 +7,7 @@
 
 mod certificate;
 mod firmware;
+mod password;
 mod spi;
 
 use axum::http::{HeaderValue, Request};
@@ -56,6 +57,9 @@ async fn scenario() -> Outcome<()> {
     if arguments.get(1).map(String::as_str) == Some("authenticator") {
         return certificate::scenario(device, folder.path()).await;
     }
+    if arguments.get(1).map(String::as_str) == Some("mutual") {
+        return password::scenario(device, folder.path()).await;
+    }
     println!("\nchanbind: a one-time password for one TLS connection");
     println!(
         "secrets are shown as fingerprints, the first 8 hexadecimal digits of their SHA-256\n"
@@ -68,12 +72,20 @@ async fn scenario() -> Outcome<()> {
     match device {
         "qemu-mps2" => {
             let accepted = ["one-time key derived", "proof accepted"];
-            firmware::run(Kind::QemuMps2, folder.path(), &swtpm, &gateway, &accepted)?;
+            firmware::run(
+                Kind::QemuMps2,
+                "",
+                folder.path(),
+                &swtpm,
+                &gateway,
+                &accepted,
+            )?;
         }
         "rp2040-w5500" => {
             let accepted = ["one-time key derived", "proof accepted"];
             firmware::run(
                 Kind::Rp2040W5500,
+                "",
                 folder.path(),
                 &swtpm,
                 &gateway,
@@ -228,7 +240,8 @@ fn provision(folder: &Path, swtpm: &Swtpm) -> Outcome<String> {
     Ok(pin)
 }
 
-/// Runs the command `chanbind provision`. Returns its standard output and the name of the TPM's parent key.
+/// Runs the command `chanbind provision`. Returns its standard output and the name of the TPM's parent key, which is empty if no key was
+/// created.
 fn run_provision(folder: &Path, swtpm: &Swtpm, arguments: &[&str]) -> Outcome<(Vec<u8>, String)> {
     let output = Command::new(program::path("chanbind"))
         .args(arguments)
@@ -243,10 +256,7 @@ fn run_provision(folder: &Path, swtpm: &Swtpm, arguments: &[&str]) -> Outcome<(V
         .split("--parent-name ")
         .nth(1)
         .and_then(|rest| rest.lines().next());
-    let pin = pin
-        .ok_or("chanbind provision printed no parent name")?
-        .to_owned();
-    Ok((output.stdout, pin))
+    Ok((output.stdout, pin.unwrap_or_default().to_owned()))
 }
 
 /// The command `chanbind gateway` in a process of its own, which is killed on drop.
