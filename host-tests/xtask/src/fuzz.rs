@@ -90,21 +90,26 @@ pub(crate) fn run(arguments: &Arguments) -> TaskResult {
 pub(crate) fn replay() -> TaskResult {
     build()?;
     let host = host()?;
+    let manifest = fs::read_to_string(root().join("host-tests/fuzz/Cargo.toml"))?;
+    let manifest: toml::Table = toml::from_str(&manifest)?;
+    let runs = &manifest["package"]["metadata"]["replay-runs"];
     for target in targets()? {
         // The corpus of an earlier run must not influence this one.
         let corpus = root().join("target/fuzz/replay").join(&target);
         if corpus.exists() {
             fs::remove_dir_all(&corpus)?;
         }
-        let mut command = fuzz(&host, &target, &corpus, &format!("-runs={RUNS}"))?;
+        let runs = runs.get(&target).and_then(toml::Value::as_integer);
+        let runs = runs.unwrap_or(RUNS);
+        let mut command = fuzz(&host, &target, &corpus, &format!("-runs={runs}"))?;
         command.arg("-seed=1");
-        run::quietly(&format!("replay {target}, {RUNS} runs"), &mut command)?;
+        run::quietly(&format!("replay {target}, {runs} runs"), &mut command)?;
     }
     Ok(())
 }
 
-/// The number of runs of each target in `cargo x test`, including the stored inputs.
-const RUNS: u32 = 10_000;
+/// The number of runs of a target in `cargo x test`, including the stored inputs, unless `host-tests/fuzz/Cargo.toml` gives another one.
+const RUNS: i64 = 10_000;
 
 fn build() -> TaskResult {
     let host = host()?;
