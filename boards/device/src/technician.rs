@@ -159,12 +159,11 @@ where
                 return Ok(());
             }
         };
-        let after = held.saturating_sub(head_len);
         if request.content_len > rest.len() {
             respond(stream, 413, "", "", &Content::NONE, true).await?;
             return Ok(());
         }
-        let mut have = after;
+        let mut have = held.saturating_sub(head_len);
         while have < request.content_len {
             let place = rest.get_mut(have..).unwrap_or_default();
             have = have.saturating_add(read(stream, place).await?);
@@ -212,7 +211,7 @@ where
         if is_last {
             return Ok(());
         }
-        // What came after this request is the beginning of the next.
+        // The bytes after this request are the beginning of the next one.
         let used = head_len.saturating_add(request.content_len);
         let end = head_len.saturating_add(have);
         memory.request.copy_within(used..end, 0);
@@ -305,15 +304,14 @@ async fn read_head(
         if place.is_empty() {
             return Err(HttpError::Malformed);
         }
-        match stream.read(place).await {
-            Ok(0) if *held == 0 => return Ok(None),
-            Ok(0) => return Err(HttpError::Closed),
-            Ok(len) => *held = held.saturating_add(len),
-            Err(error) => return Err(HttpError::Connection(error.kind())),
+        match read(stream, place).await {
+            Err(HttpError::Closed) if *held == 0 => return Ok(None),
+            read => *held = held.saturating_add(read?),
         }
     }
 }
 
+/// Reads at least one byte.
 async fn read(stream: &mut impl Read, place: &mut [u8]) -> Result<usize, HttpError> {
     match stream.read(place).await {
         Ok(0) => Err(HttpError::Closed),

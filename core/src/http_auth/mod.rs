@@ -122,7 +122,7 @@ impl<'a> Iterator for Params<'a> {
         let Some(Ok((item, rest))) = param(text) else {
             return Some(Err(MalformedParams));
         };
-        // What follows a parameter is a comma or the end.
+        // A comma or the end follows a parameter.
         let rest = skip(rest, false);
         if !rest.is_empty() && !rest.starts_with(',') {
             return Some(Err(MalformedParams));
@@ -268,7 +268,7 @@ mod tests {
             ("a*=UTF-8''%c3%A9%20x", &[one("a", "é x")]),
             ("a*=utf-8''", &[one("a", "")]),
             ("a=\"\"", &[one("a", "")]),
-            // Of a parameter that is called `a*`, so that it is ignored and does not hide others.
+            // The parameter is called `a*`: it is ignored, and the parameters after it are read.
             (
                 "a*=UTF-8'en'x, b=1",
                 &[one("a*", "UTF-8'en'x"), one("b", "1")],

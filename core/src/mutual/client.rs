@@ -281,15 +281,12 @@ impl Session {
         let nc = self.next.filter(|next| *next <= self.limits.nc_max);
         let nc = nc.ok_or(MutualError::NoncesExhausted)?;
         let vkc = self.secret.client_verification(nc, validation);
-        let write = |out: &'o mut [u8]| {
-            let mut message = MessageWriter::new(out);
-            message.terms(realm, validation.method());
-            message.hex("sid", &self.sid);
-            message.integer("nc", nc);
-            message.number("vkc", realm.algorithm(), vkc.as_bytes());
-            message.finish()
-        };
-        let text = write(out).map_err(|Full| MutualError::BufferTooSmall)?;
+        let mut message = MessageWriter::new(out);
+        message.terms(realm, validation.method());
+        message.hex("sid", &self.sid);
+        message.integer("nc", nc);
+        message.number("vkc", realm.algorithm(), vkc.as_bytes());
+        let text = message.finish()?;
         self.next = nc.checked_add(1);
         Ok((text, Unverified { nc }))
     }

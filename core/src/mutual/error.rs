@@ -1,5 +1,5 @@
 use super::MessageError;
-use crate::{binding::BindingError, error_messages};
+use crate::{binding::BindingError, error_messages, wire::Full};
 
 /// The error of setting up an authentication, and of carrying one out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,12 @@ error_messages! { MutualError {
 }}
 
 impl core::error::Error for MutualError {}
+
+impl From<Full> for MutualError {
+    fn from(Full: Full) -> Self {
+        Self::BufferTooSmall
+    }
+}
 
 impl From<MessageError> for MutualError {
     fn from(error: MessageError) -> Self {

@@ -2,7 +2,6 @@ use super::{
     Credentials, Decoy, HostValidation, MutualError, Realm, Reason, SecretNumber, ServerSession,
     SessionId, StoredCredential, Verdict, realm::UserName, write_init,
 };
-use crate::wire::Full;
 use core::fmt;
 use heapless::Vec;
 
@@ -133,10 +132,8 @@ impl<const SESSIONS: usize> MutualServer<SESSIONS> {
         let Some(sid) = credentials.session() else {
             return self.begin(&credentials, find, now, random, out);
         };
-        let position = self.sessions.iter().position(|entry| entry.sid == *sid);
-        let Some((position, entry)) =
-            position.and_then(|at| Some((at, self.sessions.get_mut(at)?)))
-        else {
+        let mut entries = self.sessions.iter_mut().enumerate();
+        let Some((position, entry)) = entries.find(|(_, entry)| entry.sid == *sid) else {
             return self.challenge(Reason::StaleSession, out);
         };
         let was_pending = entry.session.is_pending();
@@ -145,7 +142,7 @@ impl<const SESSIONS: usize> MutualServer<SESSIONS> {
             Verdict::Proved(proof) => {
                 entry.used = now;
                 let user = entry.session.user_name().clone();
-                let info = proof.write(out).map_err(full)?;
+                let info = proof.write(out)?;
                 self.failures = 0;
                 if was_pending {
                     self.keep_a_place(position);
@@ -182,9 +179,8 @@ impl<const SESSIONS: usize> MutualServer<SESSIONS> {
         }
         let user = credentials.user().unwrap_or_default();
         let stored = find(user);
-        let j = self.decoy.j(&self.realm, user, stored.as_ref());
         let (realm, nc_max) = (&self.realm, self.limits.nc_max);
-        let j = j.ok();
+        let j = self.decoy.j(realm, user, stored.as_ref()).ok();
         let begun = ServerSession::begin(realm, credentials, j, &self.decoy, nc_max, random);
         let session = match begun {
             Ok(session) => session,
@@ -206,8 +202,7 @@ impl<const SESSIONS: usize> MutualServer<SESSIONS> {
         }
         let method = self.validation.method();
         let time = self.limits.idle_time.min(self.limits.pending_time);
-        let text = session.write(method, &sid, time, out);
-        let text = text.map_err(full)?;
+        let text = session.write(method, &sid, time, out)?;
         let entry = Entry {
             sid,
             session,
@@ -234,13 +229,14 @@ impl<const SESSIONS: usize> MutualServer<SESSIONS> {
         reason: Reason,
         out: &'o mut [u8],
     ) -> Result<&'o str, MutualError> {
-        write_init(&self.realm, self.validation.method(), reason, out).map_err(full)
+        let method = self.validation.method();
+        Ok(write_init(&self.realm, method, reason, out)?)
     }
 
     /// Removes the authenticated session that was used longest ago, if there are `SESSIONS` of them: not the one at `latest`.
     fn keep_a_place(&mut self, latest: usize) {
-        let is_full = self.sessions.is_full();
-        if !is_full || self.sessions.iter().any(|entry| entry.session.is_pending()) {
+        if !self.sessions.is_full() || self.sessions.iter().any(|entry| entry.session.is_pending())
+        {
             return;
         }
         let others = self.sessions.iter().enumerate();
@@ -270,10 +266,6 @@ impl Entry {
         };
         self.session.is_over() || now.saturating_sub(since) >= u64::from(limit)
     }
-}
-
-fn full(_: Full) -> MutualError {
-    MutualError::BufferTooSmall
 }
 
 impl<const SESSIONS: usize> fmt::Debug for MutualServer<SESSIONS> {

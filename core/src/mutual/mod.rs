@@ -65,6 +65,7 @@ mod algorithm;
 mod client;
 mod control;
 mod error;
+mod failure;
 mod fields;
 mod fixed_server;
 mod kam3;
@@ -76,6 +77,7 @@ mod prover;
 mod realm;
 mod server;
 mod session_secret;
+mod settings;
 mod stored;
 mod validation;
 mod write;
@@ -84,17 +86,21 @@ pub use algorithm::{Algorithm, ITERATIONS, MAX_ELEMENT_LEN, NumberFormat};
 pub use client::{ClientExchange, ClientSession, SessionLimits, Unverified};
 pub use control::{AUTHENTICATION_CONTROL, Control, OPTIONAL_WWW_AUTHENTICATE};
 pub use error::MutualError;
+pub use failure::MutualFailure;
 pub use fields::{MAX_SID_LEN, MessageError, Name, SessionId};
 pub use fixed_server::{MutualServer, ServerAnswer, ServerLimits};
 pub use message::{Credentials, Reason, SCHEME};
 pub use nonces::NONCE_WINDOW;
 pub use numbers::{Number, SecretNumber};
 pub use origin::{MAX_HOST_LEN, MAX_ORIGIN_LEN, Origin};
-pub use prover::{MutualFailure, MutualProver, MutualSettings, UnverifiedResponses};
-pub use realm::{MAX_PASSWORD_LEN, MAX_REALM_LEN, MAX_USER_LEN, Password, Realm, UserName};
+pub use prover::MutualProver;
+pub use realm::{
+    MAX_PASSWORD_LEN, MAX_REALM_LEN, MAX_USER_LEN, Password, Realm, UserName, is_prepared,
+};
 pub use server::{
     AUTHENTICATION_INFO, Decoy, PROXY_AUTHENTICATION_INFO, ServerProof, ServerSession, Verdict,
 };
+pub use settings::{MutualSettings, UnverifiedResponses};
 pub use stored::{MAX_STORED_LEN, StoredCredential};
 pub use validation::{HostValidation, MAX_VALIDATION_LEN, TLS_EXPORTER, Validation};
 pub use write::{MAX_MESSAGE_LEN, write_init};

@@ -1,16 +1,15 @@
 //! The client's side as a machine for any driver, by the decision procedure of RFC 8120 section 10.
 
 use super::{
-    AUTHENTICATION_INFO, HostValidation, MAX_MESSAGE_LEN, MAX_USER_LEN, MutualError, Origin,
-    Password, Realm, Reason, SecretNumber, SessionId, SessionLimits, Unverified, Validation,
-    algorithm::Algorithm,
+    AUTHENTICATION_INFO, HostValidation, MAX_MESSAGE_LEN, MAX_USER_LEN, MutualError, MutualFailure,
+    MutualSettings, Origin, Password, Realm, Reason, SecretNumber, SessionId, SessionLimits,
+    Unverified, UnverifiedResponses, Validation,
     client::{Exchange, Session},
     control::{AUTHENTICATION_CONTROL, OPTIONAL_WWW_AUTHENTICATE, logout_timeout},
     message::{self, Challenged, Received, ServerMessage, Terms},
     realm,
 };
 use crate::{
-    error_messages,
     exporter::Exporter,
     http_auth::Value,
     proof::{FieldSink, Inputs, Outcome, Prover, RequestTarget, ResponseHead, Step},
@@ -63,49 +62,6 @@ pub struct MutualProver {
     expires: Option<u64>,
 }
 
-/// The servers and messages that a [`MutualProver`] accepts.
-#[derive(Debug, Clone, Copy)]
-pub struct MutualSettings {
-    /// The algorithms: of several challenges, the first whose algorithm is among them. Default: all of this build.
-    pub algorithms: &'static [Algorithm],
-    /// The host validation methods, the preferred first. Default: over TLS the exporter, then the certificate; over plain HTTP the host.
-    pub validations: &'static [Validation],
-    /// The responses that are accepted although the server has not proved itself. Default: [`UnverifiedResponses::BeforeChallenge`].
-    pub unverified: UnverifiedResponses,
-    /// True if the password is used for any realm that the server names. Default: false, and it serves one realm: that of
-    /// [`MutualProver::with_realm`], or the first in which both sides were proved (RFC 8120 section 5: a password must not be used for another realm
-    /// without the user).
-    pub follows_realms: bool,
-}
-
-/// The responses without the server's proof that are accepted, as [`Outcome::NotAsked`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnverifiedResponses {
-    /// None: for a device, which has no use for a server that does not know it.
-    Never,
-    /// Responses of a server that has never asked for a proof. A man in the middle could make them; they say nothing about user and server.
-    BeforeChallenge,
-    /// Responses to the first request of a sequence, for servers only parts of which need a proof. A man in the middle could make them.
-    Always,
-}
-
-impl MutualSettings {
-    /// Returns the defaults for a server.
-    #[must_use]
-    pub fn of(origin: &Origin) -> Self {
-        Self {
-            algorithms: Algorithm::ALL,
-            validations: if origin.is_https() {
-                &[Validation::TlsExporter, Validation::TlsServerEndPoint]
-            } else {
-                &[Validation::Host]
-            },
-            unverified: UnverifiedResponses::BeforeChallenge,
-            follows_realms: false,
-        }
-    }
-}
-
 /// The message in the request that waits for its response.
 enum Sent {
     /// No request waits.
@@ -124,57 +80,6 @@ enum Unacceptable {
     Scope,
     Realm,
     Validation,
-}
-
-/// The reason why a proof of this kind failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MutualFailure {
-    /// The authentication cannot be carried out.
-    Mutual(MutualError),
-    /// The server does not know the password, or another has answered in its place.
-    ServerNotProved {
-        /// The status of the answer.
-        status: u16,
-    },
-    /// The server answered with a message that has no place here.
-    OutOfOrder,
-    /// The server dropped a session right after its key exchange.
-    StaleAtOnce,
-    /// The server refused the proof.
-    Refused(Reason),
-    /// The server asks for an algorithm that this client does not have, or the challenge is malformed.
-    UnknownTerms,
-    /// The server's authentication scope does not cover it.
-    ForeignScope,
-    /// The server asks for a proof in another realm than the one that the password is for.
-    OtherRealm,
-    /// The server asks for a host validation method that this client does not accept.
-    WeakValidation,
-    /// The machine was called out of order.
-    Misused,
-}
-
-error_messages! { MutualFailure {
-    Self::Mutual(error) => "{}", error;
-    Self::ServerNotProved { status } => "the answer with status {} is not proved to come from a server that knows this user: nothing of it was used. Another may listen in between", status;
-    Self::OutOfOrder => "the server's message has no place in the exchange";
-    Self::StaleAtOnce => "the server dropped the session right after the key exchange: it may be overloaded. Try later";
-    Self::Refused(Reason::InternalError) => "the server did not try the proof (internal-error): it may have seen too many wrong ones. Wait some minutes";
-    Self::Refused(reason) => "the server refused the proof ({}): check user and password", reason.token();
-    Self::UnknownTerms => "the server offers no algorithm or realm that this client understands";
-    Self::ForeignScope => "the authentication scope in the server's challenge does not cover the server: a password must not be used there";
-    Self::OtherRealm => "the server asks for a proof in another realm: the password is for one realm, and must not be used in another without the user (RFC 8120 section 5)";
-    Self::WeakValidation => "the server offers no host validation method that this client accepts on this connection";
-    Self::Misused => "the prover was called out of order";
-}}
-
-impl core::error::Error for MutualFailure {}
-
-impl From<MutualError> for MutualFailure {
-    fn from(error: MutualError) -> Self {
-        Self::Mutual(error)
-    }
 }
 
 impl MutualProver {
@@ -270,8 +175,7 @@ impl MutualProver {
 
     /// Returns the binding of the connection for what was agreed.
     fn binding(&self) -> Option<&HostValidation> {
-        let mut all = self.bindings.iter();
-        all.find(|one| one.method() == self.validation)
+        binding_of(&self.bindings, self.validation)
     }
 
     /// Begins a key exchange.
@@ -292,7 +196,7 @@ impl MutualProver {
         name: &str,
         inputs: &Inputs<'_>,
     ) -> Result<bool, MutualError> {
-        let mut best: Option<(usize, Terms<'_>)> = None;
+        let mut best: Option<(usize, Realm)> = None;
         for fields in Received::new(head, name) {
             let Some(Challenged {
                 terms,
@@ -302,38 +206,34 @@ impl MutualProver {
                 continue;
             };
             match self.rank(&terms) {
-                Ok(rank) if best.as_ref().is_none_or(|(other, _)| rank < *other) => {
-                    best = Some((rank, terms));
+                Ok(ranked) => {
+                    if best.as_ref().is_none_or(|(rank, _)| ranked.0 < *rank) {
+                        best = Some(ranked);
+                    }
                 }
-                Ok(_) => {}
                 Err(reason) => self.unacceptable = Some(reason),
             }
         }
-        let Some((rank, terms)) = best else {
+        let Some((rank, realm)) = best else {
             return Ok(false);
         };
         self.unacceptable = None;
         if let Some(binding) = self.bindings.get(rank) {
             self.validation = binding.method();
         }
-        let realm = self.realm_of(&terms);
-        if self.realm != realm {
+        if self.realm.as_ref() != Some(&realm) {
             self.pi.clear();
-            self.realm = realm;
+            self.realm = Some(realm);
         }
         self.begin_exchange(inputs)?;
         Ok(true)
     }
 
-    #[inline(never)]
-    fn realm_of(&self, terms: &Terms<'_>) -> Option<Realm> {
+    /// Returns the position of a challenge's validation method, and its realm.
+    fn rank(&self, terms: &Terms<'_>) -> Result<(usize, Realm), Unacceptable> {
         let scope = self.origin.single_server_scope();
-        terms.realm(self.settings.algorithms, scope)
-    }
-
-    /// Returns the position of a challenge's validation method.
-    fn rank(&self, terms: &Terms<'_>) -> Result<usize, Unacceptable> {
-        let realm = self.realm_of(terms).ok_or(Unacceptable::Terms)?;
+        let realm = terms.realm(self.settings.algorithms, scope);
+        let realm = realm.ok_or(Unacceptable::Terms)?;
         if !self.origin.is_covered_by(realm.auth_scope()) {
             return Err(Unacceptable::Scope);
         }
@@ -343,22 +243,31 @@ impl MutualProver {
         }
         let mut methods = self.bindings.iter();
         let rank = methods.position(|one| terms.validates_by(one.method()));
-        rank.ok_or(Unacceptable::Validation)
+        let rank = rank.ok_or(Unacceptable::Validation)?;
+        Ok((rank, realm))
     }
 
     /// Ends the sequence.
-    fn done(&mut self, outcome: Outcome) -> Step<'static, MutualFailure> {
+    fn end_sequence(&mut self) {
         self.is_within = false;
         self.has_exchanged = false;
+    }
+
+    /// Ends the sequence, and a key exchange that is begun.
+    fn abandon(&mut self) {
+        self.end_sequence();
+        if self.is_exchanging {
+            self.forget();
+        }
+    }
+
+    fn done(&mut self, outcome: Outcome) -> Step<'static, MutualFailure> {
+        self.end_sequence();
         Step::Done(outcome)
     }
 
     fn failed(&mut self, failure: impl Into<MutualFailure>) -> Step<'static, MutualFailure> {
-        self.is_within = false;
-        self.has_exchanged = false;
-        if self.is_exchanging {
-            self.forget();
-        }
+        self.abandon();
         Step::Failed(failure.into())
     }
 
@@ -524,6 +433,11 @@ impl MutualProver {
     }
 }
 
+/// Returns the binding for a method.
+fn binding_of(bindings: &[HostValidation], method: Validation) -> Option<&HostValidation> {
+    bindings.iter().find(|one| one.method() == method)
+}
+
 impl Prover for MutualProver {
     type Failure = MutualFailure;
 
@@ -552,14 +466,10 @@ impl Prover for MutualProver {
                 let _ = self.bindings.push(binding);
             }
         }
-        self.is_within = false;
-        self.has_exchanged = false;
         // A request that was under way on another connection has no answer here.
+        self.abandon();
         self.sent = Sent::Nothing;
         self.verified = None;
-        if self.is_exchanging {
-            self.forget();
-        }
         Step::Send
     }
 
@@ -587,8 +497,7 @@ impl Prover for MutualProver {
         }
         let mut error = MutualFailure::Mutual(MutualError::BufferTooSmall);
         let mut sent = Sent::Normal;
-        let mut bindings = self.bindings.iter();
-        let binding = bindings.find(|one| one.method() == self.validation);
+        let binding = binding_of(&self.bindings, self.validation);
         let written = match (&self.realm, &mut self.session) {
             (Some(realm), _) if self.is_exchanging => {
                 self.has_exchanged = true;

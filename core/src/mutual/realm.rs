@@ -148,8 +148,9 @@ pub(super) fn is_user_name(text: &str) -> bool {
     text.len() <= MAX_USER_LEN && is_prepared(text)
 }
 
-/// Returns true unless the text is empty or is certainly not prepared by a profile of RFC 8265.
-fn is_prepared(text: &str) -> bool {
+/// Returns true unless the text is empty or is certainly not prepared by a profile of RFC 8265: it has control characters or a byte order mark.
+#[must_use]
+pub fn is_prepared(text: &str) -> bool {
     !text.is_empty() && !text.chars().any(|c| c.is_control() || c == '\u{feff}')
 }
 

@@ -94,7 +94,7 @@ async fn garbage_does_not_stop_the_board() {
             ),
             ("GET http://a/ HTTP/1.1\r\nhost: a\r\n\r\n", "HTTP/1.1 400"),
             ("garbage\r\n\r\n", "HTTP/1.1 400"),
-            // What follows a bare line feed could be another request to another reader.
+            // Another reader could take the text after a bare line feed for another request.
             (
                 "GET / HTTP/1.1\r\nhost: a\n\nGET / HTTP/1.1\r\n\r\n",
                 "HTTP/1.1 400",

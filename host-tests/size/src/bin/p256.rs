@@ -66,10 +66,6 @@ impl Prover for Copy {
             _ => Step::Failed(Failure),
         }
     }
-
-    fn declined(&self) -> Option<Failure> {
-        None
-    }
 }
 
 fn exchange() -> Option<u32> {
