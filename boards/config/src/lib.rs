@@ -166,7 +166,7 @@ impl<'c> Config<'c> {
     }
 
     fn set(&mut self, tag: u8, value: &'c [u8]) -> Result<(), ConfigError> {
-        let text = || str::from_utf8(value).map_err(|_| ConfigError::Malformed);
+        let text = || text(value);
         let mut reader = Reader::new(value);
         match tag {
             tag::HOST => self.host = text()?,
@@ -216,6 +216,15 @@ pub struct Key<'c> {
     pub public: &'c [u8],
     /// The password of the key; empty without one.
     pub password: &'c [u8],
+}
+
+/// Reads a text that is preceded by its length in two bytes.
+pub(crate) fn read_text<'c>(from: &mut Reader<'c>) -> Result<&'c str, ConfigError> {
+    text(from.sized16()?)
+}
+
+fn text(bytes: &[u8]) -> Result<&str, ConfigError> {
+    str::from_utf8(bytes).map_err(|_| ConfigError::Malformed)
 }
 
 impl<'c> Key<'c> {

@@ -1,6 +1,6 @@
 //! The section `[login]`: the server for technicians of a board (`chanbind_device::technician`).
 
-use crate::ConfigError;
+use crate::{ConfigError, read_text};
 use chanbind_core::wire::Reader;
 use core::fmt;
 
@@ -22,15 +22,12 @@ pub struct Login<'c> {
 impl<'c> Login<'c> {
     pub(crate) fn parse(value: &'c [u8]) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(value);
-        let mut text = || -> Result<&'c str, ConfigError> {
-            str::from_utf8(reader.sized16()?).map_err(|_| ConfigError::Malformed)
-        };
         Ok(Self {
-            origin: text()?,
-            auth_scope: text()?,
-            realm: text()?,
-            user: text()?,
-            credential: text()?,
+            origin: read_text(&mut reader)?,
+            auth_scope: read_text(&mut reader)?,
+            realm: read_text(&mut reader)?,
+            user: read_text(&mut reader)?,
+            credential: read_text(&mut reader)?,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The section `[proof.mutual]`: HTTP Mutual authentication (RFC 8120) of a user with a password or PIN.
 
-use crate::ConfigError;
+use crate::{ConfigError, read_text};
 use chanbind_core::wire::Reader;
 use core::fmt;
 
@@ -25,14 +25,10 @@ impl<'c> Section<'c> {
     /// [`ConfigError::Malformed`]
     pub fn parse(value: &'c [u8]) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(value);
-        let parent_name = reader.sized16()?;
-        let mut text = || -> Result<&'c str, ConfigError> {
-            str::from_utf8(reader.sized16()?).map_err(|_| ConfigError::Malformed)
-        };
         Ok(Self {
-            parent_name,
-            user: text()?,
-            password: text()?,
+            parent_name: reader.sized16()?,
+            user: read_text(&mut reader)?,
+            password: read_text(&mut reader)?,
         })
     }
 }
@@ -46,11 +42,11 @@ impl fmt::Debug for Section<'_> {
 #[cfg(feature = "build")]
 pub(crate) mod file {
     use crate::build::{Context, Failure};
-    use chanbind_core::wire::Writer;
+    use chanbind_core::{
+        mutual::{MAX_PASSWORD_LEN, MAX_USER_LEN, is_prepared},
+        wire::Writer,
+    };
     use serde::Deserialize;
-
-    /// The longest user name and password, in bytes.
-    const LIMITS: [(&str, usize); 2] = [("user", 128), ("password", 256)];
 
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -65,9 +61,11 @@ pub(crate) mod file {
             let parent_name = hex::decode(&self.parent_name).map_err(|error| {
                 format!("proof.mutual.parent_name: {error}: give hexadecimal digits")
             })?;
-            for (text, (name, max)) in [&self.user, &self.password].into_iter().zip(LIMITS) {
-                let is_prepared = !text.chars().any(|c| c.is_control() || c == '\u{feff}');
-                if text.is_empty() || text.len() > max || !is_prepared {
+            for (name, text, max) in [
+                ("user", &self.user, MAX_USER_LEN),
+                ("password", &self.password, MAX_PASSWORD_LEN),
+            ] {
+                if text.len() > max || !is_prepared(text) {
                     return Err(format!(
                         "proof.mutual.{name}: write 1 to {max} bytes without control characters"
                     )

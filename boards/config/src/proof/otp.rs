@@ -1,6 +1,6 @@
 //! The section `[proof.otp]`: one-time passwords of an HMAC key.
 
-use crate::{ConfigError, Key};
+use crate::{ConfigError, Key, read_text};
 use chanbind_core::{otp::ClientId, wire::Reader};
 
 /// The tag of the section.
@@ -22,7 +22,7 @@ impl<'c> Section<'c> {
     /// [`ConfigError::Malformed`]
     pub fn parse(value: &'c [u8]) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(value);
-        let id = str::from_utf8(reader.sized16()?).map_err(|_| ConfigError::Malformed)?;
+        let id = read_text(&mut reader)?;
         Ok(Self {
             client_id: ClientId::new(id).map_err(|_| ConfigError::Malformed)?,
             key: Key::read(&mut reader)?,
