@@ -38,6 +38,13 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Returns the board with this name; `None` if it is not emulated.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        let mut all = [Self::QemuMps2, Self::Rp2040W5500].into_iter();
+        all.find(|kind| kind.name() == name)
+    }
+
     /// Returns the name of the board's folder under `boards`.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -68,10 +68,10 @@ pub(crate) fn run(arguments: &Arguments) -> TaskResult {
             Proof::Mutual => &[firmware::MUTUAL],
         };
         let board = firmware::board(device)?;
-        firmware::build(board, features)?;
-        if arguments.proof == Proof::Mutual && arguments.board == Board::QemuMps2 {
-            firmware::build_application(board, features, Some(firmware::TECHNICIAN.name))?;
-        }
+        // The board's own image is built with each application.
+        let has_server = arguments.proof == Proof::Mutual && arguments.board == Board::QemuMps2;
+        let application = has_server.then_some(firmware::TECHNICIAN.name);
+        firmware::build_application(board, features, application)?;
     }
     run::quietly(
         "build the demo",

@@ -30,15 +30,9 @@ pub(crate) async fn scenario(device: &str, folder: &Path) -> Outcome<()> {
     let swtpm = start_swtpm()?;
     let pin = provision(folder, &swtpm)?;
     let gateway = Gateway::start(folder, &["authenticator", "--client-ca", "device-ca.pem"])?;
-    match device {
-        "qemu-mps2" | "rp2040-w5500" => {
-            let kind = match device {
-                "qemu-mps2" => Kind::QemuMps2,
-                _ => Kind::Rp2040W5500,
-            };
-            firmware::run(kind, "authenticator", folder, &swtpm, &gateway, ACCEPTED)?;
-        }
-        _ => run_on_host(folder, &swtpm, &pin, &gateway).await?,
+    match Kind::of_name(device) {
+        Some(kind) => firmware::run(kind, "authenticator", folder, &swtpm, &gateway, ACCEPTED)?,
+        None => run_on_host(folder, &swtpm, &pin, &gateway).await?,
     }
     drop((gateway, swtpm));
     Ok(())

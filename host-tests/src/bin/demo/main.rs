@@ -69,31 +69,13 @@ async fn scenario() -> Outcome<()> {
     let pin = provision(folder.path(), &swtpm)?;
     let gateway = Gateway::start(folder.path(), &["otp", "--registry", "registry.toml"])?;
     let file = KeyFile::from_pem(&std::fs::read_to_string(folder.path().join("client1.pem"))?)?;
-    match device {
-        "qemu-mps2" => {
+    match (Kind::of_name(device), device) {
+        (Some(kind), _) => {
             let accepted = ["one-time key derived", "proof accepted"];
-            firmware::run(
-                Kind::QemuMps2,
-                "",
-                folder.path(),
-                &swtpm,
-                &gateway,
-                &accepted,
-            )?;
+            firmware::run(kind, "", folder.path(), &swtpm, &gateway, &accepted)?;
         }
-        "rp2040-w5500" => {
-            let accepted = ["one-time key derived", "proof accepted"];
-            firmware::run(
-                Kind::Rp2040W5500,
-                "",
-                folder.path(),
-                &swtpm,
-                &gateway,
-                &accepted,
-            )?;
-        }
-        "spi" => spi::scenario(&swtpm, &file, &pin, &gateway).await?,
-        _ => {
+        (None, "spi") => spi::scenario(&swtpm, &file, &pin, &gateway).await?,
+        (None, _) => {
             let tpm = open_tpm(&swtpm, &pin).await?;
             let key = tpm.load(file, None).await?;
             print_step(

@@ -3,7 +3,11 @@
 
 use crate::{Gateway, Outcome, firmware, print_step, run_provision, start_swtpm};
 use chanbind_host_tests::{board::Kind, program, swtpm::Swtpm, technician::Technician};
-use std::{path::Path, process::Command, time::Duration};
+use std::{
+    path::Path,
+    process::{Command, Output},
+    time::Duration,
+};
 
 const USER: &str = "client1";
 const REALM: &str = "devices";
@@ -20,22 +24,12 @@ pub(crate) async fn scenario(device: &str, folder: &Path) -> Outcome<()> {
     let users = ["mutual", "--users", "users.toml", "--realm", REALM];
     let origin = ["--origin", "https://localhost"];
     let gateway = Gateway::start(folder, &[&users[..], &origin].concat())?;
-    match device {
-        "qemu-mps2" => {
-            firmware::run(Kind::QemuMps2, "mutual", folder, &swtpm, &gateway, ACCEPTED)?;
-            technician(folder, &swtpm).await?;
-        }
-        "rp2040-w5500" => {
-            firmware::run(
-                Kind::Rp2040W5500,
-                "mutual",
-                folder,
-                &swtpm,
-                &gateway,
-                ACCEPTED,
-            )?;
-        }
-        _ => run_on_host(folder, &gateway)?,
+    let Some(kind) = Kind::of_name(device) else {
+        return run_on_host(folder, &gateway);
+    };
+    firmware::run(kind, "mutual", folder, &swtpm, &gateway, ACCEPTED)?;
+    if kind == Kind::QemuMps2 {
+        technician(folder, &swtpm).await?;
     }
     Ok(())
 }
@@ -127,15 +121,7 @@ async fn technician(folder: &Path, swtpm: &Swtpm) -> Outcome<()> {
             format_args!("$ chanbind {}{file}", arguments.join(" ")),
         );
         let output = technician.connect(folder, pin, "/set-point", more)?;
-        let said = [output.stdout, output.stderr].concat();
-        for line in String::from_utf8_lossy(&said).lines() {
-            print_step("technician", line);
-        }
-        if output.status.code() != Some(code) {
-            return Err(
-                format!("the command ended with {} instead of {code}", output.status).into(),
-            );
-        }
+        print_output("technician", &output, code)?;
         until("event=left")?;
     }
     Ok(())
@@ -162,15 +148,21 @@ fn run_on_host(folder: &Path, gateway: &Gateway) -> Outcome<()> {
             .args(arguments)
             .current_dir(folder)
             .output()?;
-        let said = [output.stdout, output.stderr].concat();
-        for line in String::from_utf8_lossy(&said).lines() {
-            print_step("person", line);
-        }
-        if output.status.code() != Some(code) {
-            return Err(
-                format!("the command ended with {} instead of {code}", output.status).into(),
-            );
-        }
+        print_output("person", &output, code)?;
     }
     Ok(())
+}
+
+/// Prints what a command has written. Its exit code must be `code`.
+fn print_output(actor: &str, output: &Output, code: i32) -> Outcome<()> {
+    for written in [&output.stdout, &output.stderr] {
+        for line in String::from_utf8_lossy(written).lines() {
+            print_step(actor, line);
+        }
+    }
+    if output.status.code() == Some(code) {
+        Ok(())
+    } else {
+        Err(format!("the command ended with {} instead of {code}", output.status).into())
+    }
 }
