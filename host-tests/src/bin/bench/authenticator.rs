@@ -2,7 +2,7 @@
 
 use crate::{
     Figure, Outcome,
-    instructions::{run, traced},
+    instructions::{run, stack_used, traced},
 };
 use chanbind::protocol::{
     authenticator::{CertificateChain, Client, Endpoint, Request, RequestParameters, Server},
@@ -59,9 +59,7 @@ pub(crate) fn figures() -> Outcome<Vec<Figure>> {
     })?;
     let [exports, one, bare_two, _, two, bare_three, _] =
         std::array::from_fn(|phase| counted.of_phase(phase));
-    let stack: [u8; 4] = std::fs::read(folder.path().join("stack.bin"))?
-        .try_into()
-        .map_err(|_| "the program wrote no size of its stack")?;
+    let stack = stack_used(folder.path())?;
     let figure = |name: &str, value: f64, unit| (format!("Cortex-M4: {name}"), value, unit);
     Ok(vec![
         figure(
@@ -91,7 +89,7 @@ pub(crate) fn figures() -> Outcome<Vec<Figure>> {
         ),
         figure(
             "stack to validate an authenticator with two certificates (stack painting)",
-            f64::from(u32::from_be_bytes(stack)),
+            stack,
             "bytes",
         ),
     ])

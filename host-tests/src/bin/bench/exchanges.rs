@@ -223,55 +223,63 @@ async fn plain(
     let mut results = [None; 3];
     let mut connection = server.connect().await?;
     let uri = server.uri()?;
+    let refused = || format!("{scheme}: refused").into();
     let mut from: Option<String> = None;
     // With discovery, and then again.
-    for (at, is_first) in [(0, true), (2, false)] {
+    for at in [0, 2] {
         let counts = server.counted(async {
             loop {
-                let mut request = Connection::get(&uri)?;
-                if let Some(challenge) = &from {
-                    let value = HeaderValue::from_str(&credentials(challenge))?;
-                    request.headers_mut().insert(header::AUTHORIZATION, value);
-                }
-                let response = connection.send(request).await?;
-                let status = response.status();
-                let value = response.headers().get(header::WWW_AUTHENTICATE);
-                let value = value
-                    .and_then(|value| value.to_str().ok())
-                    .map(str::to_owned);
-                response.into_body().bytes(1024).await?;
+                let own = from.as_deref().map(credentials);
+                let (status, challenge) = ask(&mut connection, &uri, own).await?;
                 if status == StatusCode::OK {
                     return Ok(());
                 }
                 if from.is_some() {
-                    return Err(format!("{scheme}: refused").into());
+                    return Err(refused());
                 }
-                from = value;
+                from = challenge;
             }
         });
         let counts = counts.await?;
         if let Some(result) = results.get_mut(at) {
             *result = Some(counts);
         }
-        assert!(is_first || counts.round_trips == 1, "{scheme}");
+        assert!(at == 0 || counts.round_trips == 1, "{scheme}");
     }
     if let Some(known) = known {
         let mut connection = server.connect().await?;
         let counts = server.counted(async {
-            let mut request = Connection::get(&uri)?;
-            let value = HeaderValue::from_str(&credentials(known))?;
-            request.headers_mut().insert(header::AUTHORIZATION, value);
-            let response = connection.send(request).await?;
-            if response.status() != StatusCode::OK {
-                return Err(format!("{scheme}: refused").into());
+            let (status, _) = ask(&mut connection, &uri, Some(credentials(known))).await?;
+            if status == StatusCode::OK {
+                Ok(())
+            } else {
+                Err(refused())
             }
-            response.into_body().bytes(1024).await?;
-            Ok(())
         });
         let [_, known, _] = &mut results;
         *known = Some(counts.await?);
     }
     Ok(results)
+}
+
+/// Sends a request with these credentials. Returns the status of the response, and its challenge.
+async fn ask(
+    connection: &mut Connection,
+    uri: &axum::http::Uri,
+    credentials: Option<String>,
+) -> Outcome<(StatusCode, Option<String>)> {
+    let mut request = Connection::get(uri)?;
+    if let Some(credentials) = credentials {
+        let value = HeaderValue::from_str(&credentials)?;
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+    }
+    let response = connection.send(request).await?;
+    let status = response.status();
+    let challenge = response.headers().get(header::WWW_AUTHENTICATE);
+    let challenge = challenge.and_then(|value| value.to_str().ok());
+    let challenge = challenge.map(str::to_owned);
+    response.into_body().bytes(1024).await?;
+    Ok((status, challenge))
 }
 
 /// A kind of proof: with discovery, with prior agreement, and again on the same connection.
@@ -317,21 +325,22 @@ fn parameter<'c>(challenge: &'c str, name: &str) -> &'c str {
     rest.split('"').next().unwrap_or_default()
 }
 
+/// The client's nonce, as in RFC 7616 section 3.9.1.
+const CNONCE: &str = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
+
 /// The response of RFC 7616 section 3.4.1 for SHA-256 and qop auth.
 fn digest_response(nonce: &str) -> String {
     let hash = |text: String| hex::encode(Sha256::digest(text));
     let a1 = hash(format!("{USER}:{REALM}:{PASSWORD}"));
     let a2 = hash("GET:/get".to_owned());
-    hash(format!(
-        "{a1}:{nonce}:00000001:f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ:auth:{a2}"
-    ))
+    hash(format!("{a1}:{nonce}:00000001:{CNONCE}:auth:{a2}"))
 }
 
 fn digest(challenge: &str) -> String {
     let nonce = parameter(challenge, "nonce");
     let response = digest_response(nonce);
     format!(
-        "Digest username=\"{USER}\", realm=\"{REALM}\", uri=\"/get\", algorithm=SHA-256, nonce=\"{nonce}\", nc=00000001, cnonce=\"f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ\", qop=auth, response=\"{response}\""
+        "Digest username=\"{USER}\", realm=\"{REALM}\", uri=\"/get\", algorithm=SHA-256, nonce=\"{nonce}\", nc=00000001, cnonce=\"{CNONCE}\", qop=auth, response=\"{response}\""
     )
 }
 

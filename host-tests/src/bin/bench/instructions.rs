@@ -68,6 +68,15 @@ pub(crate) fn run(program: &Path, trace: &Path, folder: &Path) -> Outcome<()> {
     }
 }
 
+/// Reads the bytes of stack that a program has used, which it wrote to its working directory `folder`.
+pub(crate) fn stack_used(folder: &Path) -> Outcome<f64> {
+    let stack = std::fs::read(folder.join("stack.bin"))?;
+    let stack: [u8; 4] = stack
+        .try_into()
+        .map_err(|_| "the program wrote no size of its stack")?;
+    Ok(f64::from(u32::from_be_bytes(stack)))
+}
+
 /// The parts to which instructions are attributed, with words in the names of their functions. The first part that matches counts.
 const PARTS: [(&str, &[&str]); 8] = [
     (
