@@ -43,8 +43,11 @@ impl Tpm {
     /// time; and [`TpmError::Stack`] if a thread cannot be started.
     pub async fn open(tcti: &str, options: OpenOptions) -> Result<Self, TpmError> {
         let tpm = Self::start(tcti, options)?;
-        tpm.worker.run(Device::connect).await?;
-        Ok(tpm)
+        let connected = tpm.worker.run(Device::connect).await;
+        if connected.is_err() {
+            tpm.close().await;
+        }
+        connected.map(|()| tpm)
     }
 
     /// Does the same as [`Tpm::open`] for callers without an executor: blocks the calling thread.
@@ -53,8 +56,11 @@ impl Tpm {
     /// Returns the errors of [`Tpm::open`].
     pub fn open_blocking(tcti: &str, options: OpenOptions) -> Result<Self, TpmError> {
         let tpm = Self::start(tcti, options)?;
-        tpm.worker.run_blocking(Device::connect)?;
-        Ok(tpm)
+        let connected = tpm.worker.run_blocking(Device::connect);
+        if connected.is_err() {
+            tpm.worker.close_blocking();
+        }
+        connected.map(|()| tpm)
     }
 
     /// Returns the name of a parent key. Pin it when the device is provisioned.
@@ -140,15 +146,11 @@ impl Tpm {
     ///
     /// A TPM without a resource manager, such as swtpm, serves one program at a time: close the handle before another program
     /// uses it.
+    ///
+    /// Close the last handle before the process ends: when a handle is dropped, its thread ends later, and a process that ends at the
+    /// same time may crash in the TPM software stack.
     pub async fn close(&self) {
-        // An error means that the worker has ended or that the TPM does not respond. In both cases nothing can be flushed.
-        let _ = self
-            .worker
-            .run(|device| {
-                device.close();
-                Ok(())
-            })
-            .await;
+        self.worker.close().await;
     }
 
     fn spec(&self, file: KeyFile, auth: Option<Auth>) -> Result<KeySpec, TpmError> {

@@ -18,7 +18,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -29,13 +29,29 @@ pub(super) struct Job {
     pub(super) expire: Box<dyn FnOnce(TpmError) + Send>,
 }
 
+/// A request to the watching thread.
+pub(super) enum Request {
+    Run(Job),
+    /// Ends the command thread after this job. The last field is dropped when the thread has ended, and tells the caller so.
+    Close(Job, Box<dyn Send>),
+}
+
 type Work = Box<dyn FnOnce(&mut Device) + Send>;
 
-/// Serves jobs until the last sender is dropped. This is the main function of the watching thread.
-pub(super) fn serve(settings: &Arc<Settings>, queue: &mpsc::Receiver<Job>) {
+/// Serves requests until the last sender is dropped. This is the main function of the watching thread.
+pub(super) fn serve(settings: &Arc<Settings>, queue: &mpsc::Receiver<Request>) {
     let stuck = Arc::new(StuckThreads::default());
-    let mut lane = None;
-    while let Ok(job) = queue.recv() {
+    let mut lane: Option<Lane> = None;
+    while let Ok(request) = queue.recv() {
+        let job = match request {
+            Request::Run(job) => job,
+            Request::Close(job, _ended) => {
+                if let Some(open) = lane.take().and_then(|open| open.serve(job, settings)) {
+                    open.end();
+                }
+                continue;
+            }
+        };
         let open = match lane.take() {
             Some(open) => open,
             None => match Lane::start(settings, &stuck) {
@@ -54,6 +70,7 @@ pub(super) fn serve(settings: &Arc<Settings>, queue: &mpsc::Receiver<Job>) {
 struct Lane {
     jobs: mpsc::Sender<Work>,
     done: mpsc::Receiver<()>,
+    thread: JoinHandle<()>,
     watch: Watch,
     stuck: Arc<StuckThreads>,
     end: Arc<ThreadEnd>,
@@ -125,7 +142,7 @@ impl Lane {
         let device = Device::new(Arc::clone(settings), watch.clone());
         let end = Arc::new(ThreadEnd::default());
         let guard = ThreadGuard(Arc::clone(stuck), Arc::clone(&end));
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("chanbind-tpm".to_owned())
             .spawn(move || {
                 // Dropped after the device, so that a stuck thread counts until it has flushed its objects from the TPM.
@@ -146,10 +163,20 @@ impl Lane {
         Ok(Self {
             jobs,
             done,
+            thread,
             watch,
             stuck: Arc::clone(stuck),
             end,
         })
+    }
+
+    /// Ends the thread of a closed device, and waits for its end, which nothing delays.
+    ///
+    /// The cryptographic library of the TPM software stack frees the thread's data when the thread ends. If the process ended at
+    /// the same time, that library would be freed first and the process would crash.
+    fn end(self) {
+        drop(self.jobs);
+        let _ = self.thread.join();
     }
 
     /// Runs a job. Returns the lane unless it is stuck or has ended.

@@ -1,9 +1,10 @@
 use super::{
     TpmError,
     device::{Device, Settings},
-    lane::{self, Job},
+    lane::{self, Job, Request},
 };
 use std::{
+    convert::Infallible,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -15,7 +16,7 @@ use tokio::sync::oneshot;
 
 /// The queue of the threads that talk to the TPM. When it is dropped, the threads flush the TPM and end.
 pub(super) struct Worker {
-    jobs: mpsc::Sender<Job>,
+    requests: mpsc::Sender<Request>,
     next_key: AtomicU64,
 }
 
@@ -23,7 +24,7 @@ impl Worker {
     /// Starts the watching thread. Performs no I/O.
     pub(super) fn start(settings: Settings) -> Result<Self, TpmError> {
         let settings = Arc::new(settings);
-        let (jobs, queue) = mpsc::channel::<Job>();
+        let (requests, queue) = mpsc::channel();
         thread::Builder::new()
             .name("chanbind-tpm-watch".to_owned())
             .spawn(move || lane::serve(&settings, &queue))
@@ -32,7 +33,7 @@ impl Worker {
                 reason: error.to_string(),
             })?;
         Ok(Self {
-            jobs,
+            requests,
             next_key: AtomicU64::new(0),
         })
     }
@@ -64,10 +65,28 @@ impl Worker {
 
     /// Queues a job without waiting for its result.
     pub(super) fn send(&self, job: impl FnOnce(&mut Device) + Send + 'static) {
-        let _ = self.jobs.send(Job {
-            run: Box::new(job),
-            expire: Box::new(|_| ()),
-        });
+        let _ = self.requests.send(Request::Run(unanswered(job)));
+    }
+
+    /// Closes the device and ends the thread that talks to it. Returns at the end of the thread, or when it is stuck in a call. The
+    /// next job starts another thread.
+    pub(super) async fn close(&self) {
+        let (ended, end) = oneshot::channel::<Infallible>();
+        self.send_close(ended);
+        let _ = end.await;
+    }
+
+    /// Does the same as [`Worker::close`] on the calling thread.
+    pub(super) fn close_blocking(&self) {
+        let (ended, end) = mpsc::channel::<Infallible>();
+        self.send_close(ended);
+        let _ = end.recv();
+    }
+
+    fn send_close(&self, ended: impl Send + 'static) {
+        let _ = self
+            .requests
+            .send(Request::Close(unanswered(Device::close), Box::new(ended)));
     }
 
     /// Queues a job that delivers its result to `reply`, unless its time limit passes first.
@@ -83,7 +102,7 @@ impl Worker {
             reply.take()
         };
         let for_expiry = Arc::clone(&reply);
-        let _ = self.jobs.send(Job {
+        let _ = self.requests.send(Request::Run(Job {
             run: Box::new(move |device| {
                 // Skip the job if its caller has stopped waiting.
                 let is_waited_for = reply
@@ -103,7 +122,15 @@ impl Worker {
                     reply.send(Err(error));
                 }
             }),
-        });
+        }));
+    }
+}
+
+/// A job without a result.
+fn unanswered(job: impl FnOnce(&mut Device) + Send + 'static) -> Job {
+    Job {
+        run: Box::new(job),
+        expire: Box::new(|_| ()),
     }
 }
 
@@ -126,5 +153,49 @@ impl<T> ReplySender<T> {
             Self::Async(sender) => drop(sender.send(result)),
             Self::Blocking(sender) => drop(sender.send(result)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{cell::RefCell, sync::atomic::AtomicBool, time::Duration};
+
+    /// Data of a thread that takes time to free, as that of a cryptographic library.
+    struct Slow(Arc<AtomicBool>);
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            thread::sleep(Duration::from_millis(200));
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    thread_local! {
+        static SLOW: RefCell<Option<Slow>> = const { RefCell::new(None) };
+    }
+
+    #[test]
+    fn the_thread_has_ended_when_the_worker_is_closed() {
+        let worker = Worker::start(Settings {
+            tcti: "none".to_owned(),
+            parent_name: None,
+            hierarchy_auth: None,
+            command_limit: None,
+        })
+        .unwrap();
+        for _ in 0..2 {
+            let freed = Arc::new(AtomicBool::new(false));
+            let slow = Slow(Arc::clone(&freed));
+            worker
+                .run_blocking(|_| {
+                    SLOW.set(Some(slow));
+                    Ok(())
+                })
+                .unwrap();
+            worker.close_blocking();
+            assert!(freed.load(Ordering::SeqCst));
+        }
+        worker.close_blocking();
     }
 }
