@@ -262,6 +262,9 @@ impl Gateway {
             "key.pem",
             "--listen",
             "127.0.0.1:0",
+            // An emulated processor takes many times as long as a real one.
+            "--handshake-seconds",
+            "120",
         ];
         let arguments = [&["gateway"], client_arguments, &rest].concat();
         print_step(

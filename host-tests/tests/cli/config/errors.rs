@@ -236,20 +236,33 @@ fn errors_of_other_files_name_them() {
 }
 
 #[test]
-fn the_size_of_fragments_is_limited_as_on_the_command_line() {
+fn numbers_are_limited_as_on_the_command_line() {
     let workspace = workspace();
     let text = configuration(&format!("{OTP}{OTP_RULE}"));
-    for size in [0, 511, 16385] {
-        let error = error_in(&workspace, &format!("max_fragment_size = {size}\n{text}"));
-        assert_eq!(
-            error,
-            format!("gateway.toml: max_fragment_size = {size}: write a number from 512 to 16384")
-        );
-        let files = ["--registry", "registry.toml", "--cert", "chain.pem"];
-        let rest = ["--key", "server.pem", "--max-fragment-size"];
-        let size = size.to_string();
-        let (code, error) =
-            workspace.fail(&[&["gateway", "otp"], &files[..], &rest, &[&size]].concat());
-        assert_eq!(code, 2, "{error}");
+    for (setting, option, [low, high], outside) in [
+        (
+            "max_fragment_size",
+            "--max-fragment-size",
+            [512, 16384],
+            [0, 511, 16385],
+        ),
+        (
+            "handshake_seconds",
+            "--handshake-seconds",
+            [1, 600],
+            [0, 601, 65535],
+        ),
+    ] {
+        for number in outside {
+            let error = error_in(&workspace, &format!("{setting} = {number}\n{text}"));
+            assert_eq!(
+                error,
+                format!("gateway.toml: {setting} = {number}: write a number from {low} to {high}")
+            );
+            let files = ["--registry", "registry.toml", "--cert", "chain.pem"];
+            let rest = ["--key", "server.pem", option, &number.to_string()];
+            let (code, error) = workspace.fail(&[&["gateway", "otp"], &files[..], &rest].concat());
+            assert_eq!(code, 2, "{error}");
+        }
     }
 }

@@ -5,6 +5,7 @@ mod errors;
 mod rules;
 
 use super::*;
+use std::io::Read as _;
 use workspace::{configuration, connect_authenticator, connect_otp};
 
 const OTP: &str = "[proof.otp]\nregistry = \"registry.toml\"\n";
@@ -144,4 +145,19 @@ fn the_number_of_connections_from_one_address_is_limited_by_the_file() {
     let mut second = connect(Duration::from_millis(500));
     assert!(is_closed(&mut first));
     assert!(!is_closed(&mut second));
+}
+
+#[test]
+fn the_time_of_handshakes_is_limited_by_the_file() {
+    let workspace = workspace();
+    let text = configuration(&format!("{OTP}{OTP_RULE}"));
+    workspace.write("gateway.toml", format!("handshake_seconds = 1\n{text}"));
+    let mut command = workspace.command(&["gateway", "--config", "gateway.toml"]);
+    let gateway = Gateway::start(&mut command, None);
+    let mut silent = std::net::TcpStream::connect(("127.0.0.1", gateway.port)).unwrap();
+    // The default limit is 10 seconds.
+    let limit = Some(Duration::from_secs(8));
+    silent.set_read_timeout(limit).unwrap();
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0);
+    gateway.stop();
 }

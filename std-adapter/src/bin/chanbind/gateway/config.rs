@@ -25,6 +25,7 @@ use std::{
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
+    time::Duration,
 };
 use toml::Spanned;
 use zeroize::Zeroizing;
@@ -39,6 +40,8 @@ pub(super) struct Config {
     pub(super) max_connections_per_address: usize,
     #[serde(default)]
     pub(super) max_fragment_size: Option<u16>,
+    #[serde(default = "handshake_seconds")]
+    pub(super) handshake_seconds: u16,
     pub(super) tls: Tls,
     pub(super) proof: Proofs,
     pub(super) rule: Vec<Spanned<RuleEntry>>,
@@ -245,6 +248,13 @@ impl Config {
                 format!("max_fragment_size = {len}: write a number from 512 to 16384"),
             ));
         }
+        if !HANDSHAKE_SECONDS.contains(&self.handshake_seconds) {
+            let seconds = self.handshake_seconds;
+            return Err(self.error(
+                None,
+                format!("handshake_seconds = {seconds}: write a number from 1 to 600"),
+            ));
+        }
         let certificate = self.folder.join(&self.tls.certificate);
         let key = self.folder.join(&self.tls.key);
         let chain = read(&certificate)?;
@@ -288,6 +298,7 @@ impl Config {
         }
         let mut limits = Limits::default();
         limits.connections_per_address = self.max_connections_per_address;
+        limits.handshake = Duration::from_secs(self.handshake_seconds.into());
         let mut prepared = Prepared {
             listener: Listener {
                 address: self.listen,
@@ -314,6 +325,8 @@ impl Config {
 
 /// The sizes, in bytes, to which the records of the server can be limited.
 const FRAGMENT_SIZES: RangeInclusive<u16> = 512..=16384;
+/// The time limits, in seconds, that a TLS handshake can have.
+const HANDSHAKE_SECONDS: RangeInclusive<u16> = 1..=600;
 
 /// Options of the server, for every kind of proof.
 #[derive(Args)]
@@ -339,6 +352,10 @@ pub(super) struct ServerArguments {
     /// small-records. The certificates must fit one record.
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(512..=16384))]
     max_fragment_size: Option<u16>,
+
+    /// The time limit for a TLS handshake, in seconds. Raise it for devices whose processor takes seconds for a signature.
+    #[arg(long, value_name = "SECONDS", default_value_t = handshake_seconds(), value_parser = clap::value_parser!(u16).range(1..=600))]
+    handshake_seconds: u16,
 }
 
 impl ServerArguments {
@@ -348,6 +365,7 @@ impl ServerArguments {
             listen: self.listen,
             max_connections_per_address: self.max_connections_per_address,
             max_fragment_size: self.max_fragment_size,
+            handshake_seconds: self.handshake_seconds,
             tls: Tls {
                 certificate: self.cert,
                 key: self.key,
@@ -381,4 +399,9 @@ fn listen() -> SocketAddr {
 
 fn max_connections_per_address() -> usize {
     Limits::default().connections_per_address
+}
+
+fn handshake_seconds() -> u16 {
+    let seconds = Limits::default().handshake.as_secs();
+    u16::try_from(seconds).unwrap_or(*HANDSHAKE_SECONDS.end())
 }
