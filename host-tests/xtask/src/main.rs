@@ -18,6 +18,7 @@ mod fuzz;
 mod msrv;
 mod packages;
 mod prose;
+mod prove;
 mod report;
 mod run;
 mod semver;
@@ -61,6 +62,8 @@ enum Command {
     Configure(firmware::ConfigureArguments),
     /// Search for inputs that crash the fuzz targets, for a number of minutes per target.
     Fuzz(fuzz::Arguments),
+    /// Check the models of the proofs with a theorem prover.
+    Prove(prove::Arguments),
     /// Compare the public interfaces of the published crates with those of the last release.
     Semver,
     /// Install the system packages that the tests and the demo need, and print their names and reasons.
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Some(Command::Flash(arguments)) => firmware::flash(&arguments),
         Some(Command::Configure(arguments)) => firmware::configure(&arguments),
         Some(Command::Fuzz(arguments)) => fuzz::run(&arguments),
+        Some(Command::Prove(arguments)) => prove::run(&arguments),
         Some(Command::Semver) => semver::run(),
         Some(Command::Setup) => set_up(),
     };

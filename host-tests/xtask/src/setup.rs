@@ -45,6 +45,9 @@ const FOR_THE_TESTS: &[Package] = &[
     ),
 ];
 
+/// The packages that the models of the proofs need.
+const FOR_THE_PROOFS: &[Package] = &[package("spass", "the theorem prover of `cargo x prove`")];
+
 /// The packages that bare-metal builds need if rustup cannot install the targets.
 const FOR_BARE_METAL: &[Package] = &[
     package(
@@ -68,6 +71,7 @@ pub(crate) fn install_for_demo() -> TaskResult {
 pub(crate) fn install_for_tests() -> TaskResult {
     install(FOR_THE_DEMO)?;
     install(FOR_THE_TESTS)?;
+    install_for_proofs()?;
     install_rp2040_emulator()
 }
 
@@ -79,6 +83,10 @@ pub(crate) fn install_rp2040_emulator() -> TaskResult {
     }
     let mut npm = run::command(&["npm", "ci", "--no-audit", "--no-fund"]);
     run::quietly("install rp2040js", npm.current_dir(folder)).map(|_| ())
+}
+
+pub(crate) fn install_for_proofs() -> TaskResult {
+    install(FOR_THE_PROOFS)
 }
 
 pub(crate) fn install_for_bare_metal() -> TaskResult {

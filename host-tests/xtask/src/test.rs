@@ -2,7 +2,7 @@
 
 use crate::{
     TaskResult, bench, check, dependencies, features, firmware, firmware_targets, fuzz, msrv,
-    report, run, setup, size,
+    prove, report, run, setup, size,
 };
 use std::{
     process::Command,
@@ -67,6 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> TaskResult {
         doc.env("RUSTDOCFLAGS", "-Dwarnings");
         run::quietly("rustdoc", &mut doc).map(|_| ())
     })?;
+    parts.run("models", prove::all)?;
     parts.run("counts", bench::counts)?;
     parts.run("bare metal", firmware_targets::build)?;
     parts.run("sizes", || {
