@@ -14,6 +14,8 @@
 #[cfg(feature = "authenticator")]
 pub mod authenticator;
 pub mod binding;
+#[cfg(feature = "blessing")]
+pub mod blessing;
 pub mod crypto;
 #[doc(hidden)]
 pub mod der;

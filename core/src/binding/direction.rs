@@ -1,7 +1,6 @@
 use super::ChannelBinding;
-use crate::crypto::equal;
+use crate::crypto::{equal, sha256_of_parts};
 use core::fmt;
-use sha2::{Digest, Sha256};
 
 /// One end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,17 +41,15 @@ pub struct DirectionTag([u8; 32]);
 impl DirectionTags {
     pub(super) fn new(binding: &ChannelBinding) -> Self {
         let tag = |side: &[u8]| {
-            let mut hash = Sha256::new();
-            for part in [
-                b"chanbind direction tag",
+            let kind = binding.kind().unique_prefix().as_bytes();
+            DirectionTag(sha256_of_parts(&[
+                b"chanbind direction tag\0",
                 side,
-                binding.kind().unique_prefix().as_bytes(),
-            ] {
-                hash.update(part);
-                hash.update([0]);
-            }
-            hash.update(binding.as_bytes());
-            DirectionTag(hash.finalize().into())
+                b"\0",
+                kind,
+                b"\0",
+                binding.as_bytes(),
+            ]))
         };
         Self {
             client: tag(b"client"),

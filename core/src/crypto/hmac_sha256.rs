@@ -221,7 +221,7 @@ pub(crate) struct Sha256State {
 }
 
 impl Sha256State {
-    #[cfg(feature = "authenticator")]
+    #[cfg(any(feature = "authenticator", feature = "blessing"))]
     pub(crate) fn new() -> Self {
         Self {
             state: INITIAL,
@@ -231,13 +231,13 @@ impl Sha256State {
         }
     }
 
-    #[cfg(feature = "authenticator")]
+    #[cfg(any(feature = "authenticator", feature = "blessing"))]
     #[inline(never)]
     pub(crate) fn update(&mut self, part: &[u8]) {
         self.absorb(part);
     }
 
-    #[cfg(feature = "authenticator")]
+    #[cfg(any(feature = "authenticator", feature = "blessing"))]
     pub(crate) fn finish(self) -> [u8; LEN] {
         digest(self.pad_and_finish())
     }

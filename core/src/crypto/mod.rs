@@ -18,4 +18,6 @@ pub use tpm_kdf::{kdfa, kdfe};
 
 #[cfg(feature = "authenticator")]
 pub(crate) use hash_algorithm::HashOutput;
+#[cfg(feature = "blessing")]
+pub(crate) use hmac_sha256::Sha256State;
 pub(crate) use hmac_sha256::hkdf_expand;

@@ -72,7 +72,7 @@
 //!   holder. A 200 is `Done(Proved)` only with the right `vks` in Authentication-Info, and otherwise `Failed`: nothing of it may be
 //!   used (section 10). A 401-STALE is `Send` again. A session outlives its connection: `begin` on the next connection keeps sid
 //!   and session secret, and sends the request with them, bound to the new channel.
-//! - **Blessings** (Vanadium; a later step). `begin` gives `Send`, without fields. The 401 carries the server's blessings and its signature over
+//! - **Blessings** (Vanadium). `begin` gives `Send`, without fields. The 401 carries the server's blessings and its signature over
 //!   the channel binding: `response` verifies them before anything of the client's is made. A server that is not authorised gives
 //!   `Failed`, and the client has not been seen; an authorised one gives `Key(Sign)` over the client's direction of the binding,
 //!   then `Send`.

@@ -143,6 +143,11 @@ impl<'a> Writer<'a> {
         if rest == 0 { Ok(()) } else { Err(Full) }
     }
 
+    /// Returns the bytes that have been written from the position `start` on, to alter them.
+    pub fn written_from(&mut self, start: usize) -> &mut [u8] {
+        self.out.get_mut(start..self.len).unwrap_or_default()
+    }
+
     /// Returns the bytes that have been written.
     #[must_use]
     pub fn finish(self) -> &'a mut [u8] {
