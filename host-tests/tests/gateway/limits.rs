@@ -351,6 +351,24 @@ async fn clients_that_do_not_read_are_dropped() {
     let _ = driver.await;
 }
 
+/// Blessings of 16 KiB take more than the 16 KiB of header fields that servers of HTTP/2 usually accept.
+#[tokio::test(flavor = "multi_thread")]
+async fn long_credentials_are_received_over_http2() {
+    let app = Router::new().route("/", get(|| async {}));
+    let server = Server::start(app, limits(|_| {})).await;
+    let (mut sender, driver) = server.http2().await;
+    for (len, status) in [(22_000, 200), (70_000, 431)] {
+        let request = Request::get("https://localhost/")
+            .header("authorization", "x".repeat(len))
+            .body(Empty::new())
+            .unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        assert_eq!(response.status(), status, "{len}");
+    }
+    drop(sender);
+    let _ = driver.await;
+}
+
 /// A response that takes the server long is not the client's fault.
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_servers_are_not_their_clients_fault() {

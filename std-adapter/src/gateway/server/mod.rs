@@ -213,6 +213,7 @@ impl ConnectionContext {
         builder
             .http2()
             .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
             .initial_connection_window_size(HTTP2_WINDOW)
             .initial_stream_window_size(HTTP2_WINDOW)
             .timer(TokioTimer::new())
@@ -249,7 +250,7 @@ async fn wait_for_stop(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// The maximum length of the head of an HTTP/1.1 request, in bytes. A longer one gets a response with status 431.
+/// The maximum length of the head of a request, in bytes. A longer one gets a response with status 431. Blessings may take a third of it.
 const MAX_HEAD: usize = 64 * 1024;
 
 /// The bytes that a client of HTTP/2 may send before the application reads them, on a stream and on a connection.
