@@ -8,6 +8,7 @@
 
 mod advice;
 mod authenticator;
+mod blessing;
 mod config;
 mod exit_codes;
 mod files;

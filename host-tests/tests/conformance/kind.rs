@@ -28,6 +28,9 @@ pub(crate) trait Kind: Send + Sync + Sized + 'static {
     /// The header fields that carry a complete proof.
     const FIELDS: &'static [&'static str];
 
+    /// Of so many changes of a bit, one is made: for kinds with long proofs, of which other tests change every bit.
+    const BIT_STEP: usize = 1;
+
     /// Creates keys and identities. Those of another seed are others.
     fn new(seed: u8) -> Self;
 

@@ -7,6 +7,7 @@
 mod attacks;
 mod authenticator;
 mod beside;
+mod blessing;
 mod gateway;
 mod hold;
 mod kind;
@@ -20,7 +21,7 @@ macro_rules! with_every_kind {
     ($kind:ident => $body:expr) => {
         with_every_kind!(@ $kind, $body;
             crate::otp::ApiKey, crate::otp::Jws, crate::otp::Nested,
-            crate::authenticator::Authenticator, crate::mutual::Mutual, crate::toy::Toy);
+            crate::authenticator::Authenticator, crate::blessing::Blessing, crate::mutual::Mutual, crate::toy::Toy);
     };
     (@ $kind:ident, $body:expr; $($fixture:ty),*) => {
         $({ type $kind = $fixture; $body })*
@@ -70,10 +71,12 @@ suite!(otp_api_key, crate::otp::ApiKey; bits::refuses_a_proof_with_any_bit_flipp
 suite!(otp_jws, crate::otp::Jws; bits::refuses_a_proof_with_any_bit_flipped);
 suite!(otp_nested, crate::otp::Nested; bits::refuses_a_proof_with_any_bit_flipped);
 suite!(authenticator_alone, crate::authenticator::Authenticator; bits::refuses_a_proof_with_any_bit_flipped);
+suite!(blessing_alone, crate::blessing::Blessing; bits::refuses_a_proof_with_any_bit_flipped);
 suite!(mutual_alone, crate::mutual::Mutual; bits::refuses_a_proof_with_any_bit_flipped);
 suite!(toy_alone, crate::toy::Toy; bits::refuses_a_proof_with_any_bit_flipped);
 suite!(otp_jws_beside_others, crate::beside::Beside<crate::otp::Jws>; bits::refuses_a_proof_with_any_bit_flipped);
 // Without the bits: another ten thousand signatures would show nothing that the others do not.
 suite!(authenticator_beside_others, crate::beside::Beside<crate::authenticator::Authenticator>;);
+suite!(blessing_beside_others, crate::beside::Beside<crate::blessing::Blessing>;);
 suite!(mutual_beside_others, crate::beside::Beside<crate::mutual::Mutual>;);
 suite!(toy_beside_others, crate::beside::Beside<crate::toy::Toy>; bits::refuses_a_proof_with_any_bit_flipped);

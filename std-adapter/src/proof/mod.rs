@@ -8,11 +8,13 @@
 //! |---|---|---|
 //! | [`otp`] | an HMAC key, by a one-time password of the connection | the same key |
 //! | [`authenticator`] | the key of a certificate, by RFC 9261 | the authority's certificate |
+//! | [`blessing`] | the key of a principal, by Vanadium's blessings | the roots that may give names |
 //! | [`mutual`] | a password, by RFC 8120 | a value from which no client can be played |
 //!
 //! A kind of your own is a [`Prover`](chanbind_core::proof::Prover) and a [`Verifier`]; nothing here has to be changed for it.
 
 pub mod authenticator;
+pub mod blessing;
 pub mod mutual;
 pub mod otp;
 

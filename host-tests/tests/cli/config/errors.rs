@@ -58,7 +58,7 @@ fn errors_in_the_text_name_the_line() {
         (
             format!("{OTP}[proof.horoscope]\nregistry = \"x\"\n{OTP_RULE}"),
             "horoscope",
-            "unknown field `horoscope`, expected one of `otp`, `authenticator`, `mutual`",
+            "unknown field `horoscope`, expected one of `otp`, `authenticator`, `blessing`, `mutual`",
         ),
         (
             format!("[proof.authenticator]\nclient-ca = \"x\"\n{OTP_RULE}"),

@@ -45,6 +45,10 @@ pub(crate) async fn handles_a_proof_after_a_damaged_copy<K: Kind>() {
         let request = site.request(&proof);
         site.admitted(&mut target.wire, request, &target.party, "the proof")
             .await;
+        if K::TRAITS.is_per_connection {
+            // The connection has its identity, and is asked for no other.
+            return;
+        }
     }
     target.is_usable().await;
 }

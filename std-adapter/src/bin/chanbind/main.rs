@@ -15,6 +15,9 @@ mod old;
 #[cfg(feature = "cli")]
 mod password;
 #[cfg(feature = "cli")]
+mod principal;
+mod principal_folder;
+#[cfg(feature = "cli")]
 mod provision;
 mod shared;
 #[cfg(feature = "cli")]
@@ -36,7 +39,9 @@ use tracing_subscriber::EnvFilter;
 ///
 /// mutual: a password proves its user and the gateway to each other, and is shown to neither (RFC 8120).
 ///
-/// Start with `chanbind provision --help`.
+/// blessing: the key of a principal proves the names that others have given it; the gateway proves its own first (Vanadium).
+///
+/// Start with `chanbind provision --help`, or for blessings with `chanbind principal --help`.
 #[derive(Parser)]
 #[command(
     version,
@@ -64,6 +69,8 @@ enum LogFormat {
 enum Command {
     #[cfg(feature = "cli")]
     Provision(provision::Arguments),
+    #[cfg(feature = "cli")]
+    Principal(principal::Arguments),
     Gateway(gateway::Arguments),
     #[cfg(feature = "cli")]
     Connect(connect::Arguments),
@@ -92,7 +99,7 @@ async fn run() -> ExitCode {
     }
     #[cfg(not(feature = "cli"))]
     if let Some(verb) = std::env::args().nth(1)
-        && ["provision", "connect", "inspect"].contains(&verb.as_str())
+        && ["provision", "principal", "connect", "inspect"].contains(&verb.as_str())
     {
         eprintln!(
             "chanbind: this program was built without {verb}: build it with its default features, which need the TPM software stack (Debian and Ubuntu: libtss2-dev; Fedora: tpm2-tss-devel)"
@@ -105,6 +112,8 @@ async fn run() -> ExitCode {
     let done = match arguments.command {
         #[cfg(feature = "cli")]
         Command::Provision(arguments) => provision::run(arguments).await,
+        #[cfg(feature = "cli")]
+        Command::Principal(arguments) => principal::run(arguments).await,
         Command::Gateway(arguments) => gateway::run(arguments).await,
         #[cfg(feature = "cli")]
         Command::Connect(arguments) => {

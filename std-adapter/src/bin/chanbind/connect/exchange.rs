@@ -1,7 +1,7 @@
 //! One request with a proof, whatever its kind.
 
 use super::{
-    exit::{FAILED, NOT_ASKED, REFUSED},
+    exit::{CommandError, FAILED, NOT_ASKED, REFUSED},
     request::{RequestArguments, Task},
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 use axum::http::{HeaderMap, Response, StatusCode, header};
 use bytes::Bytes;
 use chanbind::{
-    client::{Answer, ResponseBody, Session},
+    client::{Answer, Connection, ResponseBody, Session},
     proof::KeyHolder,
     protocol::proof::{Outcome, Prover},
 };
@@ -44,21 +44,22 @@ where
     let kind = prover.kind();
     let mut session = Session::begin(connection, prover, key).await?;
     if task.authenticates_first {
-        session.authenticate(&arguments.url).await?;
+        let first = session.send(Connection::get(&arguments.url)?).await?;
+        let is_verified = first.outcome == Outcome::Proved || !session.prover().verifies_server();
+        if first.outcome == Outcome::NotAsked && !is_verified {
+            let text = "the server has not proved that it is its own: the request with its content was not sent";
+            return Err(CommandError::not_asked(text).into());
+        }
+        if !is_verified {
+            // The content is for a server that has proved itself.
+            let (done, _) = Done::of(first, kind);
+            eprintln!("{}", done.status);
+            return Ok((done, session));
+        }
+        first.response.into_body().bytes(MAX_DISCARDED).await?;
     }
-    let Answer {
-        response,
-        outcome,
-        declined,
-        ..
-    } = session.send(task.request).await?;
-    let done = Done {
-        status: response.status(),
-        outcome,
-        declined,
-        asked: asked(response.headers()),
-        kind,
-    };
+    let (done, response) = Done::of(session.send(task.request).await?, kind);
+    let outcome = done.outcome;
     eprintln!("{}", done.status);
     if outcome == Outcome::Proved || !session.prover().verifies_server() {
         write(arguments, response).await?;
@@ -68,7 +69,27 @@ where
     Ok((done, session))
 }
 
+/// The longest response to the request that comes before the one with content, in bytes.
+const MAX_DISCARDED: usize = 256 * 1024;
+
 impl Done {
+    fn of(answer: Answer, kind: &'static str) -> (Self, Response<ResponseBody>) {
+        let Answer {
+            response,
+            outcome,
+            declined,
+            ..
+        } = answer;
+        let done = Self {
+            status: response.status(),
+            outcome,
+            declined,
+            asked: asked(response.headers()),
+            kind,
+        };
+        (done, response)
+    }
+
     /// Says what came of the proof. `advice` is the kind's, for a proof that was refused.
     pub(super) fn report(&self, advice: impl FnOnce(StatusCode) -> String) -> ExitCode {
         match self.outcome {
@@ -117,12 +138,13 @@ fn is_error(status: StatusCode) -> bool {
 
 /// Returns the kinds of proof whose challenges the response has.
 fn asked(headers: &HeaderMap) -> Vec<&'static str> {
-    const SCHEMES: [(&str, &str); 3] = [
+    const SCHEMES: [(&str, &str); 4] = [
         ("chanbind", chanbind::proof::otp::KIND),
         (
             "exported-authenticator",
             chanbind::proof::authenticator::KIND,
         ),
+        ("blessing", chanbind::proof::blessing::KIND),
         ("mutual", chanbind::proof::mutual::KIND),
     ];
     let values = headers.get_all(header::WWW_AUTHENTICATE).iter();

@@ -42,6 +42,14 @@ impl CommandError {
         }
     }
 
+    /// Creates the error that the server did not ask for the proof, with which it would have proved itself.
+    pub(super) fn not_asked(text: impl Into<String>) -> Self {
+        Self {
+            code: NOT_ASKED,
+            text: text.into(),
+        }
+    }
+
     /// Creates an error of files, which `text` names.
     pub(super) fn files(text: impl Into<String>) -> Self {
         Self {

@@ -1,6 +1,7 @@
 //! A gateway's client.
 
 mod authenticator;
+mod blessing;
 mod exchange;
 mod exit;
 mod mutual;
@@ -30,6 +31,7 @@ pub(crate) struct Arguments {
 enum Kind {
     Otp(otp::Arguments),
     Authenticator(authenticator::Arguments),
+    Blessing(blessing::Arguments),
     Mutual(mutual::Arguments),
 }
 
@@ -37,6 +39,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.kind {
         Kind::Otp(arguments) => otp::run(arguments).await,
         Kind::Authenticator(arguments) => authenticator::run(arguments).await,
+        Kind::Blessing(arguments) => blessing::run(arguments).await,
         Kind::Mutual(arguments) => mutual::run(arguments).await,
     }
 }

@@ -1,7 +1,7 @@
 //! The configuration of a gateway: what a file says, or the options of a subcommand.
 
 use super::{
-    authenticator, check, mutual, otp,
+    authenticator, blessing, check, mutual, otp,
     serve::{Listener, Prepared},
 };
 use crate::{
@@ -89,6 +89,8 @@ pub(super) struct Proofs {
     #[serde(default)]
     pub(super) authenticator: Option<authenticator::Section>,
     #[serde(default)]
+    pub(super) blessing: Option<blessing::Section>,
+    #[serde(default)]
     pub(super) mutual: Option<mutual::Section>,
 }
 
@@ -108,6 +110,7 @@ impl Proofs {
             self.authenticator
                 .as_ref()
                 .map(|section| section.set_up(site)),
+            self.blessing.as_ref().map(|section| section.set_up(site)),
             self.mutual.as_ref().map(|section| section.set_up(site)),
         ];
         all.into_iter().flatten().collect()

@@ -1,6 +1,7 @@
 //! The command `gateway`, which serves a gateway.
 
 mod authenticator;
+mod blessing;
 mod check;
 mod config;
 mod mutual;
@@ -43,6 +44,7 @@ pub(crate) struct Arguments {
 enum Kind {
     Otp(otp::Arguments),
     Authenticator(authenticator::Arguments),
+    Blessing(blessing::Arguments),
     Mutual(mutual::Arguments),
 }
 
@@ -50,6 +52,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = match (arguments.kind, &arguments.config) {
         (Some(Kind::Otp(arguments)), _) => arguments.config(),
         (Some(Kind::Authenticator(arguments)), _) => arguments.config(),
+        (Some(Kind::Blessing(arguments)), _) => arguments.config(),
         (Some(Kind::Mutual(arguments)), _) => arguments.config(),
         (None, Some(path)) => Config::read(path)?,
         (None, None) => return Err("give --config, or a kind of proof".into()),

@@ -1,9 +1,10 @@
 //! The command `provision`, which creates a device's key and the data by which the gateway recognises the device.
 
 mod authenticator;
+mod blessing;
 mod key;
 mod mutual;
-mod new_files;
+pub(crate) mod new_files;
 mod otp;
 
 pub(crate) use authenticator::PublicPoint;
@@ -25,6 +26,7 @@ enum Kind {
     Otp(otp::Arguments),
     Authenticator(authenticator::Arguments),
     Mutual(mutual::Arguments),
+    Blessing(blessing::Arguments),
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
@@ -32,5 +34,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Kind::Otp(arguments) => otp::run(arguments).await,
         Kind::Authenticator(arguments) => authenticator::run(arguments).await,
         Kind::Mutual(arguments) => mutual::run(arguments).await,
+        Kind::Blessing(arguments) => blessing::run(arguments).await,
     }
 }
