@@ -39,6 +39,17 @@ pub fn mutual() -> Option<&'static Path> {
         .as_deref()
 }
 
+/// Builds the implementation of Vanadium's blessings in `blessing`, as [`program`] does.
+///
+/// # Panics
+/// Panics if Go is installed and the program does not build.
+pub fn blessing() -> Option<&'static Path> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    BUILT
+        .get_or_init(|| build("./blessing", "interop-go-blessing"))
+        .as_deref()
+}
+
 /// Builds a package of the module and returns the path of the program.
 fn build(package: &str, name: &str) -> Option<PathBuf> {
     if !crate::program::is_installed("go") {

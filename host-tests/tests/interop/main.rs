@@ -8,6 +8,7 @@
 )]
 
 mod authenticators;
+mod blessings;
 mod mutual;
 mod otp_clients;
 mod passwords;
