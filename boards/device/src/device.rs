@@ -11,6 +11,7 @@ use crate::{
     platform::{Clock, Parts, Platform, TransportError},
     proof::{self, Proof},
     session::{Exchange, Session, Slot, step_timeout},
+    signatures::p256,
     tpm::Cure,
 };
 use chanbind_core::{
@@ -77,12 +78,12 @@ impl Memory {
 /// Keep it where it does not move, usually in a `static`; its futures are small then.
 pub struct Device<'a, P: Platform> {
     config: &'a Config<'a>,
-    network: &'a P::Network,
-    keys: TpmKeys<'a, P::Chip, Generator>,
-    proof: Proof<'a>,
-    rng: P::Rng,
-    clock: P::Clock,
-    reporter: Reporter<P::Observer>,
+    pub(crate) network: &'a P::Network,
+    pub(crate) keys: TpmKeys<'a, P::Chip, Generator>,
+    pub(crate) proof: Proof<'a>,
+    pub(crate) rng: P::Rng,
+    pub(crate) clock: P::Clock,
+    pub(crate) reporter: Reporter<P::Observer>,
     read: &'a mut [u8],
     write: &'a mut [u8],
     head: &'a mut [u8],
@@ -283,14 +284,14 @@ impl<'a, P: Platform + 'a> Device<'a, P> {
 
     /// Returns the seed of a handshake's random numbers: unpredictable if those of the board or those of the TPM are. The TPM is started, and
     /// its parent key verified.
-    async fn seed(&mut self) -> Result<SecretBytes<32>, Failure<TransportError<P>>> {
+    pub(crate) async fn seed(&mut self) -> Result<SecretBytes<32>, Failure<TransportError<P>>> {
         let (mut boards, mut tpms) = (SecretBytes::<32>::default(), SecretBytes::<32>::default());
         self.rng.fill_bytes(&mut *boards);
         (self.keys.random(&mut *tpms).await).map_err(Failure::Tpm)?;
         Ok(SecretBytes::new(sha256_of_parts(&[&*boards, &*tpms])))
     }
 
-    async fn resolve(&self) -> Result<SocketAddr, Failure<TransportError<P>>> {
+    pub(crate) async fn resolve(&self) -> Result<SocketAddr, Failure<TransportError<P>>> {
         let (host, port) = (self.config.host, self.config.port);
         let address: IpAddr = match host.parse() {
             Ok(address) => address,
@@ -309,7 +310,7 @@ impl<'a, P: Platform + 'a> Device<'a, P> {
 }
 
 /// Returns the time by which certificates are verified.
-fn time<E>(source: TimeSource, clock: &impl Clock) -> Result<Time, Failure<E>> {
+pub(crate) fn time<E>(source: TimeSource, clock: &impl Clock) -> Result<Time, Failure<E>> {
     match source {
         TimeSource::Board => clock.now().map(Time::At).ok_or(Failure::NoTime),
         TimeSource::NotBefore(seconds) => Ok(Time::NotBefore(seconds)),
@@ -323,8 +324,7 @@ fn tls_config<'a>(
     time: Time,
 ) -> chanbind_embedded_tls::Config<'a> {
     let tls = chanbind_embedded_tls::Config::with_authority(config.server_name, anchors, time);
-    #[cfg(all(feature = "p256-cm4", target_arch = "arm"))]
-    let tls = tls.with_p256(chanbind_core::crypto::ecdsa::CM4);
+    let tls = tls.with_p256(p256());
     if cfg!(feature = "small-records") {
         // Some servers obey; others have to be configured.
         tls.with_max_fragment_length(chanbind_embedded_tls::MaxFragmentLength::Bits11)

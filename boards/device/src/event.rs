@@ -80,6 +80,8 @@ pub enum Step {
     Connect,
     /// The TLS handshake.
     Handshake,
+    /// The handshake of Vanadium's channel.
+    Channel,
     /// A command of the TPM.
     Tpm,
     /// A request and the head of its response.
@@ -105,6 +107,7 @@ impl<E> Failure<E> {
             Self::TimedOut(Step::Resolve) => "resolve-timeout",
             Self::TimedOut(Step::Connect) => "tcp-timeout",
             Self::TimedOut(Step::Handshake) => "tls-timeout",
+            Self::TimedOut(Step::Channel) => "channel-timeout",
             Self::TimedOut(Step::Tpm) => "tpm-timeout",
             Self::TimedOut(Step::Request) => "http-timeout",
         }
@@ -136,6 +139,7 @@ error_messages! { Step {
     Self::Resolve => "DNS did not answer in time";
     Self::Connect => "the gateway could not be reached in time: is it on, is the address right?";
     Self::Handshake => "the TLS handshake took too long";
+    Self::Channel => "the handshake of Vanadium's channel took too long: is the server one of Vanadium?";
     Self::Tpm => "the TPM took too long: is it powered?";
     Self::Request => "the gateway did not answer in time";
 }}

@@ -14,9 +14,12 @@ mod network;
 mod platform;
 mod proof;
 mod session;
+mod signatures;
 #[cfg(feature = "mutual")]
 pub mod technician;
 mod tpm;
+#[cfg(feature = "blessing-channel")]
+pub mod vanadium;
 
 pub use application::{Application, Outgoing, Poll};
 pub use backoff::Backoff;

@@ -265,6 +265,9 @@ impl<'d, 'a, P: Platform> Exchange<'d, 'a, P> {
                 None => Failure::Refused { status },
             });
         }
+        if outcome != Outcome::Proved && self.proof.verifies_server() {
+            return Err(Failure::Proof(ProofError::ServerUnproved));
+        }
         if (200..300).contains(&status) {
             self.reporter
                 .report::<TransportError<P>>(&Event::Admitted { status });

@@ -13,6 +13,7 @@
 //! - [`exit`]: the end of a program.
 #![no_std]
 
+pub mod benchmark;
 pub mod clock;
 mod device;
 mod exceptions;

@@ -5,7 +5,11 @@ use crate::{
     swtpm::Swtpm,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use chanbind::tpm::{KeyFile, KeyOptions, OpenOptions, Parent, Tpm};
+use chanbind::{
+    proof::blessing::{Principal, PrincipalKey, to_text},
+    protocol::blessing::Condition,
+    tpm::{KeyFile, KeyOptions, OpenOptions, Parent, Tpm},
+};
 use chanbind_device_config::build::Failure;
 use chanbind_tis_emulator::Emulator;
 
@@ -26,6 +30,8 @@ enum Proof {
     Authenticator(KeyFile, String),
     /// A user's name and password.
     Mutual(String, String),
+    /// An ECDSA key, and the lines of the section beside it.
+    Blessing(KeyFile, String),
 }
 
 impl Device {
@@ -73,6 +79,34 @@ impl Device {
         Self::with(swtpm, &tpm, proof).await
     }
 
+    /// Creates a device with a new TPM and a new ECDSA key in it, which `factory` blesses with `extension`. The device recognizes the roots of `factory`,
+    /// and trusts servers with names that match `server`.
+    ///
+    /// # Errors
+    /// Returns an error if swtpm does not start, if a TPM command fails, or if the extension is invalid.
+    pub async fn blessed(
+        factory: &Principal,
+        extension: &str,
+        server: &str,
+        conditions: &[Condition<'_>],
+    ) -> Result<Self, Failure> {
+        let swtpm = Swtpm::start()?;
+        let tpm = Tpm::open(&swtpm.tcti(), OpenOptions::default()).await?;
+        let key = tpm.create_signing_key(KeyOptions::default()).await?;
+        let loaded = PrincipalKey::tpm(tpm.load_signing_key(key.clone(), None).await?);
+        let blessings = factory.bless(loaded.public_key(), extension, conditions);
+        let blessings = blessings.await?;
+        drop(loaded);
+        let roots = factory.roots().to_string();
+        let roots: Vec<_> = roots.lines().map(|line| format!("{line:?}")).collect();
+        let section = format!(
+            "[proof.blessing]\nblessings = \"{}\"\nroots = [{}]\nservers = [{server:?}]\n",
+            to_text(&blessings),
+            roots.join(", ")
+        );
+        Self::with(swtpm, &tpm, Proof::Blessing(key, section)).await
+    }
+
     async fn with(swtpm: Swtpm, tpm: &Tpm, proof: Proof) -> Result<Self, Failure> {
         let parent_name = tpm.parent_name(Parent::default()).await?;
         tpm.close().await;
@@ -117,6 +151,9 @@ impl Device {
             Proof::Mutual(user, password) => format!(
                 "[proof.mutual]\n{parent_name}user = \"{user}\"\npassword = \"{password}\"\n"
             ),
+            Proof::Blessing(own, section) => {
+                format!("{section}[proof.blessing.key]\n{parent_name}{}", key(own))
+            }
         };
         format!(
             "host = \"{HOST}\"\nport = {port}\nserver_name = \"localhost\"\npath = \"/get\"\nname = \"{}\"\n\
@@ -138,6 +175,7 @@ impl Device {
             }
             Proof::Otp(_) => Image::built(kind)?.configured(&toml, ca),
             Proof::Mutual(..) => Image::with_feature(kind, "mutual")?.configured(&toml, ca),
+            Proof::Blessing(..) => Image::with_feature(kind, "blessing")?.configured(&toml, ca),
         }
     }
 }

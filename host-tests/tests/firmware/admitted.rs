@@ -3,11 +3,7 @@
 use super::*;
 
 async fn admitted(kind: Kind) {
-    if !kind.can_run() {
-        eprintln!(
-            "SKIPPED: Node.js is not installed, which runs {}",
-            kind.name()
-        );
+    if !can_run(kind) {
         return;
     }
     let device = Device::provisioned(SECRET).await.unwrap();

@@ -78,11 +78,7 @@ async fn start(
 }
 
 async fn obeys(kind: Kind) {
-    if !kind.can_run() {
-        eprintln!(
-            "SKIPPED: Node.js is not installed, which runs {}",
-            kind.name()
-        );
+    if !can_run(kind) {
         return;
     }
     let responses = vec![

@@ -14,11 +14,7 @@ use std::sync::{
 };
 
 async fn admitted(kind: Kind) {
-    if !kind.can_run() {
-        eprintln!(
-            "SKIPPED: Node.js is not installed, which runs {}",
-            kind.name()
-        );
+    if !can_run(kind) {
         return;
     }
     let authority = Authority::new("devices").unwrap();
@@ -26,24 +22,7 @@ async fn admitted(kind: Kind) {
     let (gateway, _) = TestGateway::certified(&authority, Pki::new().unwrap(), 0)
         .await
         .unwrap();
-    let board = Board::start(&device.image(kind, &gateway).unwrap(), &device.chip).unwrap();
-    for step in [
-        "event=tpm-ready",
-        "event=tls-open",
-        "event=proof kind=authenticator",
-        // `ok urn:device:client1`
-        "event=admitted status=200",
-    ] {
-        board.wait_for_within(step, 120);
-    }
-    // The proof is good for the connection: it is asked for no more.
-    board.wait_for(ADMITTED);
-    let since = board.wait_for(ADMITTED);
-    assert!(!since.contains("event=proof"));
-    let signed = board.said().matches("event=proof").count();
-    assert_eq!(signed, 1, "{}", board.said());
-    assert!(!board.said().contains("ERROR"), "{}", board.said());
-    assert_no_violations(&device);
+    let board = run_until_admitted(kind, &device, &gateway, "authenticator");
     drop(board);
     gateway.stop().await;
 }

@@ -7,12 +7,14 @@
 mod admitted;
 mod application;
 mod authenticator;
+mod blessing;
 mod gateways;
 mod mqtt;
 mod mutual;
 mod networks;
 mod technician;
 mod tpms;
+mod vanadium;
 
 use chanbind::{
     gateway::{ClientKey, ClientTable, MemoryRegistry},
@@ -46,6 +48,33 @@ async fn restarted(gateway: TestGateway, secret: &[u8]) -> TestGateway {
     TestGateway::start_as(registry(secret), Settings::default(), pki, port)
         .await
         .unwrap()
+}
+
+/// Returns false if the board cannot be run on this machine, and says so.
+fn can_run(kind: Kind) -> bool {
+    if !kind.can_run() {
+        eprintln!(
+            "SKIPPED: Node.js is not installed, which runs {}",
+            kind.name()
+        );
+    }
+    kind.can_run()
+}
+
+/// Runs the board until the gateway has admitted the device three times on one connection, for which the device proves itself once.
+fn run_until_admitted(kind: Kind, device: &Device, gateway: &TestGateway, proof: &str) -> Board {
+    let board = Board::start(&device.image(kind, gateway).unwrap(), &device.chip).unwrap();
+    let proof = format!("event=proof kind={proof}");
+    for step in ["event=tpm-ready", "event=tls-open", &proof, ADMITTED] {
+        board.wait_for_within(step, 120);
+    }
+    board.wait_for(ADMITTED);
+    board.wait_for(ADMITTED);
+    let proofs = board.said().matches("event=proof").count();
+    assert_eq!(proofs, 1, "{}", board.said());
+    assert!(!board.said().contains("ERROR"), "{}", board.said());
+    assert_no_violations(device);
+    board
 }
 
 const SECRET: &[u8] = b"a key of this test, 32 bytes long";

@@ -43,12 +43,18 @@ pub(crate) const TECHNICIAN: Application = Application {
     features: &[MUTUAL],
 };
 
+/// A device on Vanadium's channel.
+pub(crate) const VANADIUM: Application = Application {
+    name: "vanadium",
+    features: &["blessing-channel"],
+};
+
 pub(crate) const QEMU_MPS2: Board = Board {
     name: "qemu-mps2",
     target: "thumbv7em-none-eabihf",
     chip: None,
     uf2_family: None,
-    applications: &[READINGS, MQTT, TECHNICIAN],
+    applications: &[READINGS, MQTT, TECHNICIAN, VANADIUM],
 };
 
 /// All boards.
@@ -157,6 +163,8 @@ pub(crate) fn build_for_tests() -> TaskResult {
 pub(crate) fn build_for_benchmarks() -> TaskResult {
     build_with(&QEMU_MPS2, &[AUTHENTICATOR], &["authenticator"])?;
     build_with(&QEMU_MPS2, &[MUTUAL], &[TECHNICIAN.name, "agreement"])?;
+    build_with(&QEMU_MPS2, &[BLESSING], &["blessing"])?;
+    build_with(&QEMU_MPS2, VANADIUM.features, &[VANADIUM.name])?;
     build_with(&QEMU_MPS2, &[], &["instructions"])?;
     Ok(())
 }
@@ -165,7 +173,10 @@ pub(crate) fn build_for_benchmarks() -> TaskResult {
 pub(crate) fn lint() -> TaskResult {
     firmware_targets::prepare()?;
     for board in &BOARDS {
-        for features in [&[][..], &PROOFS] {
+        let applications = board.applications.iter();
+        let applications = applications.flat_map(|application| application.features);
+        let all: Vec<_> = PROOFS.iter().chain(applications).copied().collect();
+        for features in [&[][..], &all] {
             let mut clippy = firmware_targets::cargo_for(board.target, "clippy");
             clippy
                 .args(["--quiet", "--target", board.target])
@@ -185,8 +196,11 @@ pub(crate) const AUTHENTICATOR: &str = "authenticator";
 /// The feature of the boards with which a firmware proves a password.
 pub(crate) const MUTUAL: &str = "mutual";
 
+/// The feature of the boards with which a firmware proves blessings.
+pub(crate) const BLESSING: &str = "blessing";
+
 /// The features of the boards that add a kind of proof.
-const PROOFS: [&str; 2] = [AUTHENTICATOR, MUTUAL];
+const PROOFS: [&str; 3] = [AUTHENTICATOR, MUTUAL, BLESSING];
 
 /// Writes a configuration into a built image.
 pub(crate) fn configure(arguments: &ConfigureArguments) -> TaskResult {

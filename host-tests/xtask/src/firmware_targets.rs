@@ -37,7 +37,7 @@ pub(crate) fn build() -> TaskResult {
         // All features; `cargo x size` builds the crates without them.
         command.args([
             "--features",
-            "chanbind-core/authenticator,chanbind-core/mutual,chanbind-embedded-tls/defmt,chanbind-tpm-spi/defmt",
+            "chanbind-core/authenticator,chanbind-core/blessing-channel,chanbind-core/mutual,chanbind-embedded-tls/defmt,chanbind-tpm-spi/defmt",
         ]);
         for name in CRATES {
             command.args(["--package", name]);

@@ -1,14 +1,16 @@
 //! The sections of the kinds of proof.
 
 pub mod authenticator;
+pub mod blessing;
 pub mod mutual;
 pub mod otp;
 
 /// The kinds of proof that a configuration can have, by the tags of their sections.
-const KINDS: [(u8, &str); 3] = [
+const KINDS: [(u8, &str); 4] = [
     (otp::TAG, "otp"),
     (authenticator::TAG, "authenticator"),
     (mutual::TAG, "mutual"),
+    (blessing::TAG, "blessing"),
 ];
 
 /// Returns the name of the kind of proof with this tag: also of kinds that a firmware is built without.
@@ -23,7 +25,7 @@ pub fn name(tag: u8) -> Option<&'static str> {
 /// Sections as they stand in a configuration file, and their encoding.
 #[cfg(feature = "build")]
 pub(crate) mod file {
-    use super::{authenticator, mutual, otp};
+    use super::{authenticator, blessing, mutual, otp};
     use crate::build::{Context, Failure};
     use serde::Deserialize;
 
@@ -34,6 +36,7 @@ pub(crate) mod file {
         otp: Option<otp::file::Section>,
         authenticator: Option<authenticator::file::Section>,
         mutual: Option<mutual::file::Section>,
+        blessing: Option<blessing::file::Section>,
     }
 
     impl Proofs {
@@ -48,6 +51,9 @@ pub(crate) mod file {
             }
             if let Some(section) = &self.mutual {
                 all.push((mutual::TAG, section.encode(context)?));
+            }
+            if let Some(section) = &self.blessing {
+                all.push((blessing::TAG, section.encode(context)?));
             }
             if all.len() > 1 {
                 return Err("two kinds of proof: keep one section [proof.KIND]".into());

@@ -1,20 +1,16 @@
 //! Exported Authenticators (RFC 9261), of a certificate whose key is in the TPM.
 
-use super::{KeyHolder, MAX_ANSWER_LEN, ProofError};
-use crate::generator::Generator;
+use super::{
+    ProofError,
+    signing::{point, signing_key},
+};
 use chanbind_core::{
     authenticator::{ClientIdentity, ProveError, Prover, Request, http},
-    crypto::{SignatureScheme, ecdsa, sha256},
-    proof::KeyRequest,
+    crypto::SignatureScheme,
     x509::{PublicKey, subject_public_key_info},
 };
 use chanbind_device_config::proof::authenticator::{self, MAX_CERTIFICATES, MAX_CERTIFICATES_LEN};
-use chanbind_tpm_spi::{
-    Chip, Error,
-    command::EccPoint,
-    key::{KeyBlobs, SigningKey, TpmKeys},
-    session::AuthValue,
-};
+use chanbind_tpm_spi::key::SigningKey;
 use heapless::Vec;
 
 pub(super) use authenticator::TAG;
@@ -70,11 +66,9 @@ impl<'a> Proof<'a> {
         memory: &'a mut Memory,
     ) -> Result<(Self, &'a [u8]), ProofError> {
         let authenticator::Section { certificates, key } = authenticator::Section::parse(section)?;
-        let blobs = KeyBlobs::new(key.private, key.public).ok_or(ProofError::Key)?;
-        let password = AuthValue::new(key.password).map_err(|_| ProofError::Key)?;
-        let signing = SigningKey::new(blobs, password).map_err(|_| ProofError::Key)?;
+        let signing = signing_key(&key)?;
         let leaf = certificates.first().copied().unwrap_or_default();
-        if !matches_key(leaf, signing.public_key()) {
+        if !matches_key(leaf, &signing) {
             return Err(ProofError::Certificate);
         }
         let Memory {
@@ -90,36 +84,9 @@ impl<'a> Proof<'a> {
 }
 
 /// Returns true if a certificate is for this key.
-fn matches_key(certificate: &[u8], key: &EccPoint) -> bool {
+fn matches_key(certificate: &[u8], key: &SigningKey<'_, '_>) -> bool {
     let public_key = subject_public_key_info(certificate).and_then(PublicKey::from_spki);
-    let mut point = [0x04; 65];
-    for (to, from) in point.iter_mut().skip(1).zip(key.x.iter().chain(&key.y)) {
-        *to = *from;
-    }
-    public_key == Ok(PublicKey::P256(point))
-}
-
-impl<'m> KeyHolder<'m> for SigningKey<'_, 'm> {
-    async fn answer<C: Chip>(
-        &mut self,
-        keys: &mut TpmKeys<'m, C, Generator>,
-        request: KeyRequest<'_>,
-        out: &mut [u8; MAX_ANSWER_LEN],
-    ) -> Result<Option<usize>, Error<C::Error>> {
-        let KeyRequest::Sign {
-            scheme: SignatureScheme::ECDSA_SECP256R1_SHA256,
-            message,
-        } = request
-        else {
-            return Ok(None);
-        };
-        let signed = keys.sign(self, &sha256(message)).await?;
-        let signature = ecdsa::Signature {
-            r: signed.r,
-            s: signed.s,
-        };
-        Ok(signature.to_der(out).ok().map(|der| der.len()))
-    }
+    public_key == Ok(PublicKey::P256(point(key)))
 }
 
 impl From<ProveError> for ProofError {

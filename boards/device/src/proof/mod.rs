@@ -2,9 +2,13 @@
 
 #[cfg(feature = "authenticator")]
 mod authenticator;
+#[cfg(feature = "blessing")]
+pub(crate) mod blessing;
 #[cfg(feature = "mutual")]
 mod mutual;
 mod otp;
+#[cfg(any(feature = "authenticator", feature = "blessing"))]
+mod signing;
 
 use crate::{event::Failure, generator::Generator};
 use chanbind_core::{
@@ -17,7 +21,7 @@ use chanbind_tpm_spi::{Chip, Error, key::TpmKeys};
 
 /// The proof of a device: the state machine of its kind, and its key.
 #[cfg_attr(
-    any(feature = "authenticator", feature = "mutual"),
+    any(feature = "authenticator", feature = "blessing", feature = "mutual"),
     allow(
         clippy::large_enum_variant,
         reason = "there is no heap, and one value per device"
@@ -27,6 +31,8 @@ pub(crate) enum Proof<'a> {
     Otp(otp::Proof<'a>),
     #[cfg(feature = "authenticator")]
     Authenticator(authenticator::Proof<'a>),
+    #[cfg(feature = "blessing")]
+    Blessing(blessing::Proof<'a>),
     #[cfg(feature = "mutual")]
     Mutual(mutual::Proof),
 }
@@ -35,6 +41,8 @@ pub(crate) enum Proof<'a> {
 pub(crate) struct Memory {
     #[cfg(feature = "authenticator")]
     authenticator: authenticator::Memory,
+    #[cfg(feature = "blessing")]
+    blessing: blessing::Memory,
 }
 
 impl Memory {
@@ -42,6 +50,8 @@ impl Memory {
         Self {
             #[cfg(feature = "authenticator")]
             authenticator: authenticator::Memory::new(),
+            #[cfg(feature = "blessing")]
+            blessing: blessing::Memory::new(),
         }
     }
 }
@@ -51,6 +61,8 @@ pub(crate) const HEAD_LEN: usize = largest(&[
     512,
     #[cfg(feature = "authenticator")]
     authenticator::HEAD_LEN,
+    #[cfg(feature = "blessing")]
+    blessing::HEAD_LEN,
     #[cfg(feature = "mutual")]
     mutual::HEAD_LEN,
 ]);
@@ -60,6 +72,8 @@ pub(crate) const FIELDS_LEN: usize = largest(&[
     otp::FIELDS_LEN,
     #[cfg(feature = "authenticator")]
     authenticator::FIELDS_LEN,
+    #[cfg(feature = "blessing")]
+    blessing::FIELDS_LEN,
     #[cfg(feature = "mutual")]
     mutual::FIELDS_LEN,
 ]);
@@ -88,6 +102,8 @@ pub enum ProofError {
     Section(ConfigError),
     /// The key in the section is malformed.
     Key,
+    /// The server did not ask for the proof, with which it would have proved itself: its response is not used.
+    ServerUnproved,
     /// The key cannot do what the proof asks of it.
     Unsupported,
     /// One-time passwords.
@@ -98,6 +114,21 @@ pub enum ProofError {
     /// Exported Authenticators.
     #[cfg(feature = "authenticator")]
     Authenticator(chanbind_core::authenticator::ProveError),
+    /// The blessings are not for the key.
+    #[cfg(feature = "blessing")]
+    Blessings,
+    /// Blessings.
+    #[cfg(feature = "blessing")]
+    Blessing(chanbind_core::blessing::ProveError),
+    /// The application talks on Vanadium's channel, and the configuration has another kind of proof.
+    #[cfg(feature = "blessing-channel")]
+    Kind {
+        /// The kind of proof.
+        kind: &'static str,
+    },
+    /// Vanadium's channel.
+    #[cfg(feature = "blessing-channel")]
+    Channel(chanbind_core::blessing::channel::ChannelError),
     /// HTTP Mutual authentication.
     #[cfg(feature = "mutual")]
     Mutual(chanbind_core::mutual::MutualFailure),
@@ -107,12 +138,21 @@ error_messages! { ProofError {
     Self::NotBuilt { kind } => "the configuration has the section [proof.{}], and this firmware was built without that kind of proof: build it with the feature of that name", kind;
     Self::Section(error) => "{}", error;
     Self::Key => "the configuration's key is malformed: write it again with `chanbind provision --device-config`";
+    Self::ServerUnproved => "the gateway did not prove itself, because it did not ask for the proof: does its rule for this path need it?";
     Self::Unsupported => "the configuration's key cannot do what the proof needs: provision a key for this kind of proof";
     Self::Otp(error) => "{}", error;
     #[cfg(feature = "authenticator")]
     Self::Certificate => "the configuration's first certificate is not for its key: have one issued for this key";
     #[cfg(feature = "authenticator")]
     Self::Authenticator(error) => "{}", error;
+    #[cfg(feature = "blessing")]
+    Self::Blessings => "the configuration's blessings are not for its key: have this key blessed, and write the section again";
+    #[cfg(feature = "blessing")]
+    Self::Blessing(error) => "{}", error;
+    #[cfg(feature = "blessing-channel")]
+    Self::Kind { kind } => "the configuration has the section [proof.{}], and Vanadium's channel needs [proof.blessing]", kind;
+    #[cfg(feature = "blessing-channel")]
+    Self::Channel(error) => "{}", error;
     #[cfg(feature = "mutual")]
     Self::Mutual(error) => "{}", error;
 }}
@@ -133,7 +173,7 @@ impl<'a> Proof<'a> {
     ) -> Result<(Self, &'a [u8]), ProofError> {
         let section = config.proof;
         let unknown = chanbind_device_config::proof::name(section.tag).unwrap_or("unknown");
-        #[cfg(not(feature = "authenticator"))]
+        #[cfg(not(any(feature = "authenticator", feature = "blessing")))]
         let _ = memory;
         match section.tag {
             otp::TAG => {
@@ -143,6 +183,11 @@ impl<'a> Proof<'a> {
             authenticator::TAG => {
                 let made = authenticator::Proof::new(section.value, &mut memory.authenticator);
                 made.map(|(proof, name)| (Self::Authenticator(proof), name))
+            }
+            #[cfg(feature = "blessing")]
+            blessing::TAG => {
+                let made = blessing::Proof::new(section.value, config, &mut memory.blessing);
+                made.map(|(proof, name)| (Self::Blessing(proof), name))
             }
             #[cfg(feature = "mutual")]
             mutual::TAG => {
@@ -159,8 +204,23 @@ impl<'a> Proof<'a> {
             Self::Otp(proof) => proof.prover.kind(),
             #[cfg(feature = "authenticator")]
             Self::Authenticator(proof) => proof.prover.kind(),
+            #[cfg(feature = "blessing")]
+            Self::Blessing(proof) => proof.prover.kind(),
             #[cfg(feature = "mutual")]
             Self::Mutual(proof) => proof.prover.kind(),
+        }
+    }
+
+    /// Returns true if the proof verifies the server too, whose responses are not used before.
+    pub(crate) fn verifies_server(&self) -> bool {
+        match self {
+            Self::Otp(proof) => proof.prover.verifies_server(),
+            #[cfg(feature = "authenticator")]
+            Self::Authenticator(proof) => proof.prover.verifies_server(),
+            #[cfg(feature = "blessing")]
+            Self::Blessing(proof) => proof.prover.verifies_server(),
+            #[cfg(feature = "mutual")]
+            Self::Mutual(proof) => proof.prover.verifies_server(),
         }
     }
 
@@ -175,6 +235,10 @@ impl<'a> Proof<'a> {
             Self::Otp(otp::Proof { prover, key }) => advance(prover, key, keys, on, inputs).await,
             #[cfg(feature = "authenticator")]
             Self::Authenticator(authenticator::Proof { prover, key }) => {
+                advance(prover, key, keys, on, inputs).await
+            }
+            #[cfg(feature = "blessing")]
+            Self::Blessing(blessing::Proof { prover, key }) => {
                 advance(prover, key, keys, on, inputs).await
             }
             #[cfg(feature = "mutual")]
@@ -195,6 +259,8 @@ impl<'a> Proof<'a> {
             Self::Otp(proof) => Ok(proof.prover.write_fields(request, inputs, out)?),
             #[cfg(feature = "authenticator")]
             Self::Authenticator(proof) => Ok(proof.prover.write_fields(request, inputs, out)?),
+            #[cfg(feature = "blessing")]
+            Self::Blessing(proof) => Ok(proof.prover.write_fields(request, inputs, out)?),
             #[cfg(feature = "mutual")]
             Self::Mutual(proof) => Ok(proof.prover.write_fields(request, inputs, out)?),
         }
@@ -206,6 +272,8 @@ impl<'a> Proof<'a> {
             Self::Otp(proof) => proof.prover.declined().map(Into::into),
             #[cfg(feature = "authenticator")]
             Self::Authenticator(proof) => proof.prover.declined().map(Into::into),
+            #[cfg(feature = "blessing")]
+            Self::Blessing(proof) => proof.prover.declined().map(Into::into),
             #[cfg(feature = "mutual")]
             Self::Mutual(proof) => proof.prover.declined().map(Into::into),
         }
@@ -229,10 +297,10 @@ pub(crate) struct Next {
 }
 
 /// The longest answer of a key, in bytes: that of ECDSA on P-256.
-const MAX_ANSWER_LEN: usize = 72;
+pub(crate) const MAX_ANSWER_LEN: usize = 72;
 
 /// A key in the TPM.
-trait KeyHolder<'m> {
+pub(crate) trait KeyHolder<'m> {
     /// Carries out a request, and returns the length of the answer; `None` if the key cannot do it.
     async fn answer<C: Chip>(
         &mut self,

@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use chanbind_board_qemu_mps2::{exit, stack};
+use chanbind_board_qemu_mps2::{benchmark, exit, stack};
 use chanbind_core::mutual::{
     Algorithm, ClientExchange, ClientSession, Number, Realm, SecretNumber, SessionId, SessionLimits,
 };
@@ -10,7 +10,6 @@ use core::hint::black_box;
 use cortex_m_rt::entry;
 use defmt::unwrap;
 use p256::{AffinePoint, ProjectivePoint, Scalar, elliptic_curve::PrimeField};
-use semihosting::{fs::File, io::Write};
 
 /// The K_s1 of the published vector.
 const SERVER_VALUE: [u8; 33] = [
@@ -83,7 +82,6 @@ fn high_water() -> usize {
 /// Writes the stack usage to a file, and ends the program.
 #[inline(never)]
 fn finish(stack: usize) -> ! {
-    let written =
-        File::create(c"stack.bin").and_then(|mut file| file.write_all(&stack.to_be_bytes()));
+    let written = benchmark::write_stack(stack);
     exit::exit(i32::from(written.is_err()))
 }

@@ -3,10 +3,9 @@
 #![no_std]
 #![no_main]
 
-use chanbind_board_qemu_mps2::{exit, stack};
+use chanbind_board_qemu_mps2::{benchmark, exit, stack};
 use chanbind_core::{
     authenticator::{Client, Endpoint, RequestParameters, ValidateError},
-    crypto::ecdsa::{RUST_CRYPTO, Signature},
     exporter::ExporterSecret,
     wire::{Reader, Truncated},
     x509::{Anchors, PathError, PathRules, SignatureScheme, Time, Usage},
@@ -14,10 +13,6 @@ use chanbind_core::{
 use core::hint::black_box;
 use cortex_m_rt::entry;
 use defmt::unwrap;
-use semihosting::{
-    fs::File,
-    io::{Read, Write},
-};
 
 /// The input.
 struct Input<'i> {
@@ -32,7 +27,7 @@ struct Input<'i> {
 #[entry]
 fn main() -> ! {
     let mut bytes = [0; 8192];
-    let len = unwrap!(read(&mut bytes).ok());
+    let len = unwrap!(benchmark::read(c"authenticator.bin", &mut bytes).ok());
     let input = unwrap!(Input::parse(bytes.get(..len).unwrap_or_default()).ok());
     let secret = ExporterSecret::sha256(&[7; 32]);
     let mut endpoint = endpoint_of(&secret);
@@ -43,17 +38,6 @@ fn main() -> ! {
     let high_water = stack::high_water();
     all_valid &= bare_three(&input);
     finish(high_water.saturating_sub(used), all_valid)
-}
-
-fn read(bytes: &mut [u8]) -> Result<usize, semihosting::io::Error> {
-    let mut file = File::open(c"authenticator.bin")?;
-    let mut len = 0;
-    loop {
-        match file.read(bytes.get_mut(len..).unwrap_or_default())? {
-            0 => return Ok(len),
-            more => len = len.saturating_add(more),
-        }
-    }
 }
 
 impl<'i> Input<'i> {
@@ -113,26 +97,13 @@ fn validate(
 #[inline(never)]
 fn bare_two(input: &Input<'_>) -> bool {
     let [leaf, own, ..] = input.signatures;
-    verified(leaf) & verified(own)
+    benchmark::is_valid(leaf) & benchmark::is_valid(own)
 }
 
 #[inline(never)]
 fn bare_three(input: &Input<'_>) -> bool {
     let [.., intermediate, leaf, own] = input.signatures;
-    verified(intermediate) & verified(leaf) & verified(own)
-}
-
-fn verified(signature: &[u8]) -> bool {
-    let mut fields = Reader::new(signature);
-    let (Ok(key), Ok(digest), Ok(r), Ok(s)) = (
-        fields.array(),
-        fields.array(),
-        fields.array(),
-        fields.array(),
-    ) else {
-        return false;
-    };
-    RUST_CRYPTO.verify(&key, &digest, &Signature { r, s })
+    benchmark::is_valid(intermediate) & benchmark::is_valid(leaf) & benchmark::is_valid(own)
 }
 
 /// Paints the stack, and returns the number of bytes in use.
@@ -145,7 +116,6 @@ fn prepare_stack() -> usize {
 /// Writes the stack usage to a file, and ends the program.
 #[inline(never)]
 fn finish(stack: usize, all_valid: bool) -> ! {
-    let written =
-        File::create(c"stack.bin").and_then(|mut file| file.write_all(&stack.to_be_bytes()));
+    let written = benchmark::write_stack(stack);
     exit::exit(i32::from(!all_valid || written.is_err()))
 }
