@@ -166,6 +166,7 @@ impl MutualProver {
     /// Forgets what was agreed, so that the next request begins a key exchange. The credential stays.
     ///
     /// A server that has asked for a proof once is never asked again without one: a man in the middle could answer.
+    #[inline(never)]
     fn forget(&mut self) {
         self.is_exchanging = false;
         self.session = None;
@@ -230,6 +231,7 @@ impl MutualProver {
     }
 
     /// Returns the position of a challenge's validation method, and its realm.
+    #[inline(never)]
     fn rank(&self, terms: &Terms<'_>) -> Result<(usize, Realm), Unacceptable> {
         let scope = self.origin.single_server_scope();
         let realm = terms.realm(self.settings.algorithms, scope);
@@ -254,6 +256,7 @@ impl MutualProver {
     }
 
     /// Ends the sequence, and a key exchange that is begun.
+    #[inline(never)]
     fn abandon(&mut self) {
         self.end_sequence();
         if self.is_exchanging {
@@ -261,11 +264,13 @@ impl MutualProver {
         }
     }
 
+    #[inline(never)]
     fn done(&mut self, outcome: Outcome) -> Step<'static, MutualFailure> {
         self.end_sequence();
         Step::Done(outcome)
     }
 
+    #[inline(never)]
     fn failed(&mut self, failure: impl Into<MutualFailure>) -> Step<'static, MutualFailure> {
         self.abandon();
         Step::Failed(failure.into())
@@ -405,6 +410,7 @@ impl MutualProver {
     }
 
     /// Takes a response without the server's proof: acceptable, if at all, for the first request of a sequence alone (section 10.1).
+    #[inline(never)]
     fn unverified(&mut self, status: u16) -> Step<'static, MutualFailure> {
         let is_accepted = match self.settings.unverified {
             UnverifiedResponses::Never => false,
@@ -418,6 +424,7 @@ impl MutualProver {
     }
 
     /// Obeys Authentication-Control in a response that is verified.
+    #[inline(never)]
     fn take_control(&mut self, head: &dyn ResponseHead, inputs: &Inputs<'_>) {
         for entry in Received::new(head, AUTHENTICATION_CONTROL) {
             let Some(realm) = &self.realm else { break };

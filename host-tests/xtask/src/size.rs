@@ -44,6 +44,8 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
     let authenticator = program("authenticator")?;
     let p256 = program("p256")?;
     let mutual = program("mutual")?;
+    let blessing = program("blessing")?;
+    let channel = program("blessing-channel")?;
     let frame = (session.largest_frame.max(password.largest_frame))
         .ok_or("the programs have no sizes of stack frames")?;
     let bytes = |name: &str, value: u64| Figure {
@@ -62,6 +64,7 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
         firmware::build_application(&firmware::QEMU_MPS2, &[], Some(firmware::TECHNICIAN.name))?;
     let technician = Program::read(&fs::read(technician)?)?;
     let passwords = image(&[firmware::MUTUAL])?;
+    let blessings = image(&[firmware::BLESSING])?;
     let whole = image(&[])?;
     Ok(vec![
         bytes("firmware, qemu-mps2: text", whole.text),
@@ -80,6 +83,11 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
         bytes(
             "firmware, qemu-mps2: static RAM, with passwords (RFC 8120)",
             passwords.memory,
+        ),
+        bytes("firmware, qemu-mps2: text, with blessings", blessings.text),
+        bytes(
+            "firmware, qemu-mps2: static RAM, with blessings",
+            blessings.memory,
         ),
         bytes(
             "firmware, qemu-mps2: text, server for a technician, without TLS and TPM",
@@ -108,6 +116,14 @@ fn figures() -> Result<Vec<Figure>, Box<dyn Error>> {
         bytes(
             "mutual: client of RFC 8120, text without P-256, SHA-256, exporter",
             mutual.text.saturating_sub(p256.text),
+        ),
+        bytes(
+            "blessing: client over TLS, text without P-256, AES, SHA-256, exporter",
+            blessing.text.saturating_sub(p256.text),
+        ),
+        bytes(
+            "blessing: Vanadium's channel, dialer, text in addition",
+            channel.text.saturating_sub(blessing.text),
         ),
         bytes(
             "tpm-spi: driver and HMAC path with passwords, text",

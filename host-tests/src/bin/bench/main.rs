@@ -13,6 +13,7 @@
 
 mod agreement;
 mod authenticator;
+mod blessing;
 mod exchanges;
 mod firmware;
 mod instructions;
@@ -68,6 +69,7 @@ async fn main() -> Outcome<()> {
         Some("--authenticator") => authenticator::figures()?,
         Some("--token") => instructions::token()?,
         Some("--agreement") => agreement::figures()?,
+        Some("--blessing") => blessing::figures().await?,
         Some("--technician") => technician::figures().await?,
         Some("--logins") => logins::figures().await?,
         Some("--exchanges") => exchanges::figures().await?,
@@ -80,6 +82,7 @@ async fn main() -> Outcome<()> {
                 instructions::handshake().await?,
                 exchanges::figures().await?,
                 agreement::figures()?,
+                blessing::figures().await?,
                 technician::figures().await?,
             ];
             counts.concat()
