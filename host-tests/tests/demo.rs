@@ -64,6 +64,20 @@ fn by_the_host_with_a_password() {
 }
 
 #[test]
+fn by_the_host_with_blessings() {
+    let said = run("host", "blessing");
+    for line in [
+        "device | ok factory:line3:client1",
+        "device | admitted by the proof (blessing)",
+        "the server is not trusted",
+        "gateway | factory:line3:client1 sends \"23.5 C\"",
+        "device | the gateway answers \"set 20\"",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+}
+
+#[test]
 fn by_firmware() {
     for device in [Kind::QemuMps2, Kind::Rp2040W5500] {
         if !device.can_run() {
@@ -75,10 +89,19 @@ fn by_firmware() {
             ("api-key", "gateway | proof accepted"),
             ("authenticator", "gateway | proof accepted"),
             ("mutual", "gateway | proof accepted"),
+            ("blessing", "gateway | proof accepted"),
         ] {
             let said = run(device.name(), proof);
             assert!(said.contains(admitted), "{said}");
             assert!(said.contains(accepted), "{said}");
+            if (proof, device) == ("blessing", Kind::QemuMps2) {
+                for line in [
+                    "gateway | factory:line3:client1 sends \"23.5 C\"",
+                    "device | INFO  event=answer text=set 20",
+                ] {
+                    assert!(said.contains(line), "{line}: {said}");
+                }
+            }
             if (proof, device) == ("mutual", Kind::QemuMps2) {
                 for line in [
                     "board | INFO  event=visit user=technician path=/set-point",

@@ -23,6 +23,8 @@ enum Proof {
     Authenticator,
     /// A password, by HTTP Mutual authentication (RFC 8120).
     Mutual,
+    /// Vanadium's blessings of a key in the TPM, over TLS and over Vanadium's own channel.
+    Blessing,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -66,12 +68,18 @@ pub(crate) fn run(arguments: &Arguments) -> TaskResult {
             Proof::ApiKey => &[],
             Proof::Authenticator => &[firmware::AUTHENTICATOR],
             Proof::Mutual => &[firmware::MUTUAL],
+            Proof::Blessing => &[firmware::BLESSING],
         };
         let board = firmware::board(device)?;
-        // The board's own image is built with each application.
-        let has_server = arguments.proof == Proof::Mutual && arguments.board == Board::QemuMps2;
-        let application = has_server.then_some(firmware::TECHNICIAN.name);
-        firmware::build_application(board, features, application)?;
+        firmware::build_application(board, features, None)?;
+        let application = match (arguments.proof, arguments.board) {
+            (Proof::Mutual, Board::QemuMps2) => Some(&firmware::TECHNICIAN),
+            (Proof::Blessing, Board::QemuMps2) => Some(&firmware::VANADIUM),
+            _ => None,
+        };
+        if let Some(application) = application {
+            firmware::build_application(board, &[], Some(application.name))?;
+        }
     }
     run::quietly(
         "build the demo",
@@ -89,11 +97,12 @@ pub(crate) fn run(arguments: &Arguments) -> TaskResult {
         ]),
     )?;
     let proof = match (arguments.proof, device) {
-        (Proof::Authenticator | Proof::Mutual, "spi") => {
+        (Proof::Authenticator | Proof::Mutual | Proof::Blessing, "spi") => {
             return Err("--tpm spi goes with --proof api-key alone: leave one of them out, or use a --board other than host, whose TPM is on SPI".into());
         }
         (Proof::Authenticator, _) => "authenticator",
         (Proof::Mutual, _) => "mutual",
+        (Proof::Blessing, _) => "blessing",
         (Proof::ApiKey, _) => "api-key",
     };
     run::show(&mut run::command(&["target/debug/demo", device, proof]))

@@ -12,23 +12,21 @@ use std::{path::Path, time::Duration};
 /// The connections that an emulated board may lose before it is admitted.
 const MAX_LOST_CONNECTIONS: u32 = 3;
 
-/// Runs the image that was built with `feature`, if that is not empty, until the gateway has admitted the device, for which the gateway's log has lines with the texts of `accepted`.
-pub(crate) fn run(
+/// Configures the image of a board for a server on `port` of the host: that which was built with `feature`, if that is not empty.
+pub(crate) fn configured(
     kind: Kind,
     feature: &str,
     folder: &Path,
-    swtpm: &Swtpm,
-    gateway: &Gateway,
-    accepted: &[&str],
-) -> Outcome<()> {
+    port: u16,
+    ca: &str,
+) -> Outcome<Image> {
     let key = std::fs::read_to_string(folder.join("device-key.toml"))?;
     let toml = format!(
-        "host = \"{HOST}\"\nport = {}\nserver_name = \"localhost\"\npath = \"/get\"\nname = \"{CLIENT}\"\n\
-         authorities = [\"ca.pem\"]\ntime = \"build\"\ninterval_ms = 2000\n{key}",
-        gateway.port
+        "host = \"{HOST}\"\nport = {port}\nserver_name = \"localhost\"\npath = \"/get\"\nname = \"{CLIENT}\"\n\
+         authorities = [\"ca.pem\"]\ntime = \"build\"\ninterval_ms = 2000\n{key}"
     );
     std::fs::write(folder.join("chanbind.toml"), &toml)?;
-    std::fs::write(folder.join("ca.pem"), &gateway.ca)?;
+    std::fs::write(folder.join("ca.pem"), ca)?;
     let certificate = std::fs::read_to_string(folder.join("client1.crt")).unwrap_or_default();
     let name = match feature {
         "" => kind.name().to_owned(),
@@ -41,9 +39,21 @@ pub(crate) fn run(
     let image = match feature {
         "" => Image::built(kind),
         feature => Image::with_feature(kind, feature),
-    }
-    .and_then(|image| image.configured_with(&toml, &gateway.ca, &certificate))
-    .map_err(|error| error.to_string())?;
+    };
+    let image = image.and_then(|image| image.configured_with(&toml, ca, &certificate));
+    image.map_err(|error| error.to_string().into())
+}
+
+/// Runs the image that was built with `feature`, if that is not empty, until the gateway has admitted the device, for which the gateway's log has lines with the texts of `accepted`.
+pub(crate) fn run(
+    kind: Kind,
+    feature: &str,
+    folder: &Path,
+    swtpm: &Swtpm,
+    gateway: &Gateway,
+    accepted: &[&str],
+) -> Outcome<()> {
+    let image = configured(kind, feature, folder, gateway.port, &gateway.ca)?;
     let tpm = Emulator::in_real_time(chanbind_tis_emulator::Swtpm::connect(swtpm.port())?);
     let emulator = match kind {
         Kind::QemuMps2 => "QEMU, a Cortex-M4F with LAN9118 Ethernet",

@@ -5,6 +5,7 @@
     reason = "a panic of this program harms no user"
 )]
 
+mod blessing;
 mod certificate;
 mod firmware;
 mod password;
@@ -27,7 +28,7 @@ use std::{
     fmt::Display,
     io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Command, ExitCode, Stdio},
+    process::{Child, Command, ExitCode, Output, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
     time::Duration,
@@ -54,11 +55,11 @@ async fn scenario() -> Outcome<()> {
     let folder = tempfile::Builder::new()
         .prefix("chanbind-demo-")
         .tempdir()?;
-    if arguments.get(1).map(String::as_str) == Some("authenticator") {
-        return certificate::scenario(device, folder.path()).await;
-    }
-    if arguments.get(1).map(String::as_str) == Some("mutual") {
-        return password::scenario(device, folder.path()).await;
+    match arguments.get(1).map(String::as_str) {
+        Some("authenticator") => return certificate::scenario(device, folder.path()).await,
+        Some("mutual") => return password::scenario(device, folder.path()).await,
+        Some("blessing") => return blessing::scenario(device, folder.path()).await,
+        _ => {}
     }
     println!("\nchanbind: a one-time password for one TLS connection");
     println!(
@@ -382,4 +383,18 @@ fn print_response(to: &str, connection: &str, response: &axum::http::Response<im
 /// Prints a line of the demo: the actor and the text.
 fn print_step(actor: &str, text: impl Display) {
     println!("{actor:>9} | {text}");
+}
+
+/// Prints what a command has written. Its exit code must be `code`.
+fn print_output(actor: &str, output: &Output, code: i32) -> Outcome<()> {
+    for written in [&output.stdout, &output.stderr] {
+        for line in String::from_utf8_lossy(written).lines() {
+            print_step(actor, line);
+        }
+    }
+    if output.status.code() == Some(code) {
+        Ok(())
+    } else {
+        Err(format!("the command ended with {} instead of {code}", output.status).into())
+    }
 }

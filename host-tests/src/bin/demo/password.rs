@@ -1,13 +1,9 @@
 //! A user and a server prove a password to each other, by HTTP Mutual authentication (RFC 8120). The user is a device with its PIN, or a person on
 //! the host; the server is the gateway, or a board into which a technician logs in.
 
-use crate::{Gateway, Outcome, firmware, print_step, run_provision, start_swtpm};
+use crate::{Gateway, Outcome, firmware, print_output, print_step, run_provision, start_swtpm};
 use chanbind_host_tests::{board::Kind, program, swtpm::Swtpm, technician::Technician};
-use std::{
-    path::Path,
-    process::{Command, Output},
-    time::Duration,
-};
+use std::{path::Path, process::Command, time::Duration};
 
 const USER: &str = "client1";
 const REALM: &str = "devices";
@@ -151,18 +147,4 @@ fn run_on_host(folder: &Path, gateway: &Gateway) -> Outcome<()> {
         print_output("person", &output, code)?;
     }
     Ok(())
-}
-
-/// Prints what a command has written. Its exit code must be `code`.
-fn print_output(actor: &str, output: &Output, code: i32) -> Outcome<()> {
-    for written in [&output.stdout, &output.stderr] {
-        for line in String::from_utf8_lossy(written).lines() {
-            print_step(actor, line);
-        }
-    }
-    if output.status.code() == Some(code) {
-        Ok(())
-    } else {
-        Err(format!("the command ended with {} instead of {code}", output.status).into())
-    }
 }
