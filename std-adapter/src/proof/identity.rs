@@ -97,6 +97,12 @@ impl Identities {
     }
 }
 
+/// Returns the details of type `T` that a request has proved, for the extractors of the kinds.
+pub(crate) fn proved_details<T: Any + Clone>(parts: &Parts) -> Option<T> {
+    let (_, details) = parts.extensions.get::<Identities>()?.find::<T>()?;
+    Some(details.clone())
+}
+
 impl<S: Sync> FromRequestParts<S> for Identities {
     type Rejection = Infallible;
 

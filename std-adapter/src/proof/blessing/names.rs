@@ -1,4 +1,4 @@
-use crate::proof::Identities;
+use crate::proof::identity::proved_details;
 use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts},
     http::{StatusCode, request::Parts},
@@ -30,9 +30,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for BlessingNames {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        let identities = parts.extensions.get::<Identities>();
-        let found = identities.and_then(Identities::find);
-        Ok(found.map(|(_, details): (_, &Self)| details.clone()))
+        Ok(proved_details(parts))
     }
 }
 
@@ -40,11 +38,7 @@ impl<S: Sync> FromRequestParts<S> for BlessingNames {
     type Rejection = StatusCode;
 
     /// Answers 500 where the policy asks for no blessings.
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, StatusCode> {
-        let found = <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state).await;
-        found
-            .ok()
-            .flatten()
-            .ok_or(StatusCode::INTERNAL_SERVER_ERROR)
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+        proved_details(parts).ok_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
