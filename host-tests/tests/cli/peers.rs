@@ -45,8 +45,12 @@ pub(crate) fn closing() -> u16 {
 
 /// Returns a port on which nothing listens.
 pub(crate) fn unused_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    // Bound to the end of the tests, and never listening: no other test gets the port.
+    std::mem::forget(socket);
+    port
 }
 
 /// A tunnel to a port of this host, which keeps the bytes that the server sends.

@@ -137,7 +137,7 @@ fn a_server_without_tls_1_3_is_reported() {
     let expected = "the server does not speak TLS 1.3, which proofs are bound to";
     assert_eq!(error_at(&workspace, rustls, &[]), expected);
 
-    let port = peers::unused_port();
+    let port = chanbind_host_tests::port::neighbours().unwrap();
     let mut openssl = Command::new("openssl")
         .args(["s_server", "-quiet", "-tls1_2", "-accept"])
         .arg(format!("127.0.0.1:{port}"))
