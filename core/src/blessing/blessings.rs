@@ -109,9 +109,13 @@ impl<'a> Blessings<'a> {
         self.checked(algorithms, true)
     }
 
-    /// Does the same for blessings whose signatures have been verified before.
+    /// Does the same for blessings whose signatures the caller has verified before: they are not verified again.
+    ///
+    /// # Errors
+    /// Those of [`Blessings::verify`], but for [`BlessingError::Signature`].
+    #[doc(hidden)]
     #[cfg(feature = "blessing-channel")]
-    pub(super) fn verified_before(
+    pub fn verified_before(
         self,
         algorithms: &Algorithms,
     ) -> Result<VerifiedBlessings<'a>, BlessingError> {

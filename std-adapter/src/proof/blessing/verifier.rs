@@ -48,15 +48,20 @@ enum State {
     Proved {
         challenge: HeaderValue,
         proof: ServerProof,
-        client: Option<Presented>,
+        client: Option<Arc<Presented>>,
     },
 }
 
-/// The blessings and discharges that a client has presented.
-#[derive(Clone)]
+/// The blessings, whose signatures have been verified, and the discharges that a client has presented.
 struct Presented {
     blessings: Vec<u8>,
     discharges: Vec<Vec<u8>>,
+}
+
+impl Presented {
+    fn discharges(&self) -> Vec<&[u8]> {
+        self.discharges.iter().map(Vec::as_slice).collect()
+    }
 }
 
 impl BlessingVerifier {
@@ -170,7 +175,7 @@ impl BlessingVerifier {
     async fn admit(
         &self,
         session: &Session,
-        presented: Presented,
+        presented: Arc<Presented>,
         method: &str,
     ) -> Result<Verdict, Refusal> {
         let refused = match self.identify(&presented, method) {
@@ -183,7 +188,7 @@ impl BlessingVerifier {
         let requests = self.missing(&presented, &refused.undischarged, method);
         match &self.source {
             Some(source) if !requests.is_empty() => {
-                let admitted = self.admit_later(session, presented, method, (&**source, requests));
+                let admitted = self.admit_later(session, &presented, method, (&**source, requests));
                 admitted.await.unwrap_or(Err(refused.refusal))
             }
             _ => Err(refused.refusal),
@@ -194,7 +199,7 @@ impl BlessingVerifier {
     async fn admit_later(
         &self,
         session: &Session,
-        mut presented: Presented,
+        presented: &Presented,
         method: &str,
         (source, requests): (&dyn DischargeSource, Vec<DischargeRequest>),
     ) -> Option<Result<Verdict, Refusal>> {
@@ -215,22 +220,25 @@ impl BlessingVerifier {
             return None;
         }
         // The first discharge for a caveat is the one that counts, so the new ones go before those that may have expired.
-        discharges.append(&mut presented.discharges);
+        discharges.extend_from_slice(&presented.discharges);
         discharges.truncate(2 * MAX_DISCHARGES);
-        presented.discharges = discharges;
+        let presented = Presented {
+            blessings: presented.blessings.clone(),
+            discharges,
+        };
         let identified = self.identify(&presented, method);
         Some(identified.map_err(|refused| refused.refusal).inspect(|_| {
             *paused = None;
-            session.keep(presented);
+            session.keep(Arc::new(presented));
         }))
     }
 
     /// Determines the names of a client that has proved its key.
     fn identify(&self, presented: &Presented, method: &str) -> Result<Verdict, NotAdmitted> {
-        let discharges: Vec<&[u8]> = presented.discharges.iter().map(Vec::as_slice).collect();
+        let discharges = presented.discharges();
         let identify = || -> Result<(PeerNames, Vec<u8>), BlessingError> {
             let encoded = EncodedBlessings::parse(&presented.blessings)?;
-            let verified = encoded.blessings().verify(&ALGORITHMS)?;
+            let verified = encoded.blessings().verified_before(&ALGORITHMS)?;
             let principal = &self.principal;
             let names = names_of_peer(principal, &verified, &&discharges[..], method)?;
             Ok((names, verified.public_key().as_der().to_vec()))
@@ -271,7 +279,7 @@ impl BlessingVerifier {
         chains: &[usize],
         method: &str,
     ) -> Vec<DischargeRequest> {
-        let discharges: Vec<&[u8]> = presented.discharges.iter().map(Vec::as_slice).collect();
+        let discharges = presented.discharges();
         let blessings = &presented.blessings;
         let missing = missing::missing(&self.principal, blessings, chains, &discharges, method);
         missing.unwrap_or_default()
@@ -286,7 +294,7 @@ struct NotAdmitted {
 }
 
 /// Verifies what a client presents.
-fn present(proof: &ServerProof, params: &str) -> Result<Presented, Refusal> {
+fn present(proof: &ServerProof, params: &str) -> Result<Arc<Presented>, Refusal> {
     let mut buffer = vec![0; params.len().min(MAX_BLESSINGS_LEN)];
     let evidence = Evidence::decode(params, &mut buffer).map_err(|_| {
         Refusal::malformed("Authorization: the blessings are malformed or too long")
@@ -295,10 +303,10 @@ fn present(proof: &ServerProof, params: &str) -> Result<Presented, Refusal> {
     proof
         .verify(&encoded, &evidence, &ALGORITHMS)
         .map_err(Refusal::not_proved)?;
-    Ok(Presented {
+    Ok(Arc::new(Presented {
         blessings: evidence.blessings.to_vec(),
         discharges: evidence.discharges.iter().map(|one| one.to_vec()).collect(),
-    })
+    }))
 }
 
 impl Session {
@@ -307,7 +315,7 @@ impl Session {
     }
 
     /// Returns what the client of the connection has presented, if there is one.
-    fn client(&self) -> Result<Option<Presented>, Refusal> {
+    fn client(&self) -> Result<Option<Arc<Presented>>, Refusal> {
         match &*self.lock() {
             State::Proved { client, .. } => Ok(client.clone()),
             State::Failed(reason) => Err(Refusal::internal(reason.clone())),
@@ -316,7 +324,7 @@ impl Session {
     }
 
     /// Verifies what a client presents.
-    fn present(&self, params: &str) -> Result<Presented, Refusal> {
+    fn present(&self, params: &str) -> Result<Arc<Presented>, Refusal> {
         match &*self.lock() {
             State::Proved { proof, .. } => present(proof, params),
             _ => Err(Refusal::internal("the gateway has not proved itself yet")),
@@ -324,7 +332,7 @@ impl Session {
     }
 
     /// Makes an admitted client that of the connection, for later requests.
-    fn keep(&self, presented: Presented) {
+    fn keep(&self, presented: Arc<Presented>) {
         if let State::Proved { client, .. } = &mut *self.lock() {
             *client = Some(presented);
         }
