@@ -203,12 +203,22 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
     servers: &PeerPatterns,
     options: &ChannelOptions,
 ) -> Result<VanadiumConnection<S>, VanadiumError> {
+    shake(stream, principal, options, async |frames| {
+        dial_frames(frames, principal, servers, options).await
+    })
+    .await
+}
+
+/// Does a handshake over a stream, within its time.
+async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    principal: &Arc<Principal>,
+    options: &ChannelOptions,
+    handshake: impl AsyncFnOnce(&mut Frames<S>) -> Result<PeerConnection, VanadiumError>,
+) -> Result<VanadiumConnection<S>, VanadiumError> {
     let mut frames = Frames::new(stream, options);
-    let shaken = timeout(
-        options.handshake_timeout,
-        dial_frames(&mut frames, principal, servers, options),
-    );
-    let connection = shaken.await.map_err(|_| VanadiumError::TimedOut)??;
+    let shaken = timeout(options.handshake_timeout, handshake(&mut frames)).await;
+    let connection = shaken.map_err(|_| VanadiumError::TimedOut)??;
     Ok(VanadiumConnection {
         frames,
         connection,
@@ -269,18 +279,10 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     principal: &Arc<Principal>,
     options: &ChannelOptions,
 ) -> Result<VanadiumConnection<S>, VanadiumError> {
-    let mut frames = Frames::new(stream, options);
-    let shaken = timeout(
-        options.handshake_timeout,
-        accept_frames(&mut frames, principal, options),
-    );
-    let connection = shaken.await.map_err(|_| VanadiumError::TimedOut)??;
-    Ok(VanadiumConnection {
-        frames,
-        connection,
-        principal: Arc::clone(principal),
-        own_keys: None,
+    shake(stream, principal, options, async |frames| {
+        accept_frames(frames, principal, options).await
     })
+    .await
 }
 
 async fn accept_frames<S: AsyncRead + AsyncWrite + Unpin>(
