@@ -157,7 +157,7 @@ impl<'a> Caveat<'a> {
         depth: u8,
         budget: &Budget,
     ) -> Result<(), CaveatError> {
-        // What the kind is tells how the parameter is read, so that this is known first.
+        // The kind says how the parameter is read, so it is determined first.
         let kind = Kind::of(&self.id).ok_or(CaveatError::Unknown)?;
         let document = Document::parse(self.parameter)?;
         let (types, id, mut reader) = document.value();

@@ -128,7 +128,7 @@ async fn refused_by_client(attacker: Principal) {
 
 #[tokio::test]
 async fn an_active_attacker_learns_nothing_without_a_name_that_the_client_trusts() {
-    // Of another root, with a name that the client looks for.
+    // A server of another root, with a name that the client looks for.
     refused_by_client(named("factory:gateway")).await;
     // Without any.
     let nameless = Principal::nameless(

@@ -28,7 +28,7 @@ pub(crate) trait Kind: Send + Sync + Sized + 'static {
     /// The header fields that carry a complete proof.
     const FIELDS: &'static [&'static str];
 
-    /// Of so many changes of a bit, one is made: for kinds with long proofs, of which other tests change every bit.
+    /// The distance between the bits that are changed: more than 1 for kinds with long proofs, of which other tests change every bit.
     const BIT_STEP: usize = 1;
 
     /// Creates keys and identities. Those of another seed are others.
