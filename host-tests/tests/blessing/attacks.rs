@@ -383,28 +383,32 @@ fn discharges_of_discharges_have_an_end() {
         })
         .collect();
     let discharges: Vec<&[u8]> = discharges.iter().map(Vec::as_slice).collect();
-    let local_names = NameList::new();
     let check = |from: usize| {
         let caveat = Caveat {
             id: THIRD_PARTY,
             parameter: &parameters[from],
         };
-        caveat.check(&CheckContext {
-            time: Time::At(Timestamp {
-                seconds: 0,
-                nanoseconds: 0,
-            }),
-            method: "",
-            method_tags: &[],
-            local_names: &local_names,
-            discharges: &&discharges[..],
-            algorithms: &ALGORITHMS,
-        })
+        check_with(&caveat, &discharges)
     };
     let last = parameters.len() - 1;
     assert_eq!(check(last), Ok(()));
     assert_eq!(check(last - 1), Ok(()));
     assert_eq!(check(0), Err(CaveatError::TooDeep));
+}
+
+/// Checks a caveat with these discharges, in a context that nothing else depends on.
+fn check_with(caveat: &Caveat<'_>, discharges: &[&[u8]]) -> Result<(), CaveatError> {
+    caveat.check(&CheckContext {
+        time: Time::At(Timestamp {
+            seconds: 0,
+            nanoseconds: 0,
+        }),
+        method: "",
+        method_tags: &[],
+        local_names: &NameList::new(),
+        discharges: &discharges,
+        algorithms: &ALGORITHMS,
+    })
 }
 
 /// Four discharges, of which each requires the next one sixteen times.
@@ -437,20 +441,7 @@ fn discharges_that_require_many_others_are_not_followed() {
         })
         .collect();
     let discharges: Vec<&[u8]> = discharges.iter().map(Vec::as_slice).collect();
-    let local_names = NameList::new();
-    let check = |at| {
-        caveat(at).check(&CheckContext {
-            time: Time::At(Timestamp {
-                seconds: 0,
-                nanoseconds: 0,
-            }),
-            method: "",
-            method_tags: &[],
-            local_names: &local_names,
-            discharges: &&discharges[..],
-            algorithms: &ALGORITHMS,
-        })
-    };
+    let check = |at| check_with(&caveat(at), &discharges);
     assert_eq!(check(3), Ok(()));
     assert_eq!(check(2), Ok(()));
     assert_eq!(check(1), Err(CaveatError::TooManyDischarges));
