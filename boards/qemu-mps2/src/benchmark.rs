@@ -1,5 +1,6 @@
 //! The parts that benchmarks share: their files, in the working directory of QEMU, and the bare verification of a signature.
 
+use crate::{exit, stack};
 use chanbind_core::{
     crypto::ecdsa::{RUST_CRYPTO, Signature},
     wire::Reader,
@@ -25,11 +26,21 @@ pub fn read(name: &CStr, bytes: &mut [u8]) -> Result<usize, Error> {
     }
 }
 
-/// Writes the number of bytes of stack that were used to the file `stack.bin`.
-///
-/// # Errors
-/// The error of the host.
-pub fn write_stack(used: usize) -> Result<(), Error> {
+/// Paints the stack, and returns the number of bytes in use. Not inlined: its instructions are a phase of their own.
+#[inline(never)]
+pub fn prepare_stack() -> usize {
+    stack::paint();
+    stack::used()
+}
+
+/// Writes the number of bytes of stack that were used to the file `stack.bin`, and ends the program.
+#[inline(never)]
+pub fn finish(used: usize, all_valid: bool) -> ! {
+    let written = write_stack(used);
+    exit::exit(i32::from(!all_valid || written.is_err()))
+}
+
+fn write_stack(used: usize) -> Result<(), Error> {
     let mut file = File::create(c"stack.bin")?;
     file.write_all(&used.to_be_bytes())
 }

@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use chanbind_board_qemu_mps2::{benchmark, exit, stack};
+use chanbind_board_qemu_mps2::{benchmark, stack};
 use chanbind_core::mutual::{
     Algorithm, ClientExchange, ClientSession, Number, Realm, SecretNumber, SessionId, SessionLimits,
 };
@@ -22,13 +22,13 @@ const SERVER_VALUE: [u8; 33] = [
 fn main() -> ! {
     let realm = unwrap!(Realm::new(Algorithm::P256_SHA256, "gateway.example", "technicians").ok());
     let pi = credential(&realm);
-    let used = prepare_stack();
+    let used = benchmark::prepare_stack();
     let exchange = begin(realm, pi);
     let session = finish_exchange(exchange);
     let high_water = high_water();
     black_box(session.sid());
     black_box(bare());
-    finish(high_water.saturating_sub(used))
+    benchmark::finish(high_water.saturating_sub(used), true)
 }
 
 #[inline(never)]
@@ -66,22 +66,8 @@ fn bare() -> (AffinePoint, AffinePoint) {
     (one, other)
 }
 
-/// Paints the stack, and returns the number of bytes in use.
-#[inline(never)]
-fn prepare_stack() -> usize {
-    stack::paint();
-    stack::used()
-}
-
 /// Returns the largest number of bytes in use since the stack was painted. A function of its own: its instructions are not part of the exchange.
 #[inline(never)]
 fn high_water() -> usize {
     stack::high_water()
-}
-
-/// Writes the stack usage to a file, and ends the program.
-#[inline(never)]
-fn finish(stack: usize) -> ! {
-    let written = benchmark::write_stack(stack);
-    exit::exit(i32::from(written.is_err()))
 }

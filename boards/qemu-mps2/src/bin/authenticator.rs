@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-use chanbind_board_qemu_mps2::{benchmark, exit, stack};
+use chanbind_board_qemu_mps2::{benchmark, stack};
 use chanbind_core::{
     authenticator::{Client, Endpoint, RequestParameters, ValidateError},
     exporter::ExporterSecret,
@@ -33,11 +33,11 @@ fn main() -> ! {
     let mut endpoint = endpoint_of(&secret);
     let mut all_valid = validate_one(&mut endpoint, &input).is_ok();
     all_valid &= bare_two(&input);
-    let used = prepare_stack();
+    let used = benchmark::prepare_stack();
     all_valid &= validate_two(&mut endpoint, &input).is_ok();
     let high_water = stack::high_water();
     all_valid &= bare_three(&input);
-    finish(high_water.saturating_sub(used), all_valid)
+    benchmark::finish(high_water.saturating_sub(used), all_valid)
 }
 
 impl<'i> Input<'i> {
@@ -104,18 +104,4 @@ fn bare_two(input: &Input<'_>) -> bool {
 fn bare_three(input: &Input<'_>) -> bool {
     let [.., intermediate, leaf, own] = input.signatures;
     benchmark::is_valid(intermediate) & benchmark::is_valid(leaf) & benchmark::is_valid(own)
-}
-
-/// Paints the stack, and returns the number of bytes in use.
-#[inline(never)]
-fn prepare_stack() -> usize {
-    stack::paint();
-    stack::used()
-}
-
-/// Writes the stack usage to a file, and ends the program.
-#[inline(never)]
-fn finish(stack: usize, all_valid: bool) -> ! {
-    let written = benchmark::write_stack(stack);
-    exit::exit(i32::from(!all_valid || written.is_err()))
 }

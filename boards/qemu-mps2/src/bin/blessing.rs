@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-use chanbind_board_qemu_mps2::{benchmark, exit, stack};
+use chanbind_board_qemu_mps2::{benchmark, stack};
 use chanbind_core::{
     blessing::{
         AccessList, Algorithms, ClientExchange, ClientPrincipal, EncodedBlessings, Evidence,
@@ -31,11 +31,11 @@ fn main() -> ! {
     let len = unwrap!(benchmark::read(c"blessing.bin", &mut bytes).ok());
     let input = unwrap!(Input::parse(bytes.get(..len).unwrap_or_default()).ok());
     let secret = ExporterSecret::sha256(&[7; 32]);
-    let used = prepare_stack();
+    let used = benchmark::prepare_stack();
     let is_trusted = verify(&secret, &input);
     let high_water = stack::high_water();
     let all_valid = is_trusted & bare(&input);
-    finish(high_water.saturating_sub(used), all_valid)
+    benchmark::finish(high_water.saturating_sub(used), all_valid)
 }
 
 impl<'i> Input<'i> {
@@ -128,18 +128,4 @@ fn verify(secret: &ExporterSecret, input: &Input<'_>) -> bool {
 fn bare(input: &Input<'_>) -> bool {
     let [first, second, own] = input.signatures;
     benchmark::is_valid(first) & benchmark::is_valid(second) & benchmark::is_valid(own)
-}
-
-/// Paints the stack, and returns the number of bytes in use.
-#[inline(never)]
-fn prepare_stack() -> usize {
-    stack::paint();
-    stack::used()
-}
-
-/// Writes the stack usage to a file, and ends the program.
-#[inline(never)]
-fn finish(stack: usize, all_valid: bool) -> ! {
-    let written = benchmark::write_stack(stack);
-    exit::exit(i32::from(!all_valid || written.is_err()))
 }

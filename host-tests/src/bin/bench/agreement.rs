@@ -11,12 +11,12 @@ pub(crate) fn figures() -> Outcome<Vec<Figure>> {
     let program = built(Kind::QemuMps2, "agreement");
     let phases = [
         "agreement::credential",
-        "agreement::prepare_stack",
+        "benchmark::prepare_stack",
         "agreement::begin",
         "agreement::finish_exchange",
         "agreement::high_water",
         "agreement::bare",
-        "agreement::finish",
+        "benchmark::finish",
     ];
     let counted = traced(&std::fs::read(&program)?, &phases, |trace| {
         run(&program, trace, folder.path())

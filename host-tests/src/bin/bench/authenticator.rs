@@ -49,10 +49,10 @@ pub(crate) fn figures() -> Outcome<Vec<Figure>> {
         "authenticator::endpoint_of",
         "authenticator::validate_one",
         "authenticator::bare_two",
-        "authenticator::prepare_stack",
+        "benchmark::prepare_stack",
         "authenticator::validate_two",
         "authenticator::bare_three",
-        "authenticator::finish",
+        "benchmark::finish",
     ];
     let counted = traced(&std::fs::read(&program)?, &phases, |trace| {
         run(&program, trace, folder.path())

@@ -79,11 +79,11 @@ pub(crate) async fn figures() -> Outcome<Vec<Figure>> {
 
     let program = built(Kind::QemuMps2, "blessing");
     let phases = [
-        "blessing::prepare_stack",
+        "benchmark::prepare_stack",
         "blessing::verify",
         "stack::high_water",
         "blessing::bare",
-        "blessing::finish",
+        "benchmark::finish",
     ];
     let counted = traced(&std::fs::read(&program)?, &phases, |trace| {
         run(&program, trace, folder.path())
