@@ -11,13 +11,14 @@ use axum::{
     body::Body,
     extract::State,
     http::{HeaderMap, Method, Request},
+    middleware::map_request,
     response::{IntoResponse, Response},
     routing::any,
 };
 use bytes::Bytes;
 use chanbind::{
     client::{Connection, RequestBody, ResponseBody, Session, SessionError},
-    gateway::{ClientKey, ClientTable, MemoryRegistry, Policy, ProofLayer, ProofService},
+    gateway::{ClientKey, ClientTable, MemoryRegistry, Policy, ProofLayer},
     proof::{
         authenticator::{self, AuthenticatorProver, AuthenticatorVerifier, Credentials, Trust},
         otp::{self, Form, OtpProver, OtpVerifier, Settings},
@@ -118,7 +119,11 @@ async fn otp(
     Session::begin(connection, prover, HmacSha256::new(SECRET)).await
 }
 
-fn app(authority: &Authority, shared: &Arc<Shared>) -> ProofService<Router> {
+/// The header fields as the client sent them: the layer takes the proofs out.
+#[derive(Clone)]
+struct Sent(HeaderMap);
+
+fn app(authority: &Authority, shared: &Arc<Shared>) -> Router {
     let clients = [("client1".to_owned(), ClientKey::secret(SECRET))];
     let registry = MemoryRegistry::new(ClientTable::new(clients).unwrap());
     let trust = Trust::from_pem(authority.pem().as_bytes()).unwrap();
@@ -133,7 +138,12 @@ fn app(authority: &Authority, shared: &Arc<Shared>) -> ProofService<Router> {
         .nest("/otp", handlers.clone())
         .nest("/certificate", handlers)
         .with_state(Arc::clone(shared));
-    ProofLayer::new(policy).layer(app)
+    let app = Router::new().fallback_service(ProofLayer::new(policy).layer(app));
+    app.layer(map_request(|mut request: Request<Body>| {
+        let sent = Sent(request.headers().clone());
+        request.extensions_mut().insert(sent);
+        std::future::ready(request)
+    }))
 }
 
 /// Answers with the method and the content of the request, and with its `x-test` fields.
@@ -182,7 +192,7 @@ fn stream(pieces: mpsc::Receiver<Bytes>) -> Body {
 impl Shared {
     fn note(&self, request: Request<Body>) -> Request<Body> {
         let peer = *request.extensions().get().unwrap();
-        let headers = request.headers().clone();
+        let Sent(headers) = request.extensions().get().cloned().unwrap();
         self.admitted.lock().unwrap().push((peer, headers));
         request
     }

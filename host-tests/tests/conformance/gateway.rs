@@ -51,9 +51,16 @@ struct Records {
 pub(crate) struct Admitted {
     /// The client's address, which tells connections apart.
     pub(crate) peer: SocketAddr,
+    /// The fields as the client sent them.
     pub(crate) headers: HeaderMap,
+    /// The fields that the layer passed on.
+    pub(crate) passed: HeaderMap,
     pub(crate) identities: Identities,
 }
+
+/// The fields of a request as the client sent them.
+#[derive(Clone)]
+struct Sent(HeaderMap);
 
 impl Gateway {
     /// Starts a gateway on a free port. It answers every request with `ok`, and with the kind and subject of each identity.
@@ -69,11 +76,15 @@ impl Gateway {
         let (inside, outside) = (Arc::clone(&records), Arc::clone(&records));
         let app = Router::new()
             .fallback(move |request: Request<Body>| std::future::ready(inside.admitted(&request)));
-        let app = layer.layer(app).map_request(move |request: Request<Body>| {
-            let channel = request.extensions().get::<Channel>().unwrap();
-            outside.channels.lock().unwrap().push(channel.downgrade());
-            request
-        });
+        let app = layer
+            .layer(app)
+            .map_request(move |mut request: Request<Body>| {
+                let sent = Sent(request.headers().clone());
+                request.extensions_mut().insert(sent);
+                let channel = request.extensions().get::<Channel>().unwrap();
+                outside.channels.lock().unwrap().push(channel.downgrade());
+                request
+            });
         let task = tokio::spawn(serve_with(
             listener,
             tls,
@@ -166,7 +177,8 @@ impl Records {
         }
         self.admitted.lock().unwrap().push(Admitted {
             peer: *request.extensions().get().unwrap(),
-            headers: request.headers().clone(),
+            headers: request.extensions().get::<Sent>().unwrap().0.clone(),
+            passed: request.headers().clone(),
             identities,
         });
         answer

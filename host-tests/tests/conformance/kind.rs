@@ -180,6 +180,12 @@ impl<K: Kind> Site<K> {
     {
         let response = wire.send(request).await;
         assert_eq!(seen(&response), (200, party.greeting()), "{what}");
+        // The application does not see the proof.
+        let admitted = self.gateway.admitted();
+        let passed = &admitted.last().unwrap().passed;
+        for name in K::FIELDS {
+            assert!(!passed.contains_key(*name), "{what}: {name}");
+        }
     }
 
     /// Asserts that an honest client is admitted on this connection, whatever was sent on it before.

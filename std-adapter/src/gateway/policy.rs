@@ -178,7 +178,7 @@ pub(super) struct Rule {
     path: String,
     folded: String,
     /// The verifiers of the requirement; none if the path is exempt.
-    pub(super) verifiers: Vec<Arc<dyn Verifier>>,
+    pub(super) verifiers: Arc<[Arc<dyn Verifier>]>,
     pub(super) tree: Tree,
     /// True if a request without any proof goes through.
     pub(super) is_optional: bool,
@@ -242,7 +242,7 @@ impl Policy {
         self.rules.push(Rule {
             path,
             folded,
-            verifiers,
+            verifiers: verifiers.into(),
             tree,
             is_optional,
         });
@@ -427,9 +427,9 @@ mod tests {
     use super::*;
     use crate::{
         gateway::Channel,
-        proof::{Refusal, RequestHead, Verdict, Verification},
+        proof::{Recipient, Refusal, RequestHead, Verdict, Verification},
     };
-    use axum::http::HeaderValue;
+    use axum::http::{HeaderMap, HeaderValue};
 
     /// A verifier that accepts nothing. Not of size zero: two are told apart by their addresses.
     struct Never(#[expect(dead_code)] u8);
@@ -446,6 +446,8 @@ mod tests {
         fn challenges(&self, _: &Channel) -> Result<Vec<HeaderValue>, Refusal> {
             Ok(vec![HeaderValue::from_static("Never")])
         }
+
+        fn remove_proof(&self, _: Recipient, _: &mut HeaderMap) {}
     }
 
     /// The verifier of a rule with one, by its address.

@@ -28,6 +28,7 @@ pub use key::{KeyAnswer, KeyError, KeyHolder};
 pub use refusal::{Refusal, RefusalKind};
 pub use verifier::{
     Fields, Recipient, RequestHead, Responder, ResponseFields, Verdict, Verification, Verifier,
+    remove_credentials,
 };
 
 use sha2::{Digest, Sha256};

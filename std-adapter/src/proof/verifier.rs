@@ -25,6 +25,30 @@ pub trait Verifier: Send + Sync + 'static {
     /// # Errors
     /// A [`Refusal`] if the connection cannot be asked any more.
     fn challenges(&self, channel: &Channel) -> Result<Vec<HeaderValue>, Refusal>;
+
+    /// Removes the proof from the fields of an admitted request to `recipient`: the application, or a server behind a proxy, need it no more. Other
+    /// credentials stay, such as those of another scheme ([`remove_credentials`]).
+    fn remove_proof(&self, recipient: Recipient, headers: &mut HeaderMap);
+}
+
+/// Removes credentials of this scheme for `recipient` (RFC 9110 section 11.4).
+pub fn remove_credentials(headers: &mut HeaderMap, recipient: Recipient, scheme: &str) {
+    let name = recipient.credentials_field();
+    let is_of_scheme = |value: &HeaderValue| {
+        let bytes = value.as_bytes();
+        let (start, rest) = bytes.split_at(bytes.len().min(scheme.len()));
+        start.eq_ignore_ascii_case(scheme.as_bytes()) && matches!(rest.first(), None | Some(b' '))
+    };
+    if !headers.get_all(&name).iter().any(is_of_scheme) {
+        return;
+    }
+    if let header::Entry::Occupied(field) = headers.entry(name) {
+        let (name, values) = field.remove_entry_mult();
+        let others: Vec<_> = values.filter(|value| !is_of_scheme(value)).collect();
+        for value in others {
+            headers.append(&name, value);
+        }
+    }
 }
 
 /// A part of the gateway that answers what a client asks of it beside the request itself, with fields of the response: for

@@ -2,10 +2,10 @@
 
 use super::{CLIENT, KIND, NONCE_LEN, PROOF, SERVER_PROOF, input};
 use crate::hold::Hold;
-use axum::http::{HeaderName, HeaderValue, header::WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header::WWW_AUTHENTICATE};
 use chanbind::{
     gateway::Channel,
-    proof::{Fields, Identity, Refusal, RequestHead, Verdict, Verification, Verifier},
+    proof::{Fields, Identity, Recipient, Refusal, RequestHead, Verdict, Verification, Verifier},
 };
 use chanbind_core::{
     binding::{ChannelBinding, DirectionTags, Side},
@@ -143,6 +143,11 @@ impl Verifier for ToyVerifier {
 
     fn challenges(&self, _: &Channel) -> Result<Vec<HeaderValue>, Refusal> {
         Ok(vec![HeaderValue::from_static("Toy realm=\"toy\"")])
+    }
+
+    fn remove_proof(&self, _: Recipient, headers: &mut HeaderMap) {
+        headers.remove(CLIENT);
+        headers.remove(PROOF);
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Session, Shared};
 use crate::{
     gateway::{
         Channel,
-        policy::{Rule, Tree, Unreadable},
+        policy::{Rule, Unreadable},
     },
     proof::{
         Fields, Identities, Identity, Recipient, Refusal, RefusalKind, RequestHead, ResponseFields,
@@ -27,15 +27,23 @@ pub(super) enum Decision {
 /// A decision, and what goes with it.
 pub(super) struct Outcome {
     /// The identities that were proved, or the answer.
-    result: Result<Option<Identities>, Box<Response<Body>>>,
+    result: Result<Option<Proved>, Box<Response<Body>>>,
     /// Fields of the response.
     fields: Fields,
 }
 
+/// The identities of a request, and the verifiers of its rule.
+struct Proved {
+    identities: Identities,
+    verifiers: Arc<[Arc<dyn Verifier>]>,
+    recipient: Recipient,
+}
+
 impl Outcome {
-    fn admitted(identities: Option<Identities>) -> Self {
+    /// Returns the outcome for a request that need not prove anything.
+    fn exempt() -> Self {
         Self {
-            result: Ok(identities),
+            result: Ok(None),
             fields: Fields::new(),
         }
     }
@@ -45,16 +53,24 @@ impl Outcome {
         mut request: Request<B>,
     ) -> Result<(Request<B>, Fields), Box<Response<Body>>> {
         match self.result {
-            Ok(identities) => {
+            Ok(proved) => {
                 let extensions = request.extensions_mut();
                 // Over anything that others have put there.
                 extensions.remove::<Identity>();
                 extensions.remove::<Identities>();
-                if let Some(identities) = identities {
+                if let Some(Proved {
+                    identities,
+                    verifiers,
+                    recipient,
+                }) = proved
+                {
                     if let Some(first) = identities.iter().next() {
                         extensions.insert(first.clone());
                     }
                     extensions.insert(identities);
+                    for verifier in verifiers.iter() {
+                        verifier.remove_proof(recipient, request.headers_mut());
+                    }
                 }
                 Ok((request, self.fields))
             }
@@ -150,7 +166,7 @@ impl Shared {
         // The path that the inner service uses is judged, also where a middleware has rewritten it.
         let rule = match self.policy.rule_of(head.authority(), head.uri.path()) {
             Ok(Some(rule)) if !rule.is_exempt() => rule,
-            Ok(_) => return Decision::Made(Outcome::admitted(None)),
+            Ok(_) => return Decision::Made(Outcome::exempt()),
             Err(Unreadable::Host) => {
                 return refuse(&Refusal::malformed(
                     "the request names no host, several, or a user: name one host",
@@ -182,18 +198,12 @@ impl Shared {
         let verifications =
             verifications.map(|verifier| Arc::clone(verifier).verify(channel, head));
         // The usual rule has one verifier, whose verdict is there.
-        if let [verifier] = rule.verifiers.as_slice() {
+        if let [verifier] = &*rule.verifiers {
             let mut verifications = verifications;
             match verifications.next() {
                 Some(Verification::Ready(verdict)) => {
                     let verdicts = [(verifier, verdict)];
-                    return Decision::Made(self.conclude(
-                        &rule.tree,
-                        rule.is_optional,
-                        channel,
-                        peer,
-                        verdicts,
-                    ));
+                    return Decision::Made(self.conclude(rule, channel, peer, verdicts));
                 }
                 Some(Verification::Pending(pending)) => {
                     return self.conclude_later(
@@ -203,7 +213,7 @@ impl Shared {
                         vec![Verification::Pending(pending)],
                     );
                 }
-                None => return Decision::Made(Outcome::admitted(None)),
+                None => return Decision::Made(Outcome::exempt()),
             }
         }
         let verifications: Vec<_> = verifications.collect();
@@ -216,7 +226,7 @@ impl Shared {
             Verification::Pending(_) => Verdict::Absent,
         });
         let verdicts = rule.verifiers.iter().zip(verdicts);
-        Decision::Made(self.conclude(&rule.tree, rule.is_optional, channel, peer, verdicts))
+        Decision::Made(self.conclude(rule, channel, peer, verdicts))
     }
 
     fn conclude_later(
@@ -236,15 +246,14 @@ impl Shared {
                 });
             }
             let verdicts = rule.verifiers.iter().zip(verdicts);
-            shared.conclude(&rule.tree, rule.is_optional, &channel, peer, verdicts)
+            shared.conclude(&rule, &channel, peer, verdicts)
         }))
     }
 
     /// Makes the decision from the verdicts of a rule's verifiers, in their order.
     fn conclude<'v>(
         &self,
-        tree: &Tree,
-        is_optional: bool,
+        rule: &Rule,
         channel: &Channel,
         peer: Peer,
         verdicts: impl IntoIterator<Item = (&'v Arc<dyn Verifier>, Verdict)>,
@@ -280,19 +289,23 @@ impl Shared {
         }
         let is_accepted = |at| identities.iter().any(|(one, _)| *one == at);
         let mut used = Vec::new();
-        if tree.is_satisfied(&is_accepted, &mut used) {
+        if rule.tree.is_satisfied(&is_accepted, &mut used) {
             identities.retain(|(at, _)| used.contains(at));
             let identities: Vec<_> = identities.into_iter().map(|(_, one)| one).collect();
             for identity in &identities {
                 self.admit(channel, identity, peer);
             }
             return Outcome {
-                result: Ok(Some(Identities(identities.into()))),
+                result: Ok(Some(Proved {
+                    identities: Identities(identities.into()),
+                    verifiers: Arc::clone(&rule.verifiers),
+                    recipient: peer.recipient,
+                })),
                 fields,
             };
         }
-        if is_optional && is_absent {
-            return Outcome::admitted(None);
+        if rule.is_optional && is_absent {
+            return Outcome::exempt();
         }
         let is_refused = worst.is_some();
         let refusal = worst.unwrap_or_else(|| Refusal::new(RefusalKind::NotProved, "no proof"));

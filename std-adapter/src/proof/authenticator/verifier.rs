@@ -1,10 +1,13 @@
 use super::{CertifiedIdentity, RequestTrustError, Trust, header_fields, session::Session};
 use crate::{
     gateway::{Channel, WeakChannel},
-    proof::{Identity, Refusal, RefusalKind, RequestHead, Verdict, Verification, Verifier},
+    proof::{
+        Identity, Recipient, Refusal, RefusalKind, RequestHead, Verdict, Verification, Verifier,
+        remove_credentials,
+    },
     unique,
 };
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderValue};
 use chanbind_core::authenticator::{RequestError, ValidateError};
 use std::{
     collections::HashSet,
@@ -126,6 +129,10 @@ impl Verifier for AuthenticatorVerifier {
                 "no authenticator can be asked for: {error}"
             ))),
         }
+    }
+
+    fn remove_proof(&self, recipient: Recipient, headers: &mut HeaderMap) {
+        remove_credentials(headers, recipient, header_fields::SCHEME);
     }
 }
 

@@ -5,13 +5,16 @@ use super::{
 };
 use crate::{
     gateway::Channel,
-    proof::{Identity, Refusal, RequestHead, Verdict, Verification, Verifier},
+    proof::{
+        Identity, Recipient, Refusal, RequestHead, Verdict, Verification, Verifier,
+        remove_credentials,
+    },
 };
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderValue};
 use chanbind_core::blessing::{
     BlessingError, EncodedBlessings, Evidence, MAX_AUTH_LEN, PublicKey, ServerExchange,
     ServerProof, auth_message,
-    http::{self, MAX_DISCHARGES},
+    http::{self, MAX_DISCHARGES, SCHEME},
 };
 use std::{
     fmt,
@@ -374,6 +377,10 @@ impl Verifier for BlessingVerifier {
             State::Failed(reason) => Err(Refusal::internal(reason.clone())),
             State::New => Err(Refusal::internal("the gateway has not proved itself yet")),
         }
+    }
+
+    fn remove_proof(&self, recipient: Recipient, headers: &mut HeaderMap) {
+        remove_credentials(headers, recipient, SCHEME);
     }
 }
 

@@ -4,13 +4,17 @@ use super::{
 };
 use crate::{
     gateway::Channel,
-    proof::{Fields, Identity, Recipient, Refusal, RequestHead, Verdict, Verification, Verifier},
+    proof::{
+        Fields, Identity, Recipient, Refusal, RequestHead, Verdict, Verification, Verifier,
+        remove_credentials,
+    },
     unique,
 };
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderValue};
 use chanbind_core::mutual::{
     Algorithm, Credentials, Decoy, HostValidation, MAX_MESSAGE_LEN, MutualError, Realm, Reason,
-    ServerProof, ServerSession, SessionId, Validation, Verdict as SessionVerdict, write_init,
+    SCHEME, ServerProof, ServerSession, SessionId, Validation, Verdict as SessionVerdict,
+    write_init,
 };
 use chanbind_core::wire::Full;
 use std::{
@@ -375,6 +379,10 @@ impl Verifier for MutualVerifier {
         offered
             .map(|method| self.init(*method, Reason::Initial))
             .collect()
+    }
+
+    fn remove_proof(&self, recipient: Recipient, headers: &mut HeaderMap) {
+        remove_credentials(headers, recipient, SCHEME);
     }
 }
 

@@ -6,10 +6,13 @@ use super::{
 use crate::{
     clock,
     gateway::{Channel, Registry, RegistryError},
-    proof::{Identity, Refusal, RequestHead, Verdict, Verification, Verifier},
+    proof::{
+        Identity, Recipient, Refusal, RequestHead, Verdict, Verification, Verifier,
+        remove_credentials,
+    },
     unique,
 };
-use axum::http::{HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use chanbind_core::otp::{
     Policy, TokenError, TokenRefusal, Uniqueness,
     jws::{self, Verified},
@@ -255,6 +258,12 @@ impl Verifier for OtpVerifier {
 
     fn challenges(&self, _: &Channel) -> Result<Vec<HeaderValue>, Refusal> {
         Ok(vec![self.challenge.clone()])
+    }
+
+    fn remove_proof(&self, recipient: Recipient, headers: &mut HeaderMap) {
+        headers.remove(&self.settings.client_header);
+        headers.remove(&self.settings.key_header);
+        remove_credentials(headers, recipient, "Bearer");
     }
 }
 
