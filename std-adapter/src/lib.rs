@@ -3,6 +3,7 @@
 //! [`client`]: crate::client
 //! [`gateway`]: crate::gateway
 //! [`proof`]: crate::proof
+//! [`proxy`]: crate::proxy
 //! [`tls`]: crate::tls
 //! [`tpm`]: crate::tpm
 //!
@@ -19,6 +20,7 @@ mod clock;
 mod file_stamp;
 pub mod gateway;
 pub mod proof;
+pub mod proxy;
 pub mod tls;
 pub mod tpm;
 mod unique;

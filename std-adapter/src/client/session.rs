@@ -1,4 +1,4 @@
-use super::{ClientError, Connection, RequestBody, ResponseBody};
+use super::{ClientChannel, ClientError, Connection, RequestBody, ResponseBody};
 use crate::{
     clock,
     proof::{KeyError, KeyHolder},
@@ -85,6 +85,12 @@ where
         };
         session.answer_keys(answer).await?;
         Ok(session)
+    }
+
+    /// Returns the channel of the connection.
+    #[must_use]
+    pub fn channel(&self) -> &ClientChannel {
+        self.connection.channel()
     }
 
     /// Sends a request with the proof, and reads the head of the response. If the server asks for more, the request is sent again.

@@ -50,4 +50,4 @@ pub use registry::{
     ClientKey, ClientRecord, ClientTable, LookUp, MemoryRegistry, Place, Registry, RegistryError,
     RegistryFile,
 };
-pub use server::{Limits, serve, serve_with};
+pub use server::{Limits, Tunnel, TunnelPermit, serve, serve_with};

@@ -13,6 +13,7 @@ pub struct Identity {
     subject: Arc<str>,
     kind: &'static str,
     realm: Option<Arc<str>>,
+    certificates: Arc<[Vec<u8>]>,
     details: Arc<dyn Any + Send + Sync>,
 }
 
@@ -28,6 +29,7 @@ impl Identity {
             subject: subject.into(),
             kind,
             realm: None,
+            certificates: Arc::default(),
             details: Arc::new(details),
         }
     }
@@ -37,6 +39,19 @@ impl Identity {
     pub fn of_realm(mut self, realm: impl Into<Arc<str>>) -> Self {
         self.realm = Some(realm.into());
         self
+    }
+
+    /// Adds the certificates by which the subject is known, DER, its own first.
+    #[must_use]
+    pub fn with_certificates(mut self, certificates: impl Into<Arc<[Vec<u8>]>>) -> Self {
+        self.certificates = certificates.into();
+        self
+    }
+
+    /// Returns the certificates that the client has shown, DER, its own first; none of kinds without certificates.
+    #[must_use]
+    pub fn certificates(&self) -> &[Vec<u8>] {
+        &self.certificates
     }
 
     /// Returns the realm of the subject; `None` for kinds that have one set of clients.
@@ -87,6 +102,15 @@ impl Identities {
     /// Iterates over the identities.
     pub fn iter(&self) -> impl Iterator<Item = &Identity> {
         self.0.iter()
+    }
+
+    /// Returns whether these are the same subjects, with the same certificates, in the same order.
+    pub(crate) fn are_same(&self, other: &Self) -> bool {
+        let mut pairs = self.iter().zip(other.iter());
+        self.0.len() == other.0.len()
+            && pairs.all(|(one, other)| {
+                one.is_same_subject(other) && one.certificates() == other.certificates()
+            })
     }
 
     /// Returns the first identity that has details of type `T`, and these.

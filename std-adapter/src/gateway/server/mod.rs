@@ -5,8 +5,10 @@ mod body;
 mod connections;
 mod limits;
 mod progress;
+mod tunnel;
 
 pub use limits::Limits;
+pub use tunnel::{Tunnel, TunnelPermit};
 
 use super::Channel;
 use crate::tls::SharedStream;
@@ -178,9 +180,11 @@ impl ConnectionContext {
         let closing = channel.clone();
         tracing::debug!(%peer, "connection accepted");
         let (activity, limits) = (Arc::clone(&slot.activity), Arc::clone(&self.limits));
+        let (permit, mut tunnels) = TunnelPermit::new(&activity);
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let guard = activity.begin_request();
             let (activity, channel) = (Arc::clone(&activity), channel.clone());
+            let permit = permit.clone();
             let limit = limits.body;
             let is_too_long = request
                 .uri()
@@ -195,6 +199,7 @@ impl ConnectionContext {
                 } else {
                     let mut request = TimedBody::wrap(request, limit);
                     request.extensions_mut().insert(channel);
+                    request.extensions_mut().insert(permit);
                     request.extensions_mut().insert(peer);
                     app.oneshot(request).await?
                 };
@@ -225,22 +230,37 @@ impl ConnectionContext {
             builder.http1_only()
         };
         let stream = ProgressStream::new(stream, Arc::clone(&slot.activity));
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        tokio::pin!(connection);
+        // However the connection ends, its tunnels end too.
+        let _closing = CloseOnDrop(closing.clone());
+        let mut connection =
+            Box::pin(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        let is_aborted = async || {
+            tokio::select! {
+                () = closing.closed() => aborted("the gateway closed the connection"),
+                reason = slot.activity.wait_until_overdue(&self.limits) => aborted(reason),
+            }
+        };
         let ended = tokio::select! {
             ended = &mut connection => ended.map_err(io::Error::other),
-            () = closing.closed() => Err(aborted("the gateway closed the connection")),
-            reason = slot.activity.wait_until_overdue(&self.limits) => Err(aborted(reason)),
+            reason = is_aborted() => Err(reason),
             () = wait_for_stop(&mut self.stopped) => {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
-                    ended = connection => ended.map_err(io::Error::other),
-                    () = closing.closed() => Err(aborted("the gateway closed the connection")),
-                    reason = slot.activity.wait_until_overdue(&self.limits) => Err(aborted(reason)),
+                    ended = &mut connection => ended.map_err(io::Error::other),
+                    reason = is_aborted() => Err(reason),
                 }
             }
         };
         streams.end().await;
+        // With the connection its permissions go, and the tunnels stay.
+        drop(connection);
+        if ended.is_ok() {
+            tokio::select! {
+                () = tunnels.ended() => {}
+                reason = is_aborted() => return Err(reason),
+                () = wait_for_stop(&mut self.stopped) => {}
+            }
+        }
         ended
     }
 }
@@ -271,6 +291,15 @@ impl StreamTasks {
     async fn end(&self) {
         let mut tasks = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         tasks.shutdown().await;
+    }
+}
+
+/// A guard that closes a channel.
+struct CloseOnDrop(Channel);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

@@ -15,7 +15,7 @@ pub struct CertifiedIdentity {
 
 #[derive(Debug, PartialEq, Eq)]
 struct Inner {
-    certificates: Vec<Vec<u8>>,
+    certificates: Arc<[Vec<u8>]>,
     dns_names: Vec<String>,
     uris: Vec<String>,
     ip_addresses: Vec<IpAddr>,
@@ -107,6 +107,10 @@ impl CertifiedIdentity {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.name
+    }
+
+    pub(super) fn shared_certificates(&self) -> Arc<[Vec<u8>]> {
+        Arc::clone(&self.inner.certificates)
     }
 
     pub(super) fn shared_name(&self) -> Arc<str> {

@@ -137,7 +137,9 @@ impl Verifier for AuthenticatorVerifier {
 }
 
 fn accepted(identity: CertifiedIdentity) -> Verdict {
-    Verdict::accepted(Identity::new(identity.shared_name(), super::KIND, identity))
+    let certificates = identity.shared_certificates();
+    let identity = Identity::new(identity.shared_name(), super::KIND, identity);
+    Verdict::accepted(identity.with_certificates(certificates))
 }
 
 /// Keys that are not accepted any more, by SHA-256 of their SubjectPublicKeyInfo.
