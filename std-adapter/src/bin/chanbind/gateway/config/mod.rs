@@ -1,5 +1,10 @@
 //! The configuration of a gateway: what a file says, or the options of a subcommand.
 
+mod arguments;
+mod rules;
+
+pub(super) use arguments::ServerArguments;
+
 use super::{
     authenticator, blessing, check, mutual, otp,
     serve::{Listener, Prepared},
@@ -8,13 +13,12 @@ use crate::{
     failure::Failure,
     files::{named, read, read_text},
 };
-use axum::http::uri::Authority;
 use chanbind::{
-    gateway::{Limits, Policy, Requirement, all_of, any_of},
+    gateway::{Limits, Policy, Requirement},
     proof::Responder,
     tls,
 };
-use clap::Args;
+use rules::RuleEntry;
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -133,92 +137,6 @@ pub(super) struct SetUp {
     pub(super) warnings: Vec<String>,
 }
 
-/// The proofs that one path needs.
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RuleEntry {
-    pub(super) path: String,
-    #[serde(default)]
-    pub(super) host: Option<String>,
-    #[serde(default)]
-    pub(super) any: Option<Vec<String>>,
-    #[serde(default)]
-    pub(super) all: Option<Vec<String>>,
-    #[serde(default)]
-    pub(super) exempt: bool,
-    #[serde(default)]
-    pub(super) optional: bool,
-}
-
-impl RuleEntry {
-    /// Returns a rule for everything.
-    fn everything(needs: &str) -> Self {
-        Self {
-            path: "/".to_owned(),
-            any: Some(vec![needs.to_owned()]),
-            ..Self::default()
-        }
-    }
-
-    fn check_host(&self) -> Result<(), String> {
-        let Some(host) = &self.host else {
-            return Ok(());
-        };
-        let is_host = |authority: Authority| authority.host() == host;
-        if host.parse().is_ok_and(is_host) {
-            return Ok(());
-        }
-        Err(format!(
-            "{host:?} is not a host: write a DNS name or an IP address, without a port"
-        ))
-    }
-
-    fn apply(
-        &self,
-        policy: Policy,
-        known: &BTreeMap<String, Requirement>,
-    ) -> Result<Policy, String> {
-        let path = &self.path;
-        if !path.starts_with('/') {
-            return Err(format!("the path {path:?} does not begin with /"));
-        }
-        self.check_host()?;
-        if policy.has_rule(path) {
-            return Err(format!("another rule for {path} stands before this one"));
-        }
-        let find = |names: &[String]| -> Result<Vec<Requirement>, String> {
-            if names.is_empty() {
-                return Err(format!("the rule for {path} names no proof"));
-            }
-            let found = names.iter().map(|name| {
-                known.get(name).cloned().ok_or_else(|| {
-                    let known: Vec<_> = known.keys().map(String::as_str).collect();
-                    format!(
-                        "the rule for {path} names the unknown proof {name:?}: the sections [proof] define {}",
-                        known.join(", ")
-                    )
-                })
-            });
-            found.collect()
-        };
-        let requirement = match (&self.any, &self.all, self.exempt) {
-            (Some(names), None, false) => any_of(find(names)?),
-            (None, Some(names), false) => all_of(find(names)?),
-            (None, None, true) if !self.optional => return Ok(policy.exempt(path)),
-            _ => {
-                return Err(format!(
-                    "the rule for {path} must have one of any = [...], all = [...] and exempt = true"
-                ));
-            }
-        };
-        Ok(if self.optional {
-            policy.optional(path, requirement)
-        } else {
-            policy.require(path, requirement)
-        })
-    }
-}
-
 impl Config {
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let text = read_text(path)?;
@@ -330,56 +248,6 @@ impl Config {
 const FRAGMENT_SIZES: RangeInclusive<u16> = 512..=16384;
 /// The time limits, in seconds, that a TLS handshake can have.
 const HANDSHAKE_SECONDS: RangeInclusive<u16> = 1..=600;
-
-/// Options of the server, for every kind of proof.
-#[derive(Args)]
-pub(super) struct ServerArguments {
-    /// The server's certificate chain, PEM, its own certificate first.
-    #[arg(long, value_name = "FILE")]
-    cert: PathBuf,
-
-    /// The key of that certificate, PEM.
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
-
-    /// The address to listen on, like 127.0.0.1:8443, or :8443 for all addresses of this host; port 0 takes a free one and prints it.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443", value_parser = parse_listen)]
-    listen: SocketAddr,
-
-    /// The number of connections from one address; for a further one the longest idle one is closed. Raise it where many devices
-    /// share an address.
-    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().connections_per_address)]
-    max_connections_per_address: usize,
-
-    /// Send TLS records with at most so many bytes, for devices with little memory: 2048 suits firmware with the feature
-    /// small-records. The certificates must fit one record.
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(512..=16384))]
-    max_fragment_size: Option<u16>,
-
-    /// The time limit for a TLS handshake, in seconds. Raise it for devices whose processor takes seconds for a signature.
-    #[arg(long, value_name = "SECONDS", default_value_t = handshake_seconds(), value_parser = clap::value_parser!(u16).range(1..=600))]
-    handshake_seconds: u16,
-}
-
-impl ServerArguments {
-    /// Returns a configuration in which every path needs the proof `needs`.
-    pub(super) fn config(self, needs: &str, proof: Proofs) -> Config {
-        Config {
-            listen: self.listen,
-            max_connections_per_address: self.max_connections_per_address,
-            max_fragment_size: self.max_fragment_size,
-            handshake_seconds: self.handshake_seconds,
-            tls: Tls {
-                certificate: self.cert,
-                key: self.key,
-            },
-            proof,
-            rule: vec![Spanned::new(0..0, RuleEntry::everything(needs))],
-            folder: PathBuf::new(),
-            source: None,
-        }
-    }
-}
 
 fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     if let Some(port) = text.strip_prefix(':') {
