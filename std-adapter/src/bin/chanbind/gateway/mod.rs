@@ -16,15 +16,16 @@ use std::{path::PathBuf, process::ExitCode};
 
 /// Serve a gateway that admits devices by their proofs.
 ///
-/// It answers the requests of an admitted device with `ok` and its name, and is meant to try things out: in a service of your own,
-/// put `chanbind::gateway::ProofLayer` around your routes.
+/// With --config a file says which paths need which proofs, and where the requests of admitted devices are passed on to: with their identity in
+/// header fields, and whatever devices say of themselves in those removed.
 ///
-/// With --config a file says which paths need which proofs. The subcommands serve one kind of proof without a file.
+/// The subcommands serve one kind of proof without a file. They answer with `ok` and the name of the device, to try things out, and so does a
+/// configuration without an upstream.
 #[derive(Args)]
 #[command(
     args_conflicts_with_subcommands = true,
     arg_required_else_help = true,
-    after_help = "Example of a file:\n  listen = \":8443\"\n\n  [tls]\n  certificate = \"chain.pem\"\n  key = \"key.pem\"\n\n  [proof.otp]\n  registry = \"registry.toml\"\n\n  [proof.authenticator]\n  client_ca = \"ca.pem\"\n\n  [proof.mutual]\n  origin = \"https://gateway.example:8443\"\n  realm = \"technicians\"\n  users = \"users.toml\"\n\n  [[rule]]\n  path = \"/\"\n  any = [\"otp\", \"authenticator\", \"mutual\"]\n\n  [[rule]]\n  path = \"/health\"\n  exempt = true\n\nOn SIGHUP, and when it changes, the registry and the users are read again."
+    after_help = "Example of a file:\n  listen = \":8443\"\n\n  [tls]\n  certificate = \"chain.pem\"\n  key = \"key.pem\"\n\n  [upstream]\n  url = \"http://127.0.0.1:8080\"\n\n  [proof.otp]\n  registry = \"registry.toml\"\n\n  [proof.authenticator]\n  client_ca = \"ca.pem\"\n\n  [proof.mutual]\n  origin = \"https://gateway.example:8443\"\n  realm = \"technicians\"\n  users = \"users.toml\"\n\n  [[rule]]\n  path = \"/\"\n  any = [\"otp\", \"authenticator\", \"mutual\"]\n\n  [[rule]]\n  path = \"/health\"\n  exempt = true\n\nOn SIGHUP, and when it changes, the registry and the users are read again."
 )]
 pub(crate) struct Arguments {
     /// The configuration, TOML.

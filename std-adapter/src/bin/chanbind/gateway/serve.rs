@@ -12,6 +12,7 @@ use axum::{
 use chanbind::{
     gateway::{Identity, Limits, Policy, ProofLayer, serve_with},
     proof::Responder,
+    proxy::ReverseProxy,
 };
 use http_body_util::{BodyExt, Limited};
 use rustls::ServerConfig;
@@ -23,6 +24,8 @@ use tower::Layer;
 pub(super) struct Prepared {
     pub(super) listener: Listener,
     pub(super) policy: Policy,
+    /// The way to the server behind the gateway, if there is one.
+    pub(super) proxy: Option<ReverseProxy>,
     pub(super) responders: Vec<Arc<dyn Responder>>,
     pub(super) reload: Vec<Arc<dyn Fn() + Send + Sync>>,
     pub(super) background: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -50,7 +53,11 @@ pub(super) async fn run(prepared: Prepared) -> Result<ExitCode, Failure> {
         limits,
     } = prepared.listener;
     let layer = ProofLayer::with_responders(prepared.policy, prepared.responders);
-    let app = layer.layer(Router::new().fallback(answer));
+    let app = match prepared.proxy {
+        Some(proxy) => Router::new().fallback_service(proxy),
+        None => Router::new().fallback(answer),
+    };
+    let app = layer.layer(app);
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| format!("cannot listen on {address} ({error}): is another gateway running? --listen takes another address"))?;

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod rules;
+mod upstream;
 
 pub(super) use arguments::ServerArguments;
 
@@ -47,6 +48,8 @@ pub(super) struct Config {
     #[serde(default = "handshake_seconds")]
     pub(super) handshake_seconds: u16,
     pub(super) tls: Tls,
+    #[serde(default)]
+    upstream: Option<upstream::Section>,
     pub(super) proof: Proofs,
     pub(super) rule: Vec<Spanned<RuleEntry>>,
     /// The folder to which relative paths refer.
@@ -220,7 +223,13 @@ impl Config {
         let mut limits = Limits::default();
         limits.connections_per_address = self.max_connections_per_address;
         limits.handshake = Duration::from_secs(self.handshake_seconds.into());
+        let upstream = self.upstream.as_ref();
+        let upstream = upstream.map(|section| section.set_up(&self.folder));
+        let upstream = upstream
+            .transpose()
+            .map_err(|error| self.error(None, error.to_string()))?;
         let mut prepared = Prepared {
+            proxy: None,
             listener: Listener {
                 address: self.listen,
                 tls,
@@ -239,6 +248,13 @@ impl Config {
             prepared.background.extend(kind.background);
             prepared.summary.extend(kind.summary);
             prepared.warnings.extend(kind.warnings);
+        }
+        if let Some(upstream) = upstream {
+            prepared.proxy = Some(upstream.proxy);
+            prepared
+                .summary
+                .push(format!("passed on to {}", upstream.summary));
+            prepared.warnings.extend(upstream.warnings);
         }
         Ok(prepared)
     }
