@@ -1,6 +1,7 @@
 //! The gateway's server, and its layer whatever the kind of proof.
 #![cfg(test)]
 
+mod arrivals;
 mod limits;
 mod policy;
 mod server;

@@ -16,6 +16,7 @@ pub struct Channel {
 }
 
 struct Inner {
+    number: u64,
     exporter: Box<dyn Exporter + Send + Sync>,
     states: Mutex<Vec<State>>,
     closed: watch::Sender<bool>,
@@ -45,11 +46,18 @@ impl Channel {
     pub fn new(exporter: impl Exporter + Send + Sync + 'static) -> Self {
         Self {
             inner: Arc::new(Inner {
+                number: crate::unique::id(),
                 exporter: Box::new(exporter),
                 states: Mutex::default(),
                 closed: watch::Sender::new(false),
             }),
         }
+    }
+
+    /// Returns the number of the connection, which no other one in this process has.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.inner.number
     }
 
     /// Returns the exporter of the connection.

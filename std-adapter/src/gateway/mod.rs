@@ -37,6 +37,7 @@
 
 mod channel;
 mod layer;
+mod observer;
 mod path;
 mod policy;
 mod registry;
@@ -45,9 +46,10 @@ mod server;
 pub use crate::proof::{Identities, Identity};
 pub use channel::{Channel, WeakChannel};
 pub use layer::{ProofFuture, ProofLayer, ProofService};
+pub use observer::{Event, Observer};
 pub use policy::{Policy, Requirement, all_of, any_of};
 pub use registry::{
     ClientKey, ClientRecord, ClientTable, LookUp, MemoryRegistry, Place, Registry, RegistryError,
     RegistryFile,
 };
-pub use server::{Limits, Tunnel, TunnelPermit, serve, serve_with};
+pub use server::{Limits, Server, Tunnel, TunnelPermit, serve, serve_with};

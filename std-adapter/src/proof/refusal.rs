@@ -39,6 +39,7 @@ pub struct Refusal {
     kind: RefusalKind,
     reason: Cow<'static, str>,
     fields: Fields,
+    subject: Option<Box<str>>,
 }
 
 impl Refusal {
@@ -49,7 +50,21 @@ impl Refusal {
             kind,
             reason: reason.into(),
             fields: Fields::new(),
+            subject: None,
         }
+    }
+
+    /// Names the subject that the client claims to be, for the operator. It has not been proved, and need not exist.
+    #[must_use]
+    pub fn claimed_by(mut self, subject: impl Into<Box<str>>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    /// Returns the subject that the client claims to be, if it names one.
+    #[must_use]
+    pub fn claimed_subject(&self) -> Option<&str> {
+        self.subject.as_deref()
     }
 
     /// Sets fields of the answer that tell the client more than the verifier's challenges would, and take their place. Only the answer to a

@@ -3,7 +3,7 @@
 use super::{Session, Shared};
 use crate::{
     gateway::{
-        Channel,
+        Channel, Event,
         policy::{Rule, Unreadable},
     },
     proof::{
@@ -126,7 +126,9 @@ impl Shared {
             for response in responses {
                 match response.await {
                     Ok(more) => fields.extend(more),
-                    Err(refusal) => return refused(&refusal, origin.peer, Vec::new()),
+                    Err(refusal) => {
+                        return shared.refused(&refusal, origin.channel.as_ref(), origin.peer);
+                    }
                 }
             }
             let head = RequestHead {
@@ -156,7 +158,8 @@ impl Shared {
 
     fn judge(self: &Arc<Self>, head: &RequestHead<'_>, origin: &Origin) -> Decision {
         let peer = origin.peer;
-        let refuse = |refusal: &Refusal| Decision::Made(refused(refusal, peer, Vec::new()));
+        let channel = origin.channel.as_ref();
+        let refuse = |refusal: &Refusal| Decision::Made(self.refused(refusal, channel, peer));
         // A nested router has taken off the front of the path, and the rules are about whole paths.
         if origin.is_nested && self.policy.depends_on_paths() {
             return refuse(&Refusal::internal(
@@ -178,7 +181,7 @@ impl Shared {
                 ));
             }
         };
-        let Some(channel) = &origin.channel else {
+        let Some(channel) = channel else {
             return refuse(&Refusal::internal(
                 "the server gave the request no Channel: serve it with chanbind::gateway::serve, or put one into its extensions",
             ));
@@ -314,18 +317,19 @@ impl Shared {
             for verifier in missing {
                 match verifier.challenges(channel) {
                     Ok(more) => challenges.extend(more),
-                    Err(refusal) => return refused(&refusal, peer, Vec::new()),
+                    Err(refusal) => return self.refused(&refusal, Some(channel), peer),
                 }
             }
         } else {
             exchange.clear();
         }
         if is_refused {
-            log_refusal(&refusal, peer);
+            self.note_refusal(&refusal, Some(channel), peer);
         } else if exchange.is_empty() {
             // Usually the first request of a client that waits to be asked.
             let status = peer.recipient.status().as_u16();
             tracing::info!(peer = address(peer), status, "proof asked for");
+            self.observe(&Event::Asked { peer: peer.address });
         }
         // The exchange of one kind goes on, although the proof of another is wrong or missing.
         Outcome {
@@ -337,16 +341,25 @@ impl Shared {
     /// Notes an identity that has been proved.
     fn admit(&self, channel: &Channel, identity: &Identity, peer: Peer) {
         let session = channel.state(self.id, Session::default);
-        let is_first = {
+        let (is_known, is_only) = {
             let mut identities = session.identities();
-            if identities.iter().any(|one| one.is_same_subject(identity)) {
-                tracing::debug!(subject = identity.subject(), "proof accepted");
-                return;
+            let is_known = identities.iter().any(|one| one.is_same_subject(identity));
+            if !is_known {
+                identities.push(identity.clone());
             }
-            identities.push(identity.clone());
-            identities.len() == 1
+            (is_known, identities.len() == 1)
         };
-        if is_first {
+        self.observe(&Event::Admitted {
+            peer: peer.address,
+            channel,
+            identity,
+            is_first: !is_known,
+        });
+        if is_known {
+            tracing::debug!(subject = identity.subject(), "proof accepted");
+            return;
+        }
+        if is_only {
             let mut channels = self.channels();
             channels.retain(|channel| channel.upgrade().is_some());
             channels.push(channel.downgrade());
@@ -358,34 +371,39 @@ impl Shared {
             "proof accepted"
         );
     }
+
+    /// Refuses a request, and notes why.
+    fn refused(&self, refusal: &Refusal, channel: Option<&Channel>, peer: Peer) -> Outcome {
+        self.note_refusal(refusal, channel, peer);
+        Outcome {
+            result: Err(Box::new(answer(refusal, peer, Vec::new()))),
+            fields: Fields::new(),
+        }
+    }
+
+    fn note_refusal(&self, refusal: &Refusal, channel: Option<&Channel>, peer: Peer) {
+        self.observe(&Event::Refused {
+            peer: peer.address,
+            channel,
+            refusal,
+        });
+        let status = status(refusal, peer);
+        if refusal.kind() == RefusalKind::Internal {
+            tracing::error!(peer = address(peer), reason = %refusal, "request refused");
+        } else {
+            tracing::info!(peer = address(peer), %status, reason = %refusal, "request refused");
+        }
+    }
 }
 
 fn address(peer: Peer) -> Option<tracing::field::DisplayValue<SocketAddr>> {
     peer.address.map(tracing::field::display)
 }
 
-/// Refuses a request, and logs why.
-fn refused(refusal: &Refusal, peer: Peer, challenges: Vec<HeaderValue>) -> Outcome {
-    log_refusal(refusal, peer);
-    Outcome {
-        result: Err(Box::new(answer(refusal, peer, challenges))),
-        fields: Fields::new(),
-    }
-}
-
 fn status(refusal: &Refusal, peer: Peer) -> StatusCode {
     match refusal.kind() {
         RefusalKind::NotProved => peer.recipient.status(),
         kind => kind.status(),
-    }
-}
-
-fn log_refusal(refusal: &Refusal, peer: Peer) {
-    let status = status(refusal, peer);
-    if refusal.kind() == RefusalKind::Internal {
-        tracing::error!(peer = address(peer), reason = %refusal, "request refused");
-    } else {
-        tracing::info!(peer = address(peer), %status, reason = %refusal, "request refused");
     }
 }
 

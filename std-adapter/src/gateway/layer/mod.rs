@@ -2,7 +2,7 @@
 
 mod decision;
 
-use super::{Channel, Policy, WeakChannel};
+use super::{Channel, Event, Observer, Policy, WeakChannel};
 use crate::{
     proof::{Fields, Identity, Recipient, Responder},
     unique,
@@ -40,6 +40,7 @@ struct Shared {
     policy: Policy,
     responders: Vec<Arc<dyn Responder>>,
     recipient: Recipient,
+    observer: Option<Arc<dyn Observer>>,
     /// The connections on which something has been proved.
     channels: Mutex<Vec<WeakChannel>>,
 }
@@ -76,8 +77,29 @@ impl ProofLayer {
                 policy,
                 responders,
                 recipient,
+                observer: None,
                 channels: Mutex::default(),
             }),
+        }
+    }
+
+    /// Tells `observer` what the layer decides.
+    #[must_use]
+    pub fn observed(self, observer: Arc<dyn Observer>) -> Self {
+        let observer = Some(observer);
+        let shared = match Arc::try_unwrap(self.shared) {
+            Ok(shared) => Shared { observer, ..shared },
+            Err(shared) => Shared {
+                id: unique::id(),
+                policy: shared.policy.clone(),
+                responders: shared.responders.clone(),
+                recipient: shared.recipient,
+                observer,
+                channels: Mutex::default(),
+            },
+        };
+        Self {
+            shared: Arc::new(shared),
         }
     }
 
@@ -100,6 +122,12 @@ impl ProofLayer {
 }
 
 impl Shared {
+    fn observe(&self, event: &Event<'_>) {
+        if let Some(observer) = &self.observer {
+            observer.observe(event);
+        }
+    }
+
     fn channels(&self) -> MutexGuard<'_, Vec<WeakChannel>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -106,7 +106,7 @@ impl Drop for ConnectionSlot {
 }
 
 /// Returns the network that counts as one address: for IPv6 the first 64 bits, because a site has at least a /64 network.
-fn network_of(address: IpAddr) -> IpAddr {
+pub(super) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

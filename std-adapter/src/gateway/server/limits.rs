@@ -11,11 +11,20 @@ pub struct Limits {
     /// The maximum number of connections at a time from one address, enforced in the same way; 512 by default. IPv6 addresses
     /// with the same first 64 bits count as one. Raise it if many clients share an address.
     pub connections_per_address: usize,
+    /// The number of connections that are accepted in a second; 0, the default, stands for any number. Further ones wait in the system's queue.
+    pub handshakes_per_second: u32,
+    /// The number of connections that are accepted from one address in a second, counted as for
+    /// [`Limits::connections_per_address`]; 0 stands for any number, and 500 is the default. Further ones are closed. Raise it if many clients
+    /// share an address.
+    pub handshakes_per_second_and_address: u32,
     /// The time limit for a TLS handshake; 10 seconds by default.
     pub handshake: Duration,
     /// The time limit for the head of an HTTP/1.1 request; 90 seconds by default. It starts when the connection becomes idle, so
     /// a connection that is kept alive is closed after the shorter of `head` and `idle`.
     pub head: Duration,
+    /// The maximum length of the head of a request, in bytes; 65,536 by default, and 8,192 at least. A longer one gets a response with status 431.
+    /// Blessings may take a third of it.
+    pub head_len: usize,
     /// The maximum time between two pieces of a request body; 30 seconds by default. After it, the body ends with an error.
     pub body: Duration,
     /// The maximum time in which a client may read nothing of a response; 30 seconds by default. After it, the connection is
@@ -36,6 +45,9 @@ impl Default for Limits {
         Self {
             connections: 4096,
             connections_per_address: 512,
+            handshakes_per_second: 0,
+            handshakes_per_second_and_address: 500,
+            head_len: 64 * 1024,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(90),
             body: Duration::from_secs(30),
