@@ -6,6 +6,7 @@
     reason = "a panic fails the test"
 )]
 
+mod admin;
 mod advice;
 mod authenticator;
 mod blessing;

@@ -39,6 +39,8 @@ const FOR_THE_TESTS: &[Package] = &[
         "a server that verifies the channel binding tls-server-end-point",
     ),
     package("g++", "builds libFuzzer"),
+    package("chromium", "a browser for the gateway's pages"),
+    package("curl", "a client that knows nothing of proofs"),
     package(
         "python3-openssl",
         "a client of one-time passwords in Python",

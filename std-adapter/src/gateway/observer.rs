@@ -1,5 +1,6 @@
 use super::Channel;
 use crate::proof::{Identity, Refusal};
+use axum::http::StatusCode;
 use std::net::SocketAddr;
 
 /// Is told what happens at a gateway: for metrics, and for what operators look at. See [`Server::observed`](super::Server::observed) and
@@ -11,7 +12,7 @@ pub trait Observer: Send + Sync + 'static {
     fn observe(&self, event: &Event<'_>);
 }
 
-/// What has happened.
+/// An event at a gateway.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'e> {
@@ -67,5 +68,12 @@ pub enum Event<'e> {
         channel: Option<&'e Channel>,
         /// The reason.
         refusal: &'e Refusal,
+    },
+    /// An admitted request has not been answered by the server behind the gateway.
+    NotPassedOn {
+        /// The address of the client.
+        peer: Option<SocketAddr>,
+        /// The status of the answer.
+        status: StatusCode,
     },
 }

@@ -52,7 +52,7 @@ pub use identity::{IdentityFields, IdentityFieldsError};
 pub use token::{TokenError, TokenSigner};
 pub use upstream::{Upstream, UpstreamError};
 
-use crate::gateway::{Channel, Identities, TunnelPermit};
+use crate::gateway::{Channel, Event, Identities, Observer, TunnelPermit};
 use axum::{
     body::Body,
     http::{HeaderValue, Request, Response, StatusCode, Version, header},
@@ -85,6 +85,7 @@ struct Shared {
     client: Client,
     identity: Arc<IdentityFields>,
     limits: ProxyLimits,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 #[derive(Clone, Copy)]
@@ -124,6 +125,7 @@ impl ReverseProxy {
                     response: Duration::from_secs(60),
                     idle: Duration::from_secs(300),
                 },
+                observer: None,
             }),
         }
     }
@@ -144,6 +146,13 @@ impl ReverseProxy {
     #[must_use]
     pub fn with_idle_limit(self, limit: Duration) -> Self {
         self.with(|limits| limits.idle = limit)
+    }
+
+    /// Tells `observer` of requests that the upstream has not answered.
+    #[must_use]
+    pub fn observed(mut self, observer: Arc<dyn Observer>) -> Self {
+        Arc::make_mut(&mut self.shared).observer = Some(observer);
+        self
     }
 
     fn with(mut self, change: impl FnOnce(&mut ProxyLimits)) -> Self {
@@ -178,6 +187,9 @@ impl Shared {
                     tracing::info!(peer = peer.map(tracing::field::display), %status, reason = %error, "request not passed on");
                 } else {
                     tracing::error!(upstream = %self.upstream, %status, reason = %error, "request not passed on");
+                }
+                if let Some(observer) = &self.observer {
+                    observer.observe(&Event::NotPassedOn { peer, status });
                 }
                 let mut response = Response::new(Body::from(error.message()));
                 *response.status_mut() = status;

@@ -26,7 +26,7 @@ use std::{fmt, time::Duration};
 pub struct TokenSigner {
     key: EncodingKey,
     header: Header,
-    jwk: Jwk,
+    jwk_set: String,
     issuer: String,
     audience: String,
     lifetime: Duration,
@@ -94,10 +94,13 @@ impl TokenSigner {
         jwk.common.key_id = Some(thumbprint.clone());
         let mut header = Header::new(Algorithm::ES256);
         header.kid = Some(thumbprint);
+        let keys = JwkSet { keys: vec![jwk] };
+        let jwk_set = serde_json::to_string(&keys);
+        let jwk_set = jwk_set.map_err(|error| TokenError::Key(error.to_string()))?;
         let signer = Self {
             key,
             header,
-            jwk,
+            jwk_set,
             issuer: issuer.into(),
             audience: audience.into(),
             lifetime: Duration::from_secs(60),
@@ -116,10 +119,8 @@ impl TokenSigner {
 
     /// Returns the public key as a JWK set (RFC 7517 section 5), JSON.
     #[must_use]
-    pub fn jwk_set(&self) -> JwkSet {
-        JwkSet {
-            keys: vec![self.jwk.clone()],
-        }
+    pub fn jwk_set(&self) -> &str {
+        &self.jwk_set
     }
 
     pub(super) fn lifetime(&self) -> Duration {

@@ -132,11 +132,13 @@ impl OtpVerifier {
             Err(error @ TokenError::Malformed(_)) => {
                 Verdict::Refused(Refusal::malformed(MalformedFields::Token(error)))
             }
-            _ if !client.is_known() => Verdict::Refused(Refusal::not_proved(format_args!(
-                "client {id:?} is not in the registry"
-            ))),
+            _ if !client.is_known() => {
+                let reason = format_args!("client {id:?} is not in the registry");
+                Verdict::Refused(Refusal::not_proved(reason).claimed_by(&**id))
+            }
             Err(error) => {
-                Verdict::Refused(Refusal::not_proved(format_args!("client {id:?}: {error}")))
+                let reason = format_args!("client {id:?}: {error}");
+                Verdict::Refused(Refusal::not_proved(reason).claimed_by(&**id))
             }
             Ok(payload) => match session.watch(client, channel, &self.registry) {
                 Ok(()) => Verdict::accepted(Identity::new(

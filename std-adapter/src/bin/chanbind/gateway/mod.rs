@@ -1,5 +1,6 @@
 //! The command `gateway`, which serves a gateway.
 
+mod admin;
 mod authenticator;
 mod blessing;
 mod check;

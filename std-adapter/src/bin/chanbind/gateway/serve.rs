@@ -1,6 +1,9 @@
 //! Serving.
 
-use super::signals::{Hangups, StopSignals};
+use super::{
+    admin::{self, Admin},
+    signals::{Hangups, StopSignals},
+};
 use crate::{failure::Failure, files::say};
 use axum::{
     Router,
@@ -10,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chanbind::{
-    gateway::{Identity, Limits, Policy, ProofLayer, serve_with},
+    gateway::{Identity, Limits, Policy, ProofLayer, Server},
     proof::Responder,
     proxy::ReverseProxy,
 };
@@ -26,6 +29,10 @@ pub(super) struct Prepared {
     pub(super) policy: Policy,
     /// The way to the server behind the gateway, if there is one.
     pub(super) proxy: Option<ReverseProxy>,
+    /// The public keys of the tokens for that server, JSON.
+    pub(super) jwk_set: Option<String>,
+    /// The address of the listener for operators.
+    pub(super) admin: Option<SocketAddr>,
     pub(super) responders: Vec<Arc<dyn Responder>>,
     pub(super) reload: Vec<Arc<dyn Fn() + Send + Sync>>,
     pub(super) background: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -43,7 +50,7 @@ pub(super) struct Listener {
 /// The content of a request that is read, in bytes.
 const MAX_CONTENT: usize = 1024 * 1024;
 
-pub(super) async fn run(prepared: Prepared) -> Result<ExitCode, Failure> {
+pub(super) async fn run(mut prepared: Prepared) -> Result<ExitCode, Failure> {
     for warning in &prepared.warnings {
         tracing::warn!("{warning}");
     }
@@ -52,9 +59,18 @@ pub(super) async fn run(prepared: Prepared) -> Result<ExitCode, Failure> {
         tls,
         limits,
     } = prepared.listener;
-    let layer = ProofLayer::with_responders(prepared.policy, prepared.responders);
+    let admin = Arc::new(Admin {
+        jwk_set: prepared.jwk_set,
+        ..Admin::default()
+    });
+    let layer =
+        ProofLayer::with_responders(prepared.policy, prepared.responders)
+            .observed(Arc::<Admin>::clone(&admin));
     let app = match prepared.proxy {
-        Some(proxy) => Router::new().fallback_service(proxy),
+        Some(proxy) => {
+            let proxy = proxy.observed(Arc::<Admin>::clone(&admin));
+            Router::new().fallback_service(proxy)
+        }
         None => Router::new().fallback(answer),
     };
     let app = layer.layer(app);
@@ -64,16 +80,31 @@ pub(super) async fn run(prepared: Prepared) -> Result<ExitCode, Failure> {
     let address = listener.local_addr()?;
     // Before the gateway says that it is ready: what reads this may send signals.
     let (stop, hangups) = (StopSignals::new()?, Hangups::new()?);
+    let mut background = tokio::task::JoinSet::new();
+    if let Some(address) = prepared.admin {
+        let (address, serving) = admin::serve(address, Arc::clone(&admin)).await?;
+        background.spawn(serving);
+        prepared
+            .summary
+            .push(format!("operators on http://{address}/"));
+    }
+    // Connections wait in the system's queue from here on.
+    admin.readiness.set_ready();
     say(&format!(
         "listening on {address} for {}\n",
         prepared.summary.join(", ")
     ))?;
-    let mut background = tokio::task::JoinSet::new();
     for work in prepared.background {
         background.spawn(work);
     }
     background.spawn(reload_on_hangup(hangups, prepared.reload));
-    serve_with(listener, tls, app, limits, stopped(stop)).await;
+    let stopping = async {
+        stopped(stop).await;
+        admin.readiness.set_draining();
+    };
+    let server = Server::new(tls).with_limits(limits);
+    let server = server.observed(Arc::<Admin>::clone(&admin));
+    server.serve(listener, app, stopping).await;
     background.shutdown().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -48,6 +48,7 @@ impl ServerArguments {
                 certificate: self.cert,
                 key: self.key,
             },
+            admin: None,
             upstream: None,
             proof,
             rule: vec![Spanned::new(0..0, RuleEntry::everything(needs))],

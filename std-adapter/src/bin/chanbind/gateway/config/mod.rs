@@ -7,7 +7,7 @@ mod upstream;
 pub(super) use arguments::ServerArguments;
 
 use super::{
-    authenticator, blessing, check, mutual, otp,
+    admin, authenticator, blessing, check, mutual, otp,
     serve::{Listener, Prepared},
 };
 use crate::{
@@ -48,6 +48,8 @@ pub(super) struct Config {
     #[serde(default = "handshake_seconds")]
     pub(super) handshake_seconds: u16,
     pub(super) tls: Tls,
+    #[serde(default)]
+    admin: Option<admin::Section>,
     #[serde(default)]
     upstream: Option<upstream::Section>,
     pub(super) proof: Proofs,
@@ -230,6 +232,8 @@ impl Config {
             .map_err(|error| self.error(None, error.to_string()))?;
         let mut prepared = Prepared {
             proxy: None,
+            jwk_set: None,
+            admin: None,
             listener: Listener {
                 address: self.listen,
                 tls,
@@ -251,10 +255,17 @@ impl Config {
         }
         if let Some(upstream) = upstream {
             prepared.proxy = Some(upstream.proxy);
+            prepared.jwk_set = upstream.jwk_set;
             prepared
                 .summary
                 .push(format!("passed on to {}", upstream.summary));
             prepared.warnings.extend(upstream.warnings);
+        }
+        if let Some(admin) = &self.admin {
+            let address = admin
+                .address()
+                .map_err(|error| self.error(None, error.to_string()))?;
+            prepared.admin = Some(address);
         }
         Ok(prepared)
     }

@@ -68,6 +68,8 @@ pub(super) struct SetUp {
     pub(super) proxy: ReverseProxy,
     pub(super) summary: String,
     pub(super) warnings: Vec<String>,
+    /// The public keys of its tokens, JSON.
+    pub(super) jwk_set: Option<String>,
 }
 
 impl Section {
@@ -92,7 +94,7 @@ impl Section {
             upstream = upstream.with_connect_limit(limit);
         }
         let summary = upstream.to_string();
-        let identity = self.identity.fields(folder, &mut warnings)?;
+        let (identity, jwk_set) = self.identity.fields(folder, &mut warnings)?;
         let mut proxy = ReverseProxy::new(upstream, identity);
         if let Some(limit) = seconds("response_seconds", self.response_seconds)? {
             proxy = proxy.with_response_limit(limit);
@@ -107,13 +109,19 @@ impl Section {
             proxy,
             summary,
             warnings,
+            jwk_set,
         })
     }
 }
 
 impl Identity {
-    fn fields(&self, folder: &Path, warnings: &mut Vec<String>) -> Result<IdentityFields, Failure> {
+    fn fields(
+        &self,
+        folder: &Path,
+        warnings: &mut Vec<String>,
+    ) -> Result<(IdentityFields, Option<String>), Failure> {
         let mut fields = IdentityFields::default();
+        let mut jwk_set = None;
         if let Some(name) = &self.subject {
             fields = fields.with_subject(name.parse("subject")?);
         }
@@ -136,12 +144,13 @@ impl Identity {
             {
                 signer = signer.with_lifetime(lifetime);
             }
+            jwk_set = Some(signer.jwk_set().to_owned());
             fields = fields.with_token(field("token.field", &token.field)?, signer);
         }
         fields
             .check()
             .map_err(|error| format!("upstream.identity: {error}"))?;
-        Ok(fields)
+        Ok((fields, jwk_set))
     }
 }
 

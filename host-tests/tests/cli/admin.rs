@@ -1,0 +1,197 @@
+//! The listener for operators.
+
+use super::*;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+use workspace::{configuration, connect_authenticator};
+
+const RULES: &str = "[proof.otp]\nregistry = \"registry.toml\"\n\
+    [proof.authenticator]\nclient_ca = \"devices.pem\"\n\
+    [[rule]]\npath = \"/\"\nany = [\"otp\", \"authenticator\"]\n";
+
+fn workspace() -> Workspace {
+    let workspace = Workspace::without_tpm();
+    workspace.register("client1", b"a key with more than 16 bytes");
+    workspace.software_device("device", "devices");
+    workspace
+}
+
+/// The address of the listener for operators, from the line that a gateway prints.
+fn operators(gateway: &Gateway) -> String {
+    let (_, address) = gateway.line.rsplit_once("http://").unwrap();
+    address.trim_end_matches('/').to_owned()
+}
+
+/// Returns the head and the content of the response to a request of this host.
+fn get_as(address: &str, path: &str, host: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let (head, content) = response.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), content.to_owned())
+}
+
+fn get(address: &str, path: &str) -> String {
+    let (head, content) = get_as(address, path, address);
+    assert!(head.starts_with("HTTP/1.1 200 OK"), "{path}: {head}");
+    content
+}
+
+/// Has one device admitted, and refuses another that claims to be `<b>client1`.
+fn busy(workspace: &Workspace, gateway: &Gateway) {
+    let url = gateway.url();
+    workspace.succeed(&connect_authenticator(&url, "device.pem", "device.key"));
+    for client in ["client1", "<b>client1"] {
+        let curl = Command::new("curl")
+            .args([
+                "--silent",
+                "--cacert",
+                "ca.pem",
+                "-H",
+                &format!("chanbind-client: {client}"),
+            ])
+            .args(["-H", &format!("chanbind-key: {}=", "A".repeat(43)), &url])
+            .current_dir(workspace.folder.path())
+            .output()
+            .unwrap();
+        assert!(curl.status.success());
+    }
+}
+
+#[test]
+fn operators_see_health_counters_and_devices() {
+    let workspace = workspace();
+    let gateway =
+        workspace.configured_gateway(&format!("{RULES}[admin]\nlisten = \"127.0.0.1:0\"\n"));
+    let address = operators(&gateway);
+    assert_eq!(get(&address, "/healthz"), "ok\n");
+    assert_eq!(get(&address, "/readyz"), "ready\n");
+    busy(&workspace, &gateway);
+
+    let metrics = get(&address, "/metrics");
+    for line in [
+        "chanbind_requests_admitted_total{kind=\"authenticator\"} 1",
+        "chanbind_requests_refused_total{reason=\"not proved\"} 2",
+        "chanbind_requests_asked_total 1",
+        "chanbind_connections_opened_total 3",
+        "# EOF",
+    ] {
+        assert!(metrics.lines().any(|one| one == line), "{line}: {metrics}");
+    }
+
+    let page = get(&address, "/");
+    assert!(page.contains("urn:example:device"), "{page}");
+    // Whatever a peer has written is text.
+    assert!(
+        page.contains("&lt;b&gt;client1") && !page.contains("<b>client1"),
+        "{page}"
+    );
+    let device = get(&address, "/device?name=urn%3Aexample%3Adevice");
+    assert!(
+        device.contains("admitted by authenticator from 127.0.0.1"),
+        "{device}"
+    );
+    let refused = get(&address, "/device?name=%3Cb%3Eclient1");
+    assert!(refused.contains("is not in the registry"), "{refused}");
+    let (head, _) = get_as(&address, "/device?name=not-seen", &address);
+    assert!(head.starts_with("HTTP/1.1 404"), "{head}");
+    let (head, _) = get_as(&address, "/jwks.json", &address);
+    assert!(head.starts_with("HTTP/1.1 404"), "{head}");
+}
+
+/// A page of another site, whose name leads to this host, reads nothing.
+#[test]
+fn other_hosts_read_nothing() {
+    let workspace = workspace();
+    let gateway =
+        workspace.configured_gateway(&format!("{RULES}[admin]\nlisten = \"127.0.0.1:0\"\n"));
+    let address = operators(&gateway);
+    let (_, port) = address.split_once(':').unwrap();
+    for host in [
+        address.as_str(),
+        "localhost",
+        &format!("localhost:{port}"),
+        "[::1]:80",
+    ] {
+        let (head, _) = get_as(&address, "/", host);
+        assert!(head.starts_with("HTTP/1.1 200"), "{host}: {head}");
+        assert!(
+            head.contains("content-security-policy: default-src 'none'"),
+            "{head}"
+        );
+    }
+    for host in [
+        "rebound.example",
+        &format!("rebound.example:{port}"),
+        "192.0.2.1",
+        "",
+        "127.0.0.1.example",
+    ] {
+        let (head, content) = get_as(&address, "/", host);
+        assert!(head.starts_with("HTTP/1.1 4"), "{host}: {head}");
+        assert!(!content.contains("<html"), "{host}");
+    }
+    // Another host cannot come here at all.
+    workspace.write(
+        "gateway.toml",
+        configuration(&format!("{RULES}[admin]\nlisten = \"0.0.0.0:9443\"\n")),
+    );
+    let (code, error) = workspace.fail(&["gateway", "--config", "gateway.toml"]);
+    assert_eq!(code, 1);
+    assert!(
+        error.contains("admin.listen = \"0.0.0.0:9443\": write an address of this host alone"),
+        "{error}"
+    );
+}
+
+/// The pages in a browser: what it makes of them, with the styles and the plot.
+#[test]
+fn a_browser_shows_the_pages() {
+    let is_there = Command::new("chromium")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
+    if !is_there.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: chromium is not installed (Debian: chromium)");
+        return;
+    }
+    let workspace = workspace();
+    let gateway =
+        workspace.configured_gateway(&format!("{RULES}[admin]\nlisten = \"127.0.0.1:0\"\n"));
+    let address = operators(&gateway);
+    busy(&workspace, &gateway);
+    let dom = |path: &str| {
+        let output = Command::new("timeout")
+            .args([
+                "60",
+                "chromium",
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--dump-dom",
+            ])
+            .arg(format!(
+                "--user-data-dir={}",
+                workspace.path("browser").display()
+            ))
+            .arg(format!("http://{address}{path}"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let page = dom("/");
+    assert!(page.contains("<b id=\"state\">ready</b>"), "{page}");
+    assert!(page.contains("<b id=\"devices\">3</b>"), "{page}");
+    assert!(
+        page.contains("<rect class=\"a\"") && page.contains("<rect class=\"r\""),
+        "{page}"
+    );
+    assert!(page.contains(">urn:example:device</a>"), "{page}");
+    let device = dom("/device?name=urn%3Aexample%3Adevice");
+    assert!(device.contains("admitted by authenticator"), "{device}");
+}

@@ -1,0 +1,192 @@
+//! The listener for operators: health, metrics, and pages that show what happens. It is for this host alone, and changes nothing.
+
+mod metrics;
+mod monitor;
+mod page;
+
+pub(super) use metrics::Metrics;
+pub(super) use monitor::Monitor;
+
+use crate::failure::Failure;
+use axum::{
+    Router,
+    extract::{Query, Request, State},
+    http::{HeaderValue, StatusCode, header, uri::Authority},
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use chanbind::gateway::{Event, Observer};
+use serde::Deserialize;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+};
+use tokio::net::TcpListener;
+
+/// The section `[admin]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Section {
+    listen: SocketAddr,
+}
+
+impl Section {
+    /// Returns the address, which must be of this host alone.
+    pub(super) fn address(&self) -> Result<SocketAddr, Failure> {
+        if self.listen.ip().is_loopback() {
+            return Ok(self.listen);
+        }
+        Err(format!(
+            "admin.listen = \"{}\": write an address of this host alone, like 127.0.0.1:9443, and reach it over SSH: there is no password",
+            self.listen
+        )
+        .into())
+    }
+}
+
+/// The state of the gateway, as orchestrators ask for it.
+#[derive(Debug, Default)]
+pub(super) struct Readiness(AtomicU8);
+
+const READY: u8 = 1;
+const DRAINING: u8 = 2;
+
+impl Readiness {
+    pub(super) fn set_ready(&self) {
+        self.0.store(READY, Ordering::Release);
+    }
+
+    pub(super) fn set_draining(&self) {
+        self.0.store(DRAINING, Ordering::Release);
+    }
+
+    fn text(&self) -> (StatusCode, &'static str) {
+        match self.0.load(Ordering::Acquire) {
+            READY => (StatusCode::OK, "ready\n"),
+            DRAINING => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+            _ => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        }
+    }
+}
+
+/// The state that operators can look at.
+#[derive(Default)]
+pub(super) struct Admin {
+    pub(super) readiness: Readiness,
+    pub(super) metrics: Metrics,
+    pub(super) monitor: Monitor,
+    /// The public keys of the tokens for the upstream, JSON.
+    pub(super) jwk_set: Option<String>,
+}
+
+impl Observer for Admin {
+    fn observe(&self, event: &Event<'_>) {
+        self.metrics.observe(event);
+        self.monitor.observe(event);
+    }
+}
+
+/// Binds the listener, and returns its address and the server.
+pub(super) async fn serve(
+    address: SocketAddr,
+    admin: Arc<Admin>,
+) -> Result<(SocketAddr, impl Future<Output = ()> + Send), Failure> {
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("admin.listen: cannot listen on {address} ({error})"))?;
+    let address = listener.local_addr()?;
+    let app = Router::new()
+        .route("/", get(overview))
+        .route("/device", get(device))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/jwks.json", get(jwk_set))
+        .layer(from_fn(guard))
+        .with_state(admin);
+    let serving = async move {
+        if let Err(error) = axum::serve(listener, app).await {
+            tracing::error!(%error, "the listener for operators has failed");
+        }
+    };
+    Ok((address, serving))
+}
+
+/// Answers only where the host is this one, so that a page of another site, whose name leads here, reads nothing.
+async fn guard(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let is_own = host.is_some_and(|host| {
+        let name = host.host().trim_matches(['[', ']']);
+        name == "localhost"
+            || name
+                .parse()
+                .is_ok_and(|address: IpAddr| address.is_loopback())
+    });
+    if !is_own {
+        return (StatusCode::MISDIRECTED_REQUEST, "ask for localhost\n").into_response();
+    }
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    admin.readiness.text()
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+async fn jwk_set(State(admin): State<Arc<Admin>>) -> Response {
+    match &admin.jwk_set {
+        Some(keys) => {
+            let kind = "application/jwk-set+json";
+            ([(header::CONTENT_TYPE, kind)], keys.clone()).into_response()
+        }
+        None => (StatusCode::NOT_FOUND, "there are no tokens\n").into_response(),
+    }
+}
+
+async fn overview(State(admin): State<Arc<Admin>>) -> Response {
+    html(page::overview(&admin.monitor, admin.readiness.text().1))
+}
+
+#[derive(Deserialize)]
+struct Device {
+    name: String,
+}
+
+async fn device(State(admin): State<Arc<Admin>>, Query(device): Query<Device>) -> Response {
+    match page::device(&admin.monitor, &device.name) {
+        Some(page) => html(page),
+        None => (StatusCode::NOT_FOUND, "this device has not been seen\n").into_response(),
+    }
+}
+
+fn html(markup: maud::Markup) -> Response {
+    let kind = "text/html; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], markup.into_string()).into_response()
+}
