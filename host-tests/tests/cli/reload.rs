@@ -149,3 +149,76 @@ async fn added_clients_are_admitted_without_a_restart() {
     let after = Client::connect(&workspace, &gateway, "added").await;
     assert_eq!(after.outcome, Outcome::Proved);
 }
+
+/// Puts a certificate of another authority into the files of the gateway. Returns the authority's certificate.
+fn renew(workspace: &Workspace) -> String {
+    let pki = chanbind_host_tests::pki::Pki::new().unwrap();
+    workspace.write("chain.pem", pki.certificate);
+    workspace.write("server.pem", pki.key);
+    pki.ca
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_certificate_is_used_after_sighup_and_no_connection_is_lost() {
+    let (workspace, gateway) = gateway();
+    let mut before = Client::connect(&workspace, &gateway, "kept").await;
+    assert_eq!(before.outcome, Outcome::Proved);
+    let ca = renew(&workspace);
+    gateway.signal(Signal::HUP);
+    gateway.wait_for_log("configuration read");
+    assert_eq!(before.request().await, Outcome::Proved);
+    workspace.write("ca.pem", ca);
+    let mut after = Client::connect(&workspace, &gateway, "kept").await;
+    assert_eq!(after.outcome, Outcome::Proved);
+
+    // A key that does not belong to the certificate changes nothing.
+    workspace.write(
+        "server.pem",
+        rcgen::KeyPair::generate().unwrap().serialize_pem(),
+    );
+    gateway.signal(Signal::HUP);
+    gateway.wait_for_log("the configuration cannot be used: all stays as it was");
+    assert_eq!(after.request().await, Outcome::Proved);
+    let again = Client::connect(&workspace, &gateway, "kept").await;
+    assert_eq!(again.outcome, Outcome::Proved);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_rules_hold_after_sighup_also_on_open_connections() {
+    let workspace = Workspace::without_tpm();
+    workspace.register("kept", SECRET);
+    workspace.software_device("device", "devices");
+    let proofs = "[proof.otp]\nregistry = \"registry.toml\"\n[proof.authenticator]\nclient_ca = \"devices.pem\"\n";
+    let rule = |kind: &str| format!("{proofs}[[rule]]\npath = \"/\"\nany = [\"{kind}\"]\n");
+    let gateway = workspace.configured_gateway(&rule("otp"));
+    let mut client = Client::connect(&workspace, &gateway, "kept").await;
+    assert_eq!(client.outcome, Outcome::Proved);
+
+    workspace.write("gateway.toml", workspace::configuration("[[rule]]\n"));
+    gateway.signal(Signal::HUP);
+    let log = gateway.wait_for_log("the configuration cannot be used: all stays as it was");
+    assert!(log.contains("gateway.toml: "), "{log}");
+    assert_eq!(client.request().await, Outcome::Proved);
+
+    workspace.write(
+        "gateway.toml",
+        workspace::configuration(&rule("authenticator")),
+    );
+    gateway.signal(Signal::HUP);
+    gateway.wait_for_log("configuration read");
+    assert_eq!(client.request().await, Outcome::Refused);
+
+    // A device that is removed loses a connection from before.
+    workspace.write("gateway.toml", workspace::configuration(&rule("otp")));
+    gateway.signal(Signal::HUP);
+    let mut client = Client::connect(&workspace, &gateway, "kept").await;
+    while client.outcome != Outcome::Proved {
+        client = Client::connect(&workspace, &gateway, "kept").await;
+    }
+    gateway.signal(Signal::HUP);
+    workspace.register("other", SECRET);
+    let registry = workspace.read("registry.toml");
+    let (_, other) = registry.split_once("[clients.\"other\"]").unwrap();
+    workspace.write("registry.toml", format!("[clients.\"other\"]{other}"));
+    assert!(client.is_closed().await, "{}", gateway.log());
+}

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod openssl;
+mod resumption;
 
 use chanbind::{
     protocol::{

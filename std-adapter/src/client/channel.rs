@@ -8,6 +8,12 @@ use tokio_rustls::client::TlsStream;
 pub struct ClientChannel(pub(super) Option<SharedStream<TlsStream<TcpStream>>>);
 
 impl ClientChannel {
+    /// Returns whether the TLS session of the connection was resumed with a ticket of another one.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.0.as_ref().is_some_and(SharedStream::is_resumed)
+    }
+
     /// Returns protocol version, cipher suite and key exchange, for people.
     pub(super) fn negotiated(&self) -> String {
         let tls = self.0.as_ref();

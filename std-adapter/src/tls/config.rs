@@ -1,3 +1,4 @@
+use super::ServerCertificate;
 use chanbind_core::x509::{Algorithms, SignatureScheme};
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
@@ -91,10 +92,24 @@ pub fn server_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<ServerConfig, TlsConfigError> {
-    Ok(ServerConfig::builder_with_provider(crypto_provider())
+    server_config_with(&ServerCertificate::new(chain, key, &crypto_provider())?)
+}
+
+/// Creates the same configuration, with a certificate that can be replaced. Clients can resume sessions: the keys of the tickets are of this
+/// process alone, and change every six hours.
+///
+/// # Errors
+/// Returns [`TlsConfigError::Tls`] if there are no random numbers.
+pub fn server_config_with(
+    certificate: &Arc<ServerCertificate>,
+) -> Result<ServerConfig, TlsConfigError> {
+    let certificate: Arc<ServerCertificate> = Arc::clone(certificate);
+    let mut config = ServerConfig::builder_with_provider(crypto_provider())
         .with_protocol_versions(&[&TLS13])?
         .with_no_client_auth()
-        .with_single_cert(chain, key)?)
+        .with_cert_resolver(certificate);
+    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    Ok(config)
 }
 
 /// Creates the same configuration as [`server_config`], from a certificate chain and a private key in PEM.

@@ -14,14 +14,16 @@
 //! # }
 //! ```
 
+mod certificate;
 mod config;
 mod exporter;
 mod stream;
 
+pub use certificate::ServerCertificate;
 pub(crate) use config::certificates_from_pem;
 pub use config::{
     TlsConfigError, client_config, crypto_provider, roots_from_pem, server_config,
-    server_config_from_pem, signature_algorithms,
+    server_config_from_pem, server_config_with, signature_algorithms,
 };
 pub use exporter::{RustlsExporter, Tls12};
 pub use stream::SharedStream;

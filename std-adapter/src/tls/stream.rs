@@ -3,6 +3,7 @@ use chanbind_core::{
     binding::ChannelBinding,
     exporter::{Exporter, ExporterError, HashAlgorithm, Protocol},
 };
+use rustls::HandshakeKind;
 use std::{
     fmt, io,
     pin::Pin,
@@ -79,6 +80,12 @@ impl<IO> SharedStream<client::TlsStream<IO>> {
                 .map(|group| format!("{:?}", group.name())),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    /// Returns whether the session was resumed, once the handshake has been done.
+    pub(crate) fn is_resumed(&self) -> bool {
+        let stream = self.lock();
+        stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 }
 

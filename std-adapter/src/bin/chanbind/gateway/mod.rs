@@ -26,7 +26,7 @@ use std::{path::PathBuf, process::ExitCode};
 #[command(
     args_conflicts_with_subcommands = true,
     arg_required_else_help = true,
-    after_help = "Example of a file:\n  listen = \":8443\"\n\n  [tls]\n  certificate = \"chain.pem\"\n  key = \"key.pem\"\n\n  [upstream]\n  url = \"http://127.0.0.1:8080\"\n\n  [proof.otp]\n  registry = \"registry.toml\"\n\n  [proof.authenticator]\n  client_ca = \"ca.pem\"\n\n  [proof.mutual]\n  origin = \"https://gateway.example:8443\"\n  realm = \"technicians\"\n  users = \"users.toml\"\n\n  [[rule]]\n  path = \"/\"\n  any = [\"otp\", \"authenticator\", \"mutual\"]\n\n  [[rule]]\n  path = \"/health\"\n  exempt = true\n\nOn SIGHUP, and when it changes, the registry and the users are read again."
+    after_help = "Example of a file:\n  listen = \":8443\"\n\n  [tls]\n  certificate = \"chain.pem\"\n  key = \"key.pem\"\n\n  [upstream]\n  url = \"http://127.0.0.1:8080\"\n\n  [proof.otp]\n  registry = \"registry.toml\"\n\n  [proof.authenticator]\n  client_ca = \"ca.pem\"\n\n  [proof.mutual]\n  origin = \"https://gateway.example:8443\"\n  realm = \"technicians\"\n  users = \"users.toml\"\n\n  [[rule]]\n  path = \"/\"\n  any = [\"otp\", \"authenticator\", \"mutual\"]\n\n  [[rule]]\n  path = \"/health\"\n  exempt = true\n\nOn SIGHUP everything is read again, and connections stay open; registry and users are read when they change, too."
 )]
 pub(crate) struct Arguments {
     /// The configuration, TOML.
@@ -63,5 +63,5 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     if arguments.check {
         return check::report(&prepared);
     }
-    serve::run(prepared).await
+    serve::run(config, prepared).await
 }

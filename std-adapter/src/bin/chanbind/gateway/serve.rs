@@ -2,6 +2,7 @@
 
 use super::{
     admin::{self, Admin},
+    config::Config,
     signals::{Hangups, StopSignals},
 };
 use crate::{failure::Failure, files::say};
@@ -13,15 +14,23 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chanbind::{
-    gateway::{Identity, Limits, Policy, ProofLayer, Server},
+    gateway::{Identity, Limits, Policy, ProofLayer, ProofService, Server},
     proof::Responder,
     proxy::ReverseProxy,
+    tls::{ServerCertificate, server_config_with},
 };
 use http_body_util::{BodyExt, Limited};
-use rustls::ServerConfig;
-use std::{future::Future, net::SocketAddr, pin::Pin, process::ExitCode, sync::Arc};
-use tokio::net::TcpListener;
-use tower::Layer;
+use std::{
+    convert::Infallible,
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    process::ExitCode,
+    sync::{Arc, PoisonError, RwLock},
+    task::{Context, Poll},
+};
+use tokio::{net::TcpListener, task::JoinSet};
+use tower::{Layer, Service, ServiceExt, util::Oneshot};
 
 /// A gateway that has been configured.
 pub(super) struct Prepared {
@@ -43,44 +52,35 @@ pub(super) struct Prepared {
 /// The options for accepting connections.
 pub(super) struct Listener {
     pub(super) address: SocketAddr,
-    pub(super) tls: ServerConfig,
+    pub(super) certificate: Arc<ServerCertificate>,
+    pub(super) max_fragment_size: Option<usize>,
     pub(super) limits: Limits,
 }
 
 /// The content of a request that is read, in bytes.
 const MAX_CONTENT: usize = 1024 * 1024;
 
-pub(super) async fn run(mut prepared: Prepared) -> Result<ExitCode, Failure> {
+pub(super) async fn run(config: Config, mut prepared: Prepared) -> Result<ExitCode, Failure> {
     for warning in &prepared.warnings {
         tracing::warn!("{warning}");
     }
+    let admin = Arc::<Admin>::default();
+    let app = SharedApp::new(application(&mut prepared, &admin));
     let Listener {
         address,
-        tls,
+        certificate,
+        max_fragment_size,
         limits,
     } = prepared.listener;
-    let admin = Arc::new(Admin {
-        jwk_set: prepared.jwk_set,
-        ..Admin::default()
-    });
-    let layer =
-        ProofLayer::with_responders(prepared.policy, prepared.responders)
-            .observed(Arc::<Admin>::clone(&admin));
-    let app = match prepared.proxy {
-        Some(proxy) => {
-            let proxy = proxy.observed(Arc::<Admin>::clone(&admin));
-            Router::new().fallback_service(proxy)
-        }
-        None => Router::new().fallback(answer),
-    };
-    let app = layer.layer(app);
+    let mut tls = server_config_with(&certificate)?;
+    tls.max_fragment_size = max_fragment_size;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| format!("cannot listen on {address} ({error}): is another gateway running? --listen takes another address"))?;
     let address = listener.local_addr()?;
     // Before the gateway says that it is ready: what reads this may send signals.
     let (stop, hangups) = (StopSignals::new()?, Hangups::new()?);
-    let mut background = tokio::task::JoinSet::new();
+    let mut background = JoinSet::new();
     if let Some(address) = prepared.admin {
         let (address, serving) = admin::serve(address, Arc::clone(&admin)).await?;
         background.spawn(serving);
@@ -97,7 +97,15 @@ pub(super) async fn run(mut prepared: Prepared) -> Result<ExitCode, Failure> {
     for work in prepared.background {
         background.spawn(work);
     }
-    background.spawn(reload_on_hangup(hangups, prepared.reload));
+    let reloading = Reloading {
+        config,
+        admin: Arc::clone(&admin),
+        app: app.clone(),
+        certificate,
+        hooks: prepared.reload,
+        background: JoinSet::new(),
+    };
+    background.spawn(reloading.at_each(hangups));
     let stopping = async {
         stopped(stop).await;
         admin.readiness.set_draining();
@@ -107,6 +115,102 @@ pub(super) async fn run(mut prepared: Prepared) -> Result<ExitCode, Failure> {
     server.serve(listener, app, stopping).await;
     background.shutdown().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the application of a configuration, and tells operators of its keys.
+fn application(prepared: &mut Prepared, admin: &Arc<Admin>) -> App {
+    admin.set_jwk_set(prepared.jwk_set.take());
+    let policy = std::mem::take(&mut prepared.policy);
+    let responders = std::mem::take(&mut prepared.responders);
+    let layer = ProofLayer::with_responders(policy, responders);
+    let layer = layer.observed(Arc::<Admin>::clone(admin));
+    layer.layer(match prepared.proxy.take() {
+        Some(proxy) => {
+            let proxy = proxy.observed(Arc::<Admin>::clone(admin));
+            Router::new().fallback_service(proxy)
+        }
+        None => Router::new().fallback(answer),
+    })
+}
+
+type App = ProofService<Router>;
+
+/// The application, which can be replaced while requests are in progress.
+#[derive(Clone)]
+struct SharedApp(Arc<RwLock<App>>);
+
+impl SharedApp {
+    fn new(app: App) -> Self {
+        Self(Arc::new(RwLock::new(app)))
+    }
+
+    fn replace(&self, app: App) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = app;
+    }
+}
+
+impl Service<Request> for SharedApp {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Oneshot<App, Request>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let app = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        app.clone().oneshot(request)
+    }
+}
+
+/// The parts of a gateway that can be replaced while it runs.
+struct Reloading {
+    config: Config,
+    admin: Arc<Admin>,
+    app: SharedApp,
+    certificate: Arc<ServerCertificate>,
+    hooks: Vec<Arc<dyn Fn() + Send + Sync>>,
+    background: JoinSet<()>,
+}
+
+impl Reloading {
+    /// Reads everything again at each SIGHUP: registries first, so that connections of clients that are gone are closed, and then the configuration
+    /// with all files that it names. Connections stay open; their clients prove themselves again.
+    async fn at_each(mut self, mut hangups: Hangups) {
+        loop {
+            hangups.next().await;
+            self.hooks.iter().for_each(|hook| hook());
+            match self.read() {
+                Ok(()) => tracing::info!("configuration read"),
+                Err(error) => {
+                    tracing::error!(%error, "the configuration cannot be used: all stays as it was");
+                }
+            }
+        }
+    }
+
+    fn read(&mut self) -> Result<(), Failure> {
+        if let Some(config) = self.config.again()? {
+            if config.listen != self.config.listen {
+                tracing::warn!("the address to listen on has changed: restart the gateway for it");
+            }
+            self.config = config;
+        }
+        let mut prepared = self.config.prepare()?;
+        for warning in &prepared.warnings {
+            tracing::warn!("{warning}");
+        }
+        self.app.replace(application(&mut prepared, &self.admin));
+        self.certificate.replace(&prepared.listener.certificate);
+        // Those of before go on for connections that are open, and end with them.
+        for work in prepared.background {
+            self.background.spawn(work);
+        }
+        self.hooks = prepared.reload;
+        while self.background.try_join_next().is_some() {}
+        Ok(())
+    }
 }
 
 /// Answers with `ok`, the name of the device, and for a request with content how many bytes came.
@@ -132,14 +236,6 @@ async fn answer(identity: Option<Identity>, request: Request) -> Response {
     let plain = header::HeaderValue::from_static("text/plain");
     response.headers_mut().insert(header::CONTENT_TYPE, plain);
     response
-}
-
-/// Reads files again at each SIGHUP.
-async fn reload_on_hangup(mut hangups: Hangups, reload: Vec<Arc<dyn Fn() + Send + Sync>>) {
-    loop {
-        hangups.next().await;
-        reload.iter().for_each(|reload| reload());
-    }
 }
 
 /// Waits for the first signal. The second one ends the program at once.

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use std::{
     net::{IpAddr, SocketAddr},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
 };
@@ -80,7 +80,13 @@ pub(super) struct Admin {
     pub(super) metrics: Metrics,
     pub(super) monitor: Monitor,
     /// The public keys of the tokens for the upstream, JSON.
-    pub(super) jwk_set: Option<String>,
+    jwk_set: Mutex<Option<String>>,
+}
+
+impl Admin {
+    pub(super) fn set_jwk_set(&self, keys: Option<String>) {
+        *self.jwk_set.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
 }
 
 impl Observer for Admin {
@@ -161,10 +167,11 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
 }
 
 async fn jwk_set(State(admin): State<Arc<Admin>>) -> Response {
-    match &admin.jwk_set {
+    let keys = admin.jwk_set.lock().unwrap_or_else(PoisonError::into_inner);
+    match keys.clone() {
         Some(keys) => {
             let kind = "application/jwk-set+json";
-            ([(header::CONTENT_TYPE, kind)], keys.clone()).into_response()
+            ([(header::CONTENT_TYPE, kind)], keys).into_response()
         }
         None => (StatusCode::NOT_FOUND, "there are no tokens\n").into_response(),
     }

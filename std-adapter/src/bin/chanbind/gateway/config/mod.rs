@@ -17,7 +17,7 @@ use crate::{
 use chanbind::{
     gateway::{Limits, Policy, Requirement},
     proof::Responder,
-    tls,
+    tls::ServerCertificate,
 };
 use rules::RuleEntry;
 use serde::Deserialize;
@@ -156,6 +156,12 @@ impl Config {
         Ok(config)
     }
 
+    /// Reads the configuration again, if it comes from a file.
+    pub(super) fn again(&self) -> Result<Option<Self>, Failure> {
+        let source = self.source.as_ref();
+        source.map(|source| Self::read(&source.file)).transpose()
+    }
+
     /// Creates an error at a position in the configuration's file, if it comes from one.
     fn error(&self, at: Option<usize>, error: String) -> Failure {
         match &self.source {
@@ -165,7 +171,7 @@ impl Config {
     }
 
     /// Reads the files that the configuration names, and checks them.
-    pub(super) fn prepare(self) -> Result<Prepared, Failure> {
+    pub(super) fn prepare(&self) -> Result<Prepared, Failure> {
         if let Some(len) = self.max_fragment_size
             && !FRAGMENT_SIZES.contains(&len)
         {
@@ -184,12 +190,10 @@ impl Config {
         let certificate = self.folder.join(&self.tls.certificate);
         let key = self.folder.join(&self.tls.key);
         let chain = read(&certificate)?;
-        let mut tls = tls::server_config_from_pem(&chain, &read(&key)?).map_err(|error| {
+        let server = ServerCertificate::from_pem(&chain, &read(&key)?).map_err(|error| {
             let files = format!("{}, {}", certificate.display(), key.display());
             Failure::from(format!("{files}: {error}"))
         })?;
-        // rustls counts the header of a record too.
-        tls.max_fragment_size = self.max_fragment_size.map(|len| usize::from(len) + 5);
         let mut warnings = check::certificate(&certificate, &chain);
         warnings.extend(check::secret_file(&key));
 
@@ -236,7 +240,9 @@ impl Config {
             admin: None,
             listener: Listener {
                 address: self.listen,
-                tls,
+                certificate: server,
+                // rustls counts the header of a record too.
+                max_fragment_size: self.max_fragment_size.map(|len| usize::from(len) + 5),
                 limits,
             },
             policy,
