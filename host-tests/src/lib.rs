@@ -16,6 +16,7 @@ pub mod mqtt;
 pub mod openssl;
 pub mod pki;
 pub mod port;
+pub mod postgres;
 pub mod principals;
 pub mod program;
 pub mod python;

@@ -52,4 +52,6 @@ pub use registry::{
     ClientKey, ClientRecord, ClientTable, LookUp, MemoryRegistry, Place, Registry, RegistryError,
     RegistryFile,
 };
+#[cfg(feature = "database")]
+pub use registry::{DatabaseError, DatabaseRegistry, Device, KeySealer, SealError};
 pub use server::{Limits, Server, Tunnel, TunnelPermit, serve, serve_with};

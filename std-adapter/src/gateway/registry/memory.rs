@@ -82,6 +82,7 @@ impl ClientTable {
             }
             let record = ClientRecord {
                 key: ClientKey::secret(&key),
+                other: None,
                 is_known: entry.enabled,
                 revision: revision(&key),
             };

@@ -1,10 +1,14 @@
 //! The clients that a gateway knows by a key of its own.
 
+#[cfg(feature = "database")]
+mod database;
 mod file;
 mod key;
 mod memory;
 mod place;
 
+#[cfg(feature = "database")]
+pub use database::{DatabaseError, DatabaseRegistry, Device, KeySealer, SealError};
 pub use file::RegistryFile;
 pub use key::ClientKey;
 pub use memory::{ClientTable, MemoryRegistry};
@@ -29,12 +33,18 @@ pub trait Registry: Send + Sync + 'static {
 
     /// Returns a counter of changes. After each, the gateway looks the clients of its live connections up again.
     fn changes(&self) -> watch::Receiver<u64>;
+
+    /// Is told that a client has proved itself, once for each connection. Does nothing unless the registry keeps it.
+    fn seen(&self, client: ClientId<'_>) {
+        let _ = client;
+    }
 }
 
 /// The entry of a client in a registry.
 #[derive(Debug, Clone)]
 pub struct ClientRecord {
     key: ClientKey,
+    other: Option<ClientKey>,
     is_known: bool,
     revision: u64,
 }
@@ -45,9 +55,17 @@ impl ClientRecord {
     pub fn new(key: ClientKey, revision: u64) -> Self {
         Self {
             key,
+            other: None,
             is_known: true,
             revision,
         }
+    }
+
+    /// Adds a second key that is valid too, while the client changes from one to the other.
+    #[must_use]
+    pub fn with_other_key(mut self, key: ClientKey) -> Self {
+        self.other = Some(key);
+        self
     }
 
     /// Creates the record of an unknown client, with a key whose holder takes as long to answer as a client's.
@@ -55,6 +73,7 @@ impl ClientRecord {
     pub fn decoy(key: ClientKey) -> Self {
         Self {
             key,
+            other: None,
             is_known: false,
             revision: 0,
         }
@@ -64,6 +83,12 @@ impl ClientRecord {
     #[must_use]
     pub fn key(&self) -> &ClientKey {
         &self.key
+    }
+
+    /// Returns the second key of a client that changes its key.
+    #[must_use]
+    pub fn other_key(&self) -> Option<&ClientKey> {
+        self.other.as_ref()
     }
 
     /// Returns false for a decoy.

@@ -2,7 +2,7 @@
 
 use super::{Form, Settings, prover::derive, replay::SeenTokens};
 use crate::{
-    gateway::{Channel, ClientRecord, Registry, RegistryError, WeakChannel},
+    gateway::{Channel, ClientKey, ClientRecord, Registry, RegistryError, WeakChannel},
     proof::{KeyError, fingerprint},
 };
 use chanbind_core::{
@@ -37,11 +37,19 @@ pub(super) struct Session {
 pub(super) struct Client {
     id: ClientIdBuf<Arc<str>>,
     record: ClientRecord,
+    keys: DerivedKeys,
+    /// Those of the second key, while the client changes its key.
+    other: Option<DerivedKeys>,
+    /// The changes of the registry since the look-up, until the client is accepted: then a watch has them.
+    changes: Mutex<Option<watch::Receiver<u64>>>,
+}
+
+/// The keys that are derived from one key for a connection, once they have been needed.
+#[derive(Default)]
+pub(super) struct DerivedKeys {
     api_key: OnceCell<api_key::Expected>,
     signing: OnceCell<OneTimeKey>,
     encryption: OnceCell<OneTimeKey>,
-    /// The changes of the registry since the look-up, until the client is accepted: then a watch has them.
-    changes: Mutex<Option<watch::Receiver<u64>>>,
 }
 
 impl Session {
@@ -79,6 +87,7 @@ impl Session {
         let Some(changes) = changes.take() else {
             return Ok(());
         };
+        registry.seen(client.id.as_client_id());
         let watch = Watch {
             channel: channel.downgrade(),
             registry: Arc::clone(registry),
@@ -115,10 +124,9 @@ impl Session {
         }
         let client = Arc::new(Client {
             id: id.clone(),
+            other: record.other_key().map(|_| DerivedKeys::default()),
             record,
-            api_key: OnceCell::new(),
-            signing: OnceCell::new(),
-            encryption: OnceCell::new(),
+            keys: DerivedKeys::default(),
             changes: Mutex::new(Some(changes)),
         });
         clients.push_back(Arc::clone(&client));
@@ -195,6 +203,79 @@ impl Client {
         self.id.inner()
     }
 
+    /// Returns what has been derived from the client's key, and from the second one if it has two.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &DerivedKeys> {
+        std::iter::once(&self.keys).chain(&self.other)
+    }
+
+    /// Derives the keys that passwords of this form are verified with, unless they are there.
+    pub(super) async fn derive(
+        &self,
+        form: Form,
+        channel: &Channel,
+        settings: &Settings,
+    ) -> Result<(), KeyDerivationError> {
+        let with = |keys, key| self.derive_with(keys, key, form, channel, settings);
+        with(&self.keys, self.record.key()).await?;
+        if let (Some(keys), Some(key)) = (&self.other, self.record.other_key()) {
+            with(keys, key).await?;
+        }
+        Ok(())
+    }
+
+    async fn derive_with(
+        &self,
+        keys: &DerivedKeys,
+        key: &ClientKey,
+        form: Form,
+        channel: &Channel,
+        settings: &Settings,
+    ) -> Result<(), KeyDerivationError> {
+        let derive = |purpose| self.derive_one(key, purpose, channel, settings);
+        match form {
+            Form::ApiKey => {
+                let expected = async || -> Result<_, KeyDerivationError> {
+                    Ok(api_key::Expected::new(&derive(Purpose::ApiKey).await?))
+                };
+                keys.api_key.get_or_try_init(expected).await?;
+            }
+            Form::Jws | Form::Nested => {
+                let signing = || derive(Purpose::Signing);
+                keys.signing.get_or_try_init(signing).await?;
+                if form == Form::Nested {
+                    let encryption = || derive(Purpose::Encryption);
+                    keys.encryption.get_or_try_init(encryption).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn derive_one(
+        &self,
+        key: &ClientKey,
+        purpose: Purpose,
+        channel: &Channel,
+        settings: &Settings,
+    ) -> Result<OneTimeKey, KeyDerivationError> {
+        let client = self.id.as_client_id();
+        let derivation =
+            KeyDerivation::new(&settings.profile, purpose, client, channel.exporter())?;
+        let ekm = fingerprint(derivation.keying_material().as_bytes());
+        let key = derive(derivation, key).await?;
+        tracing::debug!(
+            client = self.id.as_str(),
+            known = self.is_known(),
+            ?purpose,
+            ekm,
+            key = fingerprint(key.as_bytes()),
+            "one-time key derived"
+        );
+        Ok(key)
+    }
+}
+
+impl DerivedKeys {
     /// Returns the API key that is expected, if it has been derived.
     pub(super) fn api_key(&self) -> Option<&api_key::Expected> {
         self.api_key.get()
@@ -208,55 +289,6 @@ impl Client {
     /// Returns the key that encrypts tokens, if it has been derived.
     pub(super) fn encryption(&self) -> Option<&OneTimeKey> {
         self.encryption.get()
-    }
-
-    /// Derives the keys that passwords of this form are verified with, unless they are there.
-    pub(super) async fn derive(
-        &self,
-        form: Form,
-        channel: &Channel,
-        settings: &Settings,
-    ) -> Result<(), KeyDerivationError> {
-        let derive = |purpose| self.derive_one(purpose, channel, settings);
-        match form {
-            Form::ApiKey => {
-                let expected = async || -> Result<_, KeyDerivationError> {
-                    Ok(api_key::Expected::new(&derive(Purpose::ApiKey).await?))
-                };
-                self.api_key.get_or_try_init(expected).await?;
-            }
-            Form::Jws | Form::Nested => {
-                let signing = || derive(Purpose::Signing);
-                self.signing.get_or_try_init(signing).await?;
-                if form == Form::Nested {
-                    let encryption = || derive(Purpose::Encryption);
-                    self.encryption.get_or_try_init(encryption).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn derive_one(
-        &self,
-        purpose: Purpose,
-        channel: &Channel,
-        settings: &Settings,
-    ) -> Result<OneTimeKey, KeyDerivationError> {
-        let client = self.id.as_client_id();
-        let derivation =
-            KeyDerivation::new(&settings.profile, purpose, client, channel.exporter())?;
-        let ekm = fingerprint(derivation.keying_material().as_bytes());
-        let key = derive(derivation, self.record.key()).await?;
-        tracing::debug!(
-            client = self.id.as_str(),
-            known = self.is_known(),
-            ?purpose,
-            ekm,
-            key = fingerprint(key.as_bytes()),
-            "one-time key derived"
-        );
-        Ok(key)
     }
 }
 

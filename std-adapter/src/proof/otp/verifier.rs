@@ -1,7 +1,7 @@
 use super::{
     Details, Form, KeyDerivationError, Settings,
     presented::{MalformedFields, Presented},
-    session::{Client, NoRuntime, Session},
+    session::{Client, DerivedKeys, NoRuntime, Session},
 };
 use crate::{
     clock,
@@ -106,26 +106,36 @@ impl OtpVerifier {
         client: &Client,
     ) -> Option<Verdict> {
         let value = presented.value.as_ref();
-        let verified = match presented.form {
-            Form::ApiKey => client.api_key()?.verify(value).map(|()| None),
-            Form::Jws => {
-                let signing = client.signing()?;
-                self.token(value, target, session, client, |policy, scratch| {
-                    jws::verify(signing, value, policy, scratch)
-                })
-                .map(Some)
-            }
-            Form::Nested => {
-                let keys = nested::NestedKeys {
-                    signing: client.signing()?,
-                    encryption: client.encryption()?,
-                };
-                self.token(value, target, session, client, |policy, scratch| {
-                    nested::open(&keys, value, policy, scratch)
-                })
-                .map(Some)
-            }
+        let verify = |keys: &DerivedKeys| -> Option<Result<_, TokenError>> {
+            Some(match presented.form {
+                Form::ApiKey => keys.api_key()?.verify(value).map(|()| None),
+                Form::Jws => {
+                    let signing = keys.signing()?;
+                    self.token(value, target, session, client, |policy, scratch| {
+                        jws::verify(signing, value, policy, scratch)
+                    })
+                    .map(Some)
+                }
+                Form::Nested => {
+                    let keys = nested::NestedKeys {
+                        signing: keys.signing()?,
+                        encryption: keys.encryption()?,
+                    };
+                    self.token(value, target, session, client, |policy, scratch| {
+                        nested::open(&keys, value, policy, scratch)
+                    })
+                    .map(Some)
+                }
+            })
         };
+        // While a client changes its key, the other one is valid too.
+        let mut verified = Err(TokenError::Rejected);
+        for keys in client.keys() {
+            verified = verify(keys)?;
+            if !matches!(verified, Err(TokenError::Rejected)) {
+                break;
+            }
+        }
         let id = client.id();
         // For an unknown client the same work was done, and its result does not count.
         Some(match verified {
