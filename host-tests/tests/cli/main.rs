@@ -21,6 +21,7 @@ mod otp;
 mod peers;
 mod process;
 mod proxy;
+mod registry;
 mod reload;
 mod request;
 mod stop;

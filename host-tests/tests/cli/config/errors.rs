@@ -33,7 +33,7 @@ fn errors_in_the_text_name_the_line() {
         (
             format!("[proof.otp]\nregistry = \"registry.toml\"\ncolour = 1\n{OTP_RULE}"),
             "colour",
-            "unknown field `colour`, expected one of `registry`, `profile`",
+            "unknown field `colour`, expected one of `registry`, `database`, `database_key`, `profile`",
         ),
         (
             format!("{OTP}profile = \"other\"\n{OTP_RULE}"),
@@ -53,7 +53,7 @@ fn errors_in_the_text_name_the_line() {
         (
             format!("[proof.otp]\nlabel = \"x\"\n{OTP_RULE}"),
             "[proof.otp]",
-            "missing field `registry`",
+            "write registry, the file of the clients, or database and database_key",
         ),
         (
             format!("{OTP}[proof.horoscope]\nregistry = \"x\"\n{OTP_RULE}"),

@@ -19,6 +19,7 @@ mod principal;
 mod principal_folder;
 #[cfg(feature = "cli")]
 mod provision;
+mod registry;
 mod shared;
 #[cfg(feature = "cli")]
 mod tpm;
@@ -72,6 +73,7 @@ enum Command {
     #[cfg(feature = "cli")]
     Principal(principal::Arguments),
     Gateway(gateway::Arguments),
+    Registry(registry::Arguments),
     #[cfg(feature = "cli")]
     Connect(connect::Arguments),
     #[cfg(feature = "cli")]
@@ -115,6 +117,7 @@ async fn run() -> ExitCode {
         #[cfg(feature = "cli")]
         Command::Principal(arguments) => principal::run(arguments).await,
         Command::Gateway(arguments) => gateway::run(arguments).await,
+        Command::Registry(arguments) => registry::run(arguments).await,
         #[cfg(feature = "cli")]
         Command::Connect(arguments) => {
             let done = connect::run(arguments).await;

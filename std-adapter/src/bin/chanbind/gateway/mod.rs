@@ -59,7 +59,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         (None, Some(path)) => Config::read(path)?,
         (None, None) => return Err("give --config, or a kind of proof".into()),
     };
-    let prepared = config.prepare()?;
+    let prepared = config.prepare().await?;
     if arguments.check {
         return check::report(&prepared);
     }

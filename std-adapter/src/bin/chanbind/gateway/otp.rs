@@ -10,12 +10,15 @@ use crate::{
     shared::{Context, HeaderText, KeyLayout, Preset, SettingsArguments, default_client},
 };
 use chanbind::{
-    gateway::{RegistryError, RegistryFile},
+    gateway::{DatabaseRegistry, KeySealer, RegistryError, RegistryFile},
     proof::otp::{KIND, OtpVerifier},
 };
 use clap::Args;
 use serde::Deserialize;
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Admit the devices of a registry, by one-time passwords.
 #[derive(Args)]
@@ -36,17 +39,25 @@ pub(super) struct Arguments {
 
 /// The section `[proof.otp]`.
 #[derive(Deserialize)]
-#[serde(from = "SectionFields")]
+#[serde(try_from = "SectionFields")]
 pub(super) struct Section {
-    registry: PathBuf,
+    registry: Source,
     settings: SettingsArguments,
+}
+
+/// The source of the clients.
+enum Source {
+    File(PathBuf),
+    Database { url: String, key: PathBuf },
 }
 
 /// The section as a file has it. The settings are written out, because serde loses the lines of errors in flattened structures.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SectionFields {
-    registry: PathBuf,
+    registry: Option<PathBuf>,
+    database: Option<String>,
+    database_key: Option<PathBuf>,
     #[serde(default)]
     profile: Preset,
     label: Option<String>,
@@ -58,10 +69,21 @@ struct SectionFields {
     default_client: String,
 }
 
-impl From<SectionFields> for Section {
-    fn from(fields: SectionFields) -> Self {
-        Self {
-            registry: fields.registry,
+impl TryFrom<SectionFields> for Section {
+    type Error = &'static str;
+
+    fn try_from(fields: SectionFields) -> Result<Self, &'static str> {
+        let registry = match (fields.registry, fields.database, fields.database_key) {
+            (Some(file), None, None) => Source::File(file),
+            (None, Some(url), Some(key)) => Source::Database { url, key },
+            _ => {
+                return Err(
+                    "write registry, the file of the clients, or database and database_key",
+                );
+            }
+        };
+        Ok(Self {
+            registry,
             settings: SettingsArguments {
                 profile: fields.profile,
                 label: fields.label,
@@ -71,7 +93,7 @@ impl From<SectionFields> for Section {
                 key_header: fields.key_header,
                 default_client: fields.default_client,
             },
-        }
+        })
     }
 }
 
@@ -81,7 +103,7 @@ const SHORT_KEY: usize = 16;
 impl Arguments {
     pub(super) fn config(self) -> Config {
         let section = Section {
-            registry: self.registry,
+            registry: Source::File(self.registry),
             settings: self.settings,
         };
         let proofs = Proofs {
@@ -93,14 +115,23 @@ impl Arguments {
 }
 
 impl Section {
-    pub(super) fn set_up(&self, site: Site<'_>) -> Result<SetUp, Failure> {
-        let path = site.folder.join(&self.registry);
-        let registry = RegistryFile::open(&path).map_err(|error| match error {
+    pub(super) async fn set_up(&self, site: Site<'_>) -> Result<SetUp, Failure> {
+        match &self.registry {
+            Source::File(path) => self.set_up_file(&site.folder.join(path)),
+            Source::Database { url, key } => {
+                let key = site.folder.join(key);
+                self.set_up_database(&url_in(site.folder, url), &key).await
+            }
+        }
+    }
+
+    fn set_up_file(&self, path: &Path) -> Result<SetUp, Failure> {
+        let registry = RegistryFile::open(path).map_err(|error| match error {
             RegistryError::File { path, error } => named(&path, error),
-            error => named(&path, error),
+            error => named(path, error),
         })?;
         let table = registry.table();
-        let mut warnings: Vec<String> = check::secret_file(&path).into_iter().collect();
+        let mut warnings: Vec<String> = check::secret_file(path).into_iter().collect();
         if let Some((client, len)) = table.shortest_key()
             && len < SHORT_KEY
         {
@@ -123,5 +154,25 @@ impl Section {
             warnings,
             ..SetUp::default()
         })
+    }
+
+    async fn set_up_database(&self, url: &str, key: &Path) -> Result<SetUp, Failure> {
+        let registry = DatabaseRegistry::open(url, KeySealer::from_file(key)?).await?;
+        let verifier = OtpVerifier::new(registry.clone(), self.settings.settings());
+        Ok(SetUp {
+            requirements: vec![(KIND.to_owned(), verifier.into())],
+            background: vec![Box::pin(registry.follow())],
+            summary: vec!["the clients of a database".to_owned()],
+            warnings: check::secret_file(key).into_iter().collect(),
+            ..SetUp::default()
+        })
+    }
+}
+
+/// Returns the URL of a database; the file of SQLite is in this folder if its path is relative.
+fn url_in(folder: &Path, url: &str) -> String {
+    match url.strip_prefix("sqlite:") {
+        Some(file) => format!("sqlite:{}", folder.join(file).display()),
+        None => url.to_owned(),
     }
 }

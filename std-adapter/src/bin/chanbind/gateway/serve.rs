@@ -181,7 +181,7 @@ impl Reloading {
         loop {
             hangups.next().await;
             self.hooks.iter().for_each(|hook| hook());
-            match self.read() {
+            match self.read().await {
                 Ok(()) => tracing::info!("configuration read"),
                 Err(error) => {
                     tracing::error!(%error, "the configuration cannot be used: all stays as it was");
@@ -190,14 +190,14 @@ impl Reloading {
         }
     }
 
-    fn read(&mut self) -> Result<(), Failure> {
+    async fn read(&mut self) -> Result<(), Failure> {
         if let Some(config) = self.config.again()? {
             if config.listen != self.config.listen {
                 tracing::warn!("the address to listen on has changed: restart the gateway for it");
             }
             self.config = config;
         }
-        let mut prepared = self.config.prepare()?;
+        let mut prepared = self.config.prepare().await?;
         for warning in &prepared.warnings {
             tracing::warn!("{warning}");
         }

@@ -104,7 +104,7 @@ impl From<sqlx::Error> for DatabaseError {
 }
 
 impl DatabaseRegistry {
-    /// Opens a registry, and creates it if there is none: `sqlite:path/of/file`, or `postgres://user@host/database` as PostgreSQL's own programs
+    /// Opens a registry, and creates it if it does not exist: `sqlite:path/of/file`, or `postgres://user@host/database` as PostgreSQL's own programs
     /// take it.
     ///
     /// # Errors

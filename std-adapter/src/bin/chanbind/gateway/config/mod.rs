@@ -113,9 +113,13 @@ pub(super) struct Site<'c> {
 }
 
 impl Proofs {
-    fn set_up(&self, site: Site<'_>) -> Result<Vec<SetUp>, Failure> {
+    async fn set_up(&self, site: Site<'_>) -> Result<Vec<SetUp>, Failure> {
+        let otp = match &self.otp {
+            Some(section) => Some(section.set_up(site).await),
+            None => None,
+        };
         let all = [
-            self.otp.as_ref().map(|section| section.set_up(site)),
+            otp,
             self.authenticator
                 .as_ref()
                 .map(|section| section.set_up(site)),
@@ -171,7 +175,7 @@ impl Config {
     }
 
     /// Reads the files that the configuration names, and checks them.
-    pub(super) fn prepare(&self) -> Result<Prepared, Failure> {
+    pub(super) async fn prepare(&self) -> Result<Prepared, Failure> {
         if let Some(len) = self.max_fragment_size
             && !FRAGMENT_SIZES.contains(&len)
         {
@@ -201,7 +205,7 @@ impl Config {
             folder: &self.folder,
             chain: &chain,
         };
-        let kinds = self.proof.set_up(site)?;
+        let kinds = self.proof.set_up(site).await?;
         let mut known = BTreeMap::new();
         for (name, requirement) in kinds.iter().flat_map(|kind| &kind.requirements) {
             known.insert(name.clone(), requirement.clone());
