@@ -163,3 +163,28 @@ fn errors_name_the_line_and_show_no_key() {
         "{error}"
     );
 }
+
+/// Rules name groups of the registry, and subjects.
+#[test]
+fn rules_admit_groups() {
+    let workspace = workspace();
+    workspace.provision("client1", &[]);
+    registry(&workspace, &["import", "registry.toml"]);
+    let rules = CONFIG.to_owned()
+        + "groups = [\"line3\"]\n[[rule]]\npath = \"/own\"\nany = [\"otp\"]\nsubjects = [\"client*\"]\n";
+    let gateway = workspace.configured_gateway(&rules);
+    let (url, own) = (gateway.url(), gateway.url().replace("/get", "/own"));
+    let connect = connect_otp(&url, "client1.pem");
+    workspace.succeed(&connect_otp(&own, "client1.pem"));
+    let output = workspace.run(&connect);
+    assert!(!output.status.success());
+    assert!(
+        gateway
+            .wait_for_log("client1 may not use this path")
+            .contains("status=403")
+    );
+    registry(&workspace, &["set-groups", "client1", "line3"]);
+    wait_until(|| workspace.run(&connect).status.success());
+    registry(&workspace, &["set-groups", "client1"]);
+    wait_until(|| !workspace.run(&connect).status.success());
+}

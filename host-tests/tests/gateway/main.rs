@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod arrivals;
+mod audience;
 mod limits;
 mod policy;
 mod server;

@@ -2,7 +2,7 @@
 CREATE TABLE device (
     id TEXT PRIMARY KEY,
     enabled BOOLEAN NOT NULL,
-    -- Changes with the keys, and when the device is enabled or disabled.
+    -- Changes with the keys and groups, and when the device is enabled or disabled.
     revision BIGINT NOT NULL,
     -- The key, encrypted.
     sealed_key BYTEA NOT NULL,
@@ -27,11 +27,3 @@ BEGIN
 END $$;
 CREATE TRIGGER device_changed AFTER INSERT OR DELETE OR UPDATE OF revision ON device
     FOR EACH ROW EXECUTE FUNCTION notify_device();
-
-CREATE FUNCTION notify_group() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_notify('chanbind_device', CASE TG_OP WHEN 'DELETE' THEN OLD.device ELSE NEW.device END);
-    RETURN NULL;
-END $$;
-CREATE TRIGGER group_changed AFTER INSERT OR DELETE ON device_group
-    FOR EACH ROW EXECUTE FUNCTION notify_group();

@@ -2,7 +2,7 @@
 CREATE TABLE device (
     id TEXT PRIMARY KEY NOT NULL,
     enabled BOOLEAN NOT NULL,
-    -- Changes with the keys, and when the device is enabled or disabled.
+    -- Changes with the keys and groups, and when the device is enabled or disabled.
     revision BIGINT NOT NULL,
     -- The key, encrypted.
     sealed_key BLOB NOT NULL,
@@ -33,11 +33,5 @@ CREATE TRIGGER device_changed AFTER UPDATE OF revision ON device BEGIN
     UPDATE change_count SET number = number + 1;
 END;
 CREATE TRIGGER device_deleted AFTER DELETE ON device BEGIN
-    UPDATE change_count SET number = number + 1;
-END;
-CREATE TRIGGER group_inserted AFTER INSERT ON device_group BEGIN
-    UPDATE change_count SET number = number + 1;
-END;
-CREATE TRIGGER group_deleted AFTER DELETE ON device_group BEGIN
     UPDATE change_count SET number = number + 1;
 END;

@@ -47,7 +47,7 @@ pub use crate::proof::{Identities, Identity};
 pub use channel::{Channel, WeakChannel};
 pub use layer::{ProofFuture, ProofLayer, ProofService};
 pub use observer::{Event, Observer};
-pub use policy::{Policy, Requirement, all_of, any_of};
+pub use policy::{Audience, Policy, Requirement, all_of, any_of};
 pub use registry::{
     ClientKey, ClientRecord, ClientTable, LookUp, MemoryRegistry, Place, Registry, RegistryError,
     RegistryFile,

@@ -1,5 +1,5 @@
 use super::path::Readings;
-use crate::proof::Verifier;
+use crate::proof::{Identity, Verifier};
 use std::{fmt, sync::Arc};
 
 /// The proofs that a path needs: of one verifier, of any of several ([`Requirement::or`], [`any_of`]), or of all of them
@@ -20,6 +20,34 @@ enum Node {
     One(Arc<dyn Verifier>),
     Any(Vec<Requirement>),
     All(Vec<Requirement>),
+    Among(Box<Requirement>, Arc<Audience>),
+}
+
+/// Subjects that a requirement admits: those that one of the patterns or one of the groups names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Audience {
+    /// Subjects. A `*` at the end stands for any rest.
+    pub subjects: Vec<String>,
+    /// Groups, as the registry has them.
+    pub groups: Vec<String>,
+}
+
+impl Audience {
+    /// Returns whether an identity is admitted.
+    #[must_use]
+    pub fn admits(&self, identity: &Identity) -> bool {
+        let subject = identity.subject();
+        let mut subjects = self.subjects.iter();
+        let is_named = subjects.any(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => subject.starts_with(start),
+            None => subject == pattern,
+        });
+        is_named
+            || identity
+                .groups()
+                .iter()
+                .any(|group| self.groups.contains(group))
+    }
 }
 
 impl<V: Verifier> From<Arc<V>> for Requirement {
@@ -70,6 +98,12 @@ impl Requirement {
         all_of([self, other.into()])
     }
 
+    /// Admits only these subjects. Others that have proved who they are get a response with status 403.
+    #[must_use]
+    pub fn among(self, audience: Audience) -> Self {
+        Self(Node::Among(Box::new(self), Arc::new(audience)))
+    }
+
     /// Appends the verifiers, each once.
     fn collect(&self, verifiers: &mut Vec<Arc<dyn Verifier>>) {
         match &self.0 {
@@ -81,6 +115,7 @@ impl Requirement {
             Node::Any(all) | Node::All(all) => {
                 all.iter().for_each(|one| one.collect(verifiers));
             }
+            Node::Among(one, _) => one.collect(verifiers),
         }
     }
 
@@ -92,6 +127,9 @@ impl Requirement {
             }
             Node::Any(all) => Tree::Any(each(all)),
             Node::All(all) => Tree::All(each(all)),
+            Node::Among(one, audience) => {
+                Tree::Among(Box::new(one.compile(verifiers)), Arc::clone(audience))
+            }
         }
     }
 }
@@ -106,15 +144,20 @@ pub(super) enum Tree {
     Leaf(usize),
     Any(Vec<Tree>),
     All(Vec<Tree>),
+    Among(Box<Tree>, Arc<Audience>),
 }
 
 impl Tree {
-    /// Returns true if the requirement is satisfied, where `is` says of each verifier whether it has accepted the request. Appends
+    /// Returns true if the requirement is satisfied, where `proved` gives for each verifier the identity that it has accepted. Appends
     /// the verifiers of all satisfied branches to `used`: a proof that counts in an unsatisfied branch only is not among them.
-    pub(super) fn is_satisfied(&self, is: &impl Fn(usize) -> bool, used: &mut Vec<usize>) -> bool {
+    pub(super) fn is_satisfied<'i>(
+        &self,
+        proved: &dyn Fn(usize) -> Option<&'i Identity>,
+        used: &mut Vec<usize>,
+    ) -> bool {
         match self {
             Self::Leaf(at) => {
-                let is = is(*at);
+                let is = proved(*at).is_some();
                 if is && !used.contains(at) {
                     used.push(*at);
                 }
@@ -122,17 +165,32 @@ impl Tree {
             }
             Self::Any(all) => {
                 // All are looked at: each satisfied one adds to `used`.
-                let satisfied = all.iter().filter(|one| one.is_satisfied(is, used));
+                let satisfied = all.iter().filter(|one| one.is_satisfied(proved, used));
                 satisfied.count() > 0
             }
             Self::All(all) => {
                 let before = used.len();
-                let are = !all.is_empty() && all.iter().all(|one| one.is_satisfied(is, used));
+                let are = !all.is_empty() && all.iter().all(|one| one.is_satisfied(proved, used));
                 if !are {
                     used.truncate(before);
                 }
                 are
             }
+            Self::Among(one, audience) => {
+                one.is_satisfied(&|at| proved(at).filter(|one| audience.admits(one)), used)
+            }
+        }
+    }
+
+    /// Returns whether an audience is all that is missing.
+    pub(super) fn lacks_audience(&self, is_proved: &dyn Fn(usize) -> bool) -> bool {
+        match self {
+            Self::Leaf(at) => is_proved(*at),
+            Self::Any(all) => all.iter().any(|one| one.lacks_audience(is_proved)),
+            Self::All(all) => {
+                !all.is_empty() && all.iter().all(|one| one.lacks_audience(is_proved))
+            }
+            Self::Among(one, _) => one.lacks_audience(is_proved),
         }
     }
 }
@@ -402,6 +460,9 @@ impl fmt::Debug for Requirement {
             Node::One(verifier) => f.write_str(verifier.kind()),
             Node::Any(all) => f.debug_tuple("any_of").field(all).finish(),
             Node::All(all) => f.debug_tuple("all_of").field(all).finish(),
+            Node::Among(one, audience) => {
+                f.debug_tuple("among").field(one).field(audience).finish()
+            }
         }
     }
 }
@@ -563,7 +624,8 @@ mod tests {
             (&[0, 1], true),
             (&[0, 2], true),
         ] {
-            let is = |at: usize| proved.contains(&at);
+            let identity = Identity::new("pump", "never", ());
+            let is = |at: usize| proved.contains(&at).then_some(&identity);
             assert_eq!(
                 rule.tree.is_satisfied(&is, &mut Vec::new()),
                 expected,
@@ -576,7 +638,9 @@ mod tests {
         ] {
             let policy = Policy::new().require("/", empty);
             let rule = policy.rule_for("/").unwrap().unwrap();
-            assert!(!rule.is_exempt() && !rule.tree.is_satisfied(&|_| true, &mut Vec::new()));
+            let identity = Identity::new("pump", "never", ());
+            let is = |_| Some(&identity);
+            assert!(!rule.is_exempt() && !rule.tree.is_satisfied(&is, &mut Vec::new()));
         }
         // One verifier twice is asked once.
         let policy = Policy::new().require("/", all_of([&one, &one]));
@@ -596,7 +660,8 @@ mod tests {
             (&[0], &[]),
         ] {
             let mut used = Vec::new();
-            let is = |at| accepted.contains(&at);
+            let identity = Identity::new("pump", "never", ());
+            let is = |at| accepted.contains(&at).then_some(&identity);
             let satisfied = rule.tree.is_satisfied(&is, &mut used);
             assert_eq!(satisfied, !expected.is_empty(), "{accepted:?}");
             assert_eq!(used, expected, "{accepted:?}");

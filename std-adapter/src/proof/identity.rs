@@ -14,6 +14,7 @@ pub struct Identity {
     kind: &'static str,
     realm: Option<Arc<str>>,
     certificates: Arc<[Vec<u8>]>,
+    groups: Arc<[String]>,
     details: Arc<dyn Any + Send + Sync>,
 }
 
@@ -30,6 +31,7 @@ impl Identity {
             kind,
             realm: None,
             certificates: Arc::default(),
+            groups: Arc::default(),
             details: Arc::new(details),
         }
     }
@@ -39,6 +41,19 @@ impl Identity {
     pub fn of_realm(mut self, realm: impl Into<Arc<str>>) -> Self {
         self.realm = Some(realm.into());
         self
+    }
+
+    /// Adds the groups that the gateway knows the subject to be in.
+    #[must_use]
+    pub fn with_groups(mut self, groups: impl Into<Arc<[String]>>) -> Self {
+        self.groups = groups.into();
+        self
+    }
+
+    /// Returns the groups of the subject, of kinds whose registry has groups.
+    #[must_use]
+    pub fn groups(&self) -> &[String] {
+        &self.groups
     }
 
     /// Adds the certificates by which the subject is known, DER, its own first.

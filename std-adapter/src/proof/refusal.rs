@@ -9,7 +9,7 @@ pub enum RefusalKind {
     /// The proof is missing or wrong: 401, or 407 of a proxy, with the challenges of the rule. All such answers are the same, so that the client does not learn
     /// which subjects exist.
     NotProved,
-    /// The client has declined to prove what the path needs: 403.
+    /// The client has declined to prove what the path needs, or may not use it: 403.
     Forbidden,
     /// The connection is good for no further proof: 421, and the client connects anew.
     Exhausted,

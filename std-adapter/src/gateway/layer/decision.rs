@@ -290,9 +290,19 @@ impl Shared {
                 }
             }
         }
-        let is_accepted = |at| identities.iter().any(|(one, _)| *one == at);
+        let proved = |at| {
+            let mut identities = identities.iter();
+            identities.find_map(|(one, identity)| (*one == at).then_some(identity))
+        };
         let mut used = Vec::new();
-        if rule.tree.is_satisfied(&is_accepted, &mut used) {
+        let is_satisfied = rule.tree.is_satisfied(&proved, &mut used);
+        if !is_satisfied && rule.tree.lacks_audience(&|at| proved(at).is_some()) {
+            let names: Vec<_> = identities.iter().map(|(_, one)| one.subject()).collect();
+            let reason = format!("{} may not use this path", names.join(", "));
+            let refusal = Refusal::new(RefusalKind::Forbidden, reason);
+            return self.refused(&refusal, Some(channel), peer);
+        }
+        if is_satisfied {
             identities.retain(|(at, _)| used.contains(at));
             let identities: Vec<_> = identities.into_iter().map(|(_, one)| one).collect();
             for identity in &identities {

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 /// [clients.client2]
 /// hmac_sha256 = "c2Vjb25kX2tleQ=="
 /// enabled = false                    # treated as unknown
+/// groups = ["line3"]                 # which rules can name
 /// ```
 ///
 /// All keys are of one kind, in software or in a TPM, so that the decoy for unknown clients takes as long as a real key.
@@ -83,8 +84,9 @@ impl ClientTable {
             let record = ClientRecord {
                 key: ClientKey::secret(&key),
                 other: None,
+                revision: revision(&key, &entry.groups),
+                groups: entry.groups.into(),
                 is_known: entry.enabled,
-                revision: revision(&key),
             };
             insert(&mut table, id, record)?;
         }
@@ -175,10 +177,10 @@ fn insert(
     Ok(())
 }
 
-/// Returns a number that changes with the key, and that tells nothing of it outside this process.
-fn revision(key: &[u8]) -> u64 {
+/// Returns a number that changes with key and groups, and that tells nothing of them outside this process.
+fn revision(key: &[u8], groups: &[String]) -> u64 {
     static HASHER: std::sync::OnceLock<RandomState> = std::sync::OnceLock::new();
-    HASHER.get_or_init(RandomState::new).hash_one(key)
+    HASHER.get_or_init(RandomState::new).hash_one((key, groups))
 }
 
 impl Decoy {
@@ -268,6 +270,8 @@ struct Entry {
     hmac_sha256: Zeroizing<String>,
     #[serde(default = "enabled")]
     enabled: bool,
+    #[serde(default)]
+    groups: Vec<String>,
 }
 
 fn enabled() -> bool {

@@ -15,7 +15,7 @@ pub use memory::{ClientTable, MemoryRegistry};
 pub use place::Place;
 
 use chanbind_core::otp::{ClientId, ClientIdError};
-use std::{future::Future, path::PathBuf, pin::Pin};
+use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc};
 use tokio::sync::watch;
 
 /// A look-up, when it is done.
@@ -45,6 +45,7 @@ pub trait Registry: Send + Sync + 'static {
 pub struct ClientRecord {
     key: ClientKey,
     other: Option<ClientKey>,
+    groups: Arc<[String]>,
     is_known: bool,
     revision: u64,
 }
@@ -56,6 +57,7 @@ impl ClientRecord {
         Self {
             key,
             other: None,
+            groups: Arc::default(),
             is_known: true,
             revision,
         }
@@ -74,6 +76,7 @@ impl ClientRecord {
         Self {
             key,
             other: None,
+            groups: Arc::default(),
             is_known: false,
             revision: 0,
         }
@@ -83,6 +86,19 @@ impl ClientRecord {
     #[must_use]
     pub fn key(&self) -> &ClientKey {
         &self.key
+    }
+
+    /// Adds the groups of the client.
+    #[must_use]
+    pub fn with_groups(mut self, groups: impl Into<Arc<[String]>>) -> Self {
+        self.groups = groups.into();
+        self
+    }
+
+    /// Returns the groups of the client.
+    #[must_use]
+    pub fn groups(&self) -> &Arc<[String]> {
+        &self.groups
     }
 
     /// Returns the second key of a client that changes its key.

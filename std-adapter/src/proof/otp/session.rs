@@ -203,6 +203,11 @@ impl Client {
         self.id.inner()
     }
 
+    /// Returns the groups of the client.
+    pub(super) fn groups(&self) -> &Arc<[String]> {
+        self.record.groups()
+    }
+
     /// Returns what has been derived from the client's key, and from the second one if it has two.
     pub(super) fn keys(&self) -> impl Iterator<Item = &DerivedKeys> {
         std::iter::once(&self.keys).chain(&self.other)

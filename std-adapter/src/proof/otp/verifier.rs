@@ -151,11 +151,11 @@ impl OtpVerifier {
                 Verdict::Refused(Refusal::not_proved(reason).claimed_by(&**id))
             }
             Ok(payload) => match session.watch(client, channel, &self.registry) {
-                Ok(()) => Verdict::accepted(Identity::new(
-                    Arc::clone(id),
-                    super::KIND,
-                    Details::new(presented.form, payload),
-                )),
+                Ok(()) => {
+                    let details = Details::new(presented.form, payload);
+                    let identity = Identity::new(Arc::clone(id), super::KIND, details);
+                    Verdict::accepted(identity.with_groups(Arc::clone(client.groups())))
+                }
                 Err(NoRuntime) => Verdict::Refused(Refusal::internal(
                     "the verifier is not run by tokio, so that it cannot watch over the registry",
                 )),

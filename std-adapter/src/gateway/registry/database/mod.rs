@@ -183,7 +183,7 @@ impl DatabaseRegistry {
     /// # Errors
     /// [`DatabaseError::Unknown`], or that of the database.
     pub async fn set_groups(&self, id: &str, groups: &[&str]) -> Result<(), DatabaseError> {
-        self.known(id, self.store.set_groups(id, groups).await?)
+        self.known(id, self.store.set_groups(id, groups, revision()?).await?)
     }
 
     /// Returns devices in the order of their ids: those behind `after`, `limit` at most.
@@ -285,10 +285,14 @@ impl DatabaseRegistry {
         let changes = self.changes.subscribe();
         let row = self.store.find(id).await;
         let row = row.map_err(|error| RegistryError::Storage(error.to_string()))?;
+        let storage = |error: &dyn fmt::Display| RegistryError::Storage(error.to_string());
         let record = match row.filter(|row| row.enabled) {
-            Some(row) => self
-                .record(&row)
-                .map_err(|error| RegistryError::Storage(error.to_string()))?,
+            Some(row) => {
+                let groups = self.store.groups(id).await;
+                let groups = groups.map_err(|error| storage(&error))?;
+                let record = self.record(&row).map_err(|error| storage(&error))?;
+                record.with_groups(groups)
+            }
             None => ClientRecord::decoy(self.decoy.clone()),
         };
         let mut cache = self.cache();

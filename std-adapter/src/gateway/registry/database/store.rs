@@ -205,14 +205,17 @@ impl Store {
         &self,
         id: &str,
         groups: &[&str],
+        revision: i64,
     ) -> Result<bool, DatabaseError> {
         const GROUP: &str =
             "INSERT INTO device_group (device, name) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        if self.find(id).await?.is_none() {
-            return Ok(false);
-        }
+        const SQL: &str = "UPDATE device SET revision = $2 WHERE id = $1";
         on!(self, pool => {
             let mut transaction = pool.begin().await?;
+            let query = sqlx::query(SQL).bind(id).bind(revision);
+            if query.execute(&mut *transaction).await?.rows_affected() == 0 {
+                return Ok(false);
+            }
             let query = sqlx::query("DELETE FROM device_group WHERE device = $1").bind(id);
             query.execute(&mut *transaction).await?;
             for group in groups {
@@ -225,25 +228,31 @@ impl Store {
 
     pub(super) async fn list(&self, after: &str, limit: u32) -> Result<Vec<Device>, DatabaseError> {
         const SQL: &str = "SELECT id, enabled, other_sealed_key IS NOT NULL AS is_rotating, created, last_seen FROM device WHERE id > $1 ORDER BY id LIMIT $2";
-        const GROUPS: &str = "SELECT name FROM device_group WHERE device = $1 ORDER BY name";
         let rows: Vec<Listed> = on!(self, pool => {
             sqlx::query_as(SQL).bind(after).bind(i64::from(limit)).fetch_all(pool).await?
         });
         let mut devices = Vec::with_capacity(rows.len());
         for row in rows {
-            let groups: Vec<(String,)> = on!(self, pool => {
-                sqlx::query_as(GROUPS).bind(&row.id).fetch_all(pool).await?
-            });
+            let groups = self.groups(&row.id).await?;
             devices.push(Device {
                 id: row.id,
                 enabled: row.enabled,
                 is_rotating: row.is_rotating,
-                groups: groups.into_iter().map(|(name,)| name).collect(),
+                groups,
                 created: u64::try_from(row.created).unwrap_or(0),
                 last_seen: row.last_seen.and_then(|seen| u64::try_from(seen).ok()),
             });
         }
         Ok(devices)
+    }
+
+    /// Returns the groups of a device, in order.
+    pub(super) async fn groups(&self, id: &str) -> Result<Vec<String>, DatabaseError> {
+        const SQL: &str = "SELECT name FROM device_group WHERE device = $1 ORDER BY name";
+        let groups: Vec<(String,)> = on!(self, pool => {
+            sqlx::query_as(SQL).bind(id).fetch_all(pool).await?
+        });
+        Ok(groups.into_iter().map(|(name,)| name).collect())
     }
 
     /// Notes that devices have been seen now.

@@ -1,7 +1,7 @@
 //! The rules of a configuration.
 
 use axum::http::uri::Authority;
-use chanbind::gateway::{Policy, Requirement, all_of, any_of};
+use chanbind::gateway::{Audience, Policy, Requirement, all_of, any_of};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -16,6 +16,11 @@ pub(in super::super) struct RuleEntry {
     any: Option<Vec<String>>,
     #[serde(default)]
     all: Option<Vec<String>>,
+    /// The subjects that are admitted; with `groups` both are.
+    #[serde(default)]
+    subjects: Vec<String>,
+    #[serde(default)]
+    groups: Vec<String>,
     #[serde(default)]
     exempt: bool,
     #[serde(default)]
@@ -30,6 +35,16 @@ impl RuleEntry {
             any: Some(vec![needs.to_owned()]),
             ..Self::default()
         }
+    }
+
+    fn among(&self, requirement: Requirement) -> Requirement {
+        if self.subjects.is_empty() && self.groups.is_empty() {
+            return requirement;
+        }
+        requirement.among(Audience {
+            subjects: self.subjects.clone(),
+            groups: self.groups.clone(),
+        })
     }
 
     fn check_host(&self) -> Result<(), String> {
@@ -76,13 +91,18 @@ impl RuleEntry {
         let requirement = match (&self.any, &self.all, self.exempt) {
             (Some(names), None, false) => any_of(find(names)?),
             (None, Some(names), false) => all_of(find(names)?),
-            (None, None, true) if !self.optional => return Ok(policy.exempt(path)),
+            (None, None, true)
+                if !self.optional && self.subjects.is_empty() && self.groups.is_empty() =>
+            {
+                return Ok(policy.exempt(path));
+            }
             _ => {
                 return Err(format!(
                     "the rule for {path} must have one of any = [...], all = [...] and exempt = true"
                 ));
             }
         };
+        let requirement = self.among(requirement);
         Ok(if self.optional {
             policy.optional(path, requirement)
         } else {
