@@ -25,6 +25,7 @@ mod registry;
 mod reload;
 mod request;
 mod stop;
+mod systemd;
 mod tls_errors;
 mod usage;
 mod workspace;

@@ -266,3 +266,33 @@ fn numbers_are_limited_as_on_the_command_line() {
         }
     }
 }
+
+#[test]
+fn limits_are_checked() {
+    let workspace = workspace();
+    for (limits, says) in [
+        ("connections = 0", "limits.connections = 0: write 1 or more"),
+        (
+            "head_bytes = 100",
+            "limits.head_bytes = 100: write 8192 or more",
+        ),
+        (
+            "idle_seconds = 0",
+            "limits.idle_seconds = 0: write a number from 1 to 86400",
+        ),
+        (
+            "proxy_protocol_from = [\"10.0.0.0/33\"]",
+            "limits.proxy_protocol_from: \"10.0.0.0/33\": write an address, or a network",
+        ),
+        ("colour = 1", "unknown field `colour`"),
+    ] {
+        let text = configuration(&format!("{OTP}[limits]\n{limits}\n{OTP_RULE}"));
+        let error = error_in(&workspace, &text);
+        assert!(error.contains(says), "{limits}: {error}");
+    }
+    let all = "connections = 10\nhandshakes_per_second = 100\nhandshakes_per_second_and_address = 0\nhead_bytes = 8192\n\
+        uri_bytes = 100\nidle_seconds = 5\nhead_seconds = 5\nbody_seconds = 5\nresponse_seconds = 5\nshutdown_seconds = 5\n\
+        proxy_protocol_from = [\"10.0.0.0/8\", \"2001:db8::1\"]\n";
+    let gateway = workspace.configured_gateway(&format!("{OTP}[limits]\n{all}{OTP_RULE}"));
+    assert!(gateway.line.starts_with("listening on"), "{}", gateway.line);
+}

@@ -20,6 +20,8 @@ use chanbind::{
     tls::{ServerCertificate, server_config_with},
 };
 use http_body_util::{BodyExt, Limited};
+use ipnet::IpNet;
+use sd_notify::NotifyState;
 use std::{
     convert::Infallible,
     future::Future,
@@ -55,6 +57,8 @@ pub(super) struct Listener {
     pub(super) certificate: Arc<ServerCertificate>,
     pub(super) max_fragment_size: Option<usize>,
     pub(super) limits: Limits,
+    /// The networks of load balancers that name clients by the PROXY protocol.
+    pub(super) proxies: Vec<IpNet>,
 }
 
 /// The content of a request that is read, in bytes.
@@ -71,6 +75,7 @@ pub(super) async fn run(config: Config, mut prepared: Prepared) -> Result<ExitCo
         certificate,
         max_fragment_size,
         limits,
+        proxies,
     } = prepared.listener;
     let mut tls = server_config_with(&certificate)?;
     tls.max_fragment_size = max_fragment_size;
@@ -94,6 +99,7 @@ pub(super) async fn run(config: Config, mut prepared: Prepared) -> Result<ExitCo
         "listening on {address} for {}\n",
         prepared.summary.join(", ")
     ))?;
+    tell_manager(&[NotifyState::Ready]);
     for work in prepared.background {
         background.spawn(work);
     }
@@ -109,12 +115,20 @@ pub(super) async fn run(config: Config, mut prepared: Prepared) -> Result<ExitCo
     let stopping = async {
         stopped(stop).await;
         admin.readiness.set_draining();
+        tell_manager(&[NotifyState::Stopping]);
     };
-    let server = Server::new(tls).with_limits(limits);
+    let server = Server::new(tls).with_limits(limits).behind(proxies);
     let server = server.observed(Arc::<Admin>::clone(&admin));
     server.serve(listener, app, stopping).await;
     background.shutdown().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells systemd, if it waits for that.
+fn tell_manager(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "systemd could not be told of the state");
+    }
 }
 
 /// Makes the application of a configuration, and tells operators of its keys.
@@ -180,6 +194,9 @@ impl Reloading {
     async fn at_each(mut self, mut hangups: Hangups) {
         loop {
             hangups.next().await;
+            if let Ok(now) = NotifyState::monotonic_usec_now() {
+                tell_manager(&[NotifyState::Reloading, now]);
+            }
             self.hooks.iter().for_each(|hook| hook());
             match self.read().await {
                 Ok(()) => tracing::info!("configuration read"),
@@ -187,6 +204,7 @@ impl Reloading {
                     tracing::error!(%error, "the configuration cannot be used: all stays as it was");
                 }
             }
+            tell_manager(&[NotifyState::Ready]);
         }
     }
 

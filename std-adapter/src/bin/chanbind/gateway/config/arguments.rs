@@ -48,6 +48,7 @@ impl ServerArguments {
                 certificate: self.cert,
                 key: self.key,
             },
+            limits: super::limits::Section::default(),
             admin: None,
             upstream: None,
             proof,

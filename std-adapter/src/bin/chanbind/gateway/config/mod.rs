@@ -1,6 +1,7 @@
 //! The configuration of a gateway: what a file says, or the options of a subcommand.
 
 mod arguments;
+mod limits;
 mod rules;
 mod upstream;
 
@@ -48,6 +49,8 @@ pub(super) struct Config {
     #[serde(default = "handshake_seconds")]
     pub(super) handshake_seconds: u16,
     pub(super) tls: Tls,
+    #[serde(default)]
+    limits: limits::Section,
     #[serde(default)]
     admin: Option<admin::Section>,
     #[serde(default)]
@@ -238,6 +241,9 @@ impl Config {
         let upstream = upstream
             .transpose()
             .map_err(|error| self.error(None, error.to_string()))?;
+        let wrong = |error: Failure| self.error(None, error.to_string());
+        self.limits.apply(&mut limits).map_err(wrong)?;
+        let proxies = self.limits.proxies().map_err(wrong)?;
         let mut prepared = Prepared {
             proxy: None,
             jwk_set: None,
@@ -248,6 +254,7 @@ impl Config {
                 // rustls counts the header of a record too.
                 max_fragment_size: self.max_fragment_size.map(|len| usize::from(len) + 5),
                 limits,
+                proxies,
             },
             policy,
             responders: Vec::new(),
