@@ -73,6 +73,19 @@ async fn content_that_is_too_long_gives_413() {
     gateway.stop().await;
 }
 
+#[tokio::test]
+async fn methods_that_are_for_proxies_give_405() {
+    let server = Server::start(mirror()).await;
+    let gateway = gateway_for(server.upstream()).await;
+    let mut client = gateway.connect().await.unwrap();
+    let mut request = get(&gateway, "/open");
+    *request.method_mut() = axum::http::Method::TRACE;
+    let response = client.send(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(response.body(), "this method is not passed on\n");
+    gateway.stop().await;
+}
+
 /// Answers of the upstream are its own, also errors.
 #[tokio::test]
 async fn the_upstreams_answers_are_passed_on() {

@@ -78,6 +78,46 @@ async fn the_upstream_is_told_who_the_client_is() {
     gateway.stop().await;
 }
 
+/// Trailers come after the content, and some servers put them among the header fields.
+#[tokio::test]
+async fn trailers_cannot_lie_either() {
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+    let server = Server::start(mirror()).await;
+    let gateway = gateway_for(server.upstream()).await;
+    let content = || {
+        let mut trailers = axum::http::HeaderMap::new();
+        for name in [
+            "x-client-subject",
+            "x_client_subject",
+            "x-forwarded-for",
+            "x-own",
+        ] {
+            trailers.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));
+        }
+        let frames = [
+            Frame::data(bytes::Bytes::from_static(b"content")),
+            Frame::trailers(trailers),
+        ];
+        let frames = frames.map(Ok::<_, std::convert::Infallible>);
+        Body::new(StreamBody::new(futures_util::stream::iter(frames)))
+    };
+    let names = [
+        (
+            "trailer",
+            "x-client-subject, x_client_subject, x-forwarded-for, x-own",
+        ),
+        ("te", "trailers"),
+    ];
+    let request = get(&gateway, "/").map(|_| RequestBody::repeatable(content));
+    let mut request = with_fields(request, &names);
+    *request.method_mut() = Method::POST;
+    let seen = mirrored(&gateway, request).await;
+    assert_eq!(seen["len"], 7);
+    assert_eq!(seen["trailers"], "{\"x-own\": \"1\"}");
+    gateway.stop().await;
+}
+
 #[tokio::test]
 async fn the_fields_have_names_of_the_operators_choice() {
     let server = Server::start(mirror()).await;

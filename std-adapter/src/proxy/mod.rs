@@ -37,6 +37,7 @@
 //!
 //! | answer | when |
 //! |---|---|
+//! | 405 | the method is CONNECT or TRACE |
 //! | 413 | the content of the request is longer than [`ReverseProxy::with_max_content`] allows |
 //! | 500 | the identity cannot be passed on: the log says why |
 //! | 502 | the upstream cannot be reached, or does not speak HTTP |
@@ -55,9 +56,10 @@ pub use upstream::{Upstream, UpstreamError};
 use crate::gateway::{Channel, Event, Identities, Observer, TunnelPermit};
 use axum::{
     body::Body,
-    http::{HeaderValue, Request, Response, StatusCode, Version, header},
+    http::{HeaderValue, Method, Request, Response, StatusCode, Version, header},
 };
-use http_body_util::{LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Frame;
 use std::{
     convert::Infallible,
     error::Error,
@@ -108,6 +110,8 @@ enum ProxyError {
     Identity(String),
     #[error("the upstream switched protocols without being asked")]
     Switched,
+    #[error("the method {0} is not passed on")]
+    Method(Method),
 }
 
 impl ReverseProxy {
@@ -183,7 +187,7 @@ impl Shared {
             Ok(response) => response,
             Err(error) => {
                 let status = error.status();
-                if status == StatusCode::PAYLOAD_TOO_LARGE {
+                if status.is_client_error() {
                     tracing::info!(peer = peer.map(tracing::field::display), %status, reason = %error, "request not passed on");
                 } else {
                     tracing::error!(upstream = %self.upstream, %status, reason = %error, "request not passed on");
@@ -203,6 +207,10 @@ impl Shared {
         mut request: Request<Body>,
         peer: Option<SocketAddr>,
     ) -> Result<Response<Body>, ProxyError> {
+        // TRACE would show the client what the upstream is told of it, and CONNECT asks for another host.
+        if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+            return Err(ProxyError::Method(request.method().clone()));
+        }
         let tunnel = tunnel::wanted(&mut request);
         let client = tunnel.as_ref().map(|_| hyper::upgrade::on(&mut request));
         let permit = request.extensions_mut().remove::<TunnelPermit>();
@@ -262,6 +270,16 @@ impl Shared {
         let body = if hyper::body::Body::is_end_stream(&body) {
             body
         } else {
+            let identity = Arc::clone(&self.identity);
+            // Some servers take trailers for header fields.
+            let body = body.map_frame(move |frame| match frame.into_trailers() {
+                Ok(mut trailers) => {
+                    fields::remove_forwarded(&mut trailers);
+                    identity.remove(&mut trailers);
+                    Frame::trailers(trailers)
+                }
+                Err(other) => other,
+            });
             Body::new(Limited::new(body, max))
         };
         Ok(Request::from_parts(parts, body))
@@ -288,6 +306,7 @@ impl ProxyError {
             Self::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Upstream(_) | Self::Switched => StatusCode::BAD_GATEWAY,
             Self::Identity(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
         }
     }
 
@@ -300,6 +319,7 @@ impl ProxyError {
                 "the server behind this gateway does not answer\n"
             }
             Self::Identity(_) => "the gateway is at fault\n",
+            Self::Method(_) => "this method is not passed on\n",
         }
     }
 }

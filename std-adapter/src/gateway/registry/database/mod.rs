@@ -286,10 +286,11 @@ impl DatabaseRegistry {
         let row = self.store.find(id).await;
         let row = row.map_err(|error| RegistryError::Storage(error.to_string()))?;
         let storage = |error: &dyn fmt::Display| RegistryError::Storage(error.to_string());
+        // The same work for unknown and disabled devices: a stopwatch must not tell them from others.
+        let groups = self.store.groups(id).await;
+        let groups = groups.map_err(|error| storage(&error))?;
         let record = match row.filter(|row| row.enabled) {
             Some(row) => {
-                let groups = self.store.groups(id).await;
-                let groups = groups.map_err(|error| storage(&error))?;
                 let record = self.record(&row).map_err(|error| storage(&error))?;
                 record.with_groups(groups)
             }

@@ -132,6 +132,7 @@ impl Metrics {
             }
             Event::NotPassedOn { status, .. } => {
                 let reason = match status.as_u16() {
+                    405 => "405",
                     413 => "413",
                     500 => "500",
                     504 => "504",
