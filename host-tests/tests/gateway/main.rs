@@ -4,6 +4,7 @@
 mod arrivals;
 mod audience;
 mod limits;
+mod pending;
 mod policy;
 mod server;
 mod unread;

@@ -33,6 +33,11 @@ struct State {
 pub struct WeakChannel(Weak<Inner>);
 
 impl WeakChannel {
+    /// Returns whether the connection still exists.
+    pub(crate) fn is_live(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
     /// Returns the channel, if the connection still exists.
     #[must_use]
     pub fn upgrade(&self) -> Option<Channel> {

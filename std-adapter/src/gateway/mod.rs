@@ -9,6 +9,7 @@
 //! | 401, with the challenges of the rule | a proof is missing or wrong: always the same answer, also for an unknown client |
 //! | 403 | the client declined to prove what the path needs |
 //! | 421 | the connection is good for no further proof: the client connects anew |
+//! | 503, with Retry-After | as many proofs as allowed are being verified |
 //! | 500 | the server did not say which connection the request came by, or is otherwise at fault |
 //!
 //! Which paths need which proofs is a [`Policy`]; a proof is a [`Verifier`](crate::proof::Verifier).
@@ -36,7 +37,9 @@
 //! ```
 
 mod channel;
+mod diagnosis;
 mod layer;
+mod live;
 mod observer;
 mod path;
 mod policy;
@@ -45,7 +48,9 @@ mod server;
 
 pub use crate::proof::{Identities, Identity};
 pub use channel::{Channel, WeakChannel};
+pub use diagnosis::{Diagnosis, Export};
 pub use layer::{ProofFuture, ProofLayer, ProofService};
+pub(crate) use live::{LiveList, OfChannel};
 pub use observer::{Event, Observer};
 pub use policy::{Audience, Policy, Requirement, all_of, any_of};
 pub use registry::{

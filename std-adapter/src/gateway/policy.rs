@@ -307,6 +307,21 @@ impl Policy {
         self
     }
 
+    /// Returns the verifiers of all rules, each once.
+    #[must_use]
+    pub fn verifiers(&self) -> Vec<Arc<dyn Verifier>> {
+        let mut all = Vec::new();
+        let of_hosts = self.hosts.iter().flat_map(|(_, policy)| &policy.rules);
+        for rule in self.rules.iter().chain(of_hosts) {
+            for verifier in rule.verifiers.iter() {
+                if index(&all, verifier).is_none() {
+                    all.push(Arc::clone(verifier));
+                }
+            }
+        }
+        all
+    }
+
     /// Returns true if there is a rule for this very path, in any spelling that rules treat alike; a rule for a path above it does not count.
     #[must_use]
     pub fn has_rule(&self, path: &str) -> bool {
@@ -332,9 +347,9 @@ impl Policy {
     ///
     /// # Errors
     /// [`Unreadable`] if servers may disagree on the host or the path, and it makes a difference here.
-    pub(super) fn rule_of(
+    pub(super) fn rule_of<'r>(
         &self,
-        authority: Option<&str>,
+        authority: impl FnOnce() -> Option<&'r str>,
         path: &str,
     ) -> Result<Option<&Rule>, Unreadable> {
         let of_host = self.of_host(authority).map_err(|NoHost| Unreadable::Host)?;
@@ -352,11 +367,14 @@ impl Policy {
     ///
     /// # Errors
     /// [`NoHost`] if hosts make a difference, and the request names none or several.
-    fn of_host(&self, authority: Option<&str>) -> Result<Option<&Self>, NoHost> {
+    fn of_host<'r>(
+        &self,
+        authority: impl FnOnce() -> Option<&'r str>,
+    ) -> Result<Option<&Self>, NoHost> {
         if self.hosts.is_empty() {
             return Ok(None);
         }
-        let authority = authority.ok_or(NoHost)?;
+        let authority = authority().ok_or(NoHost)?;
         // With a user, servers differ in what they take for the host.
         if authority.contains('@') {
             return Err(NoHost);
@@ -685,13 +703,16 @@ mod tests {
             "Admin.example.",
             Policy::new().require("/admin", &two).exempt("/open"),
         );
-        let found = |authority, path| Ok(only(policy.rule_of(authority, path)?));
+        let found = |authority, path| Ok(only(policy.rule_of(|| authority, path)?));
         for authority in ["admin.example", "ADMIN.example:8443", "admin.example."] {
             for (path, expected) in [("/admin", &two), ("/other", &one)] {
                 let found = found(Some(authority), path);
                 assert_eq!(found, Ok(Some(pointer(expected))), "{authority} {path}");
             }
-            let open = policy.rule_of(Some(authority), "/open").unwrap().unwrap();
+            let open = policy
+                .rule_of(|| Some(authority), "/open")
+                .unwrap()
+                .unwrap();
             assert!(open.is_exempt());
         }
         for authority in ["other.example", "[::1]:8443", "127.0.0.1"] {
@@ -710,6 +731,6 @@ mod tests {
             );
         }
         let everywhere = Policy::new().require("/", &three);
-        assert!(everywhere.rule_of(None, "/").is_ok());
+        assert!(everywhere.rule_of(|| None, "/").is_ok());
     }
 }

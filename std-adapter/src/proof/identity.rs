@@ -10,6 +10,12 @@ use std::{any::Any, convert::Infallible, fmt, sync::Arc};
 /// there. [`Identities`] gives all.
 #[derive(Clone)]
 pub struct Identity {
+    inner: Arc<Inner>,
+}
+
+/// The parts of an identity. They are shared: every request of a connection has the same ones.
+#[derive(Clone)]
+struct Inner {
     subject: Arc<str>,
     kind: &'static str,
     realm: Option<Arc<str>>,
@@ -27,85 +33,88 @@ impl Identity {
         details: impl Any + Send + Sync,
     ) -> Self {
         Self {
-            subject: subject.into(),
-            kind,
-            realm: None,
-            certificates: Arc::default(),
-            groups: Arc::default(),
-            details: Arc::new(details),
+            inner: Arc::new(Inner {
+                subject: subject.into(),
+                kind,
+                realm: None,
+                certificates: Arc::default(),
+                groups: Arc::default(),
+                details: Arc::new(details),
+            }),
         }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.inner));
+        self
     }
 
     /// Names the realm that the subject belongs to, of a kind that has several: the same name in two realms is not the same subject.
     #[must_use]
-    pub fn of_realm(mut self, realm: impl Into<Arc<str>>) -> Self {
-        self.realm = Some(realm.into());
-        self
+    pub fn of_realm(self, realm: impl Into<Arc<str>>) -> Self {
+        self.with(|inner| inner.realm = Some(realm.into()))
     }
 
     /// Adds the groups that the gateway knows the subject to be in.
     #[must_use]
-    pub fn with_groups(mut self, groups: impl Into<Arc<[String]>>) -> Self {
-        self.groups = groups.into();
-        self
+    pub fn with_groups(self, groups: impl Into<Arc<[String]>>) -> Self {
+        self.with(|inner| inner.groups = groups.into())
     }
 
     /// Returns the groups of the subject, of kinds whose registry has groups.
     #[must_use]
     pub fn groups(&self) -> &[String] {
-        &self.groups
+        &self.inner.groups
     }
 
     /// Adds the certificates by which the subject is known, DER, its own first.
     #[must_use]
-    pub fn with_certificates(mut self, certificates: impl Into<Arc<[Vec<u8>]>>) -> Self {
-        self.certificates = certificates.into();
-        self
+    pub fn with_certificates(self, certificates: impl Into<Arc<[Vec<u8>]>>) -> Self {
+        self.with(|inner| inner.certificates = certificates.into())
     }
 
     /// Returns the certificates that the client has shown, DER, its own first; none of kinds without certificates.
     #[must_use]
     pub fn certificates(&self) -> &[Vec<u8>] {
-        &self.certificates
+        &self.inner.certificates
     }
 
     /// Returns the realm of the subject; `None` for kinds that have one set of clients.
     #[must_use]
     pub fn realm(&self) -> Option<&str> {
-        self.realm.as_deref()
+        self.inner.realm.as_deref()
     }
 
     /// Returns the name of the client: of a one-time password the client id, of a certificate its first URI or DNS name, its common
     /// name or its key.
     #[must_use]
     pub fn subject(&self) -> &str {
-        &self.subject
+        &self.inner.subject
     }
 
     /// Returns the kind of proof: `otp`, `authenticator`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        self.kind
+        self.inner.kind
     }
 
     /// Returns what the kind knows beyond the subject, if it is a `T`: for example [`otp::Details`](super::otp::Details).
     #[must_use]
     pub fn details<T: Any>(&self) -> Option<&T> {
-        self.details.downcast_ref()
+        self.inner.details.downcast_ref()
     }
 
     /// Returns true if both name the same subject, of the same realm, by the same kind of proof.
     #[must_use]
     pub fn is_same_subject(&self, other: &Self) -> bool {
-        self.kind == other.kind
-            && self.realm == other.realm
-            && (Arc::ptr_eq(&self.subject, &other.subject) || self.subject == other.subject)
+        let (one, other) = (&*self.inner, &*other.inner);
+        one.kind == other.kind && one.realm == other.realm && one.subject == other.subject
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Identity({:?}, {})", &*self.subject, self.kind)
+        write!(f, "Identity({:?}, {})", self.subject(), self.kind())
     }
 }
 

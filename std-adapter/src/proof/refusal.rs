@@ -15,6 +15,8 @@ pub enum RefusalKind {
     Exhausted,
     /// The request is malformed, and its sender can see that: 400, with the reason.
     Malformed,
+    /// The gateway verifies as many proofs as it can at the moment: 503, and the client tries again later.
+    Busy,
     /// The gateway is at fault: 500. The reason is for its operator alone.
     Internal,
 }
@@ -28,6 +30,7 @@ impl RefusalKind {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::Exhausted => StatusCode::MISDIRECTED_REQUEST,
             Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -116,6 +119,7 @@ impl Refusal {
         match self.kind {
             RefusalKind::NotProved => "prove who you are on this connection\n".to_owned(),
             RefusalKind::Exhausted => "open a new connection\n".to_owned(),
+            RefusalKind::Busy => "try again later\n".to_owned(),
             RefusalKind::Malformed => format!("{}\n", self.reason),
             RefusalKind::Forbidden | RefusalKind::Internal => String::new(),
         }

@@ -26,6 +26,14 @@ pub trait Verifier: Send + Sync + 'static {
     /// A [`Refusal`] if the connection cannot be asked any more.
     fn challenges(&self, channel: &Channel) -> Result<Vec<HeaderValue>, Refusal>;
 
+    /// Returns what the verifier exports from a channel to verify this client, each under a name, as
+    /// [fingerprints](super::fingerprint): a client that has other ones derives them in another way, or from another channel. Without an
+    /// implementation nothing is returned.
+    fn exports(&self, channel: &Channel, client: &str) -> Vec<(&'static str, String)> {
+        let _ = (channel, client);
+        Vec::new()
+    }
+
     /// Removes the proof from the fields of an admitted request to `recipient`: the application, or a server behind a proxy, need it no more. Other
     /// credentials stay, such as those of another scheme ([`remove_credentials`]).
     fn remove_proof(&self, recipient: Recipient, headers: &mut HeaderMap);

@@ -41,10 +41,9 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         let mut codings = value.to_str().unwrap_or_default().split(',');
         codings.any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
     });
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
-    }
-    headers.remove(header::TE);
+    remove_where(headers, |present| {
+        *present == header::TE || HOP_BY_HOP.contains(present) || named.contains(present)
+    });
     if takes_trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
@@ -57,13 +56,17 @@ pub(super) fn remove_forwarded(headers: &mut HeaderMap) {
 
 /// Removes fields with these names, also where `_` stands for `-`: many servers take them for the same.
 pub(super) fn remove_spellings(headers: &mut HeaderMap, names: &[HeaderName]) {
-    let others: Vec<_> = headers
-        .keys()
-        .filter(|present| present.as_str().contains('_'))
-        .filter(|present| names.iter().any(|name| is_spelling(name, present)))
-        .cloned()
-        .collect();
-    for name in names.iter().chain(&others) {
+    remove_where(headers, |present| {
+        names.contains(present)
+            || present.as_str().contains('_') && names.iter().any(|name| is_spelling(name, present))
+    });
+}
+
+/// Removes the fields whose names `is` chooses. A request has few fields, and usually none of them: looking at each is less work than looking for
+/// every name.
+fn remove_where(headers: &mut HeaderMap, is: impl Fn(&HeaderName) -> bool) {
+    let chosen: Vec<_> = headers.keys().filter(|name| is(name)).cloned().collect();
+    for name in chosen {
         headers.remove(name);
     }
 }
@@ -74,14 +77,18 @@ fn is_spelling(name: &HeaderName, other: &HeaderName) -> bool {
     name.eq(other)
 }
 
+/// Returns the field value for the address of a client.
+pub(super) fn forwarded_for(peer: SocketAddr) -> Option<HeaderValue> {
+    HeaderValue::try_from(peer.ip().to_canonical().to_string()).ok()
+}
+
 /// Says where the request comes from.
 pub(super) fn add_forwarded(
     headers: &mut HeaderMap,
-    peer: Option<SocketAddr>,
+    address: Option<HeaderValue>,
     host: Option<&HeaderValue>,
 ) {
-    let address = peer.map(|peer| peer.ip().to_canonical().to_string());
-    if let Some(address) = address.and_then(|text| HeaderValue::try_from(text).ok()) {
+    if let Some(address) = address {
         headers.insert(FORWARDED_FOR, address);
     }
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));

@@ -53,7 +53,10 @@ pub use identity::{IdentityFields, IdentityFieldsError};
 pub use token::{TokenError, TokenSigner};
 pub use upstream::{Upstream, UpstreamError};
 
-use crate::gateway::{Channel, Event, Identities, Observer, TunnelPermit};
+use crate::{
+    gateway::{Channel, Event, Identities, Observer, TunnelPermit},
+    unique,
+};
 use axum::{
     body::Body,
     http::{HeaderValue, Method, Request, Response, StatusCode, Version, header},
@@ -83,12 +86,17 @@ pub struct ReverseProxy {
 
 #[derive(Clone)]
 struct Shared {
+    /// The owner of what is kept with connections.
+    id: u64,
     upstream: Arc<Upstream>,
     client: Client,
     identity: Arc<IdentityFields>,
     limits: ProxyLimits,
     observer: Option<Arc<dyn Observer>>,
 }
+
+/// The field value for the address of a connection's client.
+struct Address(Option<HeaderValue>);
 
 #[derive(Clone, Copy)]
 struct ProxyLimits {
@@ -130,6 +138,7 @@ impl ReverseProxy {
                     idle: Duration::from_secs(300),
                 },
                 observer: None,
+                id: unique::id(),
             }),
         }
     }
@@ -253,7 +262,15 @@ impl Shared {
             parts.headers.insert(header::CONNECTION, connection);
             parts.headers.insert(header::UPGRADE, upgrade.clone());
         }
-        fields::add_forwarded(&mut parts.headers, peer, host.as_ref());
+        let address = peer.and_then(|peer| match channel {
+            // One for all requests of a connection.
+            Some(channel) => {
+                let address = || Address(fields::forwarded_for(peer));
+                channel.state(self.id, address).0.clone()
+            }
+            None => fields::forwarded_for(peer),
+        });
+        fields::add_forwarded(&mut parts.headers, address, host.as_ref());
         if let (Some(identities), Some(channel)) = (parts.extensions.get::<Identities>(), channel) {
             self.identity
                 .add(&mut parts.headers, identities, channel)

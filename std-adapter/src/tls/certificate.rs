@@ -5,6 +5,7 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
+use sha2::{Digest, Sha256};
 use std::{
     fmt,
     sync::{Arc, PoisonError, RwLock},
@@ -50,6 +51,14 @@ impl ServerCertificate {
     pub fn replace(&self, other: &Self) {
         let other = other.current();
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = other;
+    }
+
+    /// Returns the SHA-256 of the server's own certificate, in hexadecimal digits.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let current = self.current();
+        let own = current.cert.first().map(AsRef::as_ref);
+        hex::encode(Sha256::digest(own.unwrap_or_default()))
     }
 
     fn current(&self) -> Arc<CertifiedKey> {

@@ -17,11 +17,20 @@ use axum::{
     http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header},
 };
 use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// The treatment of a request.
 pub(super) enum Decision {
     Made(Outcome),
-    Pending(Pin<Box<dyn Future<Output = Outcome> + Send>>),
+    Pending(PendingOutcome, OwnedSemaphorePermit),
+}
+
+type PendingOutcome = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// A decision before the limit on those that take time.
+enum Judgement {
+    Made(Outcome),
+    Pending(PendingOutcome),
 }
 
 /// A decision, and what goes with it.
@@ -113,15 +122,38 @@ impl Shared {
                 recipient: self.recipient,
             },
         };
-        let responses = self.respond(origin.channel.as_ref(), &head);
+        let (channel, peer) = (origin.channel.clone(), origin.peer);
+        let pending = match self.respond_and_judge(request, &head, origin) {
+            Judgement::Made(outcome) => return Decision::Made(outcome),
+            Judgement::Pending(pending) => pending,
+        };
+        match Arc::clone(&self.pending).try_acquire_owned() {
+            Ok(permit) => Decision::Pending(pending, permit),
+            Err(_) => {
+                let refusal = Refusal::new(
+                    RefusalKind::Busy,
+                    "too many proofs are being verified: see whether the registry or the TPM answers slowly, or raise the limit",
+                );
+                Decision::Made(self.refused(&refusal, channel.as_ref(), peer))
+            }
+        }
+    }
+
+    fn respond_and_judge<B>(
+        self: &Arc<Self>,
+        request: &Request<B>,
+        head: &RequestHead<'_>,
+        origin: Origin,
+    ) -> Judgement {
+        let responses = self.respond(origin.channel.as_ref(), head);
         if responses.is_empty() {
-            return self.judge(&head, &origin);
+            return self.judge(head, &origin);
         }
         // What the client asks for comes first: a malformed question must not use up a proof.
         let shared = Arc::clone(self);
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let headers = request.headers().clone();
-        Decision::Pending(Box::pin(async move {
+        Judgement::Pending(Box::pin(async move {
             let mut fields = Fields::new();
             for response in responses {
                 match response.await {
@@ -139,8 +171,8 @@ impl Shared {
                 headers: &headers,
             };
             let mut outcome = match shared.judge(&head, &origin) {
-                Decision::Made(outcome) => outcome,
-                Decision::Pending(pending) => pending.await,
+                Judgement::Made(outcome) => outcome,
+                Judgement::Pending(pending) => pending.await,
             };
             outcome.fields.extend(fields);
             outcome
@@ -156,10 +188,10 @@ impl Shared {
             .collect()
     }
 
-    fn judge(self: &Arc<Self>, head: &RequestHead<'_>, origin: &Origin) -> Decision {
+    fn judge(self: &Arc<Self>, head: &RequestHead<'_>, origin: &Origin) -> Judgement {
         let peer = origin.peer;
         let channel = origin.channel.as_ref();
-        let refuse = |refusal: &Refusal| Decision::Made(self.refused(refusal, channel, peer));
+        let refuse = |refusal: &Refusal| Judgement::Made(self.refused(refusal, channel, peer));
         // A nested router has taken off the front of the path, and the rules are about whole paths.
         if origin.is_nested && self.policy.depends_on_paths() {
             return refuse(&Refusal::internal(
@@ -167,9 +199,9 @@ impl Shared {
             ));
         }
         // The path that the inner service uses is judged, also where a middleware has rewritten it.
-        let rule = match self.policy.rule_of(head.authority(), head.uri.path()) {
+        let rule = match self.policy.rule_of(|| head.authority(), head.uri.path()) {
             Ok(Some(rule)) if !rule.is_exempt() => rule,
-            Ok(_) => return Decision::Made(Outcome::exempt()),
+            Ok(_) => return Judgement::Made(Outcome::exempt()),
             Err(Unreadable::Host) => {
                 return refuse(&Refusal::malformed(
                     "the request names no host, several, or a user: name one host",
@@ -196,7 +228,7 @@ impl Shared {
         channel: &Channel,
         head: &RequestHead<'_>,
         peer: Peer,
-    ) -> Decision {
+    ) -> Judgement {
         let verifications = rule.verifiers.iter();
         let verifications =
             verifications.map(|verifier| Arc::clone(verifier).verify(channel, head));
@@ -206,7 +238,7 @@ impl Shared {
             match verifications.next() {
                 Some(Verification::Ready(verdict)) => {
                     let verdicts = [(verifier, verdict)];
-                    return Decision::Made(self.conclude(rule, channel, peer, verdicts));
+                    return Judgement::Made(self.conclude(rule, channel, peer, verdicts));
                 }
                 Some(Verification::Pending(pending)) => {
                     return self.conclude_later(
@@ -216,7 +248,7 @@ impl Shared {
                         vec![Verification::Pending(pending)],
                     );
                 }
-                None => return Decision::Made(Outcome::exempt()),
+                None => return Judgement::Made(Outcome::exempt()),
             }
         }
         let verifications: Vec<_> = verifications.collect();
@@ -229,7 +261,7 @@ impl Shared {
             Verification::Pending(_) => Verdict::Absent,
         });
         let verdicts = rule.verifiers.iter().zip(verdicts);
-        Decision::Made(self.conclude(rule, channel, peer, verdicts))
+        Judgement::Made(self.conclude(rule, channel, peer, verdicts))
     }
 
     fn conclude_later(
@@ -238,9 +270,9 @@ impl Shared {
         channel: &Channel,
         peer: Peer,
         verifications: Vec<Verification>,
-    ) -> Decision {
+    ) -> Judgement {
         let (shared, rule, channel) = (Arc::clone(self), rule.clone(), channel.clone());
-        Decision::Pending(Box::pin(async move {
+        Judgement::Pending(Box::pin(async move {
             let mut verdicts = Vec::with_capacity(verifications.len());
             for verification in verifications {
                 verdicts.push(match verification {
@@ -370,9 +402,7 @@ impl Shared {
             return;
         }
         if is_only {
-            let mut channels = self.channels();
-            channels.retain(|channel| channel.upgrade().is_some());
-            channels.push(channel.downgrade());
+            self.channels().push(channel.downgrade());
         }
         tracing::info!(
             peer = address(peer),
@@ -423,6 +453,9 @@ fn answer(refusal: &Refusal, peer: Peer, challenges: Vec<HeaderValue>) -> Respon
     let headers = response.headers_mut();
     for challenge in challenges {
         headers.append(peer.recipient.challenge_field(), challenge);
+    }
+    if refusal.kind() == RefusalKind::Busy {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     // HTTP/2 has no such field.
     if refusal.kind() == RefusalKind::Exhausted && peer.version < Version::HTTP_2 {

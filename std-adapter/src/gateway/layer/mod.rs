@@ -2,7 +2,7 @@
 
 mod decision;
 
-use super::{Channel, Event, Observer, Policy, WeakChannel};
+use super::{Channel, Event, LiveList, Observer, Policy, WeakChannel};
 use crate::{
     proof::{Fields, Identity, Recipient, Responder},
     unique,
@@ -20,6 +20,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
 };
+use tokio::sync::Semaphore;
 use tower::{Layer, Service};
 
 /// A tower layer that lets requests through which prove what a [`Policy`] asks for. The module says what it answers.
@@ -41,9 +42,14 @@ struct Shared {
     responders: Vec<Arc<dyn Responder>>,
     recipient: Recipient,
     observer: Option<Arc<dyn Observer>>,
+    /// Permits for verifications that do not end at once.
+    pending: Arc<Semaphore>,
     /// The connections on which something has been proved.
-    channels: Mutex<Vec<WeakChannel>>,
+    channels: Mutex<LiveList<WeakChannel>>,
 }
+
+/// The default of [`ProofLayer::with_max_pending`].
+const MAX_PENDING: usize = 1024;
 
 impl ProofLayer {
     /// Creates a layer.
@@ -78,6 +84,7 @@ impl ProofLayer {
                 responders,
                 recipient,
                 observer: None,
+                pending: Arc::new(Semaphore::new(MAX_PENDING)),
                 channels: Mutex::default(),
             }),
         }
@@ -86,18 +93,28 @@ impl ProofLayer {
     /// Tells `observer` what the layer decides.
     #[must_use]
     pub fn observed(self, observer: Arc<dyn Observer>) -> Self {
-        let observer = Some(observer);
-        let shared = match Arc::try_unwrap(self.shared) {
-            Ok(shared) => Shared { observer, ..shared },
-            Err(shared) => Shared {
-                id: unique::id(),
-                policy: shared.policy.clone(),
-                responders: shared.responders.clone(),
-                recipient: shared.recipient,
-                observer,
-                channels: Mutex::default(),
-            },
-        };
+        self.with(|shared| shared.observer = Some(observer))
+    }
+
+    /// Sets the maximum number of requests whose proofs are being verified at a time, because a registry, a TPM or another server has to answer;
+    /// 1,024 by default. Further ones get a response with status 503 and Retry-After. Proofs that can be verified at once do not count.
+    #[must_use]
+    pub fn with_max_pending(self, requests: usize) -> Self {
+        let requests = requests.min(Semaphore::MAX_PERMITS);
+        self.with(|shared| shared.pending = Arc::new(Semaphore::new(requests)))
+    }
+
+    fn with(self, change: impl FnOnce(&mut Shared)) -> Self {
+        let mut shared = Arc::try_unwrap(self.shared).unwrap_or_else(|shared| Shared {
+            id: unique::id(),
+            policy: shared.policy.clone(),
+            responders: shared.responders.clone(),
+            recipient: shared.recipient,
+            observer: shared.observer.clone(),
+            pending: Arc::clone(&shared.pending),
+            channels: Mutex::default(),
+        });
+        change(&mut shared);
         Self {
             shared: Arc::new(shared),
         }
@@ -107,8 +124,7 @@ impl ProofLayer {
     /// still admitted connects anew.
     pub fn close_where(&self, is: impl Fn(&Identity) -> bool) -> usize {
         let channels: Vec<Channel> = {
-            let mut channels = self.shared.channels();
-            channels.retain(|channel| channel.upgrade().is_some());
+            let channels = self.shared.channels();
             channels.iter().filter_map(WeakChannel::upgrade).collect()
         };
         let matching = channels.iter().filter(|channel| {
@@ -128,7 +144,7 @@ impl Shared {
         }
     }
 
-    fn channels(&self) -> MutexGuard<'_, Vec<WeakChannel>> {
+    fn channels(&self) -> MutexGuard<'_, LiveList<WeakChannel>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -176,12 +192,14 @@ where
         let decision = self.shared.decide(&request);
         let decision = match decision {
             Decision::Made(made) => made,
-            Decision::Pending(pending) => {
+            Decision::Pending(pending, permit) => {
                 let ready = self.inner.clone();
                 let mut inner = std::mem::replace(&mut self.inner, ready);
                 let state = State::Pending {
                     done: Box::pin(async move {
-                        match pending.await.apply(request) {
+                        let outcome = pending.await;
+                        drop(permit);
+                        match outcome.apply(request) {
                             Ok((request, fields)) => {
                                 let mut response = inner.call(request).await?;
                                 append(response.headers_mut(), fields);

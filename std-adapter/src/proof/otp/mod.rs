@@ -4,15 +4,18 @@
 //! [`Session`](crate::client::Session); a gateway puts an [`OtpVerifier`] into its [`Policy`](crate::gateway::Policy).
 
 mod details;
+mod exports;
 mod presented;
 mod prover;
 mod replay;
 mod session;
 mod settings;
 mod verifier;
+mod watches;
 
 pub use chanbind_core::otp::KIND;
 pub use details::Details;
+pub use exports::exports;
 pub use prover::{OtpProver, derive, prover};
 pub use session::KeyDerivationError;
 pub use settings::{Form, Settings};

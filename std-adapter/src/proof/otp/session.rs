@@ -1,9 +1,14 @@
 //! The state of one connection: the clients that it has named, their keys, and the token ids that were used.
 
-use super::{Form, Settings, prover::derive, replay::SeenTokens};
+use super::{
+    Form, Settings,
+    prover::derive,
+    replay::SeenTokens,
+    watches::{NoRuntime, Watched, Watches},
+};
 use crate::{
-    gateway::{Channel, ClientKey, ClientRecord, Registry, RegistryError, WeakChannel},
-    proof::{KeyError, fingerprint},
+    gateway::{Channel, ClientKey, ClientRecord, Registry, RegistryError},
+    proof::{Identity, KeyError, fingerprint},
 };
 use chanbind_core::{
     exporter::ExporterError,
@@ -11,15 +16,10 @@ use chanbind_core::{
     otp::{ClientIdBuf, KeyDerivation, OneTimeKey, Purpose, api_key},
 };
 use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
-use tokio::{
-    runtime::Handle,
-    sync::{OnceCell, watch},
-    task::JoinHandle,
-};
+use tokio::sync::{OnceCell, watch};
 
 /// The clients whose keys are kept for one connection; with one more the first is forgotten. A device has one.
 const MAX_CLIENTS: usize = 4;
@@ -27,8 +27,10 @@ const MAX_CLIENTS: usize = 4;
 #[derive(Default)]
 pub(super) struct Session {
     clients: Mutex<VecDeque<Arc<Client>>>,
-    /// The watches over the clients that were accepted. They last as long as the connection, whatever other clients it names.
-    watches: Mutex<HashMap<Arc<str>, AbortOnDrop>>,
+    /// The clients that are watched. They are for as long as the connection lasts, whatever other clients it names.
+    watched: Mutex<Vec<Arc<str>>>,
+    /// Keeps the watch alive when the verifier is gone: a gateway that reads its configuration again has a new one.
+    watches: OnceLock<Arc<Watches>>,
     /// Not forgotten with a client: a peer that can send requests could have a client forgotten by naming others.
     seen: Mutex<SeenTokens>,
 }
@@ -40,6 +42,8 @@ pub(super) struct Client {
     keys: DerivedKeys,
     /// Those of the second key, while the client changes its key.
     other: Option<DerivedKeys>,
+    /// The identity that API keys prove, the same for all requests.
+    identity: OnceLock<Identity>,
     /// The changes of the registry since the look-up, until the client is accepted: then a watch has them.
     changes: Mutex<Option<watch::Receiver<u64>>>,
 }
@@ -69,7 +73,7 @@ impl Session {
     }
 
     /// Watches over a client that was accepted: the channel is closed when the client is removed from the registry, disabled, or given
-    /// another key. Does nothing if there is a watch already.
+    /// another key. Does nothing if it is watched already.
     ///
     /// # Errors
     /// [`NoRuntime`] if there is no tokio runtime.
@@ -77,28 +81,25 @@ impl Session {
         &self,
         client: &Client,
         channel: &Channel,
-        registry: &Arc<dyn Registry>,
+        watches: &Arc<Watches>,
     ) -> Result<(), NoRuntime> {
         let mut changes = (client.changes.lock()).unwrap_or_else(PoisonError::into_inner);
-        if changes.is_none() {
+        let Some(since) = changes.as_ref() else {
             return Ok(());
+        };
+        let mut watched = (self.watched.lock()).unwrap_or_else(PoisonError::into_inner);
+        // Watched before and forgotten since, it has the same key: the channel would be closed otherwise.
+        if !watched.contains(client.id.inner()) {
+            let new = Watched {
+                channel: channel.downgrade(),
+                id: client.id.clone(),
+                revision: client.record.revision(),
+            };
+            watches.add(new, since)?;
+            watched.push(Arc::clone(client.id.inner()));
+            let _ = self.watches.set(Arc::clone(watches));
         }
-        let runtime = Handle::try_current().map_err(|_| NoRuntime)?;
-        let Some(changes) = changes.take() else {
-            return Ok(());
-        };
-        registry.seen(client.id.as_client_id());
-        let watch = Watch {
-            channel: channel.downgrade(),
-            registry: Arc::clone(registry),
-            id: client.id.clone(),
-            revision: client.record.revision(),
-        };
-        let mut watches = (self.watches.lock()).unwrap_or_else(PoisonError::into_inner);
-        // A former watch over the client is over the same key: it would have closed the channel otherwise.
-        watches
-            .entry(Arc::clone(client.id.inner()))
-            .or_insert_with(|| AbortOnDrop(runtime.spawn(watch.run(changes))));
+        *changes = None;
         Ok(())
     }
 
@@ -127,6 +128,7 @@ impl Session {
             other: record.other_key().map(|_| DerivedKeys::default()),
             record,
             keys: DerivedKeys::default(),
+            identity: OnceLock::new(),
             changes: Mutex::new(Some(changes)),
         });
         clients.push_back(Arc::clone(&client));
@@ -135,55 +137,6 @@ impl Session {
 
     fn clients(&self) -> MutexGuard<'_, VecDeque<Arc<Client>>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Closes a connection when its client is removed from the registry, disabled, or given another key.
-struct Watch {
-    channel: WeakChannel,
-    registry: Arc<dyn Registry>,
-    id: ClientIdBuf<Arc<str>>,
-    revision: u64,
-}
-
-impl Watch {
-    async fn run(self, mut changes: watch::Receiver<u64>) {
-        while changes.changed().await.is_ok() {
-            let record = loop {
-                match self.registry.find(self.id.as_client_id()).await {
-                    Ok(record) => break record,
-                    Err(error) => {
-                        tracing::error!(client = self.id.as_str(), %error, "look-up after a change of the registry failed: trying again");
-                        tokio::time::sleep(RETRY).await;
-                    }
-                }
-            };
-            if !record.is_known() || record.revision() != self.revision {
-                if let Some(channel) = self.channel.upgrade() {
-                    tracing::info!(
-                        client = self.id.as_str(),
-                        "connection closed: the client was removed from the registry or changed"
-                    );
-                    channel.close();
-                }
-                return;
-            }
-        }
-    }
-}
-
-/// The pause after a failed look-up.
-const RETRY: Duration = Duration::from_secs(1);
-
-/// No tokio runtime runs the verifier.
-#[derive(Debug)]
-pub(super) struct NoRuntime;
-
-struct AbortOnDrop(JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 
@@ -254,6 +207,11 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// Returns the identity that an API key proves.
+    pub(super) fn identity(&self, new: impl FnOnce() -> Identity) -> Identity {
+        self.identity.get_or_init(new).clone()
     }
 
     async fn derive_one(

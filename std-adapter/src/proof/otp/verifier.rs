@@ -1,7 +1,8 @@
 use super::{
     Details, Form, KeyDerivationError, Settings,
     presented::{MalformedFields, Presented},
-    session::{Client, DerivedKeys, NoRuntime, Session},
+    session::{Client, DerivedKeys, Session},
+    watches::{NoRuntime, Watches},
 };
 use crate::{
     clock,
@@ -14,7 +15,7 @@ use crate::{
 };
 use axum::http::{HeaderMap, HeaderValue, Method};
 use chanbind_core::otp::{
-    Policy, TokenError, TokenRefusal, Uniqueness,
+    ClientId, Policy, TokenError, TokenRefusal, Uniqueness,
     jws::{self, Verified},
     nested, scratch_len,
 };
@@ -31,6 +32,7 @@ const LEEWAY: u64 = 60;
 /// closed.
 pub struct OtpVerifier {
     id: u64,
+    watches: Arc<Watches>,
     registry: Arc<dyn Registry>,
     settings: Settings,
     challenge: HeaderValue,
@@ -46,6 +48,7 @@ impl OtpVerifier {
         );
         Arc::new(Self {
             id: unique::id(),
+            watches: Watches::new(Arc::clone(&registry)),
             registry,
             settings,
             // Header names have no character that a header value must not have.
@@ -150,11 +153,15 @@ impl OtpVerifier {
                 let reason = format_args!("client {id:?}: {error}");
                 Verdict::Refused(Refusal::not_proved(reason).claimed_by(&**id))
             }
-            Ok(payload) => match session.watch(client, channel, &self.registry) {
+            Ok(payload) => match session.watch(client, channel, &self.watches) {
                 Ok(()) => {
-                    let details = Details::new(presented.form, payload);
-                    let identity = Identity::new(Arc::clone(id), super::KIND, details);
-                    Verdict::accepted(identity.with_groups(Arc::clone(client.groups())))
+                    let is_same = payload.is_none();
+                    let new = || {
+                        let details = Details::new(presented.form, payload);
+                        let identity = Identity::new(Arc::clone(id), super::KIND, details);
+                        identity.with_groups(Arc::clone(client.groups()))
+                    };
+                    Verdict::accepted(if is_same { client.identity(new) } else { new() })
                 }
                 Err(NoRuntime) => Verdict::Refused(Refusal::internal(
                     "the verifier is not run by tokio, so that it cannot watch over the registry",
@@ -272,6 +279,13 @@ impl Verifier for OtpVerifier {
         Ok(vec![self.challenge.clone()])
     }
 
+    fn exports(&self, channel: &Channel, client: &str) -> Vec<(&'static str, String)> {
+        let Ok(client) = ClientId::new(client) else {
+            return Vec::new();
+        };
+        super::exports(&self.settings.profile, client, channel.exporter())
+    }
+
     fn remove_proof(&self, recipient: Recipient, headers: &mut HeaderMap) {
         headers.remove(&self.settings.client_header);
         headers.remove(&self.settings.key_header);
@@ -288,7 +302,9 @@ struct Target {
 
 impl Target {
     fn of(request: &RequestHead<'_>, form: Form) -> Self {
-        let authority = request.authority().filter(|_| form != Form::ApiKey);
+        // An API key is for all requests of its connection.
+        let is_bound = form != Form::ApiKey;
+        let authority = is_bound.then(|| request.authority()).flatten();
         Self {
             method: request.method.clone(),
             uri: authority.map(|host| format!("https://{host}{}", request.uri.path())),
