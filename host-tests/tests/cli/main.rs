@@ -11,6 +11,7 @@ mod advice;
 mod authenticator;
 mod blessing;
 mod config;
+mod doctor;
 mod exit_codes;
 mod files;
 mod firmware;

@@ -277,6 +277,10 @@ fn limits_are_checked() {
             "limits.head_bytes = 100: write 8192 or more",
         ),
         (
+            "pending_proofs = 0",
+            "limits.pending_proofs = 0: write 1 or more",
+        ),
+        (
             "idle_seconds = 0",
             "limits.idle_seconds = 0: write a number from 1 to 86400",
         ),
@@ -290,7 +294,7 @@ fn limits_are_checked() {
         let error = error_in(&workspace, &text);
         assert!(error.contains(says), "{limits}: {error}");
     }
-    let all = "connections = 10\nhandshakes_per_second = 100\nhandshakes_per_second_and_address = 0\nhead_bytes = 8192\n\
+    let all = "connections = 10\nhandshakes_per_second = 100\nhandshakes_per_second_and_address = 0\npending_proofs = 100\nhead_bytes = 8192\n\
         uri_bytes = 100\nidle_seconds = 5\nhead_seconds = 5\nbody_seconds = 5\nresponse_seconds = 5\nshutdown_seconds = 5\n\
         proxy_protocol_from = [\"10.0.0.0/8\", \"2001:db8::1\"]\n";
     let gateway = workspace.configured_gateway(&format!("{OTP}[limits]\n{all}{OTP_RULE}"));

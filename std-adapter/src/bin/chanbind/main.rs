@@ -6,6 +6,8 @@
 
 #[cfg(feature = "cli")]
 mod connect;
+#[cfg(feature = "cli")]
+mod doctor;
 mod failure;
 mod files;
 mod gateway;
@@ -21,6 +23,8 @@ mod principal_folder;
 mod provision;
 mod registry;
 mod shared;
+#[cfg(feature = "cli")]
+mod target;
 #[cfg(feature = "cli")]
 mod tpm;
 
@@ -78,6 +82,8 @@ enum Command {
     Connect(connect::Arguments),
     #[cfg(feature = "cli")]
     Inspect(inspect::Arguments),
+    #[cfg(feature = "cli")]
+    Doctor(doctor::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -101,7 +107,7 @@ async fn run() -> ExitCode {
     }
     #[cfg(not(feature = "cli"))]
     if let Some(verb) = std::env::args().nth(1)
-        && ["provision", "principal", "connect", "inspect"].contains(&verb.as_str())
+        && ["provision", "principal", "connect", "inspect", "doctor"].contains(&verb.as_str())
     {
         eprintln!(
             "chanbind: this program was built without {verb}: build it with its default features, which need the TPM software stack (Debian and Ubuntu: libtss2-dev; Fedora: tpm2-tss-devel)"
@@ -129,6 +135,14 @@ async fn run() -> ExitCode {
         }
         #[cfg(feature = "cli")]
         Command::Inspect(arguments) => inspect::run(&arguments),
+        #[cfg(feature = "cli")]
+        Command::Doctor(arguments) => match doctor::run(arguments).await {
+            Err(error) => {
+                eprintln!("chanbind: {error}");
+                return ExitCode::from(connect::exit_code(&error));
+            }
+            done => done,
+        },
     };
     match done {
         Ok(code) => code,

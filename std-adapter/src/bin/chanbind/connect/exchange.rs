@@ -44,7 +44,9 @@ where
     let kind = prover.kind();
     let mut session = Session::begin(connection, prover, key).await?;
     if task.authenticates_first {
-        let first = session.send(Connection::get(&arguments.url)?).await?;
+        let first = session
+            .send(Connection::get(&arguments.target.url)?)
+            .await?;
         let is_verified = first.outcome == Outcome::Proved || !session.prover().verifies_server();
         if first.outcome == Outcome::NotAsked && !is_verified {
             let text = "the server has not proved that it is its own: the request with its content was not sent";

@@ -20,14 +20,14 @@ const FILE: u8 = 8;
 /// An error of this command's own, with its exit code.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
-pub(super) struct CommandError {
+pub(crate) struct CommandError {
     code: u8,
     text: String,
 }
 
 impl CommandError {
     /// Creates an error in the command line.
-    pub(super) fn usage(text: impl Into<String>) -> Self {
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
         Self {
             code: USAGE,
             text: text.into(),
@@ -35,7 +35,7 @@ impl CommandError {
     }
 
     /// Creates an error of a key.
-    pub(super) fn key(text: impl Into<String>) -> Self {
+    pub(crate) fn key(text: impl Into<String>) -> Self {
         Self {
             code: KEY,
             text: text.into(),
@@ -43,7 +43,7 @@ impl CommandError {
     }
 
     /// Creates the error that the server did not ask for the proof, with which it would have proved itself.
-    pub(super) fn not_asked(text: impl Into<String>) -> Self {
+    pub(crate) fn not_asked(text: impl Into<String>) -> Self {
         Self {
             code: NOT_ASKED,
             text: text.into(),
@@ -51,7 +51,7 @@ impl CommandError {
     }
 
     /// Creates an error of files, which `text` names.
-    pub(super) fn files(text: impl Into<String>) -> Self {
+    pub(crate) fn files(text: impl Into<String>) -> Self {
         Self {
             code: FILE,
             text: text.into(),

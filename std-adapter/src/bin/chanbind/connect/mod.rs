@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
 
-pub(crate) use exit::exit_code;
+pub(crate) use exit::{CommandError, exit_code};
 
 /// Connect to a gateway, prove who this device is, and send a request.
 ///

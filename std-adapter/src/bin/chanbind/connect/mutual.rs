@@ -59,7 +59,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut task = arguments.request.task_with_or_without_tls()?;
     // The server proves itself before it sees the content.
     task.authenticates_first = task.content_len > 0;
-    let url = &arguments.request.url;
+    let url = &arguments.request.target.url;
     let is_https = url.scheme_str() == Some("https");
     let authority = url.authority().map(|one| one.as_str()).unwrap_or_default();
     let origin = Origin::new(is_https, authority)

@@ -5,6 +5,7 @@ mod authenticator;
 mod blessing;
 mod check;
 mod config;
+mod diagnostics;
 mod mutual;
 mod otp;
 mod serve;
@@ -13,6 +14,8 @@ mod signals;
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
 use config::Config;
+#[cfg(feature = "cli")]
+pub(crate) use diagnostics::DEFAULT_PATH as DIAGNOSTICS_PATH;
 use std::{path::PathBuf, process::ExitCode};
 
 /// Serve a gateway that admits devices by their proofs.

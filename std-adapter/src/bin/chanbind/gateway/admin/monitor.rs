@@ -96,6 +96,9 @@ impl Monitor {
                         live.identities.push((name, identity.kind()));
                     }
                 }
+                if !is_first && state.again(identity.subject(), now) {
+                    return;
+                }
                 let device = state.device(identity.subject(), now);
                 device.admitted += 1;
                 if *is_first {
@@ -162,6 +165,16 @@ impl State {
         let device = self.devices.entry(name.to_owned()).or_default();
         device.last_seen = now;
         device
+    }
+
+    /// Counts an admitted request of a device that is known, without a copy of its name.
+    fn again(&mut self, name: &str, now: u64) -> bool {
+        let device = self.devices.get_mut(name);
+        device.is_some_and(|device| {
+            device.last_seen = now;
+            device.admitted += 1;
+            true
+        })
     }
 }
 

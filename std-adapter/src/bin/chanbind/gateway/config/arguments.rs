@@ -50,6 +50,7 @@ impl ServerArguments {
             },
             limits: super::limits::Section::default(),
             admin: None,
+            diagnostics: None,
             upstream: None,
             proof,
             rule: vec![Spanned::new(0..0, RuleEntry::everything(needs))],

@@ -13,6 +13,7 @@ pub(super) struct Section {
     connections: Option<usize>,
     handshakes_per_second: Option<u32>,
     handshakes_per_second_and_address: Option<u32>,
+    pending_proofs: Option<usize>,
     head_bytes: Option<usize>,
     uri_bytes: Option<usize>,
     idle_seconds: Option<u64>,
@@ -86,6 +87,14 @@ impl Section {
             }
         }
         Ok(())
+    }
+
+    /// Returns the maximum number of proofs that are verified at a time.
+    pub(super) fn pending_proofs(&self) -> Result<Option<usize>, Failure> {
+        match self.pending_proofs {
+            Some(0) => Err("limits.pending_proofs = 0: write 1 or more".into()),
+            number => Ok(number),
+        }
     }
 
     /// Returns the networks of load balancers.

@@ -8,7 +8,7 @@ mod upstream;
 pub(super) use arguments::ServerArguments;
 
 use super::{
-    admin, authenticator, blessing, check, mutual, otp,
+    admin, authenticator, blessing, check, diagnostics, mutual, otp,
     serve::{Listener, Prepared},
 };
 use crate::{
@@ -53,6 +53,8 @@ pub(super) struct Config {
     limits: limits::Section,
     #[serde(default)]
     admin: Option<admin::Section>,
+    #[serde(default)]
+    diagnostics: Option<diagnostics::Section>,
     #[serde(default)]
     upstream: Option<upstream::Section>,
     pub(super) proof: Proofs,
@@ -230,6 +232,20 @@ impl Config {
         if !policy.has_rule("/") {
             warnings.push("no rule has the path /: paths without a rule need no proof".to_owned());
         }
+        let diagnostics = self.diagnostics.as_ref().map(diagnostics::Section::path);
+        let diagnostics = diagnostics
+            .transpose()
+            .map_err(|error| self.error(None, error.to_string()))?;
+        if let Some(path) = diagnostics {
+            warnings.push(format!(
+                "{path} tells clients how their connections look from here: remove [diagnostics] when nothing is to be found out"
+            ));
+            policy = policy.exempt(path);
+            hosts = hosts
+                .into_iter()
+                .map(|(host, own)| (host, own.exempt(path)))
+                .collect();
+        }
         for (host, own) in hosts {
             policy = policy.host(&host, own);
         }
@@ -244,7 +260,9 @@ impl Config {
         let wrong = |error: Failure| self.error(None, error.to_string());
         self.limits.apply(&mut limits).map_err(wrong)?;
         let proxies = self.limits.proxies().map_err(wrong)?;
+        let pending_proofs = self.limits.pending_proofs().map_err(wrong)?;
         let mut prepared = Prepared {
+            diagnostics: diagnostics.map(str::to_owned),
             proxy: None,
             jwk_set: None,
             admin: None,
@@ -257,6 +275,7 @@ impl Config {
                 proxies,
             },
             policy,
+            pending_proofs,
             responders: Vec::new(),
             reload: Vec::new(),
             background: Vec::new(),
