@@ -1,25 +1,54 @@
 use crate::{TaskResult, firmware, firmware_targets, report, run, setup};
 use std::process::Stdio;
 
-pub(crate) fn run(arguments: &report::Arguments) -> TaskResult {
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// What is measured; without it, everything but the gateway under load.
+    #[arg(value_enum)]
+    subject: Option<Subject>,
+
+    #[command(flatten)]
+    report: report::Arguments,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Subject {
+    /// The gateway as a process: 10,000 connections, throughput beside other servers, latency under attack. Takes a few minutes.
+    Gateway,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> TaskResult {
+    match arguments.subject {
+        Some(Subject::Gateway) => gateway(&arguments.report),
+        None => all(&arguments.report),
+    }
+}
+
+fn gateway(arguments: &report::Arguments) -> TaskResult {
+    setup::install_for_demo()?;
+    build(&["chanbind", "load"])?;
+    eprintln!("... measure the gateway under load");
+    measure("target/release/load", "gateway", arguments)
+}
+
+fn all(arguments: &report::Arguments) -> TaskResult {
     setup::install_for_demo()?;
     firmware_targets::prepare()?;
     firmware::build_for_benchmarks()?;
-    run::quietly(
-        "build the benchmarks",
-        &mut run::cargo(&[
-            "build",
-            "--locked",
-            "--release",
-            "--package",
-            "chanbind-host-tests",
-            "--bin",
-            "bench",
-        ]),
-    )?;
+    build(&["bench"])?;
     eprintln!("... run the benchmarks");
     measure("target/release/bench", "bench", arguments)?;
     measure("target/release/bench", "counts", arguments)
+}
+
+/// Builds these programs with optimisation.
+fn build(programs: &[&str]) -> TaskResult {
+    let mut arguments = vec!["build", "--locked", "--release"];
+    arguments.extend(["--package", "chanbind", "--package", "chanbind-host-tests"]);
+    for program in programs {
+        arguments.extend(["--bin", program]);
+    }
+    run::quietly("build the benchmarks", &mut run::cargo(&arguments))
 }
 
 /// Checks the figures that are counted and not timed against their goals, with the programs that the tests have built.

@@ -51,7 +51,7 @@ enum Command {
     /// Run everything that CI runs: format, prose, lints, tests, documentation, bare-metal builds, fuzz targets.
     Test(test::Arguments),
     /// Measure speed, as ratios within one run, and count instructions, stack and bus traffic.
-    Bench(report::Arguments),
+    Bench(bench::Arguments),
     /// Count the bytes of flash, memory and stack that the bare-metal builds need.
     Size(report::Arguments),
     /// Build the flash images of the boards.

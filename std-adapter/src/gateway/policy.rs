@@ -125,6 +125,10 @@ impl Requirement {
             Node::One(verifier) => {
                 index(verifiers, verifier).map_or(Tree::Any(Vec::new()), Tree::Leaf)
             }
+            // One alternative is no choice.
+            Node::Any(all) | Node::All(all) if all.len() == 1 => all
+                .first()
+                .map_or(Tree::Any(Vec::new()), |one| one.compile(verifiers)),
             Node::Any(all) => Tree::Any(each(all)),
             Node::All(all) => Tree::All(each(all)),
             Node::Among(one, audience) => {

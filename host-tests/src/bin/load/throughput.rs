@@ -8,11 +8,13 @@ use crate::{
 };
 use chanbind::proof::otp::Settings;
 use chanbind_host_tests::go;
-use std::process::Command;
+use std::{process::Command, time::Instant};
 use tokio::task::JoinSet;
 
-/// The pieces of each comparison.
-const PIECES: usize = 160;
+/// The times that both servers are started anew: two processes of one program differ by some percent.
+const STARTS: usize = 4;
+/// The pieces of a comparison after each start.
+const PIECES: usize = 50;
 const WARM_UP: usize = 10;
 /// The connections that are in use at a time.
 const CONNECTIONS: usize = 32;
@@ -21,61 +23,34 @@ const REQUESTS_OF_EACH: usize = 50;
 pub(crate) async fn figures() -> Outcome<Vec<Figure>> {
     let site = Site::new()?;
     let upstream = site.upstream()?;
+    let proxy = || Target::new(&site, site.gateway(Some(upstream.port), "")?);
     let mut figures = Vec::new();
-    {
-        let gateway = Target::new(&site, site.gateway(Some(upstream.port), "")?)?;
-        let exempt = Target::new(&site, site.exempt_gateway(upstream.port)?)?;
-        let (kept, new) = compare(&gateway, &exempt).await?;
-        figures.push((
-            "proxy: requests per second and core / without authentication".to_owned(),
-            kept,
-            "ratio",
-        ));
-        figures.push((
-            "proxy: new connections per second and core / without authentication".to_owned(),
-            new,
-            "ratio",
-        ));
-    }
-    {
-        let gateway = Target::new(&site, site.gateway(Some(upstream.port), "")?)?;
-        let plain = Target::new(&site, site.plain_proxy(upstream.port)?)?;
-        let (kept, new) = compare(&gateway, &plain).await?;
-        figures.push((
-            "proxy: requests per second and core / bare hyper proxy".to_owned(),
-            kept,
-            "ratio",
-        ));
-        figures.push((
-            "proxy: new connections per second and core / bare hyper proxy".to_owned(),
-            new,
-            "ratio",
-        ));
-    }
+    let exempt = || Target::new(&site, site.exempt_gateway(upstream.port)?);
+    compare(
+        "proxy",
+        "without authentication",
+        proxy,
+        exempt,
+        &mut figures,
+    )
+    .await?;
+    let plain = || Target::new(&site, site.plain_proxy(upstream.port)?);
+    compare("proxy", "bare hyper proxy", proxy, plain, &mut figures).await?;
     if let Some(program) = go::program() {
-        let mut gateway = Target::new(
-            &site,
-            site.gateway(None, "profile = \"go-demo-api-key\"\n")?,
-        )?;
-        let mut command = Command::new(program);
+        let with = |server| {
+            let mut target = Target::new(&site, server)?;
+            target.dial = target.dial.settings(Settings::go_demo_api_key());
+            Outcome::Ok(target)
+        };
+        let gateway = || with(site.gateway(None, "profile = \"go-demo-api-key\"\n")?);
         let (certificate, key) = (site.path("cert.pem"), site.path("key.pem"));
-        command.args(["server", "-cert", text(&certificate), "-key", text(&key)]);
-        command.args(["-secret", std::str::from_utf8(SECRET)?]);
-        let mut other = Target::new(&site, Served::start(command)?)?;
-        for target in [&mut gateway, &mut other] {
-            target.dial = target.dial.clone().settings(Settings::go_demo_api_key());
-        }
-        let (kept, new) = compare(&gateway, &other).await?;
-        figures.push((
-            "server: requests per second and core / Go".to_owned(),
-            kept,
-            "ratio",
-        ));
-        figures.push((
-            "server: new connections per second and core / Go".to_owned(),
-            new,
-            "ratio",
-        ));
+        let go = || {
+            let mut command = Command::new(program);
+            command.args(["server", "-cert", text(&certificate), "-key", text(&key)]);
+            command.args(["-secret", std::str::from_utf8(SECRET)?]);
+            with(Served::start(command)?)
+        };
+        compare("server", "Go", gateway, go, &mut figures).await?;
     }
     Ok(figures)
 }
@@ -102,9 +77,9 @@ impl Target {
         Ok(devices)
     }
 
-    /// Returns the processor time of the server for some requests on each connection, and the connections.
-    async fn kept_alive(&self, devices: Vec<Device>) -> Outcome<(f64, Vec<Device>)> {
-        let before = self.server.processor_time()?;
+    /// Sends some requests on each connection.
+    async fn kept_alive(&self, devices: Vec<Device>) -> Outcome<(Used, Vec<Device>)> {
+        let meter = Meter::start(&self.server)?;
         let mut tasks = JoinSet::new();
         for mut device in devices {
             tasks.spawn(async move {
@@ -115,12 +90,12 @@ impl Target {
             });
         }
         let devices = tasks.join_all().await.into_iter().collect::<Outcome<_>>()?;
-        Ok((self.server.processor_time()? - before, devices))
+        Ok((meter.used()?, devices))
     }
 
-    /// Returns the processor time of the server for new connections with one request each.
-    async fn new_connections(&self) -> Outcome<f64> {
-        let before = self.server.processor_time()?;
+    /// Opens new connections with one request each.
+    async fn new_connections(&self) -> Outcome<Used> {
+        let meter = Meter::start(&self.server)?;
         let mut tasks = JoinSet::new();
         for _ in 0..CONNECTIONS {
             let dial = self.dial.clone();
@@ -131,65 +106,103 @@ impl Target {
             .await
             .into_iter()
             .collect::<Outcome<()>>()?;
-        Ok(self.server.processor_time()? - before)
+        meter.used()
     }
 }
 
-/// Returns the ratios of the throughput of `one` to that of `other`: of requests, and of new connections. Both take turns in short pieces, so that
-/// other work on the machine slows down both alike.
-async fn compare(one: &Target, other: &Target) -> Outcome<(f64, f64)> {
-    let (mut ones, mut others) = (one.devices().await?, other.devices().await?);
+/// What a piece of work took, in seconds.
+struct Used {
+    passed: f64,
+    /// The processor time of the server alone.
+    processor: f64,
+}
+
+struct Meter<'s> {
+    server: &'s Served,
+    start: Instant,
+    before: f64,
+}
+
+impl<'s> Meter<'s> {
+    fn start(server: &'s Served) -> Outcome<Self> {
+        Ok(Self {
+            server,
+            start: Instant::now(),
+            before: server.processor_time()?,
+        })
+    }
+
+    fn used(&self) -> Outcome<Used> {
+        Ok(Used {
+            passed: self.start.elapsed().as_secs_f64(),
+            processor: self.server.processor_time()? - self.before,
+        })
+    }
+}
+
+/// Adds the ratios of the throughput of `one` to that of `other`, of requests and of new connections. Both take turns in short pieces, so that other
+/// work on the machine slows down both alike.
+async fn compare(
+    name: &str,
+    than: &str,
+    one: impl Fn() -> Outcome<Target>,
+    other: impl Fn() -> Outcome<Target>,
+    figures: &mut Vec<Figure>,
+) -> Outcome<()> {
     let (mut kept, mut new) = (Times::default(), Times::default());
-    for piece in 0..PIECES {
-        let (first, second) = if piece % 2 == 0 {
-            (true, false)
-        } else {
-            (false, true)
-        };
-        for is_one in [first, second] {
-            let (target, devices) = if is_one {
-                (one, &mut ones)
-            } else {
-                (other, &mut others)
-            };
-            let (time, used) = target.kept_alive(std::mem::take(devices)).await?;
-            *devices = used;
-            let new_time = target.new_connections().await?;
-            // The first pieces warm both up.
-            if piece >= WARM_UP {
-                kept.push(is_one, time);
-                new.push(is_one, new_time);
+    for _ in 0..STARTS {
+        let targets = [one()?, other()?];
+        let mut devices = [targets[0].devices().await?, targets[1].devices().await?];
+        for piece in 0..PIECES {
+            let order = if piece % 2 == 0 { [0, 1] } else { [1, 0] };
+            for at in order {
+                let taken = std::mem::take(&mut devices[at]);
+                let (used, taken) = targets[at].kept_alive(taken).await?;
+                devices[at] = taken;
+                let used_by_new = targets[at].new_connections().await?;
+                if piece >= WARM_UP {
+                    kept.0[at].push(used);
+                    new.0[at].push(used_by_new);
+                }
             }
         }
     }
-    Ok((kept.ratio(), new.ratio()))
+    for (what, times) in [("requests", kept), ("new connections", new)] {
+        let (passed, processor) = times.ratios();
+        figures.push((
+            format!("{name}: {what} per second / {than}"),
+            passed,
+            "ratio",
+        ));
+        figures.push((
+            format!("{name}: {what} per second and core / {than}"),
+            processor,
+            "ratio",
+        ));
+    }
+    Ok(())
 }
 
-/// The processor times of both servers, by piece.
+/// What both servers used, by piece.
 #[derive(Default)]
-struct Times {
-    one: Vec<f64>,
-    other: Vec<f64>,
-}
+struct Times([Vec<Used>; 2]);
 
 impl Times {
-    fn push(&mut self, is_one: bool, time: f64) {
-        if is_one {
-            self.one.push(time)
-        } else {
-            self.other.push(time)
-        }
-    }
-
-    /// Returns the ratio of what both do in the same time.
-    fn ratio(self) -> f64 {
-        let (one, other) = (median(self.one), median(self.other));
-        eprintln!(
-            "    {:.2} ms and {:.2} ms for each piece",
-            one * 1e3,
-            other * 1e3
-        );
-        other / one
+    /// Returns the ratios of what both do in the same time, and in the same processor time.
+    fn ratios(&self) -> (f64, f64) {
+        let ratio = |part: fn(&Used) -> f64| {
+            let [one, other] = self
+                .0
+                .each_ref()
+                .map(|all| median(all.iter().map(part).collect()));
+            eprintln!(
+                "    {:.2} ms and {:.2} ms for each piece",
+                one * 1e3,
+                other * 1e3
+            );
+            other / one
+        };
+        (ratio(|used| used.passed), ratio(|used| used.processor))
     }
 }
 

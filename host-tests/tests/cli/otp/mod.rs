@@ -1,5 +1,6 @@
 //! One-time passwords: provisioning, a gateway, a client, and the explanation of tokens.
 
+mod batch;
 mod inspect;
 mod provision;
 

@@ -33,6 +33,9 @@ use std::{io::IsTerminal, process::ExitCode};
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Prove who a device is, on the one TLS connection it speaks on.
 ///
 /// The device's key is in its TPM. A proof is bound to one TLS 1.3 connection, and is worth nothing on any other. The kinds of proof:

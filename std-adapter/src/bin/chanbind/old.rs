@@ -24,7 +24,7 @@ pub(crate) fn advice(arguments: impl Iterator<Item = OsString>) -> Option<String
         "otp"
     };
     match *verb {
-        "provision" | "connect" if !rest.is_empty() && !is_help && !is_new => {
+        "provision" | "connect" if !rest.is_empty() && !is_help && !is_new && !has("--batch") => {
             let option = if has("--authenticator") {
                 ", without the option --authenticator"
             } else {

@@ -32,10 +32,20 @@ pub(crate) struct TpmArguments {
 
 impl TpmArguments {
     pub(crate) async fn open(&self) -> Result<Tpm, Failure> {
+        self.open_at(&self.tcti).await
+    }
+
+    /// Returns the address of the TPM.
+    pub(crate) fn tcti(&self) -> &str {
+        &self.tcti
+    }
+
+    /// Opens another TPM with the same options.
+    pub(crate) async fn open_at(&self, tcti: &str) -> Result<Tpm, Failure> {
         let mut options = OpenOptions::default();
         options.parent_name = self.parent_name.clone();
         options.hierarchy_auth = Password::read(self.owner_password_file.as_deref())?.auth()?;
-        Ok(Tpm::open(&self.tcti, options).await?)
+        Ok(Tpm::open(tcti, options).await?)
     }
 }
 

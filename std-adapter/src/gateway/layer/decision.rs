@@ -4,7 +4,7 @@ use super::{Session, Shared};
 use crate::{
     gateway::{
         Channel, Event,
-        policy::{Rule, Unreadable},
+        policy::{Rule, Tree, Unreadable},
     },
     proof::{
         Fields, Identities, Identity, Recipient, Refusal, RefusalKind, RequestHead, ResponseFields,
@@ -57,6 +57,18 @@ impl Outcome {
         }
     }
 
+    /// Returns the outcome for a request that has proved what its rule asks for.
+    fn proved(identities: Identities, fields: Fields, rule: &Rule, peer: Peer) -> Self {
+        Self {
+            result: Ok(Some(Proved {
+                identities,
+                verifiers: Arc::clone(&rule.verifiers),
+                recipient: peer.recipient,
+            })),
+            fields,
+        }
+    }
+
     pub(super) fn apply<B>(
         self,
         mut request: Request<B>,
@@ -65,18 +77,23 @@ impl Outcome {
             Ok(proved) => {
                 let extensions = request.extensions_mut();
                 // Over anything that others have put there.
-                extensions.remove::<Identity>();
-                extensions.remove::<Identities>();
+                match proved
+                    .as_ref()
+                    .and_then(|proved| proved.identities.iter().next())
+                {
+                    Some(first) => extensions.insert(first.clone()),
+                    None => extensions.remove(),
+                };
+                match &proved {
+                    Some(proved) => extensions.insert(proved.identities.clone()),
+                    None => extensions.remove(),
+                };
                 if let Some(Proved {
-                    identities,
                     verifiers,
                     recipient,
+                    ..
                 }) = proved
                 {
-                    if let Some(first) = identities.iter().next() {
-                        extensions.insert(first.clone());
-                    }
-                    extensions.insert(identities);
                     for verifier in verifiers.iter() {
                         verifier.remove_proof(recipient, request.headers_mut());
                     }
@@ -236,6 +253,13 @@ impl Shared {
         if let [verifier] = &*rule.verifiers {
             let mut verifications = verifications;
             match verifications.next() {
+                Some(Verification::Ready(Verdict::Accepted { identity, fields }))
+                    if matches!(rule.tree, Tree::Leaf(_)) =>
+                {
+                    self.admit(channel, &identity, peer);
+                    let identities = Identities(Arc::from([identity]));
+                    return Judgement::Made(Outcome::proved(identities, fields, rule, peer));
+                }
                 Some(Verification::Ready(verdict)) => {
                     let verdicts = [(verifier, verdict)];
                     return Judgement::Made(self.conclude(rule, channel, peer, verdicts));
@@ -340,14 +364,7 @@ impl Shared {
             for identity in &identities {
                 self.admit(channel, identity, peer);
             }
-            return Outcome {
-                result: Ok(Some(Proved {
-                    identities: Identities(identities.into()),
-                    verifiers: Arc::clone(&rule.verifiers),
-                    recipient: peer.recipient,
-                })),
-                fields,
-            };
+            return Outcome::proved(Identities(identities.into()), fields, rule, peer);
         }
         if rule.is_optional && is_absent {
             return Outcome::exempt();

@@ -141,6 +141,12 @@ impl ClientTable {
         self.clients.len()
     }
 
+    /// Returns whether there is this client, enabled or not.
+    #[must_use]
+    pub fn contains(&self, client: &str) -> bool {
+        self.clients.contains_key(client)
+    }
+
     /// Returns true if there are no clients.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -283,9 +283,11 @@ impl Reloading {
 
 /// Answers with `ok`, the name of the device, and for a request with content how many bytes came.
 async fn answer(request: Request) -> Response {
-    let identity = request.extensions().get::<Identity>();
-    let subject = identity.map(|identity| format!(" {}", identity.subject()));
-    let subject = subject.unwrap_or_default();
+    let mut text = "ok".to_owned();
+    if let Some(identity) = request.extensions().get::<Identity>() {
+        text.push(' ');
+        text.push_str(identity.subject());
+    }
     let method = request.method().clone();
     let content = match Limited::new(request.into_body(), MAX_CONTENT)
         .collect()
@@ -294,11 +296,10 @@ async fn answer(request: Request) -> Response {
         Ok(content) => content.to_bytes(),
         Err(_) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
     };
-    let text = if content.is_empty() {
-        format!("ok{subject}\n")
-    } else {
-        format!("ok{subject}: {method}, {} bytes\n", content.len())
-    };
+    if !content.is_empty() {
+        text = format!("{text}: {method}, {} bytes", content.len());
+    }
+    text.push('\n');
     let mut response = Response::new(Body::from(text));
     let plain = header::HeaderValue::from_static("text/plain");
     response.headers_mut().insert(header::CONTENT_TYPE, plain);

@@ -125,9 +125,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 
 impl Database {
     async fn open(&self) -> Result<Arc<DatabaseRegistry>, Failure> {
-        let sealer = KeySealer::from_file(&self.database_key)?;
-        Ok(DatabaseRegistry::open(&self.database, sealer).await?)
+        open(&self.database, &self.database_key).await
     }
+}
+
+/// Opens a database.
+pub(crate) async fn open(url: &str, key: &Path) -> Result<Arc<DatabaseRegistry>, Failure> {
+    Ok(DatabaseRegistry::open(url, KeySealer::from_file(key)?).await?)
 }
 
 async fn set_enabled(database: &Database, ids: &[String], enabled: bool) -> Result<(), Failure> {
