@@ -12,6 +12,7 @@ mod authenticator;
 mod blessing;
 mod config;
 mod doctor;
+mod documents;
 mod exit_codes;
 mod files;
 mod firmware;

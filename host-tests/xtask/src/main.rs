@@ -16,6 +16,7 @@ mod firmware;
 mod firmware_targets;
 mod fuzz;
 mod msrv;
+mod package;
 mod packages;
 mod prose;
 mod prove;
@@ -64,6 +65,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Check the models of the proofs with a theorem prover.
     Prove(prove::Arguments),
+    /// Build a .deb with the gateway and its documents, and an OCI image of it.
+    Package,
     /// Compare the public interfaces of the published crates with those of the last release.
     Semver,
     /// Install the system packages that the tests and the demo need, and print their names and reasons.
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Some(Command::Configure(arguments)) => firmware::configure(&arguments),
         Some(Command::Fuzz(arguments)) => fuzz::run(&arguments),
         Some(Command::Prove(arguments)) => prove::run(&arguments),
+        Some(Command::Package) => package::run(),
         Some(Command::Semver) => semver::run(),
         Some(Command::Setup) => set_up(),
     };

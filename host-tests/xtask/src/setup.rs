@@ -47,6 +47,13 @@ const FOR_THE_TESTS: &[Package] = &[
     ),
 ];
 
+/// The packages with which packages are built.
+const FOR_PACKAGES: &[Package] = &[
+    package("binutils", "shows the libraries of a program"),
+    package("man-db", "shows manual pages"),
+    package("umoci", "builds an image for containers"),
+];
+
 /// The packages that the models of the proofs need.
 const FOR_THE_PROOFS: &[Package] = &[package("spass", "the theorem prover of `cargo x prove`")];
 
@@ -68,6 +75,10 @@ const FOR_BARE_METAL: &[Package] = &[
 
 pub(crate) fn install_for_demo() -> TaskResult {
     install(FOR_THE_DEMO)
+}
+
+pub(crate) fn install_for_packages() -> TaskResult {
+    install(FOR_PACKAGES)
 }
 
 pub(crate) fn install_for_tests() -> TaskResult {

@@ -21,6 +21,12 @@ pub(crate) const CARGO_DENY: Tool = Tool {
     version: "0.20.2",
 };
 
+/// Builds packages for Debian.
+pub(crate) const CARGO_DEB: Tool = Tool {
+    name: "cargo-deb",
+    version: "3.8.0",
+};
+
 /// Finds dependencies that are not used.
 pub(crate) const CARGO_MACHETE: Tool = Tool {
     name: "cargo-machete",

@@ -8,6 +8,7 @@
 mod connect;
 #[cfg(feature = "cli")]
 mod doctor;
+mod documents;
 mod failure;
 mod files;
 mod gateway;
@@ -87,6 +88,9 @@ enum Command {
     Inspect(inspect::Arguments),
     #[cfg(feature = "cli")]
     Doctor(doctor::Arguments),
+    Completions(documents::CompletionsArguments),
+    #[command(hide = true)]
+    Man(documents::ManArguments),
 }
 
 fn main() -> ExitCode {
@@ -138,6 +142,10 @@ async fn run() -> ExitCode {
         }
         #[cfg(feature = "cli")]
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Completions(arguments) => {
+            documents::completions(&arguments).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Man(arguments) => documents::man(&arguments).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "cli")]
         Command::Doctor(arguments) => match doctor::run(arguments).await {
             Err(error) => {
