@@ -33,7 +33,7 @@ async fn more_pending_proofs_than_allowed_are_told_to_come_again() {
         registry: registry(),
         permits: Semaphore::new(0),
     });
-    let verifier = OtpVerifier::new(Arc::clone(&slow) as Arc<dyn Registry>, Settings::default());
+    let verifier = OtpVerifier::new(slow.clone(), Settings::default());
     let layer = ProofLayer::new(Policy::new().require("/", verifier)).with_max_pending(LIMIT);
     let app = axum::Router::new().route("/get", axum::routing::get(|| async {}));
     let gateway = TestGateway::serve(layer.layer(app)).await.unwrap();

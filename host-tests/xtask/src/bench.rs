@@ -3,7 +3,7 @@ use std::process::Stdio;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// What is measured; without it, everything but the gateway under load.
+    /// The subject to measure; without it, everything but the gateway under load.
     #[arg(value_enum)]
     subject: Option<Subject>,
 
@@ -48,7 +48,8 @@ fn build(programs: &[&str]) -> TaskResult {
     for program in programs {
         arguments.extend(["--bin", program]);
     }
-    run::quietly("build the benchmarks", &mut run::cargo(&arguments))
+    run::quietly("build the benchmarks", &mut run::cargo(&arguments))?;
+    Ok(())
 }
 
 /// Checks the figures that are counted and not timed against their goals, with the programs that the tests have built.

@@ -3,7 +3,7 @@ use chanbind_core::exporter::Protocol;
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What a gateway sees of a connection, for a client that compares it with what it sees itself: `chanbind doctor` does.
+/// The view that a gateway has of a connection, for a client that compares it with what it sees itself: `chanbind doctor` does.
 ///
 /// No secret is in it: exported keying material appears as [fingerprints](crate::proof::fingerprint), and that of the connection alone.
 ///
@@ -32,7 +32,7 @@ pub struct Diagnosis {
     /// The SHA-256 of the server's certificate, in hexadecimal digits, if the gateway was told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
-    /// What the verifiers export.
+    /// The values that the verifiers export.
     pub exports: Vec<Export>,
 }
 

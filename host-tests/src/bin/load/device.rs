@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-/// How devices connect.
+/// The way in which devices connect.
 #[derive(Clone)]
 pub(crate) struct Dial {
     pub(crate) port: u16,

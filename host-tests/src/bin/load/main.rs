@@ -8,6 +8,7 @@
 )]
 #![allow(
     clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
     reason = "a panic of this program harms no user"
 )]
 

@@ -110,7 +110,7 @@ impl Target {
     }
 }
 
-/// What a piece of work took, in seconds.
+/// The time that a piece of work took, in seconds.
 struct Used {
     passed: f64,
     /// The processor time of the server alone.
@@ -183,7 +183,7 @@ async fn compare(
     Ok(())
 }
 
-/// What both servers used, by piece.
+/// The times of both servers, by piece.
 #[derive(Default)]
 struct Times([Vec<Used>; 2]);
 

@@ -86,12 +86,12 @@ impl Candidates {
         let mut own = self.own.iter();
         if own.any(|(own, export)| export == value && purpose.is_none_or(|purpose| purpose == *own))
         {
-            findings.good(format!("{name}: both ends export {value}"));
+            findings.good(&format!("{name}: both ends export {value}"));
             return;
         }
         match self.others.iter().find(|(_, other)| other == value) {
             Some((how, _)) => findings.bad(
-                format!("{name}: the other end exports {value}, which is {how}"),
+                &format!("{name}: the other end exports {value}, which is {how}"),
                 "give both ends the same profile, label and context rule",
             ),
             None => {
@@ -101,7 +101,7 @@ impl Candidates {
                     .map(|(name, own)| format!("{name} {own}"))
                     .collect();
                 findings.bad(
-                    format!("{name}: the other end exports {value}, and this end {}", own.join(", ")),
+                    &format!("{name}: the other end exports {value}, and this end {}", own.join(", ")),
                     "no label and context known here gives that value on this connection: the other end has another connection (TLS is ended in between), derives as in TLS 1.2, or has a label or client id of its own",
                 );
             }

@@ -65,12 +65,12 @@ impl Recorder {
         );
         match seen.verdict {
             Ok(()) => {
-                findings.good(described);
+                findings.good(&described);
                 true
             }
             Err(error) => {
                 findings.bad(
-                    format!("{described}: {error}"),
+                    &format!("{described}: {error}"),
                     "another end than the gateway, such as a proxy that intercepts TLS, or --ca, --server-name or the clock are wrong. Nothing was sent to it",
                 );
                 false
@@ -85,10 +85,10 @@ impl Recorder {
         };
         let is = digest(&seen.certificate);
         if is == expected {
-            findings.good(format!("the certificate is {whose}"));
+            findings.good(&format!("the certificate is {whose}"));
         } else {
             findings.bad(
-                format!("the certificate is not {whose}: SHA-256 {is} instead of {expected}"),
+                &format!("the certificate is not {whose}: SHA-256 {is} instead of {expected}"),
                 "a program between both ends the connection, and a proof for one side is worth nothing on the other: let it pass TLS through. Or the gateway has a new certificate",
             );
         }

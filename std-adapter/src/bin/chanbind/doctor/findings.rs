@@ -3,7 +3,7 @@
 use crate::files::say;
 use std::process::ExitCode;
 
-/// What was found.
+/// The findings.
 #[derive(Default)]
 pub(super) struct Findings {
     lines: Vec<String>,
@@ -11,16 +11,16 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    pub(super) fn good(&mut self, text: String) {
+    pub(super) fn good(&mut self, text: &str) {
         self.lines.push(format!("ok     {text}"));
     }
 
-    pub(super) fn note(&mut self, text: String) {
+    pub(super) fn note(&mut self, text: &str) {
         self.lines.push(format!("note   {text}"));
     }
 
     /// Adds what is wrong, and the way out.
-    pub(super) fn bad(&mut self, text: String, remedy: &str) {
+    pub(super) fn bad(&mut self, text: &str, remedy: &str) {
         self.lines.push(format!("WRONG  {text}\n       {remedy}"));
         self.bad += 1;
     }

@@ -94,7 +94,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let Some(connection) = arguments.connect(&recorder, &mut findings).await? else {
         return Ok(findings.report());
     };
-    findings.good(format!("the connection: {}", connection.negotiated()));
+    findings.good(&format!("the connection: {}", connection.negotiated()));
     let is_trusted = recorder.report(&mut findings);
     if let Some(PeerFingerprint::Certificate(printed)) = &peer {
         recorder.compare(printed, "the one that was printed", &mut findings);
@@ -131,7 +131,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             candidates.report(None, &printed, &mut findings);
         }
     } else {
-        findings.note("give --client-id or --key to compare what both ends export".to_owned());
+        findings.note("give --client-id or --key to compare what both ends export");
     }
     if let Some(path) = &arguments.key {
         if findings.are_good() {
@@ -144,7 +144,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
                 )
                 .await?;
         } else {
-            findings.note("the key was not tried: mend the above first".to_owned());
+            findings.note("the key was not tried: mend the above first");
         }
     }
     Ok(findings.report())
@@ -156,10 +156,10 @@ fn compare(diagnosis: &Diagnosis, recorder: &Recorder, findings: &mut Findings) 
         recorder.compare(certificate, "the gateway's own", findings);
     }
     if diagnosis.tls == "1.3" {
-        findings.good("the gateway sees TLS 1.3 too".to_owned());
+        findings.good("the gateway sees TLS 1.3 too");
     } else {
         findings.bad(
-            format!(
+            &format!(
                 "the gateway sees TLS {} where this end has 1.3",
                 diagnosis.tls
             ),
@@ -171,16 +171,16 @@ fn compare(diagnosis: &Diagnosis, recorder: &Recorder, findings: &mut Findings) 
         .map_or(0, |now| now.as_secs())
         .abs_diff(diagnosis.unix_time);
     if apart <= CLOCKS {
-        findings.good(format!("the clocks are {apart} s apart"));
+        findings.good(&format!("the clocks are {apart} s apart"));
     } else {
         findings.bad(
-            format!("the clocks are {apart} s apart"),
+            &format!("the clocks are {apart} s apart"),
             "tokens with a time are refused: set the clocks by NTP; API keys do not depend on the time",
         );
     }
 }
 
-/// What the other end has printed.
+/// A fingerprint that the other end has printed.
 enum PeerFingerprint {
     Certificate(String),
     Keying(String),
@@ -241,7 +241,7 @@ impl Arguments {
             Ok(connection) => {
                 recorder.report(findings);
                 findings.bad(
-                    format!("the other end refuses TLS 1.3 ({error}) and speaks TLS 1.2: {}", connection.negotiated()),
+                    &format!("the other end refuses TLS 1.3 ({error}) and speaks TLS 1.2: {}", connection.negotiated()),
                     "gateways of chanbind speak TLS 1.3: something else is at this address, or ends TLS on the way. TLS 1.2 exports other values, and unique ones only with the extended master secret (RFC 7627)",
                 );
                 Ok(None)
@@ -268,7 +268,7 @@ impl Arguments {
         let content = response.into_body().bytes(MAX_DIAGNOSIS).await?;
         let diagnosis = serde_json::from_slice(&content).ok();
         if status != StatusCode::OK || diagnosis.is_none() {
-            findings.note(format!(
+            findings.note(&format!(
                 "the gateway gives no diagnosis at {} ({status}): add the section [diagnostics] to its configuration while you look for the fault",
                 self.diagnostics_path
             ));
@@ -324,10 +324,10 @@ impl Arguments {
         tpm.close().await;
         let (outcome, status) = done?;
         match outcome {
-            Outcome::Proved => findings.good(format!("the key is accepted ({status})")),
-            Outcome::NotAsked => findings.note(format!("the path of the address needs no proof ({status}): name one that does")),
+            Outcome::Proved => findings.good(&format!("the key is accepted ({status})")),
+            Outcome::NotAsked => findings.note(&format!("the path of the address needs no proof ({status}): name one that does")),
             Outcome::Refused => findings.bad(
-                format!("the key is refused ({status})"),
+                &format!("the key is refused ({status})"),
                 "both ends agree in all else that was compared: the registry has another key for this client, does not know it, or has it disabled",
             ),
         }

@@ -148,7 +148,7 @@ impl BatchArguments {
             (Some(file), None, _) => {
                 let table =
                     |text: &str| ClientTable::from_toml(text).map_err(|error| named(file, error));
-                let table = file.exists().then(|| table(&*read_text(file)?));
+                let table = file.exists().then(|| table(&read_text(file)?));
                 Ok(Registry::File(file.clone(), table.transpose()?))
             }
             (None, Some(url), Some(key)) => Ok(Registry::Database(registry::open(url, key).await?)),
