@@ -11,6 +11,7 @@ mod advice;
 mod authenticator;
 mod blessing;
 mod config;
+mod disk;
 mod doctor;
 mod documents;
 mod exit_codes;

@@ -41,6 +41,29 @@ fn all(arguments: &report::Arguments) -> TaskResult {
     measure("target/release/bench", "counts", arguments)
 }
 
+#[derive(clap::Args)]
+pub(crate) struct SoakArguments {
+    /// The minutes; at least one round of all faults is run.
+    #[arg(long, default_value_t = 10)]
+    minutes: u32,
+
+    #[command(flatten)]
+    report: report::Arguments,
+}
+
+/// Runs three gateways through faults.
+pub(crate) fn soak(arguments: &SoakArguments) -> TaskResult {
+    setup::install_for_tests()?;
+    build(&["chanbind", "load"])?;
+    eprintln!("... run gateways through faults");
+    let minutes = arguments.minutes.to_string();
+    measure_by(
+        &["target/release/load", "--soak", &minutes],
+        "soak",
+        &arguments.report,
+    )
+}
+
 /// Builds these programs with optimisation.
 fn build(programs: &[&str]) -> TaskResult {
     let mut arguments = vec!["build", "--locked", "--release"];
@@ -62,9 +85,11 @@ pub(crate) fn counts() -> TaskResult {
 }
 
 fn measure(program: &str, table: &str, arguments: &report::Arguments) -> TaskResult {
-    let output = run::command(&[program, &format!("--{table}")])
-        .stderr(Stdio::inherit())
-        .output()?;
+    measure_by(&[program, &format!("--{table}")], table, arguments)
+}
+
+fn measure_by(line: &[&str], table: &str, arguments: &report::Arguments) -> TaskResult {
+    let output = run::command(line).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         return Err(format!("the benchmarks ended with {}", output.status).into());
     }

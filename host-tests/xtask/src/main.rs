@@ -53,6 +53,8 @@ enum Command {
     Test(test::Arguments),
     /// Measure speed, as ratios within one run, and count instructions, stack and bus traffic.
     Bench(bench::Arguments),
+    /// Run three gateways behind one database through faults, under load: kills, and the loss of the database and of the server behind them.
+    Soak(bench::SoakArguments),
     /// Count the bytes of flash, memory and stack that the bare-metal builds need.
     Size(report::Arguments),
     /// Build the flash images of the boards.
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
         Some(Command::Check) => check::run(),
         Some(Command::Test(arguments)) => test::run(&arguments),
         Some(Command::Bench(arguments)) => bench::run(&arguments),
+        Some(Command::Soak(arguments)) => bench::soak(&arguments),
         Some(Command::Size(arguments)) => size::run(&arguments),
         Some(Command::Firmware(arguments)) => firmware::run(&arguments),
         Some(Command::Flash(arguments)) => firmware::flash(&arguments),

@@ -45,6 +45,7 @@
 
 mod fields;
 mod identity;
+mod throttle;
 mod token;
 mod tunnel;
 mod upstream;
@@ -72,8 +73,9 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
+use throttle::Throttle;
 use tower::Service;
 use tower_http::timeout::TimeoutBody;
 use upstream::Client;
@@ -93,6 +95,7 @@ struct Shared {
     identity: Arc<IdentityFields>,
     limits: ProxyLimits,
     observer: Option<Arc<dyn Observer>>,
+    failures: Arc<Throttle>,
 }
 
 /// The field value for the address of a connection's client.
@@ -138,6 +141,7 @@ impl ReverseProxy {
                     idle: Duration::from_secs(300),
                 },
                 observer: None,
+                failures: Arc::default(),
                 id: unique::id(),
             }),
         }
@@ -198,8 +202,8 @@ impl Shared {
                 let status = error.status();
                 if status.is_client_error() {
                     tracing::info!(peer = peer.map(tracing::field::display), %status, reason = %error, "request not passed on");
-                } else {
-                    tracing::error!(upstream = %self.upstream, %status, reason = %error, "request not passed on");
+                } else if let Some(left_out) = self.failures.pass(Instant::now()) {
+                    tracing::error!(upstream = %self.upstream, %status, reason = %error, left_out, "request not passed on");
                 }
                 if let Some(observer) = &self.observer {
                     observer.observe(&Event::NotPassedOn { peer, status });

@@ -26,8 +26,8 @@ pub(crate) struct Dial {
     pub(crate) port: u16,
     config: Arc<ClientConfig>,
     settings: Arc<Settings>,
-    client: &'static str,
-    key: &'static [u8],
+    client: Arc<str>,
+    key: Arc<[u8]>,
     path: &'static str,
 }
 
@@ -49,8 +49,8 @@ impl Dial {
             port,
             config: Arc::new(config),
             settings: Arc::new(Settings::default()),
-            client: CLIENT,
-            key: SECRET,
+            client: CLIENT.into(),
+            key: SECRET.into(),
             path: "/get",
         })
     }
@@ -60,8 +60,13 @@ impl Dial {
         self
     }
 
-    pub(crate) fn client(mut self, client: &'static str, key: &'static [u8]) -> Self {
-        (self.client, self.key) = (client, key);
+    pub(crate) fn client(mut self, client: &str, key: &[u8]) -> Self {
+        (self.client, self.key) = (client.into(), key.into());
+        self
+    }
+
+    pub(crate) fn port(mut self, port: u16) -> Self {
+        self.port = port;
         self
     }
 
@@ -99,7 +104,7 @@ impl Dial {
     pub(crate) async fn request(&self, stream: &TlsStream<TcpStream>) -> Outcome<Vec<u8>> {
         let mut request = Request::new(RequestBody::empty());
         *request.uri_mut() = format!("https://localhost:{}{}", self.port, self.path).parse()?;
-        let (client, key) = (ClientId::new(self.client)?, HmacSha256::new(self.key));
+        let (client, key) = (ClientId::new(&self.client)?, HmacSha256::new(&self.key));
         let mut prover = otp::prover(&self.settings, client, Form::ApiKey);
         begin(&mut prover, &RustlsExporter::new(stream.get_ref().1), &key).await?;
         let fields = fields(&mut prover, &request)?;

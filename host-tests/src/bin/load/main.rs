@@ -20,6 +20,7 @@ mod mixed;
 mod process;
 mod servers;
 mod site;
+mod soak;
 mod throughput;
 
 use std::error::Error;
@@ -33,7 +34,8 @@ async fn main() -> Outcome<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let figures = match *arguments.as_slice() {
-        ["upstream"] => return servers::upstream().await,
+        ["upstream"] => return servers::upstream(0).await,
+        ["upstream", port] => return servers::upstream(port.parse()?).await,
         ["plain-proxy", certificate, key, port] => {
             return servers::plain_proxy(certificate, key, port.parse()?).await;
         }
@@ -52,6 +54,7 @@ async fn main() -> Outcome<()> {
         ["--memory"] => memory::figures().await?,
         ["--throughput"] => throughput::figures().await?,
         ["--mixed"] => mixed::figures().await?,
+        ["--soak", minutes] => soak::figures(minutes.parse()?).await?,
         ["--answer-times"] => answer_times::figures().await?,
         ["--gateway"] => {
             let all = [
@@ -64,7 +67,8 @@ async fn main() -> Outcome<()> {
         }
         _ => {
             return Err(
-                "usage: load --gateway|--memory|--throughput|--mixed|--answer-times".into(),
+                "usage: load --gateway|--memory|--throughput|--mixed|--answer-times|--soak MINUTES"
+                    .into(),
             );
         }
     };

@@ -24,15 +24,15 @@ use tokio_rustls::TlsAcceptor;
 /// The length of the response to `/large`, in bytes.
 pub(crate) const LARGE: usize = 64 * 1024 * 1024;
 
-async fn listen() -> Outcome<TcpListener> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+async fn listen(port: u16) -> Outcome<TcpListener> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     println!("{}", listener.local_addr()?);
     Ok(listener)
 }
 
 /// Serves plain HTTP/1.1: the server behind both proxies.
-pub(crate) async fn upstream() -> Outcome<()> {
-    let listener = listen().await?;
+pub(crate) async fn upstream(port: u16) -> Outcome<()> {
+    let listener = listen(port).await?;
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -62,7 +62,7 @@ pub(crate) async fn plain_proxy(certificate: &str, key: &str, upstream: u16) -> 
         .pool_timer(TokioTimer::new())
         .build_http();
     let authority = format!("127.0.0.1:{upstream}");
-    let listener = listen().await?;
+    let listener = listen(0).await?;
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -109,7 +109,7 @@ pub(crate) async fn plain_proxy(certificate: &str, key: &str, upstream: u16) -> 
 /// Serves TLS alone: it answers whatever it reads with a response, and keeps nothing but the connection.
 pub(crate) async fn bare_tls(certificate: &str, key: &str) -> Outcome<()> {
     let acceptor = acceptor(certificate, key)?;
-    let listener = listen().await?;
+    let listener = listen(0).await?;
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;

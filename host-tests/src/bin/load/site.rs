@@ -43,64 +43,63 @@ impl Site {
         self.folder.path().join(name)
     }
 
+    /// Runs `chanbind registry` on a database.
+    pub(crate) fn registry(&self, url: &str, arguments: &[&str]) -> Outcome<()> {
+        let mut command = Command::new(program::path("chanbind"));
+        command.arg("registry").args(arguments);
+        command.env("CHANBIND_DATABASE", url);
+        command.env("CHANBIND_DATABASE_KEY", self.path("registry.key"));
+        let output = command.output()?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into());
+        }
+        Ok(())
+    }
+
     /// Creates a registry in SQLite, with the devices of the file.
     pub(crate) fn create_database(&self) -> Outcome<()> {
-        let (key, database) = (self.path("registry.key"), self.path("fleet.db"));
-        let run = |arguments: &[&str]| -> Outcome<()> {
-            let mut command = Command::new(program::path("chanbind"));
-            let output = command.arg("registry").args(arguments).output()?;
-            if !output.status.success() {
-                return Err(String::from_utf8_lossy(&output.stderr).into());
-            }
-            Ok(())
-        };
-        run(&["create-key", text(&key)])?;
-        let (registry, url) = (
-            self.path("registry.toml"),
-            format!("sqlite:{}", text(&database)),
-        );
-        run(&[
-            "import",
-            text(&registry),
-            "--database",
-            &url,
-            "--database-key",
-            text(&key),
-        ])?;
-        run(&[
-            "disable",
-            DISABLED,
-            "--database",
-            &url,
-            "--database-key",
-            text(&key),
-        ])
+        let url = format!("sqlite:{}", text(&self.path("fleet.db")));
+        self.registry(&url, &["create-key", text(&self.path("registry.key"))])?;
+        self.registry(&url, &["import", text(&self.path("registry.toml"))])?;
+        self.registry(&url, &["disable", DISABLED])
     }
 
     pub(crate) fn gateway_with_database(&self, upstream: Option<u16>) -> Outcome<Served> {
         let registry = "database = \"sqlite:fleet.db\"\ndatabase_key = \"registry.key\"\n";
-        self.gateway_of(upstream, registry, "any = [\"otp\"]")
+        self.gateway_of(0, upstream, registry, "any = [\"otp\"]")
+    }
+
+    /// Starts a gateway on this port with the registry of a database server.
+    pub(crate) fn gateway_of_fleet(&self, port: u16, upstream: u16, url: &str) -> Outcome<Served> {
+        let registry = format!("database = \"{url}\"\ndatabase_key = \"registry.key\"\n");
+        self.gateway_of(port, Some(upstream), &registry, "any = [\"otp\"]")
     }
 
     /// Starts `chanbind gateway` with the registry in a file, and these settings of passwords. `upstream` is the port of the server that it passes
     /// requests on to.
     pub(crate) fn gateway(&self, upstream: Option<u16>, settings: &str) -> Outcome<Served> {
         let registry = format!("registry = \"registry.toml\"\n{settings}");
-        self.gateway_of(upstream, &registry, "any = [\"otp\"]")
+        self.gateway_of(0, upstream, &registry, "any = [\"otp\"]")
     }
 
     /// Starts the same gateway, whose rule needs no proof.
     pub(crate) fn exempt_gateway(&self, upstream: u16) -> Outcome<Served> {
         let registry = "registry = \"registry.toml\"\n";
-        self.gateway_of(Some(upstream), registry, "exempt = true")
+        self.gateway_of(0, Some(upstream), registry, "exempt = true")
     }
 
     /// Starts `chanbind gateway` with a configuration for many connections.
-    fn gateway_of(&self, upstream: Option<u16>, proof: &str, rule: &str) -> Outcome<Served> {
+    fn gateway_of(
+        &self,
+        port: u16,
+        upstream: Option<u16>,
+        proof: &str,
+        rule: &str,
+    ) -> Outcome<Served> {
         let upstream =
             upstream.map(|port| format!("[upstream]\nurl = \"http://127.0.0.1:{port}\"\n"));
         let config = format!(
-            "listen = \"127.0.0.1:0\"\nmax_connections_per_address = 100000\n[limits]\nconnections = 100000\nhandshakes_per_second_and_address = 0\nidle_seconds = 600\nhead_seconds = 600\n[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n{}[proof.otp]\n{proof}[[rule]]\npath = \"/\"\n{rule}\n",
+            "listen = \"127.0.0.1:{port}\"\nmax_connections_per_address = 100000\n[limits]\nconnections = 100000\nhandshakes_per_second_and_address = 0\nidle_seconds = 600\nhead_seconds = 600\n[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n{}[proof.otp]\n{proof}[[rule]]\npath = \"/\"\n{rule}\n",
             upstream.unwrap_or_default(),
         );
         let number = fs::read_dir(self.folder.path())?.count();
