@@ -1,6 +1,7 @@
 //! `chanbind registry`, and a gateway with its database.
 
 use super::*;
+use chanbind_host_tests::swtpm::Swtpm;
 use workspace::connect_otp;
 
 const DATABASE: [&str; 4] = [
@@ -32,6 +33,48 @@ fn workspace() -> Workspace {
     let (out, _) = workspace.succeed(&["registry", "create-key", "registry.key"]);
     assert!(out.starts_with("wrote registry.key"), "{out}");
     workspace
+}
+
+#[test]
+fn the_key_of_a_registry_can_be_in_the_tpm() {
+    let workspace = Workspace::new();
+    let create = ["registry", "create-key", "registry.key", "--in-tpm"];
+    assert!(
+        workspace
+            .succeed(&create)
+            .0
+            .contains("it works with this TPM alone")
+    );
+    workspace.provision("client1", &[]);
+    registry(&workspace, &["import", "registry.toml"]);
+    let gateway = workspace.configured_gateway(CONFIG);
+    let url = gateway.url();
+    assert_eq!(
+        workspace.succeed(&connect_otp(&url, "client1.pem")).0,
+        "ok client1\n"
+    );
+    // The configuration can name the TPM.
+    let other = Swtpm::start().unwrap();
+    let named = |tcti: &str| {
+        CONFIG.replace(
+            "[[rule]]",
+            &format!("database_key_tcti = \"{tcti}\"\n[[rule]]"),
+        )
+    };
+    workspace.write(
+        "gateway.toml",
+        workspace::configuration(&named(&workspace.tpm().tcti())),
+    );
+    let check = ["gateway", "--config", "gateway.toml", "--check"];
+    workspace.succeed(&check);
+    // The same file with another TPM opens nothing.
+    workspace.write(
+        "gateway.toml",
+        workspace::configuration(&named(&other.tcti())),
+    );
+    let (code, error) = workspace.fail(&check);
+    assert_eq!(code, 1);
+    assert!(error.contains("registry.key: "), "{error}");
 }
 
 #[test]

@@ -7,10 +7,11 @@ use super::{
 use crate::{
     failure::Failure,
     files::named,
+    registry::sealer,
     shared::{Context, HeaderText, KeyLayout, Preset, SettingsArguments, default_client},
 };
 use chanbind::{
-    gateway::{DatabaseRegistry, KeySealer, RegistryError, RegistryFile},
+    gateway::{DatabaseRegistry, RegistryError, RegistryFile},
     proof::otp::{KIND, OtpVerifier},
 };
 use clap::Args;
@@ -48,7 +49,12 @@ pub(super) struct Section {
 /// The source of the clients.
 enum Source {
     File(PathBuf),
-    Database { url: String, key: PathBuf },
+    Database {
+        url: String,
+        key: PathBuf,
+        /// The TPM of the key, if it is in one.
+        tcti: Option<String>,
+    },
 }
 
 /// The section as a file has it. The settings are written out, because serde loses the lines of errors in flattened structures.
@@ -58,6 +64,7 @@ struct SectionFields {
     registry: Option<PathBuf>,
     database: Option<String>,
     database_key: Option<PathBuf>,
+    database_key_tcti: Option<String>,
     #[serde(default)]
     profile: Preset,
     label: Option<String>,
@@ -73,9 +80,10 @@ impl TryFrom<SectionFields> for Section {
     type Error = &'static str;
 
     fn try_from(fields: SectionFields) -> Result<Self, &'static str> {
+        let tcti = fields.database_key_tcti;
         let registry = match (fields.registry, fields.database, fields.database_key) {
-            (Some(file), None, None) => Source::File(file),
-            (None, Some(url), Some(key)) => Source::Database { url, key },
+            (Some(file), None, None) if tcti.is_none() => Source::File(file),
+            (None, Some(url), Some(key)) => Source::Database { url, key, tcti },
             _ => {
                 return Err(
                     "write registry, the file of the clients, or database and database_key",
@@ -118,9 +126,9 @@ impl Section {
     pub(super) async fn set_up(&self, site: Site<'_>) -> Result<SetUp, Failure> {
         match &self.registry {
             Source::File(path) => self.set_up_file(&site.folder.join(path)),
-            Source::Database { url, key } => {
-                let key = site.folder.join(key);
-                self.set_up_database(&url_in(site.folder, url), &key).await
+            Source::Database { url, key, tcti } => {
+                let (url, key) = (url_in(site.folder, url), site.folder.join(key));
+                self.set_up_database(&url, &key, tcti.as_deref()).await
             }
         }
     }
@@ -156,8 +164,13 @@ impl Section {
         })
     }
 
-    async fn set_up_database(&self, url: &str, key: &Path) -> Result<SetUp, Failure> {
-        let registry = DatabaseRegistry::open(url, KeySealer::from_file(key)?).await?;
+    async fn set_up_database(
+        &self,
+        url: &str,
+        key: &Path,
+        tcti: Option<&str>,
+    ) -> Result<SetUp, Failure> {
+        let registry = DatabaseRegistry::open(url, sealer(key, tcti).await?).await?;
         let verifier = OtpVerifier::new(registry.clone(), self.settings.settings());
         Ok(SetUp {
             requirements: vec![(KIND.to_owned(), verifier.into())],

@@ -3,18 +3,18 @@
 mod entries;
 mod export;
 mod import;
+mod key;
 
-use crate::{failure::Failure, files::say};
-use base64::{Engine, prelude::BASE64_STANDARD};
-use chanbind::gateway::{DatabaseRegistry, KeySealer};
+pub(crate) use key::sealer;
+
+use crate::failure::Failure;
+use chanbind::gateway::DatabaseRegistry;
 use clap::{Args, Subcommand};
 use std::{
-    io::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
-use zeroize::Zeroizing;
 
 /// Keep the devices of gateways in a database.
 ///
@@ -41,7 +41,7 @@ struct Database {
     )]
     database: String,
 
-    /// The file with the key that encrypts the keys in it.
+    /// The file with the key that encrypts the keys in it. CHANBIND_TCTI names the TPM if the key is in one.
     #[arg(long, value_name = "FILE", env = "CHANBIND_DATABASE_KEY")]
     database_key: PathBuf,
 }
@@ -62,6 +62,10 @@ enum Verb {
     CreateKey {
         /// The new file.
         file: PathBuf,
+
+        /// Create the key inside the TPM, which it never leaves: the database can be read with this TPM alone. CHANBIND_TCTI names the TPM.
+        #[arg(long)]
+        in_tpm: bool,
     },
     Import(import::Arguments),
     Export(export::Arguments),
@@ -100,7 +104,7 @@ enum Verb {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.verb {
-        Verb::CreateKey { file } => create_key(&file)?,
+        Verb::CreateKey { file, in_tpm } => key::create(&file, in_tpm).await?,
         Verb::Import(arguments) => return import::run(arguments).await,
         Verb::Export(arguments) => export::run(&arguments).await?,
         Verb::List(database) => export::list(&*database.open().await?).await?,
@@ -131,7 +135,7 @@ impl Database {
 
 /// Opens a database.
 pub(crate) async fn open(url: &str, key: &Path) -> Result<Arc<DatabaseRegistry>, Failure> {
-    Ok(DatabaseRegistry::open(url, KeySealer::from_file(key)?).await?)
+    Ok(DatabaseRegistry::open(url, sealer(key, None).await?).await?)
 }
 
 async fn set_enabled(database: &Database, ids: &[String], enabled: bool) -> Result<(), Failure> {
@@ -140,23 +144,4 @@ async fn set_enabled(database: &Database, ids: &[String], enabled: bool) -> Resu
         registry.set_enabled(id, enabled).await?;
     }
     Ok(())
-}
-
-/// Writes a new key to a file that only its owner can read.
-fn create_key(path: &Path) -> Result<(), Failure> {
-    let mut key = Zeroizing::new([0; 32]);
-    getrandom::fill(key.as_mut_slice())?;
-    let text = Zeroizing::new(BASE64_STANDARD.encode(key.as_slice()) + "\n");
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| crate::files::named(path, error))?;
-    say(&format!(
-        "wrote {}: without it the keys in the database are lost\n",
-        path.display()
-    ))
 }

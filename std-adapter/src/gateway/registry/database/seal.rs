@@ -1,8 +1,13 @@
+use crate::proof::{KeyError, KeyHolder};
 use aes_gcm::{
     Aes256Gcm, KeyInit, Nonce,
     aead::{Aead, Payload},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
+use chanbind_core::{
+    kdf::{Layout, Step},
+    proof::KeyRequest,
+};
 use std::{fmt, fs, path::Path};
 use zeroize::Zeroizing;
 
@@ -67,6 +72,33 @@ impl KeySealer {
             .ok()
             .and_then(|key| Some(Self::new(key.as_slice().try_into().ok()?)));
         key.ok_or(SealError::Key(name))
+    }
+
+    /// Derives the key from an HMAC key that its holder keeps, for example one that was created inside of a TPM and never leaves it: by SP 800-108 in
+    /// counter mode with the label `chanbind registry key`.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use chanbind::{gateway::KeySealer, tpm::{KeyFile, OpenOptions, Tpm}};
+    ///
+    /// let tpm = Tpm::open("device:/dev/tpmrm0", OpenOptions::default()).await?;
+    /// let file = KeyFile::from_pem(&std::fs::read_to_string("registry.pem")?)?;
+    /// let sealer = KeySealer::from_holder(&tpm.load(file, None).await?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The error of the holder, and [`KeyError::Unsupported`] if it does not answer with HMAC-SHA-256.
+    pub async fn from_holder(holder: &dyn KeyHolder) -> Result<Self, KeyError> {
+        let mut key = Zeroizing::new([0; 32]);
+        let layout = Layout::sp800_108(b"chanbind registry key");
+        let mut step = layout.derivation(b"", 32, key.as_mut_slice());
+        while let Step::Prf(pending) = step.map_err(|_| KeyError::Unsupported)? {
+            let answer = holder.answer(KeyRequest::Hmac(pending.input())).await?;
+            step = pending.answer(&answer);
+        }
+        Ok(Self::new(&key))
     }
 
     /// Encrypts the key of a device.
