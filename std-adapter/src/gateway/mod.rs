@@ -44,6 +44,7 @@ mod observer;
 mod path;
 mod policy;
 mod registry;
+mod requirement;
 mod server;
 
 pub use crate::proof::{Identities, Identity};
@@ -52,11 +53,12 @@ pub use diagnosis::{Diagnosis, Export};
 pub use layer::{ProofFuture, ProofLayer, ProofService};
 pub(crate) use live::{LiveList, OfChannel};
 pub use observer::{Event, Observer};
-pub use policy::{Audience, Policy, Requirement, all_of, any_of};
+pub use policy::Policy;
 pub use registry::{
     ClientKey, ClientRecord, ClientTable, LookUp, MemoryRegistry, Place, Registry, RegistryError,
     RegistryFile,
 };
 #[cfg(feature = "database")]
 pub use registry::{DatabaseError, DatabaseRegistry, Device, KeySealer, SealError};
+pub use requirement::{Audience, Requirement, all_of, any_of};
 pub use server::{Limits, Server, Tunnel, TunnelPermit, serve, serve_with};

@@ -4,7 +4,8 @@ use super::{Session, Shared};
 use crate::{
     gateway::{
         Channel, Event,
-        policy::{Rule, Tree, Unreadable},
+        policy::{Rule, Unreadable},
+        requirement::Tree,
     },
     proof::{
         Fields, Identities, Identity, Recipient, Refusal, RefusalKind, RequestHead, ResponseFields,
