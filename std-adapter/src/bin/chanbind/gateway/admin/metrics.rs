@@ -152,6 +152,7 @@ pub(super) fn reason(kind: RefusalKind) -> &'static str {
         RefusalKind::Forbidden => "declined",
         RefusalKind::Exhausted => "connection exhausted",
         RefusalKind::Malformed => "malformed",
+        RefusalKind::Busy => "too many pending proofs",
         _ => "fault of the gateway",
     }
 }
