@@ -64,7 +64,6 @@ struct SectionFields {
     registry: Option<PathBuf>,
     database: Option<String>,
     database_key: Option<PathBuf>,
-    database_key_tcti: Option<String>,
     #[serde(default)]
     profile: Preset,
     label: Option<String>,
@@ -74,6 +73,7 @@ struct SectionFields {
     key_header: Option<HeaderText>,
     #[serde(default = "default_client")]
     default_client: String,
+    database_key_tcti: Option<String>,
 }
 
 impl TryFrom<SectionFields> for Section {
