@@ -74,6 +74,14 @@ pub(crate) fn say(text: &str) -> Result<(), Failure> {
     say_bytes(text.as_bytes())
 }
 
+/// Returns options by which new files are readable and writable by their owner alone.
+pub(crate) fn owner_only() -> fs::OpenOptions {
+    let mut options = fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
 /// Writes bytes to standard output.
 pub(crate) fn say_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout();

@@ -3,7 +3,7 @@
 use super::key::key_table;
 use crate::{
     failure::Failure,
-    files::{named, read_text, say},
+    files::{named, owner_only, read_text, say},
     registry,
     tpm::{Password, TpmArguments},
 };
@@ -182,11 +182,8 @@ impl Registry {
                     entry.push_str(&format!("groups = {groups:?}\n"));
                 }
                 entry.insert(0, '\n');
-                let mut options = fs::OpenOptions::new();
-                options.append(true).create(true);
-                #[cfg(unix)]
-                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-                let written = options.open(path).and_then(|mut file| {
+                let file = owner_only().append(true).create(true).open(path);
+                let written = file.and_then(|mut file| {
                     file.write_all(entry.as_bytes())?;
                     file.sync_all()
                 });
@@ -303,11 +300,7 @@ fn write(path: &Path, contents: &[u8]) -> Result<(), Failure> {
         if path.exists() {
             fs::remove_file(path)?;
         }
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path)?;
+        let mut file = owner_only().write(true).create_new(true).open(path)?;
         file.write_all(contents)?;
         file.sync_all()
     };

@@ -1,6 +1,9 @@
 //! The files that a provisioning command creates.
 
-use crate::{failure::Failure, files::named};
+use crate::{
+    failure::Failure,
+    files::{named, owner_only},
+};
 use std::{
     collections::HashSet,
     fs,
@@ -35,11 +38,8 @@ impl NewFiles {
 
     /// Writes a new file that only its owner may read and write. Returns an error if the file exists already.
     pub(crate) fn write(&mut self, path: &Path, contents: &[u8]) -> Result<(), Failure> {
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(|error| match error.kind() {
+        let file = owner_only().write(true).create_new(true).open(path);
+        let mut file = file.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => exists(path),
             _ => named(path, error),
         })?;

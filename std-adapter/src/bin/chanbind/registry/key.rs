@@ -2,7 +2,7 @@
 
 use crate::{
     failure::Failure,
-    files::{named, read, say},
+    files::{named, owner_only, read, say},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chanbind::gateway::KeySealer;
@@ -59,11 +59,9 @@ pub(super) async fn create(path: &Path, in_tpm: bool) -> Result<(), Failure> {
         getrandom::fill(key.as_mut_slice())?;
         Zeroizing::new(BASE64_STANDARD.encode(key.as_slice()) + "\n")
     };
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options
+    let written = owner_only()
+        .write(true)
+        .create_new(true)
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| named(path, error))?;
