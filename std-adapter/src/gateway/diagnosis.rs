@@ -1,7 +1,7 @@
 use super::{Channel, Policy};
+use crate::clock;
 use chanbind_core::exporter::Protocol;
 use serde::{Deserialize, Serialize};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The view that a gateway has of a connection, for a client that compares it with what it sees itself: `chanbind doctor` does.
 ///
@@ -64,10 +64,9 @@ impl Diagnosis {
             Protocol::Tls13 => "1.3",
             _ => "1.2",
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             tls: tls.to_owned(),
-            unix_time: now.map_or(0, |now| now.as_secs()),
+            unix_time: clock::now(),
             certificate: None,
             exports: exports.collect(),
         }

@@ -15,8 +15,8 @@ use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex, PoisonError};
 use x509_parser::parse_x509_certificate;
 
-/// Verifies the server's certificate, keeps it with the verdict, and lets the handshake go on in any case. Nothing secret is sent on a connection
-/// whose certificate is not trusted.
+/// Verifies the server's certificate, keeps it with the verdict, and lets the handshake go on in any case. Nothing secret is sent if
+/// it is not trusted.
 #[derive(Debug)]
 pub(super) struct Recorder {
     verifier: Arc<WebPkiServerVerifier>,

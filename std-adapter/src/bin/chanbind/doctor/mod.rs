@@ -91,7 +91,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let client = arguments.client()?;
     let mut findings = Findings::default();
     let recorder = Recorder::new(arguments.target.roots()?)?;
-    let Some(connection) = arguments.connect(&recorder, &mut findings).await? else {
+    let Some(mut connection) = arguments.connect(&recorder, &mut findings).await? else {
         return Ok(findings.report());
     };
     findings.good(&format!("the connection: {}", connection.negotiated()));
@@ -100,10 +100,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         recorder.compare(printed, "the one that was printed", &mut findings);
     }
     let mut diagnosis = None;
-    let mut connection = connection;
     if is_trusted {
-        (diagnosis, connection) = arguments
-            .ask(connection, client.as_deref(), &mut findings)
+        diagnosis = arguments
+            .ask(&mut connection, client.as_deref(), &mut findings)
             .await?;
     }
     let settings = arguments.settings.settings();
@@ -111,8 +110,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         compare(diagnosis, &recorder, &mut findings);
     }
     if let Some(id) = &client {
-        let id = ClientId::new(id)
-            .map_err(|error| CommandError::usage(format!("--client-id: {error}")))?;
+        let id = client_id(id)?;
         let candidates = Candidates::of(&settings.profile, id, connection.channel());
         let exports = diagnosis.iter().flat_map(|diagnosis| &diagnosis.exports);
         for export in exports.filter(|export| export.proof == otp::KIND) {
@@ -178,6 +176,10 @@ fn compare(diagnosis: &Diagnosis, recorder: &Recorder, findings: &mut Findings) 
             "tokens with a time are refused: set the clocks by NTP; API keys do not depend on the time",
         );
     }
+}
+
+fn client_id(text: &str) -> Result<ClientId<'_>, CommandError> {
+    ClientId::new(text).map_err(|error| CommandError::usage(format!("--client-id: {error}")))
 }
 
 /// A fingerprint that the other end has printed.
@@ -250,13 +252,13 @@ impl Arguments {
         }
     }
 
-    /// Asks the gateway for its diagnosis on this connection. Returns a new connection if the other one was closed after the answer.
+    /// Asks the gateway for its diagnosis on this connection.
     async fn ask(
         &self,
-        mut connection: Connection,
+        connection: &mut Connection,
         client: Option<&str>,
         findings: &mut Findings,
-    ) -> Result<(Option<Diagnosis>, Connection), Failure> {
+    ) -> Result<Option<Diagnosis>, Failure> {
         let mut parts = self.target.url.clone().into_parts();
         let question = client
             .map(|client| format!("?client={client}"))
@@ -272,12 +274,12 @@ impl Arguments {
                 "the gateway gives no diagnosis at {} ({status}): add the section [diagnostics] to its configuration while you look for the fault",
                 self.diagnostics_path
             ));
-            return Ok((None, connection));
+            return Ok(None);
         }
-        Ok((diagnosis, connection))
+        Ok(diagnosis)
     }
 
-    /// Sends a password of a random key, so that the gateway logs what it derives, and reads what the operator found in the log.
+    /// Sends a password that is not valid, so that the gateway logs what it derives, and reads what the operator found in the log.
     async fn ask_operator(
         &self,
         connection: &mut Connection,
@@ -309,8 +311,7 @@ impl Arguments {
         connection: Connection,
         findings: &mut Findings,
     ) -> Result<(), Failure> {
-        let id = ClientId::new(client)
-            .map_err(|error| CommandError::usage(format!("--client-id: {error}")))?;
+        let id = client_id(client)?;
         let password = Password::read(self.password_file.as_deref())?;
         let tpm = self.tpm.open().await?;
         let done = async {
