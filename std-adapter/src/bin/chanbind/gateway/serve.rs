@@ -185,7 +185,7 @@ impl Service<Request> for Inner {
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // Both are always ready.
+        // Each is always ready.
         Poll::Ready(Ok(()))
     }
 

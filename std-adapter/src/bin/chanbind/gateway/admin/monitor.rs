@@ -96,15 +96,14 @@ impl Monitor {
                         live.identities.push((name, identity.kind()));
                     }
                 }
-                if !is_first && state.again(identity.subject(), now) {
-                    return;
-                }
-                let device = state.device(identity.subject(), now);
-                device.admitted += 1;
-                if *is_first {
-                    let from = peer.map_or(String::new(), |peer| format!(" from {}", peer.ip()));
-                    device.note(now, format!("admitted by {}{from}", identity.kind()));
-                }
+                state.change(identity.subject(), now, |device| {
+                    device.admitted += 1;
+                    if *is_first {
+                        let from =
+                            peer.map_or(String::new(), |peer| format!(" from {}", peer.ip()));
+                        device.note(now, format!("admitted by {}{from}", identity.kind()));
+                    }
+                });
             }
             Event::Refused { peer, refusal, .. } => {
                 state.count(now, |minute| minute.refused += 1);
@@ -115,13 +114,14 @@ impl Monitor {
                 if state.devices.len() >= MAX_DEVICES && !state.devices.contains_key(subject) {
                     return;
                 }
-                let device = state.device(subject, now);
-                device.refused += 1;
-                let from = peer.map_or(String::new(), |peer| format!(" from {}", peer.ip()));
-                device.note(
-                    now,
-                    format!("refused{from}, {}: {refusal}", reason(refusal.kind())),
-                );
+                state.change(subject, now, |device| {
+                    device.refused += 1;
+                    let from = peer.map_or(String::new(), |peer| format!(" from {}", peer.ip()));
+                    device.note(
+                        now,
+                        format!("refused{from}, {}: {refusal}", reason(refusal.kind())),
+                    );
+                });
             }
             _ => {}
         }
@@ -152,8 +152,14 @@ impl State {
         }
     }
 
-    fn device(&mut self, name: &str, now: u64) -> &mut Device {
-        if !self.devices.contains_key(name) && self.devices.len() >= MAX_DEVICES {
+    /// Changes what is known of a device. Its name is copied only when it is new.
+    fn change(&mut self, name: &str, now: u64, change: impl FnOnce(&mut Device)) {
+        if let Some(device) = self.devices.get_mut(name) {
+            device.last_seen = now;
+            change(device);
+            return;
+        }
+        if self.devices.len() >= MAX_DEVICES {
             let oldest = self
                 .devices
                 .iter()
@@ -162,19 +168,12 @@ impl State {
                 self.devices.remove(&oldest);
             }
         }
-        let device = self.devices.entry(name.to_owned()).or_default();
-        device.last_seen = now;
-        device
-    }
-
-    /// Counts an admitted request of a device that is known, without a copy of its name.
-    fn again(&mut self, name: &str, now: u64) -> bool {
-        let device = self.devices.get_mut(name);
-        device.is_some_and(|device| {
-            device.last_seen = now;
-            device.admitted += 1;
-            true
-        })
+        let mut device = Device {
+            last_seen: now,
+            ..Device::default()
+        };
+        change(&mut device);
+        self.devices.insert(name.to_owned(), device);
     }
 }
 
