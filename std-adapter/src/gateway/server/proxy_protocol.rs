@@ -1,4 +1,4 @@
-//! The PROXY protocol, version 2, by which a load balancer says for whom it opened a connection.
+//! The PROXY protocol, version 2, by which a load balancer names the client of a connection.
 
 use ppp::v2::{Addresses, Command, Header};
 use std::{io, net::SocketAddr};

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 ///
 /// Gateways keep what they have looked up for up to 30 seconds, and learn of changes while [`DatabaseRegistry::follow`] runs: within a second,
 /// connections of a device that has been disabled, removed or given other keys are closed. While the database cannot be reached, devices that were
-/// looked up lately are admitted, and requests of others are answered with status 500.
+/// looked up lately are admitted, and others are refused as unknown ones are.
 ///
 /// ```no_run
 /// use chanbind::gateway::{DatabaseRegistry, KeySealer};
@@ -297,7 +297,7 @@ impl DatabaseRegistry {
             None => ClientRecord::decoy(self.decoy.clone()),
         };
         let mut cache = self.cache();
-        // What has changed meanwhile may not be in what was read.
+        // The row may be from before a change.
         if !changes.has_changed().unwrap_or(true) {
             if cache.len() >= MAX_CACHED {
                 cache.clear();

@@ -85,6 +85,21 @@ macro_rules! has_changed {
     };
 }
 
+/// Puts a device into groups.
+macro_rules! insert_groups {
+    ($transaction:ident, $id:ident, $groups:ident) => {
+        for group in $groups {
+            sqlx::query(
+                "INSERT INTO device_group (device, name) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            )
+            .bind($id)
+            .bind(*group)
+            .execute(&mut *$transaction)
+            .await?;
+        }
+    };
+}
+
 impl Store {
     pub(super) async fn open(url: &str) -> Result<Self, DatabaseError> {
         let invalid = || DatabaseError::Url(url.to_owned());
@@ -136,8 +151,6 @@ impl Store {
         groups: &[&str],
     ) -> Result<bool, DatabaseError> {
         const SQL: &str = "INSERT INTO device (id, enabled, revision, sealed_key, created) VALUES ($1, TRUE, $2, $3, $4) ON CONFLICT DO NOTHING";
-        const GROUP: &str =
-            "INSERT INTO device_group (device, name) VALUES ($1, $2) ON CONFLICT DO NOTHING";
         let created = i64::try_from(clock::now()).unwrap_or(i64::MAX);
         on!(self, pool => {
             let mut transaction = pool.begin().await?;
@@ -145,9 +158,7 @@ impl Store {
             if query.execute(&mut *transaction).await?.rows_affected() == 0 {
                 return Ok(false);
             }
-            for group in groups {
-                sqlx::query(GROUP).bind(id).bind(*group).execute(&mut *transaction).await?;
-            }
+            insert_groups!(transaction, id, groups);
             transaction.commit().await?;
         });
         Ok(true)
@@ -207,8 +218,6 @@ impl Store {
         groups: &[&str],
         revision: i64,
     ) -> Result<bool, DatabaseError> {
-        const GROUP: &str =
-            "INSERT INTO device_group (device, name) VALUES ($1, $2) ON CONFLICT DO NOTHING";
         const SQL: &str = "UPDATE device SET revision = $2 WHERE id = $1";
         on!(self, pool => {
             let mut transaction = pool.begin().await?;
@@ -218,9 +227,7 @@ impl Store {
             }
             let query = sqlx::query("DELETE FROM device_group WHERE device = $1").bind(id);
             query.execute(&mut *transaction).await?;
-            for group in groups {
-                sqlx::query(GROUP).bind(id).bind(*group).execute(&mut *transaction).await?;
-            }
+            insert_groups!(transaction, id, groups);
             transaction.commit().await?;
         });
         Ok(true)
