@@ -10,6 +10,7 @@
 pub mod attacker;
 pub mod board;
 pub mod client;
+pub mod figures;
 pub mod gateway;
 pub mod go;
 pub mod mqtt;

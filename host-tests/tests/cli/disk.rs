@@ -1,17 +1,9 @@
 //! A gateway whose disk is full. A limit on the length of files stands for the disk.
 
 use super::*;
+use registry::{CONFIG, DATABASE};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use workspace::connect_otp;
-
-const DATABASE: [&str; 4] = [
-    "--database",
-    "sqlite:fleet.db",
-    "--database-key",
-    "registry.key",
-];
-const CONFIG: &str = "[proof.otp]\ndatabase = \"sqlite:fleet.db\"\ndatabase_key = \"registry.key\"\n\
-    [[rule]]\npath = \"/\"\nany = [\"otp\"]\n";
 
 /// Returns a command whose process gets an error, and no signal, when it writes more than a limit allows. The shell runs `before` first.
 fn limited(workspace: &Workspace, before: &str, arguments: &[&str]) -> Command {

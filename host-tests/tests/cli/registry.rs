@@ -4,13 +4,13 @@ use super::*;
 use chanbind_host_tests::swtpm::Swtpm;
 use workspace::connect_otp;
 
-const DATABASE: [&str; 4] = [
+pub(super) const DATABASE: [&str; 4] = [
     "--database",
     "sqlite:fleet.db",
     "--database-key",
     "registry.key",
 ];
-const CONFIG: &str = "[proof.otp]\ndatabase = \"sqlite:fleet.db\"\ndatabase_key = \"registry.key\"\n\
+pub(super) const CONFIG: &str = "[proof.otp]\ndatabase = \"sqlite:fleet.db\"\ndatabase_key = \"registry.key\"\n\
     [[rule]]\npath = \"/\"\nany = [\"otp\"]\n";
 
 fn registry(workspace: &Workspace, arguments: &[&str]) -> String {

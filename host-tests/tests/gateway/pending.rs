@@ -58,7 +58,7 @@ async fn more_pending_proofs_than_allowed_are_told_to_come_again() {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "1");
     assert_eq!(response.body(), "try again later\n");
-    // What waited is admitted, and then there is room again.
+    // The waiting requests are admitted, and then there is room again.
     slow.permits.add_permits(100);
     while let Some(status) = waiting.join_next().await {
         assert!(matches!(

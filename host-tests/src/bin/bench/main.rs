@@ -35,6 +35,7 @@ use chanbind::{
 };
 use chanbind_host_tests::{
     client::{TestClient, copy, one_time_password},
+    figures::{Figure, json},
     gateway::TestGateway,
     swtpm::Swtpm,
 };
@@ -56,8 +57,6 @@ use tss_esapi::{
     traits::UnMarshall,
 };
 
-/// A figure: name, value, unit.
-type Figure = (String, f64, &'static str);
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 const SECRET: &[u8] = b"my_api_key";
@@ -89,13 +88,7 @@ async fn main() -> Outcome<()> {
         }
         _ => [ratios().await?, logins::figures().await?].concat(),
     };
-    let rows: Vec<_> = figures
-        .iter()
-        .map(|(name, value, unit)| {
-            format!("{{\"name\":\"{name}\",\"value\":{value:.4},\"unit\":\"{unit}\"}}")
-        })
-        .collect();
-    println!("[{}]", rows.join(","));
+    println!("{}", json(&figures));
     Ok(())
 }
 

@@ -23,10 +23,9 @@ mod site;
 mod soak;
 mod throughput;
 
+use chanbind_host_tests::figures::{Figure, json};
 use std::error::Error;
 
-/// A figure: name, value, unit.
-type Figure = (String, f64, &'static str);
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 #[tokio::main]
@@ -72,12 +71,6 @@ async fn main() -> Outcome<()> {
             );
         }
     };
-    let rows: Vec<_> = figures
-        .iter()
-        .map(|(name, value, unit)| {
-            format!("{{\"name\":\"{name}\",\"value\":{value:.4},\"unit\":\"{unit}\"}}")
-        })
-        .collect();
-    println!("[{}]", rows.join(","));
+    println!("{}", json(&figures));
     Ok(())
 }

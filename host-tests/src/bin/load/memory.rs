@@ -47,7 +47,7 @@ struct Measured {
 /// Opens the connections with a request on each, measures the memory that they take while idle, and sends a second request on each.
 async fn per_connection(site: &Site, server: &Served) -> Outcome<Measured> {
     let dial = Dial::new(&site.pki.ca, server.port)?;
-    // What the first connections allocate for all.
+    // The first connections allocate what all share.
     for _ in 0..200 {
         dial.connect().await?.succeed().await?;
     }

@@ -1,6 +1,7 @@
 //! `chanbind provision --batch`.
 
 use super::*;
+use crate::registry::{CONFIG, DATABASE};
 use chanbind_host_tests::swtpm::Swtpm;
 
 const DONE_FIRST: &str = "3 provisioned, 0 unchanged, 0 failed\n";
@@ -58,21 +59,15 @@ fn a_batch_goes_on_after_an_interruption() {
     let workspace = Workspace::new();
     workspace.write("devices.csv", "client_id\npump1\npump2\npump3\n");
     workspace.succeed(&["registry", "create-key", "registry.key"]);
-    let database = [
-        "--database",
-        "sqlite:fleet.db",
-        "--database-key",
-        "registry.key",
-    ];
-    let batch = [&["provision", "--batch", "devices.csv"], &database[..]].concat();
+    let batch = [&["provision", "--batch", "devices.csv"], &DATABASE[..]].concat();
     assert_eq!(workspace.succeed(&batch).0, DONE_FIRST);
     // Before the key got its name; before the registry had the key; within the writing of the file.
     std::fs::rename(workspace.path("pump1.pem"), workspace.path("pump1.pem.new")).unwrap();
     std::fs::rename(workspace.path("pump2.pem"), workspace.path("pump2.pem.new")).unwrap();
-    workspace.succeed(&[&["registry", "remove", "pump2"], &database[..]].concat());
+    workspace.succeed(&[&["registry", "remove", "pump2"], &DATABASE[..]].concat());
     std::fs::remove_file(workspace.path("pump3.pem")).unwrap();
     workspace.write("pump3.pem.new", "-----BEGIN");
-    workspace.succeed(&[&["registry", "remove", "pump3"], &database[..]].concat());
+    workspace.succeed(&[&["registry", "remove", "pump3"], &DATABASE[..]].concat());
     assert_eq!(workspace.succeed(&batch).0, DONE_FIRST);
     assert_eq!(workspace.succeed(&batch).0, DONE_AGAIN);
     let left: Vec<_> = workspace
@@ -81,8 +76,7 @@ fn a_batch_goes_on_after_an_interruption() {
         .filter(|name| name.ends_with(".new"))
         .collect();
     assert_eq!(left, [""; 0]);
-    let config = "[proof.otp]\ndatabase = \"sqlite:fleet.db\"\ndatabase_key = \"registry.key\"\n[[rule]]\npath = \"/\"\nany = [\"otp\"]\n";
-    let gateway = workspace.configured_gateway(config);
+    let gateway = workspace.configured_gateway(CONFIG);
     for name in ["pump1", "pump2", "pump3"] {
         let (key, url) = (format!("{name}.pem"), gateway.url());
         assert_eq!(
