@@ -5,13 +5,13 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
 };
-use workspace::{configuration, connect_authenticator};
+use workspace::{configuration, connect_authenticator, connect_otp};
 
-const RULES: &str = "[proof.otp]\nregistry = \"registry.toml\"\n\
+pub(super) const RULES: &str = "[proof.otp]\nregistry = \"registry.toml\"\n\
     [proof.authenticator]\nclient_ca = \"devices.pem\"\n\
     [[rule]]\npath = \"/\"\nany = [\"otp\", \"authenticator\"]\n";
 
-fn workspace() -> Workspace {
+pub(super) fn workspace() -> Workspace {
     let workspace = Workspace::without_tpm();
     workspace.register("client1", b"a key with more than 16 bytes");
     workspace.software_device("device", "devices");
@@ -42,7 +42,7 @@ fn get(address: &str, path: &str) -> String {
 }
 
 /// Has one device admitted, and refuses another that claims to be `<b>client1`.
-fn busy(workspace: &Workspace, gateway: &Gateway) {
+pub(super) fn busy(workspace: &Workspace, gateway: &Gateway) {
     let url = gateway.url();
     workspace.succeed(&connect_authenticator(&url, "device.pem", "device.key"));
     for client in ["client1", "<b>client1"] {
@@ -100,6 +100,64 @@ fn operators_see_health_counters_and_devices() {
     let (head, _) = get_as(&address, "/device?name=not-seen", &address);
     assert!(head.starts_with("HTTP/1.1 404"), "{head}");
     let (head, _) = get_as(&address, "/jwks.json", &address);
+    assert!(head.starts_with("HTTP/1.1 404"), "{head}");
+}
+
+/// The registry is in a database, and larger than a page.
+#[test]
+fn the_devices_of_a_registry_are_listed_page_by_page() {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    let workspace = registry::workspace();
+    workspace.provision("pump000", &[]);
+    registry::registry(&workspace, &["import", "registry.toml"]);
+    let mut csv = "id,hmac_sha256,enabled,groups\n".to_owned();
+    for number in 1..=200 {
+        let key = BASE64_STANDARD.encode(format!("the key of pump number {number}"));
+        csv += &format!("pump{number:03},{key},{},line3 north\n", number != 7);
+    }
+    // The last one needs escapes in addresses and in HTML.
+    csv = csv.replace("pump200", "pump<i>&=200");
+    workspace.write("devices.csv", csv);
+    registry::registry(&workspace, &["import", "devices.csv"]);
+    let admin = "[admin]\nlisten = \"127.0.0.1:0\"\n";
+    let gateway = workspace.configured_gateway(&format!("{}{admin}", registry::CONFIG));
+    let address = operators(&gateway);
+    workspace.succeed(&connect_otp(&gateway.url(), "pump000.pem"));
+
+    let overview = get(&address, "/");
+    assert!(
+        overview.contains("<a href=\"/fleet?kind=otp\">"),
+        "{overview}"
+    );
+    let first = get(&address, "/fleet?kind=otp");
+    let row = |name: &str, state: &str| format!("{name}</a></td><td>{state}</td>");
+    assert_contains_all(
+        &first,
+        &[
+            &row("pump006", "enabled"),
+            &row("pump007", "disabled"),
+            "<td>line3, north</td><td>never</td>",
+            "<a id=\"next\" href=\"/fleet?kind=otp&amp;after=pump199\">",
+        ],
+    );
+    assert_eq!(first.matches("<tr>").count(), 201);
+    let second = get(&address, "/fleet?kind=otp&after=pump199");
+    assert_eq!(second.matches("<tr>").count(), 2);
+    assert_contains_all(
+        &second,
+        &["<a href=\"/device?name=pump%3Ci%3E%26%3D200\">pump&lt;i&gt;&amp;=200</a>"],
+    );
+    assert!(!second.contains("id=\"next\""), "{second}");
+    // What the gateways write down every ten seconds.
+    let seen = || get(&address, "/fleet?kind=otp").contains(" s ago</td>");
+    assert!(wait_until(seen));
+    let (head, unseen) = get_as(&address, "/device?name=pump006", &address);
+    assert!(head.starts_with("HTTP/1.1 404"), "{head}");
+    assert!(
+        unseen.contains("This gateway has not seen it since it started."),
+        "{unseen}"
+    );
+    let (head, _) = get_as(&address, "/fleet?kind=mutual", &address);
     assert!(head.starts_with("HTTP/1.1 404"), "{head}");
 }
 

@@ -13,7 +13,7 @@ pub(super) const DATABASE: [&str; 4] = [
 pub(super) const CONFIG: &str = "[proof.otp]\ndatabase = \"sqlite:fleet.db\"\ndatabase_key = \"registry.key\"\n\
     [[rule]]\npath = \"/\"\nany = [\"otp\"]\n";
 
-fn registry(workspace: &Workspace, arguments: &[&str]) -> String {
+pub(super) fn registry(workspace: &Workspace, arguments: &[&str]) -> String {
     let (verb, rest) = arguments.split_first().unwrap();
     workspace
         .succeed(&[&["registry", verb], rest, &DATABASE].concat())
@@ -28,7 +28,7 @@ fn failing(workspace: &Workspace, arguments: &[&str]) -> String {
 }
 
 /// A workspace with a registry in SQLite.
-fn workspace() -> Workspace {
+pub(super) fn workspace() -> Workspace {
     let workspace = Workspace::new();
     let (out, _) = workspace.succeed(&["registry", "create-key", "registry.key"]);
     assert!(out.starts_with("wrote registry.key"), "{out}");
@@ -96,9 +96,11 @@ fn a_device_is_provisioned_admitted_disabled_and_changes_its_key() {
     assert_eq!(workspace.succeed(&connect).0, "ok client1\n");
 
     registry(&workspace, &["disable", "client1"]);
-    wait_until(|| workspace.run(&connect).status.code() == Some(3));
+    assert!(wait_until(
+        || workspace.run(&connect).status.code() == Some(3)
+    ));
     registry(&workspace, &["enable", "client1"]);
-    wait_until(|| workspace.run(&connect).status.success());
+    assert!(wait_until(|| workspace.run(&connect).status.success()));
 
     // A second key beside the first.
     std::fs::rename(workspace.path("registry.toml"), workspace.path("old.toml")).unwrap();
@@ -110,15 +112,17 @@ fn a_device_is_provisioned_admitted_disabled_and_changes_its_key() {
         "{error}"
     );
     registry(&workspace, &["import", "--rotate", "registry.toml"]);
-    wait_until(|| workspace.run(&connect).status.success());
+    assert!(wait_until(|| workspace.run(&connect).status.success()));
     let old = connect_otp(&url, "old.pem");
     workspace.succeed(&old);
     assert!(registry(&workspace, &["list"]).contains("client1\tchanging its key\t"));
     registry(&workspace, &["finish-rotation", "client1"]);
-    wait_until(|| workspace.run(&old).status.code() == Some(3));
+    assert!(wait_until(|| workspace.run(&old).status.code() == Some(3)));
     workspace.succeed(&connect);
     registry(&workspace, &["remove", "client1"]);
-    wait_until(|| workspace.run(&connect).status.code() == Some(3));
+    assert!(wait_until(
+        || workspace.run(&connect).status.code() == Some(3)
+    ));
 }
 
 #[test]
@@ -227,7 +231,7 @@ fn rules_admit_groups() {
             .contains("status=403")
     );
     registry(&workspace, &["set-groups", "client1", "line3"]);
-    wait_until(|| workspace.run(&connect).status.success());
+    assert!(wait_until(|| workspace.run(&connect).status.success()));
     registry(&workspace, &["set-groups", "client1"]);
-    wait_until(|| !workspace.run(&connect).status.success());
+    assert!(wait_until(|| !workspace.run(&connect).status.success()));
 }

@@ -1,6 +1,7 @@
 //! One-time passwords at the gateway.
 
 use super::{
+    admin::Fleet,
     check,
     config::{Config, Proofs, ServerArguments, SetUp, Site},
 };
@@ -172,9 +173,11 @@ impl Section {
     ) -> Result<SetUp, Failure> {
         let registry = DatabaseRegistry::open(url, sealer(key, tcti).await?).await?;
         let verifier = OtpVerifier::new(registry.clone(), self.settings.settings());
+        let fleet: Arc<dyn Fleet> = registry.clone();
         Ok(SetUp {
             requirements: vec![(KIND.to_owned(), verifier.into())],
             background: vec![Box::pin(registry.follow())],
+            fleet: Some((KIND, fleet)),
             summary: vec!["the clients of a database".to_owned()],
             warnings: check::secret_file(key).into_iter().collect(),
             ..SetUp::default()

@@ -1,7 +1,7 @@
 //! Serving.
 
 use super::{
-    admin::{self, Admin},
+    admin::{self, Admin, NamedFleet},
     config::Config,
     diagnostics,
     signals::{Hangups, StopSignals},
@@ -48,6 +48,8 @@ pub(super) struct Prepared {
     pub(super) jwk_set: Option<String>,
     /// The address of the listener for operators.
     pub(super) admin: Option<SocketAddr>,
+    /// The devices that operators can list.
+    pub(super) fleets: Vec<NamedFleet>,
     pub(super) responders: Vec<Arc<dyn Responder>>,
     pub(super) reload: Vec<Arc<dyn Fn() + Send + Sync>>,
     pub(super) background: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -143,6 +145,7 @@ fn application(
     certificate: &Arc<ServerCertificate>,
 ) -> App {
     admin.set_jwk_set(prepared.jwk_set.take());
+    admin.set_fleets(std::mem::take(&mut prepared.fleets));
     let policy = std::mem::take(&mut prepared.policy);
     let diagnosed = prepared
         .diagnostics

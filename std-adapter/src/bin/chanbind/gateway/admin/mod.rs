@@ -1,9 +1,11 @@
 //! The listener for operators: health, metrics, and pages that show what happens. It is for this host alone, and changes nothing.
 
+mod fleet;
 mod metrics;
 mod monitor;
 mod page;
 
+pub(super) use fleet::{Fleet, NamedFleet};
 pub(super) use metrics::Metrics;
 pub(super) use monitor::Monitor;
 
@@ -81,11 +83,21 @@ pub(super) struct Admin {
     pub(super) monitor: Monitor,
     /// The public keys of the tokens for the upstream, JSON.
     jwk_set: Mutex<Option<String>>,
+    fleets: Mutex<Vec<NamedFleet>>,
 }
 
 impl Admin {
     pub(super) fn set_jwk_set(&self, keys: Option<String>) {
         *self.jwk_set.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    pub(super) fn set_fleets(&self, fleets: Vec<NamedFleet>) {
+        *self.fleets.lock().unwrap_or_else(PoisonError::into_inner) = fleets;
+    }
+
+    fn fleets(&self) -> Vec<NamedFleet> {
+        let fleets = self.fleets.lock().unwrap_or_else(PoisonError::into_inner);
+        fleets.clone()
     }
 }
 
@@ -108,6 +120,7 @@ pub(super) async fn serve(
     let app = Router::new()
         .route("/", get(overview))
         .route("/device", get(device))
+        .route("/fleet", get(fleet))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
@@ -178,18 +191,47 @@ async fn jwk_set(State(admin): State<Arc<Admin>>) -> Response {
 }
 
 async fn overview(State(admin): State<Arc<Admin>>) -> Response {
-    html(page::overview(&admin.monitor, admin.readiness.text().1))
+    let kinds: Vec<_> = admin.fleets().iter().map(|(kind, _)| *kind).collect();
+    html(page::overview(
+        &admin.monitor,
+        admin.readiness.text().1,
+        &kinds,
+    ))
 }
 
 #[derive(Deserialize)]
-struct Device {
+struct DeviceQuery {
     name: String,
 }
 
-async fn device(State(admin): State<Arc<Admin>>, Query(device): Query<Device>) -> Response {
+async fn device(State(admin): State<Arc<Admin>>, Query(device): Query<DeviceQuery>) -> Response {
     match page::device(&admin.monitor, &device.name) {
         Some(page) => html(page),
-        None => (StatusCode::NOT_FOUND, "this device has not been seen\n").into_response(),
+        None => (StatusCode::NOT_FOUND, html(page::unseen(&device.name))).into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+struct FleetQuery {
+    kind: String,
+    /// The last name of the page before.
+    #[serde(default)]
+    after: String,
+}
+
+async fn fleet(State(admin): State<Arc<Admin>>, Query(query): Query<FleetQuery>) -> Response {
+    let fleets = admin.fleets();
+    let Some((kind, fleet)) = fleets.iter().find(|(kind, _)| *kind == query.kind) else {
+        return (StatusCode::NOT_FOUND, "there is no such registry\n").into_response();
+    };
+    let rows = u32::try_from(page::MAX_ROWS).unwrap_or(u32::MAX);
+    match fleet.list(&query.after, rows).await {
+        Ok(devices) => html(page::fleet(kind, &devices)),
+        Err(error) => {
+            tracing::error!(%error, "the devices of the registry cannot be shown");
+            let text = "the registry cannot be read: the log says why\n";
+            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
     }
 }
 

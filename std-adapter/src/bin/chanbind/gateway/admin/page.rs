@@ -1,11 +1,12 @@
 //! The pages. They have no scripts, and whatever peers have written is escaped.
 
 use super::monitor::{MINUTES, Monitor, State, now};
+use chanbind::gateway::Device;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use x509_parser::time::ASN1Time;
 
 /// The rows of a table.
-const MAX_ROWS: usize = 200;
+pub(super) const MAX_ROWS: usize = 200;
 
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}\
 h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;width:100%}\
@@ -45,7 +46,11 @@ fn duration(seconds: u64) -> String {
 
 /// Returns the address of a device's page.
 fn link(name: &str) -> String {
-    let mut link = "/device?name=".to_owned();
+    with_name("/device?name=", name)
+}
+
+fn with_name(start: &str, name: &str) -> String {
+    let mut link = start.to_owned();
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             link.push(char::from(byte));
@@ -57,7 +62,9 @@ fn link(name: &str) -> String {
 }
 
 /// The page with everything.
-pub(super) fn overview(monitor: &Monitor, readiness: &str) -> Markup {
+///
+/// `kinds` are the kinds of proof whose devices are in a registry that can be listed.
+pub(super) fn overview(monitor: &Monitor, readiness: &str, kinds: &[&str]) -> Markup {
     let state = monitor.state();
     let now = now();
     let mut devices: Vec<_> = state.devices.iter().collect();
@@ -71,6 +78,9 @@ pub(super) fn overview(monitor: &Monitor, readiness: &str) -> Markup {
         h2 { "The last 24 hours" }
         (plot(&state, now))
         h2 { "Devices" }
+        @for kind in kinds {
+            p { a href=(format!("/fleet?kind={kind}")) { "All devices of the registry (" (kind) ")" } ". Seen by this gateway:" }
+        }
         table id="fleet" {
             tr { th { "Device" } th { "Last seen" } th.n { "Admitted" } th.n { "Refused" } }
             @for (name, device) in devices.iter().take(MAX_ROWS) {
@@ -166,4 +176,54 @@ pub(super) fn device(monitor: &Monitor, name: &str) -> Option<Markup> {
         p { "Names in refused proofs are claims: they have not been proved." }
     };
     Some(page(name, &content))
+}
+
+/// The page of a device that this gateway has not seen.
+pub(super) fn unseen(name: &str) -> Markup {
+    let content = html! {
+        p { a href="/" { "chanbind gateway" } }
+        h1 { (name) }
+        p { "This gateway has not seen it since it started." }
+    };
+    page(name, &content)
+}
+
+/// A page of the devices in a registry.
+pub(super) fn fleet(kind: &str, devices: &[Device]) -> Markup {
+    let now = now();
+    let next = devices.last().filter(|_| devices.len() >= MAX_ROWS);
+    let content = html! {
+        p { a href="/" { "chanbind gateway" } }
+        h1 { "Registry (" (kind) ")" }
+        table id="registry" {
+            tr { th { "Device" } th { "State" } th { "Groups" } th { "Last seen" } th { "Added" } }
+            @for device in devices {
+                tr {
+                    td { a href=(link(&device.id)) { (device.id) } }
+                    td { (state(device)) }
+                    td { (device.groups.join(", ")) }
+                    td {
+                        @match device.last_seen {
+                            Some(seen) => { (duration(now.saturating_sub(seen))) " ago" }
+                            None => "never"
+                        }
+                    }
+                    td { (time(device.created)) }
+                }
+            }
+        }
+        @if let Some(last) = next {
+            p { a id="next" href=(with_name(&format!("/fleet?kind={kind}&after="), &last.id)) { "Next" } }
+        }
+        p { "Last seen at any gateway, to about ten seconds." }
+    };
+    page("chanbind registry", &content)
+}
+
+fn state(device: &Device) -> &'static str {
+    match (device.enabled, device.is_rotating) {
+        (false, _) => "disabled",
+        (true, true) => "enabled, changing its key",
+        (true, false) => "enabled",
+    }
 }

@@ -8,7 +8,8 @@ mod upstream;
 pub(super) use arguments::ServerArguments;
 
 use super::{
-    admin, authenticator, blessing, check, diagnostics, mutual, otp,
+    admin::{self, NamedFleet},
+    authenticator, blessing, check, diagnostics, mutual, otp,
     serve::{Listener, Prepared},
 };
 use crate::{
@@ -149,6 +150,8 @@ pub(super) struct SetUp {
     pub(super) summary: Vec<String>,
     /// Findings that the operator should look at.
     pub(super) warnings: Vec<String>,
+    /// The devices, if operators can list them.
+    pub(super) fleet: Option<NamedFleet>,
 }
 
 impl Config {
@@ -266,6 +269,7 @@ impl Config {
             proxy: None,
             jwk_set: None,
             admin: None,
+            fleets: Vec::new(),
             listener: Listener {
                 address: self.listen,
                 certificate: server,
@@ -288,6 +292,7 @@ impl Config {
             prepared.background.extend(kind.background);
             prepared.summary.extend(kind.summary);
             prepared.warnings.extend(kind.warnings);
+            prepared.fleets.extend(kind.fleet);
         }
         if let Some(upstream) = upstream {
             prepared.proxy = Some(upstream.proxy);
