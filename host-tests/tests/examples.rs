@@ -124,6 +124,34 @@ fn a_device_sends_readings_to_the_gateway_and_gets_commands() {
     assert!(error.contains("401"), "{error}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_tells_the_service_behind_it_which_device_asks() {
+    let service = axum::Router::new().fallback(async |headers: axum::http::HeaderMap| {
+        let subjects = headers.get_all("x-client-subject").iter();
+        let subjects: Vec<_> = subjects.map(|value| value.to_str().unwrap()).collect();
+        format!("asked by {}", subjects.join(", "))
+    });
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let upstream = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
+
+    let workspace = Workspace::provisioned("client1");
+    let files = ["registry.toml", "chain.pem", "key.pem", "127.0.0.1:0"];
+    let arguments = [&files[..], &[&upstream]].concat();
+    let proxy = Server::start(&mut workspace.example("proxy", &arguments));
+    let said = workspace.send(&proxy, "/", "client1.pem", "client1");
+    let line = "200 OK: asked by client1\n";
+    assert_eq!(said.unwrap(), [line, line].concat());
+
+    stranger(&workspace, "client1");
+    let error = workspace
+        .send(&proxy, "/", "stranger.pem", "client1")
+        .unwrap_err();
+    assert!(error.contains("401"), "{error}");
+}
+
 #[test]
 fn a_server_of_ones_own_admits_devices_of_the_registry() {
     let workspace = Workspace::provisioned("client1");

@@ -75,6 +75,40 @@ async fn verifies_with_a_key_in_the_gateways_tpm() {
     assert!(ClientTable::new(mixed).is_err());
 }
 
+/// While the gateway's TPM is away, a device is refused as one with a wrong key is, and admitted again when the TPM is back.
+#[tokio::test]
+async fn refuses_devices_while_the_gateways_tpm_is_away() {
+    let mut swtpm = Swtpm::start().unwrap();
+    let tpm = Tpm::open(&swtpm.tcti(), OpenOptions::default())
+        .await
+        .unwrap();
+    let file = tpm
+        .import_hmac_key(SECRET, KeyOptions::default())
+        .await
+        .unwrap();
+    let key = tpm.load(file, None).await.unwrap();
+    let clients = [("client1".to_owned(), ClientKey::Tpm(key))];
+    let registry = MemoryRegistry::new(ClientTable::new(clients).unwrap());
+    let settings = Settings::default();
+    let gateway = TestGateway::start(registry, settings.clone())
+        .await
+        .unwrap();
+    let ask = async |client: &str| {
+        let mut connection = gateway.connect().await.unwrap();
+        let form = Form::ApiKey;
+        let request = proved(&gateway, &settings, &connection, form, client, SECRET).await;
+        answer(&mut connection, request).await
+    };
+    assert_eq!(ask("client1").await.0, StatusCode::OK);
+    let stranger = ask("unknown").await;
+    assert_eq!(stranger.0, StatusCode::UNAUTHORIZED);
+    swtpm.kill();
+    assert_eq!(ask("client1").await, stranger);
+    assert_eq!(ask("unknown").await, stranger);
+    swtpm.restart().unwrap();
+    assert_eq!(ask("client1").await.0, StatusCode::OK);
+}
+
 #[tokio::test]
 async fn accepts_many_requests_on_one_connection() {
     let settings = Settings::default();
