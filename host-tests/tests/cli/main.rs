@@ -30,6 +30,7 @@ mod request;
 mod stop;
 mod systemd;
 mod tls_errors;
+mod traces;
 mod usage;
 mod workspace;
 

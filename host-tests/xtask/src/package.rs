@@ -46,7 +46,7 @@ fn build(folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
             "chanbind",
             "--no-default-features",
             "--features",
-            "gateway",
+            "opentelemetry",
         ]),
     )?;
     let program = folder.join("chanbind");

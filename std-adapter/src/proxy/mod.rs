@@ -78,6 +78,7 @@ use std::{
 use throttle::Throttle;
 use tower::Service;
 use tower_http::timeout::TimeoutBody;
+use tracing::Instrument;
 use upstream::Client;
 
 /// A tower service that passes requests on to an [`Upstream`]. Put it inside of a [`ProofLayer`](crate::gateway::ProofLayer).
@@ -230,7 +231,10 @@ impl Shared {
         let channel = request.extensions().get::<Channel>().cloned();
         let request = self.prepare(request, peer, channel.as_ref(), tunnel.as_ref())?;
 
-        let sent = tokio::time::timeout(self.limits.response, self.client.request(request)).await;
+        let span =
+            tracing::debug_span!("upstream", otel.kind = "client", upstream = %self.upstream);
+        let sent = self.client.request(request).instrument(span);
+        let sent = tokio::time::timeout(self.limits.response, sent).await;
         let response = sent
             .map_err(|_| ProxyError::TimedOut(self.limits.response))?
             .map_err(|error| self.failed(&error))?;

@@ -3,7 +3,7 @@
 mod check;
 mod errors;
 mod rules;
-mod upstream;
+pub(crate) mod upstream;
 
 use super::*;
 use std::io::Read as _;

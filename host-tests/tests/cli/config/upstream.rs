@@ -4,7 +4,7 @@ use super::*;
 use axum::{Router, extract::Request};
 
 /// Starts a server that answers with the path and with these fields of the request. Returns its address.
-async fn application(fields: &'static [&'static str]) -> std::net::SocketAddr {
+pub(crate) async fn application(fields: &'static [&'static str]) -> std::net::SocketAddr {
     let app = Router::new().fallback(move |request: Request| async move {
         let mut text = format!("{}\n", request.uri());
         for name in fields {

@@ -14,6 +14,7 @@ mod files;
 mod gateway;
 #[cfg(feature = "cli")]
 mod inspect;
+mod logs;
 mod old;
 #[cfg(feature = "cli")]
 mod password;
@@ -29,10 +30,10 @@ mod target;
 #[cfg(feature = "cli")]
 mod tpm;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use std::{io::IsTerminal, process::ExitCode};
+use clap::{Parser, Subcommand};
+use logs::{LogFormat, Logs};
+use std::process::ExitCode;
 use tokio::runtime::Runtime;
-use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -64,14 +65,6 @@ struct Arguments {
 
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LogFormat {
-    /// Lines for people.
-    Text,
-    /// A JSON object on each line.
-    Json,
 }
 
 #[derive(Subcommand)]
@@ -123,7 +116,14 @@ async fn run() -> ExitCode {
     }
     let arguments = Arguments::parse();
     quieten_tpm_stack();
-    log_to_stderr(arguments.log_format);
+    let is_gateway = matches!(arguments.command, Command::Gateway(_));
+    let _logs = match Logs::start(arguments.log_format, is_gateway) {
+        Ok(logs) => logs,
+        Err(error) => {
+            eprintln!("chanbind: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let done = match arguments.command {
         #[cfg(feature = "cli")]
         Command::Provision(arguments) => provision::run(arguments).await,
@@ -161,22 +161,6 @@ async fn run() -> ExitCode {
             eprintln!("chanbind: {error}");
             ExitCode::FAILURE
         }
-    }
-}
-
-fn log_to_stderr(format: LogFormat) {
-    // The lines of the TPM software stack would repeat the errors.
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("chanbind=info,tss_esapi=off"));
-    let has_colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        && std::io::stderr().is_terminal();
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(has_colours)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => logs.init(),
-        LogFormat::Json => logs.json().init(),
     }
 }
 

@@ -22,6 +22,7 @@ use std::{
 };
 use tokio::sync::Semaphore;
 use tower::{Layer, Service};
+use tracing::Instrument;
 
 /// A tower layer that lets requests through which prove what a [`Policy`] asks for. The module says what it answers.
 #[derive(Clone)]
@@ -197,7 +198,9 @@ where
                 let mut inner = std::mem::replace(&mut self.inner, ready);
                 let state = State::Pending {
                     done: Box::pin(async move {
-                        let outcome = pending.await;
+                        let outcome = pending
+                            .instrument(tracing::debug_span!("verify proofs"))
+                            .await;
                         drop(permit);
                         match outcome.apply(request) {
                             Ok((request, fields)) => {

@@ -10,6 +10,8 @@ mod mutual;
 mod otp;
 mod serve;
 mod signals;
+#[cfg(feature = "opentelemetry")]
+mod traces;
 
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
@@ -17,6 +19,8 @@ use config::Config;
 #[cfg(feature = "cli")]
 pub(crate) use diagnostics::DEFAULT_PATH as DIAGNOSTICS_PATH;
 use std::{path::PathBuf, process::ExitCode};
+#[cfg(feature = "opentelemetry")]
+pub(crate) use traces::Traces;
 
 /// Serve a gateway that admits devices by their proofs.
 ///

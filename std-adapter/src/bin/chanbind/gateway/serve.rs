@@ -126,6 +126,8 @@ pub(super) async fn run(config: Config, mut prepared: Prepared) -> Result<ExitCo
     };
     let server = Server::new(tls).with_limits(limits).behind(proxies);
     let server = server.observed(Arc::<Admin>::clone(&admin));
+    #[cfg(feature = "opentelemetry")]
+    let app = super::traces::Traced(app);
     server.serve(listener, app, stopping).await;
     background.shutdown().await;
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,69 @@
+//! Logs on standard error, and traces.
+
+use crate::failure::Failure;
+#[cfg(feature = "opentelemetry")]
+use crate::gateway::Traces;
+use clap::ValueEnum;
+use std::io::IsTerminal;
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, layer::SubscriberExt, util::SubscriberInitExt,
+};
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object on each line.
+    Json,
+}
+
+/// The logs and traces of a program that runs. Dropping it sends what is left of the traces.
+pub(crate) struct Logs {
+    #[cfg(feature = "opentelemetry")]
+    _traces: Option<Traces>,
+}
+
+impl Logs {
+    /// Starts to log; with `is_traced` also the traces, if the environment asks for them.
+    ///
+    /// # Errors
+    /// Returns an error if the environment's settings for traces are invalid.
+    pub(crate) fn start(format: LogFormat, is_traced: bool) -> Result<Self, Failure> {
+        // The lines of the TPM software stack would repeat the errors.
+        let filter = EnvFilter::try_from_default_env()
+            .unwrap_or_else(|_| EnvFilter::new("chanbind=info,opentelemetry=warn,tss_esapi=off"));
+        let has_colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::io::stderr().is_terminal();
+        let logs = tracing_subscriber::fmt::layer()
+            .with_ansi(has_colours)
+            .with_writer(std::io::stderr);
+        let logs: Box<dyn Layer<Registry> + Send + Sync> = match format {
+            LogFormat::Text => Box::new(logs.with_filter(filter)),
+            LogFormat::Json => Box::new(logs.json().with_filter(filter)),
+        };
+        let all = tracing_subscriber::registry().with(logs);
+        #[cfg(feature = "opentelemetry")]
+        {
+            let traces = if is_traced {
+                Traces::from_environment()?
+            } else {
+                None
+            };
+            match &traces {
+                Some(traces) => all.with(traces.layer()).init(),
+                None => all.init(),
+            }
+            Ok(Self { _traces: traces })
+        }
+        #[cfg(not(feature = "opentelemetry"))]
+        {
+            all.init();
+            if is_traced && std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some() {
+                tracing::warn!(
+                    "OTEL_EXPORTER_OTLP_ENDPOINT is set, and this program was built without traces: build it with --features opentelemetry"
+                );
+            }
+            Ok(Self {})
+        }
+    }
+}
