@@ -19,7 +19,7 @@ pub(super) fn workspace() -> Workspace {
 }
 
 /// The address of the listener for operators, from the line that a gateway prints.
-fn operators(gateway: &Gateway) -> String {
+pub(super) fn operators(gateway: &Gateway) -> String {
     let (_, address) = gateway.line.rsplit_once("http://").unwrap();
     address.trim_end_matches('/').to_owned()
 }
@@ -35,7 +35,7 @@ fn get_as(address: &str, path: &str, host: &str) -> (String, String) {
     (head.to_owned(), content.to_owned())
 }
 
-fn get(address: &str, path: &str) -> String {
+pub(super) fn get(address: &str, path: &str) -> String {
     let (head, content) = get_as(address, path, address);
     assert!(head.starts_with("HTTP/1.1 200 OK"), "{path}: {head}");
     content

@@ -55,7 +55,8 @@ fn a_registered_user_is_admitted_and_others_are_not() {
         "{entry}"
     );
     assert!(!entry.contains("correct horse"));
-    let gateway = workspace.mutual_gateway(RULES);
+    let admin = "[admin]\nlisten = \"127.0.0.1:0\"\n";
+    let gateway = workspace.mutual_gateway(&format!("{RULES}{admin}"));
     let url = gateway.url();
     for more in [
         &[][..],
@@ -84,6 +85,12 @@ fn a_registered_user_is_admitted_and_others_are_not() {
         errors.push(err);
     }
     assert_eq!(errors[0], errors[1]);
+    // The operator sees whom a refused client claimed to be.
+    let refused = admin::get(&admin::operators(&gateway), "/device?name=john");
+    assert!(
+        refused.contains("refused from 127.0.0.1, not proved: the password"),
+        "{refused}"
+    );
     // A path without a proof: nothing is proved, and nothing is shown.
     let health = format!("{}health", url.trim_end_matches("get"));
     let (code, out, err) = workspace.connect_mutual(&health, "john", "correct horse", &[]);

@@ -326,7 +326,7 @@ impl MutualVerifier {
         let refuse = |reason, why: &str| {
             let why = format!("{why} (user {user:?})");
             let refusal = self.refuse_session(recipient, validations, reason, why);
-            Verdict::Refused(refusal)
+            Verdict::Refused(refusal.claimed_by(user.as_str()))
         };
         match verdict {
             SessionVerdict::Proved(proof) => self
