@@ -1,7 +1,9 @@
 use crate::{TaskResult, firmware, firmware_targets, report, run, setup};
 use std::process::Stdio;
 
+// The name of this group would be that of the flattened one.
 #[derive(clap::Args)]
+#[group(skip)]
 pub(crate) struct Arguments {
     /// The subject to measure; without it, everything but the gateway under load.
     #[arg(value_enum)]

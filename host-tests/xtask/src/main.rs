@@ -118,3 +118,14 @@ fn root() -> PathBuf {
         .nth(2)
         .map_or(xtask.clone(), PathBuf::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// clap checks a command only when it is used.
+    #[test]
+    fn all_commands_can_be_parsed() {
+        Arguments::command().debug_assert();
+    }
+}
