@@ -1,8 +1,20 @@
 //! Passwords that are accepted.
 
 use super::*;
-use chanbind::tpm::{KeyOptions, OpenOptions, Tpm};
+use chanbind::tpm::{KeyOptions, OpenOptions, Tpm, TpmKey};
 use chanbind_host_tests::swtpm::Swtpm;
+
+/// Returns the key with [`SECRET`] in a TPM.
+async fn imported_key(swtpm: &Swtpm) -> TpmKey {
+    let tpm = Tpm::open(&swtpm.tcti(), OpenOptions::default())
+        .await
+        .unwrap();
+    let file = tpm
+        .import_hmac_key(SECRET, KeyOptions::default())
+        .await
+        .unwrap();
+    tpm.load(file, None).await.unwrap()
+}
 
 #[tokio::test]
 async fn accepts_every_form_with_all_settings() {
@@ -27,14 +39,7 @@ async fn accepts_every_form_with_all_settings() {
 #[tokio::test]
 async fn accepts_passwords_of_a_key_in_a_tpm() {
     let swtpm = Swtpm::start().unwrap();
-    let tpm = Tpm::open(&swtpm.tcti(), OpenOptions::default())
-        .await
-        .unwrap();
-    let file = tpm
-        .import_hmac_key(SECRET, KeyOptions::default())
-        .await
-        .unwrap();
-    let key = tpm.load(file, None).await.unwrap();
+    let key = imported_key(&swtpm).await;
     let settings = Settings::default();
     let gateway = gateway(settings.clone()).await;
     let mut connection = gateway.connect().await.unwrap();
@@ -79,14 +84,7 @@ async fn verifies_with_a_key_in_the_gateways_tpm() {
 #[tokio::test]
 async fn refuses_devices_while_the_gateways_tpm_is_away() {
     let mut swtpm = Swtpm::start().unwrap();
-    let tpm = Tpm::open(&swtpm.tcti(), OpenOptions::default())
-        .await
-        .unwrap();
-    let file = tpm
-        .import_hmac_key(SECRET, KeyOptions::default())
-        .await
-        .unwrap();
-    let key = tpm.load(file, None).await.unwrap();
+    let key = imported_key(&swtpm).await;
     let clients = [("client1".to_owned(), ClientKey::Tpm(key))];
     let registry = MemoryRegistry::new(ClientTable::new(clients).unwrap());
     let settings = Settings::default();
