@@ -7,7 +7,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
 };
-use std::{fmt, str::FromStr, time::Duration};
+use std::{collections::HashMap, fmt, str::FromStr, time::Duration};
 use tokio::sync::Mutex;
 
 /// A device in a registry, without its keys.
@@ -238,19 +238,26 @@ impl Store {
         let rows: Vec<Listed> = on!(self, pool => {
             sqlx::query_as(SQL).bind(after).bind(i64::from(limit)).fetch_all(pool).await?
         });
-        let mut devices = Vec::with_capacity(rows.len());
-        for row in rows {
-            let groups = self.groups(&row.id).await?;
-            devices.push(Device {
-                id: row.id,
-                enabled: row.enabled,
-                is_rotating: row.is_rotating,
-                groups,
-                created: u64::try_from(row.created).unwrap_or(0),
-                last_seen: row.last_seen.and_then(|seen| u64::try_from(seen).ok()),
-            });
+        let Some(last) = rows.last() else {
+            return Ok(Vec::new());
+        };
+        const GROUPS: &str = "SELECT device, name FROM device_group WHERE device > $1 AND device <= $2 ORDER BY name";
+        let groups: Vec<(String, String)> = on!(self, pool => {
+            sqlx::query_as(GROUPS).bind(after).bind(&last.id).fetch_all(pool).await?
+        });
+        let mut groups_of = HashMap::<String, Vec<String>>::new();
+        for (device, name) in groups {
+            groups_of.entry(device).or_default().push(name);
         }
-        Ok(devices)
+        let devices = rows.into_iter().map(|row| Device {
+            groups: groups_of.remove(&row.id).unwrap_or_default(),
+            id: row.id,
+            enabled: row.enabled,
+            is_rotating: row.is_rotating,
+            created: u64::try_from(row.created).unwrap_or(0),
+            last_seen: row.last_seen.and_then(|seen| u64::try_from(seen).ok()),
+        });
+        Ok(devices.collect())
     }
 
     /// Returns the groups of a device, in order.
