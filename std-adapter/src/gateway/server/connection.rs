@@ -14,7 +14,7 @@ use crate::{
 };
 use axum::{
     body::Body,
-    http::{Request, Response, StatusCode},
+    http::{Method, Request, Response, StatusCode, header},
 };
 use hyper::body::Incoming;
 use hyper_util::{
@@ -206,7 +206,12 @@ impl ConnectionContext {
                 } else {
                     let mut request = TimedBody::wrap(request, limit);
                     request.extensions_mut().insert(channel);
-                    request.extensions_mut().insert(permit);
+                    // Few requests ask for another protocol.
+                    if request.method() == Method::CONNECT
+                        || request.headers().contains_key(header::UPGRADE)
+                    {
+                        request.extensions_mut().insert(permit);
+                    }
                     request.extensions_mut().insert(peer);
                     app.oneshot(request).await?
                 };

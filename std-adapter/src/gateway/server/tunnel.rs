@@ -4,8 +4,8 @@ use super::activity::{Activity, RequestGuard};
 use std::{fmt, sync::Arc};
 use tokio::sync::mpsc;
 
-/// The permission to take a connection over with another protocol, in the extensions of each request. The connection then keeps its place among
-/// those of the server, and its [`Channel`](crate::gateway::Channel) says when it must be closed.
+/// The permission to take a connection over with another protocol, in the extensions of each request that asks for one: by Upgrade, or by CONNECT.
+/// The connection then keeps its place among those of the server, and its [`Channel`](crate::gateway::Channel) says when it must be closed.
 #[derive(Clone)]
 pub struct TunnelPermit {
     activity: Arc<Activity>,
