@@ -157,8 +157,23 @@ fn the_devices_of_a_registry_are_listed_page_by_page() {
         unseen.contains("This gateway has not seen it since it started."),
         "{unseen}"
     );
-    let (head, _) = get_as(&address, "/fleet?kind=mutual", &address);
-    assert!(head.starts_with("HTTP/1.1 404"), "{head}");
+    for (path, status) in [
+        ("/fleet?kind=mutual", "404"),
+        ("/fleet?kind=otp&after=%00", "400"),
+    ] {
+        let (head, _) = get_as(&address, path, &address);
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {status}")),
+            "{path}: {head}"
+        );
+    }
+    // Another site's page cannot have the database read.
+    let (head, _) = get_as(
+        &address,
+        "/fleet?kind=otp",
+        &format!("{address}\r\nSec-Fetch-Site: cross-site"),
+    );
+    assert!(head.starts_with("HTTP/1.1 403"), "{head}");
 }
 
 /// A page of another site, whose name leads to this host, reads nothing.

@@ -81,7 +81,7 @@ fn gateway(workspace: &Workspace, upstream: &str, variables: &[(&str, &str)]) ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_gets_the_spans_of_requests_and_the_upstream_their_context() {
-    let upstream = application(&["traceparent", "tracestate"]).await;
+    let upstream = application(&["traceparent", "tracestate", "baggage"]).await;
     let collector = Collector::start().await;
     let workspace = admin::workspace();
     let endpoint = format!("http://127.0.0.1:{}", collector.port);
@@ -92,9 +92,26 @@ async fn a_collector_gets_the_spans_of_requests_and_the_upstream_their_context()
     );
     let url = gateway.url_of("/readings?secret=1");
     let connect = connect_authenticator(&url, "device.pem", "device.key");
-    let more = ["-H", CLIENTS, "-H", "tracestate: vendor=1"];
+    // A field that Connection names is for the gateway alone; the context of the gateway's own span is not.
+    let fields = [
+        CLIENTS,
+        "tracestate: vendor=1",
+        "baggage: user.id=1",
+        "Connection: traceparent",
+    ];
+    let more = fields.map(|field| ["-H", field]).concat();
     let (out, _) = workspace.succeed(&[&connect[..], &more].concat());
     admin::busy(&workspace, &gateway);
+    let long = [
+        "--request",
+        &"M".repeat(10_000),
+        "-k",
+        "-H",
+        &format!("Host: {}", "h".repeat(1000)),
+        &gateway.url_of(&format!("/{}", "p".repeat(5000))),
+    ];
+    let curl = Command::new("curl").args(long).output().unwrap();
+    assert!(curl.status.success(), "{curl:?}");
     let gateway_port = gateway.port.to_string();
     gateway.stop();
 
@@ -156,13 +173,20 @@ async fn a_collector_gets_the_spans_of_requests_and_the_upstream_their_context()
     assert_eq!(context(&link.trace_id, &link.span_id), CLIENTS);
     assert_ne!(request.trace_id, link.trace_id);
 
-    let seen = context(&request.trace_id, &request.span_id);
-    assert!(out.contains(&format!("{seen}\ntracestate: -\n")), "{out}");
     let upstream = named("upstream")
         .find(|span| span.trace_id == request.trace_id)
         .unwrap_or_else(|| panic!("{spans:?}"));
     assert_eq!(upstream.kind(), SpanKind::Client);
     assert_eq!(upstream.parent_span_id, request.span_id);
+    let seen = context(&upstream.trace_id, &upstream.span_id);
+    let expected = format!("{seen}\ntracestate: -\nbaggage: -\n");
+    assert!(out.contains(&expected), "{out}");
+
+    // Clients choose nothing that is long or without end.
+    let other = named("HTTP").next().unwrap_or_else(|| panic!("{spans:?}"));
+    assert_eq!(value(&other.attributes, "http.request.method"), "_OTHER");
+    assert_eq!(value(&other.attributes, "url.path").len(), 1024);
+    assert_eq!(value(&other.attributes, "server.address").len(), 255);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,6 +203,9 @@ async fn a_gateway_serves_without_its_collector() {
             false,
         ),
         (&[], None, false),
+        (&[("RUST_LOG", "chanbind=debug")], None, false),
+        (&[endpoint, ("OTEL_SDK_DISABLED", "true")], None, false),
+        (&[endpoint, ("OTEL_TRACES_EXPORTER", "none")], None, false),
     ] {
         let gateway = gateway(&workspace, &upstream, variables);
         let url = gateway.url();
@@ -190,23 +217,43 @@ async fn a_gateway_serves_without_its_collector() {
             None => assert!(is_clients, "{out}"),
         }
         let log = gateway.stop();
-        assert_eq!(log.contains("BatchSpanProcessor"), warns, "{log}");
+        let says = log.contains("traces cannot be sent") && log.contains("refused");
+        assert_eq!(says, warns, "{log}");
     }
 }
 
 #[test]
-fn an_endpoint_that_is_no_url_is_an_error_that_names_its_variable() {
+fn settings_that_are_invalid_or_not_supported_are_errors_that_name_their_variable() {
     let workspace = admin::workspace();
     workspace.write("gateway.toml", configuration(admin::RULES));
     let arguments = ["gateway", "--config", "gateway.toml"];
-    let output = workspace.run_with(&arguments, |command| {
-        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "not a url");
-    });
-    let error = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(
-        error.starts_with("chanbind: OTEL_EXPORTER_OTLP_ENDPOINT: no traces can be sent"),
-        "{error}"
-    );
-    assert_eq!(error.lines().count(), 1, "{error}");
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    for (name, value, says) in [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "not a url", "no traces can"),
+        (
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+            "grpc",
+            "=grpc is not supported: set http/protobuf",
+        ),
+        ("OTEL_TRACES_SAMPLER", "jaeger_remote", "set always_on"),
+        (
+            "OTEL_TRACES_SAMPLER_ARG",
+            "1%",
+            "=1%: set a number from 0 to 1",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_CERTIFICATE",
+            "ca.pem",
+            "set SSL_CERT_FILE",
+        ),
+    ] {
+        let output = workspace.run_with(&arguments, |command| {
+            command.envs([endpoint, (name, value)]);
+        });
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.starts_with(&format!("chanbind: {name}")), "{error}");
+        assert!(error.contains(says), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
 }

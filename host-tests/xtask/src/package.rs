@@ -162,6 +162,20 @@ fn image(package: &Path, folder: &Path) -> TaskResult {
     for package in packages {
         run::show(Command::new("dpkg-deb").arg("-x").arg(package).arg(&files))?;
     }
+    // A package's scripts are not run here, and one of them writes the list of authorities.
+    let mut authorities = String::new();
+    for entry in fs::read_dir(files.join("usr/share/ca-certificates/mozilla"))? {
+        authorities.push_str(&fs::read_to_string(entry?.path())?);
+    }
+    if authorities.is_empty() {
+        return Err("ca-certificates has no authorities".into());
+    }
+    fs::create_dir_all(files.join("etc/ssl/certs"))?;
+    fs::write(files.join("etc/ssl/certs/ca-certificates.crt"), authorities)?;
+    // Where volumes are mounted.
+    for folder in ["etc/chanbind", "var/lib/chanbind"] {
+        fs::create_dir_all(files.join(folder))?;
+    }
     // Programs there look for the loader in folders that packages take for granted.
     for (link, target) in [
         ("lib64", "usr/lib64"),

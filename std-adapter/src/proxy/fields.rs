@@ -54,6 +54,12 @@ pub(super) fn remove_forwarded(headers: &mut HeaderMap) {
     remove_spellings(headers, &FORWARDED);
 }
 
+/// Removes the trace context of W3C's recommendation, which a trailer must not add to that of the header.
+pub(super) fn remove_trace_context(trailers: &mut HeaderMap) {
+    let names = ["traceparent", "tracestate", "baggage"];
+    remove_spellings(trailers, &names.map(HeaderName::from_static));
+}
+
 /// Removes fields with these names, also where `_` stands for `-`: many servers take them for the same.
 pub(super) fn remove_spellings(headers: &mut HeaderMap, names: &[HeaderName]) {
     remove_where(headers, |present| {

@@ -60,7 +60,7 @@ use crate::{
 };
 use axum::{
     body::Body,
-    http::{HeaderValue, Method, Request, Response, StatusCode, Version, header},
+    http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Frame;
@@ -96,8 +96,12 @@ struct Shared {
     identity: Arc<IdentityFields>,
     limits: ProxyLimits,
     observer: Option<Arc<dyn Observer>>,
+    change_fields: Option<ChangeFields>,
     failures: Arc<Throttle>,
 }
+
+/// A change of the header fields of a request to the upstream.
+type ChangeFields = Arc<dyn Fn(&mut HeaderMap) + Send + Sync>;
 
 /// The field value for the address of a connection's client.
 struct Address(Option<HeaderValue>);
@@ -142,6 +146,7 @@ impl ReverseProxy {
                     idle: Duration::from_secs(300),
                 },
                 observer: None,
+                change_fields: None,
                 failures: Arc::default(),
                 id: unique::id(),
             }),
@@ -170,6 +175,14 @@ impl ReverseProxy {
     #[must_use]
     pub fn observed(mut self, observer: Arc<dyn Observer>) -> Self {
         Arc::make_mut(&mut self.shared).observer = Some(observer);
+        self
+    }
+
+    /// Has `change` modify the header fields of each request to the upstream, after all that the proxy removes and adds, and inside of the span
+    /// `upstream`. This is the place to pass a trace context on: no field of the client can remove it.
+    #[must_use]
+    pub fn with_fields(mut self, change: impl Fn(&mut HeaderMap) + Send + Sync + 'static) -> Self {
+        Arc::make_mut(&mut self.shared).change_fields = Some(Arc::new(change));
         self
     }
 
@@ -229,15 +242,25 @@ impl Shared {
         let client = tunnel.as_ref().map(|_| hyper::upgrade::on(&mut request));
         let permit = request.extensions_mut().remove::<TunnelPermit>();
         let channel = request.extensions().get::<Channel>().cloned();
-        let request = self.prepare(request, peer, channel.as_ref(), tunnel.as_ref())?;
+        let mut request = self.prepare(request, peer, channel.as_ref(), tunnel.as_ref())?;
 
-        let span =
-            tracing::debug_span!("upstream", otel.kind = "client", upstream = %self.upstream);
-        let sent = self.client.request(request).instrument(span);
-        let sent = tokio::time::timeout(self.limits.response, sent).await;
-        let response = sent
-            .map_err(|_| ProxyError::TimedOut(self.limits.response))?
-            .map_err(|error| self.failed(&error))?;
+        let span = tracing::debug_span!(
+            "upstream",
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            upstream = %self.upstream,
+        );
+        if let Some(change) = &self.change_fields {
+            span.in_scope(|| change(request.headers_mut()));
+        }
+        let sent = self.client.request(request).instrument(span.clone());
+        let sent = match tokio::time::timeout(self.limits.response, sent).await {
+            Ok(sent) => sent.map_err(|error| self.failed(&error)),
+            Err(_) => Err(ProxyError::TimedOut(self.limits.response)),
+        };
+        let response = sent.inspect_err(|_| {
+            span.record("otel.status_code", "ERROR");
+        })?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let (mut parts, body) = response.into_parts();
             fields::remove_hop_by_hop(&mut parts.headers);
@@ -300,6 +323,7 @@ impl Shared {
             let body = body.map_frame(move |frame| match frame.into_trailers() {
                 Ok(mut trailers) => {
                     fields::remove_forwarded(&mut trailers);
+                    fields::remove_trace_context(&mut trailers);
                     identity.remove(&mut trailers);
                     Frame::trailers(trailers)
                 }

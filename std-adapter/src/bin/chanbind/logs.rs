@@ -31,7 +31,7 @@ impl Logs {
     pub(crate) fn start(format: LogFormat, is_traced: bool) -> Result<Self, Failure> {
         // The lines of the TPM software stack would repeat the errors.
         let filter = EnvFilter::try_from_default_env()
-            .unwrap_or_else(|_| EnvFilter::new("chanbind=info,opentelemetry=warn,tss_esapi=off"));
+            .unwrap_or_else(|_| EnvFilter::new("chanbind=info,tss_esapi=off"));
         let has_colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && std::io::stderr().is_terminal();
         let logs = tracing_subscriber::fmt::layer()
@@ -58,9 +58,14 @@ impl Logs {
         #[cfg(not(feature = "opentelemetry"))]
         {
             all.init();
-            if is_traced && std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some() {
+            let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+            let names = [
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+            ];
+            if let Some(name) = names.into_iter().find(|name| is_traced && is_set(name)) {
                 tracing::warn!(
-                    "OTEL_EXPORTER_OTLP_ENDPOINT is set, and this program was built without traces: build it with --features opentelemetry"
+                    "{name} is set, and this program was built without traces: build it with --features opentelemetry"
                 );
             }
             Ok(Self {})

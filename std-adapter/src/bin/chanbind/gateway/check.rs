@@ -47,6 +47,11 @@ pub(super) fn secret_file(path: &Path) -> Option<String> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
+        // systemd gives credentials to the service alone, with modes of its own.
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
+        if credentials.is_some_and(|folder| !folder.is_empty() && path.starts_with(folder)) {
+            return None;
+        }
         let mode = std::fs::metadata(path).ok()?.permissions().mode();
         if mode & 0o077 != 0 {
             return Some(format!(

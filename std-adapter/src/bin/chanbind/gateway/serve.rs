@@ -74,7 +74,7 @@ pub(super) async fn run(config: Config, mut prepared: Prepared) -> Result<ExitCo
     for warning in &prepared.warnings {
         tracing::warn!("{warning}");
     }
-    let admin = Arc::<Admin>::default();
+    let admin = Arc::new(Admin::new(prepared.admin.is_some()));
     let certificate = Arc::clone(&prepared.listener.certificate);
     let app = SharedApp::new(application(&mut prepared, &admin, &certificate));
     let Listener {
@@ -161,6 +161,8 @@ fn application(
     }
     let proxy = prepared.proxy.take();
     let proxy = proxy.map(|proxy| proxy.observed(Arc::<Admin>::clone(admin)));
+    #[cfg(feature = "opentelemetry")]
+    let proxy = proxy.map(super::traces::passed_on);
     let inner = proxy.map_or(Inner::Answer, Inner::Proxy);
     layer.layer(match diagnosed {
         Some((path, policy)) => {

@@ -18,7 +18,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use chanbind::gateway::{Event, Observer};
+use chanbind::{
+    gateway::{Event, Observer},
+    protocol::otp::ClientId,
+};
 use serde::Deserialize;
 use std::{
     net::{IpAddr, SocketAddr},
@@ -78,15 +81,27 @@ impl Readiness {
 /// The state that operators can look at.
 #[derive(Default)]
 pub(super) struct Admin {
+    /// False without a listener for operators. Then nothing is counted: the counters are shared by all connections.
+    is_shown: bool,
     pub(super) readiness: Readiness,
     pub(super) metrics: Metrics,
     pub(super) monitor: Monitor,
     /// The public keys of the tokens for the upstream, JSON.
     jwk_set: Mutex<Option<String>>,
     fleets: Mutex<Vec<NamedFleet>>,
+    /// Held while a registry is being listed: devices that are being verified need the database too.
+    listing: tokio::sync::Mutex<()>,
 }
 
 impl Admin {
+    /// Creates the state; `is_shown` says whether there is a listener for it.
+    pub(super) fn new(is_shown: bool) -> Self {
+        Self {
+            is_shown,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn set_jwk_set(&self, keys: Option<String>) {
         *self.jwk_set.lock().unwrap_or_else(PoisonError::into_inner) = keys;
     }
@@ -103,8 +118,10 @@ impl Admin {
 
 impl Observer for Admin {
     fn observe(&self, event: &Event<'_>) {
-        self.metrics.observe(event);
-        self.monitor.observe(event);
+        if self.is_shown {
+            self.metrics.observe(event);
+            self.monitor.observe(event);
+        }
     }
 }
 
@@ -148,6 +165,11 @@ async fn guard(request: Request, next: Next) -> Response {
     });
     if !is_own {
         return (StatusCode::MISDIRECTED_REQUEST, "ask for localhost\n").into_response();
+    }
+    // Browsers say so of the requests that other sites make.
+    let site = request.headers().get("sec-fetch-site");
+    if site.is_some_and(|site| site == "cross-site") {
+        return (StatusCode::FORBIDDEN, "open the page itself\n").into_response();
     }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -224,6 +246,10 @@ async fn fleet(State(admin): State<Arc<Admin>>, Query(query): Query<FleetQuery>)
     let Some((kind, fleet)) = fleets.iter().find(|(kind, _)| *kind == query.kind) else {
         return (StatusCode::NOT_FOUND, "there is no such registry\n").into_response();
     };
+    if !query.after.is_empty() && ClientId::new(&query.after).is_err() {
+        return (StatusCode::BAD_REQUEST, "this is no name of a device\n").into_response();
+    }
+    let _listing = admin.listing.lock().await;
     let rows = u32::try_from(page::MAX_ROWS).unwrap_or(u32::MAX);
     match fleet.list(&query.after, rows).await {
         Ok(devices) => html(page::fleet(kind, &devices)),

@@ -14,7 +14,12 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use opentelemetry_http::{HttpClient, HttpError};
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 use tokio::runtime::Handle;
 
 /// The content of an answer that is read, in bytes.
@@ -27,13 +32,17 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub(super) struct Collector {
     client: Client<HttpsConnector<HttpConnector>, Body>,
     runtime: Handle,
+    /// True after a failure: the next ones are not logged, and the end of them is.
+    has_failed: AtomicBool,
 }
 
 impl Collector {
-    pub(super) fn new() -> Result<Self, Failure> {
+    pub(super) fn new(endpoint: &str) -> Result<Self, Failure> {
         let mut roots = rustls::RootCertStore::empty();
-        // A collector on this host needs none.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() && endpoint.starts_with("https:") {
+            return Err("the certificate of the collector of traces cannot be verified: install the system's authorities (Debian: ca-certificates), or set SSL_CERT_FILE".into());
+        }
         let tls = rustls::ClientConfig::builder_with_provider(crypto_provider())
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
@@ -49,7 +58,36 @@ impl Collector {
         Ok(Self {
             client,
             runtime: Handle::try_current()?,
+            has_failed: AtomicBool::new(false),
         })
+    }
+
+    /// Logs the first failure in a row, with its causes, and the first success after it.
+    fn note(&self, result: &Result<Response<Bytes>, HttpError>) {
+        let reason = match result {
+            Ok(response) if response.status().is_success() => None,
+            Ok(response) => Some(format!("the collector answered {}", response.status())),
+            Err(error) => {
+                let mut reason = error.to_string();
+                let mut source = error.source();
+                while let Some(error) = source {
+                    reason = format!("{reason}: {error}");
+                    source = error.source();
+                }
+                Some(reason)
+            }
+        };
+        let had_failed = self.has_failed.swap(reason.is_some(), Ordering::Relaxed);
+        match reason {
+            Some(reason) if !had_failed => {
+                tracing::warn!(
+                    reason,
+                    "traces cannot be sent: until they can, they are lost"
+                );
+            }
+            None if had_failed => tracing::info!("traces are sent again"),
+            _ => {}
+        }
     }
 }
 
@@ -75,6 +113,10 @@ impl HttpClient for Collector {
                 Err(_) => Err(HttpError::from("the collector did not answer in time")),
             }
         });
-        Box::pin(async move { sent.await? })
+        Box::pin(async move {
+            let result = sent.await.unwrap_or_else(|error| Err(error.into()));
+            self.note(&result);
+            result
+        })
     }
 }

@@ -1,15 +1,11 @@
 //! The span of a request.
 
+use super::context::received;
 use axum::{
     extract::Request,
-    http::{HeaderMap, Version, header, uri::Authority},
+    http::{Method, Version, header, uri::Authority},
     response::Response,
 };
-use opentelemetry::{
-    Context as TraceContext, propagation::TextMapPropagator, trace::TraceContextExt,
-};
-use opentelemetry_http::{HeaderExtractor, HeaderInjector};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use pin_project_lite::pin_project;
 use std::{
     future::Future,
@@ -25,10 +21,13 @@ use tracing::{
 };
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+/// The longest path and the longest host in a span, in bytes. Clients choose them before they have proved anything.
+const MAX_PATH: usize = 1024;
+const MAX_HOST: usize = 255;
+
 /// A service whose requests have spans, while traces are exported. A span ends with the head of the response.
 ///
-/// The server behind the gateway gets the context of the span in `traceparent`. Clients are not trusted with it: the context that one sends becomes a
-/// link, and does not decide whether its requests are sampled.
+/// The context that a client sends becomes a link: it does not decide whether its requests are sampled.
 #[derive(Clone)]
 pub(in crate::gateway) struct Traced<S>(pub(in crate::gateway) S);
 
@@ -44,16 +43,17 @@ where
         self.0.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request) -> Self::Future {
+    fn call(&mut self, request: Request) -> Self::Future {
+        let method = name_of(request.method());
         let span = tracing::debug_span!(
             "request",
-            otel.name = %request.method(),
+            otel.name = if method == OTHER { "HTTP" } else { method },
             otel.kind = "server",
             otel.status_code = Empty,
-            http.request.method = %request.method(),
+            http.request.method = method,
             http.response.status_code = Empty,
             url.scheme = "https",
-            url.path = request.uri().path(),
+            url.path = start(request.uri().path(), MAX_PATH),
             server.address = Empty,
             server.port = Empty,
             client.address = Empty,
@@ -62,7 +62,9 @@ where
         );
         if !span.is_disabled() {
             describe(&request, &span);
-            pass_on(&span, request.headers_mut());
+            if let Some(context) = received(request.headers()) {
+                span.add_link(context);
+            }
         }
         let inner = span.in_scope(|| self.0.call(request));
         TracedFuture {
@@ -106,7 +108,7 @@ fn describe(request: &Request, span: &Span) {
     let host = request.headers().get(header::HOST);
     let host = host.and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
     if let Some(host) = request.uri().authority().or(host.as_ref()) {
-        span.record("server.address", host.host());
+        span.record("server.address", start(host.host(), MAX_HOST));
         span.record("server.port", i64::from(host.port_u16().unwrap_or(443)));
     }
     let version = match request.version() {
@@ -117,19 +119,26 @@ fn describe(request: &Request, span: &Span) {
     span.record("network.protocol.version", version);
 }
 
-/// Replaces the trace context that a client has sent.
-fn pass_on(span: &Span, headers: &mut HeaderMap) {
-    let propagator = TraceContextPropagator::new();
-    let received = propagator.extract_with_context(&TraceContext::new(), &HeaderExtractor(headers));
-    span.add_link(received.span().span_context().clone());
-    for field in propagator.fields() {
-        headers.remove(field);
+/// The name of methods that are not of RFC 9110 or RFC 5789: there is no end of them.
+const OTHER: &str = "_OTHER";
+
+fn name_of(method: &Method) -> &'static str {
+    match *method {
+        Method::CONNECT => "CONNECT",
+        Method::DELETE => "DELETE",
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::TRACE => "TRACE",
+        _ => OTHER,
     }
-    propagator.inject_context(&span.context(), &mut HeaderInjector(headers));
-    if headers
-        .get("tracestate")
-        .is_some_and(|state| state.is_empty())
-    {
-        headers.remove("tracestate");
-    }
+}
+
+/// Returns at most `max` bytes of a text.
+fn start(text: &str, max: usize) -> &str {
+    let end = text.floor_char_boundary(max);
+    text.get(..end).unwrap_or_default()
 }
