@@ -50,7 +50,7 @@ pub(in crate::gateway) fn passed_on(proxy: ReverseProxy) -> ReverseProxy {
 
 /// Returns the context that a client has sent, without its state, which can be long.
 pub(super) fn received(headers: &HeaderMap) -> Option<SpanContext> {
-    // Usually there is none.
+    // Few clients send one.
     headers.get("traceparent")?;
     let context = TraceContextPropagator::new()
         .extract_with_context(&Context::new(), &HeaderExtractor(headers));
