@@ -58,7 +58,7 @@ impl Logs {
         #[cfg(not(feature = "opentelemetry"))]
         {
             all.init();
-            let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+            let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
             let names = [
                 "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
                 "OTEL_EXPORTER_OTLP_ENDPOINT",
