@@ -3,6 +3,7 @@
 use super::monitor::{MINUTES, Monitor, State, now};
 use chanbind::gateway::Device;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use std::cmp::Reverse;
 use x509_parser::time::ASN1Time;
 
 /// The rows of a table.
@@ -67,10 +68,14 @@ fn with_name(start: &str, name: &str) -> String {
 pub(super) fn overview(monitor: &Monitor, readiness: &str, kinds: &[&str]) -> Markup {
     let state = monitor.state();
     let now = now();
-    let mut devices: Vec<_> = state.devices.iter().collect();
-    devices.sort_by_key(|(name, device)| (std::cmp::Reverse(device.last_seen), *name));
+    // The times change while they are sorted.
+    let seen = state.devices.iter();
+    let mut devices: Vec<_> = seen
+        .map(|(name, device)| (Reverse(device.last_seen()), name, device))
+        .collect();
+    devices.sort_by_key(|(last_seen, name, _)| (*last_seen, *name));
     let mut live: Vec<_> = state.live.iter().collect();
-    live.sort_by_key(|(number, _)| std::cmp::Reverse(**number));
+    live.sort_by_key(|(number, _)| Reverse(**number));
     let content = html! {
         h1 { "chanbind gateway" }
         p { "State: " b id="state" { (readiness.trim()) } ". Connections: " b id="connections" { (live.len()) }
@@ -83,12 +88,12 @@ pub(super) fn overview(monitor: &Monitor, readiness: &str, kinds: &[&str]) -> Ma
         }
         table id="fleet" {
             tr { th { "Device" } th { "Last seen" } th.n { "Admitted" } th.n { "Refused" } }
-            @for (name, device) in devices.iter().take(MAX_ROWS) {
+            @for (Reverse(last_seen), name, device) in devices.iter().take(MAX_ROWS) {
                 tr {
                     td { a href=(link(name)) { (name) } }
-                    td { (duration(now.saturating_sub(device.last_seen))) " ago" }
-                    td.n { (device.admitted) }
-                    td.n { (device.refused) }
+                    td { (duration(now.saturating_sub(*last_seen))) " ago" }
+                    td.n { (device.admitted()) }
+                    td.n { (device.refused()) }
                 }
             }
         }
@@ -100,10 +105,10 @@ pub(super) fn overview(monitor: &Monitor, readiness: &str, kinds: &[&str]) -> Ma
                 tr {
                     td { (live.peer) }
                     td {
-                        @for (name, kind) in &live.identities { a href=(link(name)) { (name) } " (" (kind) ") " }
+                        @for (name, kind) in live.identities() { a href=(link(&name)) { (name) } " (" (kind) ") " }
                     }
                     td { (duration(now.saturating_sub(live.since))) }
-                    td.n { (live.requests) }
+                    td.n { (live.requests()) }
                 }
             }
         }
@@ -129,8 +134,9 @@ fn plot(state: &State, now: u64) -> Markup {
     for minute in &state.minutes {
         let bar = usize::try_from(minute.minute.saturating_sub(first) / 10).ok();
         if let Some(bar) = bar.and_then(|bar| bars.get_mut(bar)) {
-            bar.0 += minute.admitted;
-            bar.1 += minute.refused;
+            let (admitted, refused) = minute.counts();
+            bar.0 += admitted;
+            bar.1 += refused;
         }
     }
     let top = |counts: &mut dyn Iterator<Item = u64>| counts.max().unwrap_or(0).max(1);
@@ -163,15 +169,15 @@ pub(super) fn device(monitor: &Monitor, name: &str) -> Option<Markup> {
     let device = state.devices.get(name)?;
     let now = now();
     let open = state.live.values();
-    let open = open.filter(|live| live.identities.iter().any(|(one, _)| one == name));
+    let open = open.filter(|live| live.identities().iter().any(|(one, _)| one == name));
     let content = html! {
         p { a href="/" { "chanbind gateway" } }
         h1 { (name) }
-        p { "Last seen " (duration(now.saturating_sub(device.last_seen))) " ago. Requests admitted: " b { (device.admitted) }
-            ", refused: " b { (device.refused) } ". Open connections: " b { (open.count()) } "." }
+        p { "Last seen " (duration(now.saturating_sub(device.last_seen()))) " ago. Requests admitted: " b { (device.admitted()) }
+            ", refused: " b { (device.refused()) } ". Open connections: " b { (open.count()) } "." }
         h2 { "History" }
         table id="history" {
-            @for (at, what) in device.events.iter().rev() { tr { td { (time(*at)) } td { (what) } } }
+            @for (at, what) in device.events() { tr { td { (time(at)) } td { (what) } } }
         }
         p { "Names in refused proofs are claims: they have not been proved." }
     };
