@@ -148,7 +148,7 @@ fn the_devices_of_a_registry_are_listed_page_by_page() {
         &["<a href=\"/device?name=pump%3Ci%3E%26%3D200\">pump&lt;i&gt;&amp;=200</a>"],
     );
     assert!(!second.contains("id=\"next\""), "{second}");
-    // What the gateways write down every ten seconds.
+    // Gateways write the times down every ten seconds.
     let seen = || get(&address, "/fleet?kind=otp").contains(" s ago</td>");
     assert!(wait_until(seen));
     let (head, unseen) = get_as(&address, "/device?name=pump006", &address);

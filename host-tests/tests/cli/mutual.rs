@@ -85,7 +85,7 @@ fn a_registered_user_is_admitted_and_others_are_not() {
         errors.push(err);
     }
     assert_eq!(errors[0], errors[1]);
-    // The operator sees whom a refused client claimed to be.
+    // The page of the operator has the name that a refused client claimed.
     let refused = admin::get(&admin::operators(&gateway), "/device?name=john");
     assert!(
         refused.contains("refused from 127.0.0.1, not proved: the password"),
