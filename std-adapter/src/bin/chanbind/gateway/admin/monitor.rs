@@ -169,9 +169,7 @@ impl Monitor {
             device.note(now, format!("admitted by {}{from}", identity.kind()));
         }
     }
-}
 
-impl Monitor {
     /// Returns the counts of this minute. The locks of a connection are not held while that of all is taken: the pages take them in that order.
     fn minute_of(&self, live: &Live, now: u64) -> Arc<Minute> {
         let last = Arc::clone(&lock(&live.minute));
