@@ -6,6 +6,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
     registry::Registry,
 };
+use std::collections::BTreeMap;
 
 /// The type of [`Metrics::text`]: the OpenMetrics format.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -104,6 +105,13 @@ impl Metrics {
         Ok(text)
     }
 
+    /// Counts admitted requests, by the kind of proof. They are counted with their connections first.
+    pub(super) fn count_admitted(&self, admitted: BTreeMap<&'static str, u64>) {
+        for (kind, requests) in admitted {
+            self.admitted.get_or_create(&Kind { kind }).inc_by(requests);
+        }
+    }
+
     pub(super) fn observe(&self, event: &Event<'_>) {
         match event {
             Event::ConnectionOpened { .. } => {
@@ -121,10 +129,6 @@ impl Metrics {
             }
             Event::Asked { .. } => {
                 self.asked.inc();
-            }
-            Event::Admitted { identity, .. } => {
-                let kind = identity.kind();
-                self.admitted.get_or_create(&Kind { kind }).inc();
             }
             Event::Refused { refusal, .. } => {
                 let reason = reason(refusal.kind());

@@ -1,12 +1,12 @@
 //! The recent events at a gateway, in bounded memory.
 //!
-//! Requests of an admitted device count in what their connection holds, without a lock that connections share: the state of all is locked when
-//! something begins or ends, is refused, or is shown.
+//! Requests of an admitted device count in what their connection holds, without a lock that connections share. These counts are added to those of all
+//! once a minute, when the connection ends, and when something is shown.
 
 use super::metrics::reason;
 use chanbind::gateway::{Channel, Event, Identity};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -33,24 +33,37 @@ pub(in super::super) struct Monitor {
 pub(super) struct State {
     pub(super) live: HashMap<u64, Arc<Live>>,
     pub(super) devices: HashMap<String, Arc<Device>>,
-    /// Minutes in which something happened, in order. The last one is shared with connections.
-    pub(super) minutes: VecDeque<Arc<Minute>>,
+    /// The minutes in which something happened, since 1970.
+    pub(super) minutes: BTreeMap<u64, Minute>,
+    /// The admitted requests by the kind of proof, since they were last taken.
+    admitted: BTreeMap<&'static str, u64>,
 }
 
 /// A connection that is open.
 pub(super) struct Live {
     pub(super) peer: SocketAddr,
     pub(super) since: u64,
-    requests: AtomicU64,
-    proved: Mutex<Vec<Proved>>,
-    /// The minute in which the last request was counted.
-    minute: Mutex<Arc<Minute>>,
+    /// Not locked by itself while the state of all is locked after it: the pages lock them in the other order.
+    tally: Mutex<Tally>,
+}
+
+/// The counts of a connection.
+#[derive(Default)]
+struct Tally {
+    /// True while the connection is among those of [`State::live`], so that its counts will be collected.
+    is_listed: bool,
+    requests: u64,
+    /// The time of the last request, in seconds since 1970. Counts that have not been collected are of its minute.
+    last_seen: u64,
+    proved: Vec<Proved>,
 }
 
 /// An identity that has been proved on a connection.
 struct Proved {
     identity: Identity,
     device: Arc<Device>,
+    /// The requests that have not been collected.
+    admitted: u64,
 }
 
 /// A device that has been seen.
@@ -66,16 +79,8 @@ pub(super) struct Device {
 /// The counts of one minute.
 #[derive(Default)]
 pub(super) struct Minute {
-    pub(super) minute: u64,
-    admitted: AtomicU64,
-    refused: AtomicU64,
-}
-
-impl Minute {
-    /// Returns the requests that were admitted and refused.
-    pub(super) fn counts(&self) -> (u64, u64) {
-        (self.admitted.load(Relaxed), self.refused.load(Relaxed))
-    }
+    pub(super) admitted: u64,
+    pub(super) refused: u64,
 }
 
 /// Returns the time in seconds since 1970.
@@ -98,29 +103,42 @@ impl Default for Monitor {
 }
 
 impl Monitor {
+    /// Returns the state, with the counts of all connections.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        let mut state = lock(&self.state);
+        state.collect_all();
+        state
+    }
+
+    /// Returns the requests that were admitted since the last call, by the kind of proof.
+    pub(super) fn take_admitted(&self) -> BTreeMap<&'static str, u64> {
+        std::mem::take(&mut self.state().admitted)
     }
 
     pub(super) fn observe(&self, event: &Event<'_>) {
         match event {
             Event::ConnectionOpened { peer, channel } => {
                 let live = self.live(channel, *peer);
-                self.state().live.insert(channel.number(), live);
+                live.tally().is_listed = true;
+                lock(&self.state).live.insert(channel.number(), live);
             }
             Event::ConnectionClosed { channel, .. } => {
-                self.state().live.remove(&channel.number());
+                let mut state = lock(&self.state);
+                if let Some(live) = state.live.remove(&channel.number()) {
+                    live.tally().is_listed = false;
+                    state.collect(&live);
+                }
             }
             Event::Admitted {
                 peer,
                 channel,
                 identity,
                 is_first,
-            } => self.admitted(*peer, channel, identity, *is_first),
+            } => self.admitted(now(), *peer, channel, identity, *is_first),
             Event::Refused { peer, refusal, .. } => {
                 let now = now();
-                let mut state = self.state();
-                state.minute(now).refused.fetch_add(1, Relaxed);
+                let mut state = lock(&self.state);
+                state.minute(now / 60).refused += 1;
                 let Some(subject) = refusal.claimed_subject() else {
                     return;
                 };
@@ -129,7 +147,7 @@ impl Monitor {
                     return;
                 }
                 let device = state.device(subject, now);
-                device.last_seen.store(now, Relaxed);
+                device.last_seen.fetch_max(now, Relaxed);
                 device.refused.fetch_add(1, Relaxed);
                 let from = peer.map_or(String::new(), |peer| format!(" from {}", peer.ip()));
                 let reason = reason(refusal.kind());
@@ -144,79 +162,73 @@ impl Monitor {
         channel.state(self.owner, || Live {
             peer,
             since: now(),
-            requests: AtomicU64::new(0),
-            proved: Mutex::default(),
-            minute: Mutex::default(),
+            tally: Mutex::default(),
         })
     }
 
     fn admitted(
         &self,
+        now: u64,
         peer: Option<SocketAddr>,
         channel: &Channel,
         identity: &Identity,
         is_first: bool,
     ) {
-        let now = now();
         let live = self.live(channel, peer.unwrap_or(([0, 0, 0, 0], 0).into()));
-        live.requests.fetch_add(1, Relaxed);
-        self.minute_of(&live, now).admitted.fetch_add(1, Relaxed);
-        let device = self.device_of(&live, identity, now);
-        device.last_seen.store(now, Relaxed);
-        device.admitted.fetch_add(1, Relaxed);
+        if !is_first && live.count(identity, now) {
+            return;
+        }
+        let mut state = lock(&self.state);
+        state.collect(&live);
+        let device = state.device(identity.subject(), now);
         if is_first {
             let from = peer.map_or(String::new(), |peer| format!(" from {}", peer.ip()));
             device.note(now, format!("admitted by {}{from}", identity.kind()));
         }
-    }
-
-    /// Returns the counts of this minute. The locks of a connection are not held while that of all is taken: the pages take them in that order.
-    fn minute_of(&self, live: &Live, now: u64) -> Arc<Minute> {
-        let last = Arc::clone(&lock(&live.minute));
-        if last.minute == now / 60 {
-            return last;
+        live.count_with(identity, device, now);
+        if !live.tally().is_listed {
+            state.collect(&live);
         }
-        let minute = self.state().minute(now);
-        *lock(&live.minute) = Arc::clone(&minute);
-        minute
-    }
-
-    /// Returns the device of an identity.
-    fn device_of(&self, live: &Live, identity: &Identity, now: u64) -> Arc<Device> {
-        if let Some(device) = live.device(identity) {
-            return device;
-        }
-        let device = self.state().device(identity.subject(), now);
-        let mut proved = lock(&live.proved);
-        proved.push(Proved {
-            identity: identity.clone(),
-            device: Arc::clone(&device),
-        });
-        device
     }
 }
 
 impl State {
-    /// Returns the counts of this minute.
-    fn minute(&mut self, now: u64) -> Arc<Minute> {
-        let minute = now / 60;
-        if let Some(last) = self.minutes.back()
-            && last.minute == minute
-        {
-            return Arc::clone(last);
+    /// Adds what a connection has counted.
+    fn collect(&mut self, live: &Live) {
+        let mut tally = live.tally();
+        let (mut sum, last_seen) = (0, tally.last_seen);
+        for proved in &mut tally.proved {
+            let admitted = std::mem::take(&mut proved.admitted);
+            if admitted == 0 {
+                continue;
+            }
+            sum += admitted;
+            proved.device.admitted.fetch_add(admitted, Relaxed);
+            proved.device.last_seen.fetch_max(last_seen, Relaxed);
+            *self.admitted.entry(proved.identity.kind()).or_default() += admitted;
         }
-        let is_old = |first: &Arc<Minute>| first.minute + MINUTES <= minute;
-        while self.minutes.front().is_some_and(is_old)
-            || u64::try_from(self.minutes.len()).is_ok_and(|len| len >= MINUTES)
-        {
-            self.minutes.pop_front();
+        if sum > 0 {
+            self.minute(last_seen / 60).admitted += sum;
         }
-        let last = Arc::new(Minute {
-            minute,
-            ..Minute::default()
-        });
-        self.minutes.push_back(Arc::clone(&last));
-        last
+    }
+
+    fn collect_all(&mut self) {
+        let all = std::mem::take(&mut self.live);
+        all.values().for_each(|live| self.collect(live));
+        self.live = all;
+    }
+
+    /// Returns the counts of a minute.
+    fn minute(&mut self, minute: u64) -> &mut Minute {
+        let newest = self.minutes.last_key_value();
+        let newest = newest.map_or(minute, |(newest, _)| minute.max(*newest));
+        let first = newest.saturating_sub(MINUTES - 1);
+        while let Some(oldest) = self.minutes.first_entry()
+            && *oldest.key() < first
+        {
+            oldest.remove();
+        }
+        self.minutes.entry(minute).or_default()
     }
 
     /// Returns what is known of a device.
@@ -225,6 +237,7 @@ impl State {
             return Arc::clone(device);
         }
         if self.devices.len() >= MAX_DEVICES {
+            self.collect_all();
             let oldest = self
                 .devices
                 .iter()
@@ -243,26 +256,56 @@ impl State {
 }
 
 impl Live {
-    fn device(&self, identity: &Identity) -> Option<Arc<Device>> {
-        let proved = lock(&self.proved);
-        let mut known = proved.iter();
-        known.find_map(|one| {
-            let is_same = one.identity.is_same_subject(identity);
-            is_same.then(|| Arc::clone(&one.device))
-        })
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        lock(&self.tally)
+    }
+
+    /// Counts a request, unless the counts of all are needed for it.
+    fn count(&self, identity: &Identity, now: u64) -> bool {
+        let mut tally = self.tally();
+        let is_same_minute = tally.last_seen / 60 == now / 60;
+        tally.is_listed && is_same_minute && tally.count(identity, now)
+    }
+
+    /// Counts a request of a device that may be new here.
+    fn count_with(&self, identity: &Identity, device: Arc<Device>, now: u64) {
+        let mut tally = self.tally();
+        // A request beside this one may have been quicker.
+        if !tally.count(identity, now) {
+            tally.proved.push(Proved {
+                identity: identity.clone(),
+                device,
+                admitted: 0,
+            });
+            tally.count(identity, now);
+        }
     }
 
     pub(super) fn requests(&self) -> u64 {
-        self.requests.load(Relaxed)
+        self.tally().requests
     }
 
     /// Returns subject and kind of what has been proved.
     pub(super) fn identities(&self) -> Vec<(String, &'static str)> {
-        let proved = lock(&self.proved);
-        let named = proved
+        let tally = self.tally();
+        let named = tally
+            .proved
             .iter()
             .map(|one| (one.identity.subject().to_owned(), one.identity.kind()));
         named.collect()
+    }
+}
+
+impl Tally {
+    fn count(&mut self, identity: &Identity, now: u64) -> bool {
+        let mut known = self.proved.iter_mut();
+        let Some(proved) = known.find(|one| one.identity.is_same_subject(identity)) else {
+            return false;
+        };
+        proved.admitted += 1;
+        self.requests += 1;
+        self.last_seen = now;
+        true
     }
 }
 
@@ -290,5 +333,126 @@ impl Device {
     /// Returns what happened, the last event first.
     pub(super) fn events(&self) -> Vec<(u64, String)> {
         lock(&self.events).iter().rev().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chanbind::protocol::exporter::ExporterSecret;
+
+    const MINUTE: u64 = 29_000_000;
+
+    fn channel() -> Channel {
+        Channel::new(ExporterSecret::sha256(&[7; 32]))
+    }
+
+    fn peer() -> SocketAddr {
+        ([192, 0, 2, 1], 5000).into()
+    }
+
+    fn identity(subject: &str) -> Identity {
+        Identity::new(subject, "otp", ())
+    }
+
+    impl Monitor {
+        fn open(&self, channel: &Channel) {
+            let peer = peer();
+            self.observe(&Event::ConnectionOpened { peer, channel });
+        }
+
+        fn admit(&self, second: u64, channel: &Channel, subject: &str, is_first: bool) {
+            let identity = identity(subject);
+            self.admitted(second, Some(peer()), channel, &identity, is_first);
+        }
+
+        fn minutes(&self) -> Vec<(u64, u64)> {
+            let state = self.state();
+            let minutes = state.minutes.iter();
+            minutes.map(|(at, counts)| (*at, counts.admitted)).collect()
+        }
+    }
+
+    #[test]
+    fn requests_are_counted_in_their_minute_whenever_they_are_collected() {
+        let (monitor, start) = (Monitor::default(), MINUTE * 60);
+        let (one, other) = (channel(), channel());
+        monitor.open(&one);
+        monitor.open(&other);
+        monitor.admit(start, &one, "pump", true);
+        for second in 1..5 {
+            monitor.admit(start + second, &one, "pump", false);
+        }
+        // The other connection says first that a minute has passed.
+        monitor.admit(start + 60, &other, "fan", true);
+        monitor.admit(start + 125, &one, "pump", false);
+        assert_eq!(
+            monitor.minutes(),
+            [(MINUTE, 5), (MINUTE + 1, 1), (MINUTE + 2, 1)]
+        );
+        let state = monitor.state();
+        let device = &state.devices["pump"];
+        assert_eq!((device.admitted(), device.last_seen()), (6, start + 125));
+        assert_eq!(state.live[&one.number()].requests(), 6);
+        drop(state);
+        assert_eq!(monitor.take_admitted(), BTreeMap::from([("otp", 7)]));
+        assert_eq!(monitor.take_admitted(), BTreeMap::new());
+    }
+
+    #[test]
+    fn nothing_is_lost_with_a_connection() {
+        let (monitor, start, channel) = (Monitor::default(), MINUTE * 60, channel());
+        // Before it is listed, while it is, and after it has ended.
+        monitor.admit(start, &channel, "pump", true);
+        monitor.open(&channel);
+        monitor.admit(start, &channel, "pump", false);
+        let (peer, channel) = (peer(), &channel);
+        monitor.observe(&Event::ConnectionClosed { peer, channel });
+        monitor.admit(start, channel, "pump", false);
+        assert_eq!(monitor.minutes(), [(MINUTE, 3)]);
+        assert_eq!(monitor.state().devices["pump"].admitted(), 3);
+        assert!(monitor.state().live.is_empty());
+    }
+
+    #[test]
+    fn a_device_stands_once_on_its_connection() {
+        let (monitor, channel) = (Monitor::default(), channel());
+        monitor.open(&channel);
+        // The first two requests of an HTTP/2 connection may both be the first one.
+        monitor.admit(MINUTE * 60, &channel, "pump", true);
+        monitor.admit(MINUTE * 60, &channel, "pump", true);
+        let live = Arc::clone(&monitor.state().live[&channel.number()]);
+        assert_eq!(live.identities(), [("pump".to_owned(), "otp")]);
+    }
+
+    #[test]
+    fn a_day_of_minutes_is_remembered() {
+        let (monitor, channel) = (Monitor::default(), channel());
+        monitor.open(&channel);
+        monitor.admit(MINUTE * 60, &channel, "pump", true);
+        for minute in [1, MINUTES - 1, MINUTES] {
+            monitor.admit((MINUTE + minute) * 60, &channel, "pump", false);
+        }
+        let minutes = monitor.minutes().into_iter().map(|(at, _)| at - MINUTE);
+        assert_eq!(minutes.collect::<Vec<_>>(), [1, MINUTES - 1, MINUTES]);
+    }
+
+    #[test]
+    fn the_device_that_was_not_seen_for_longest_is_forgotten() {
+        let (monitor, start) = (Monitor::default(), MINUTE * 60);
+        let channels: Vec<_> = (0..MAX_DEVICES).map(|_| channel()).collect();
+        for (number, channel) in channels.iter().enumerate() {
+            monitor.open(channel);
+            monitor.admit(start, channel, &format!("device{number}"), true);
+        }
+        // Not collected yet: it must be before one is chosen.
+        for (number, channel) in channels.iter().enumerate().skip(1) {
+            monitor.admit(start + 1, channel, &format!("device{number}"), false);
+        }
+        monitor.admit(start + 2, &channel(), "new", true);
+        let state = monitor.state();
+        assert_eq!(state.devices.len(), MAX_DEVICES);
+        assert!(state.devices.contains_key("new"));
+        assert!(!state.devices.contains_key("device0"));
     }
 }

@@ -68,12 +68,8 @@ fn with_name(start: &str, name: &str) -> String {
 pub(super) fn overview(monitor: &Monitor, readiness: &str, kinds: &[&str]) -> Markup {
     let state = monitor.state();
     let now = now();
-    // The times change while they are sorted.
-    let seen = state.devices.iter();
-    let mut devices: Vec<_> = seen
-        .map(|(name, device)| (Reverse(device.last_seen()), name, device))
-        .collect();
-    devices.sort_by_key(|(last_seen, name, _)| (*last_seen, *name));
+    let mut devices: Vec<_> = state.devices.iter().collect();
+    devices.sort_by_key(|(name, device)| (Reverse(device.last_seen()), *name));
     let mut live: Vec<_> = state.live.iter().collect();
     live.sort_by_key(|(number, _)| Reverse(**number));
     let content = html! {
@@ -88,10 +84,10 @@ pub(super) fn overview(monitor: &Monitor, readiness: &str, kinds: &[&str]) -> Ma
         }
         table id="fleet" {
             tr { th { "Device" } th { "Last seen" } th.n { "Admitted" } th.n { "Refused" } }
-            @for (Reverse(last_seen), name, device) in devices.iter().take(MAX_ROWS) {
+            @for (name, device) in devices.iter().take(MAX_ROWS) {
                 tr {
                     td { a href=(link(name)) { (name) } }
-                    td { (duration(now.saturating_sub(*last_seen))) " ago" }
+                    td { (duration(now.saturating_sub(device.last_seen()))) " ago" }
                     td.n { (device.admitted()) }
                     td.n { (device.refused()) }
                 }
@@ -131,12 +127,11 @@ fn plot(state: &State, now: u64) -> Markup {
     const HEIGHT: u64 = 60;
     let first = (now / 60).saturating_sub(MINUTES - 1);
     let mut bars = vec![(0_u64, 0_u64); usize::try_from(BARS).unwrap_or(0)];
-    for minute in &state.minutes {
-        let bar = usize::try_from(minute.minute.saturating_sub(first) / 10).ok();
+    for (minute, counts) in state.minutes.range(first..) {
+        let bar = usize::try_from(minute.saturating_sub(first) / 10).ok();
         if let Some(bar) = bar.and_then(|bar| bars.get_mut(bar)) {
-            let (admitted, refused) = minute.counts();
-            bar.0 += admitted;
-            bar.1 += refused;
+            bar.0 += counts.admitted;
+            bar.1 += counts.refused;
         }
     }
     let top = |counts: &mut dyn Iterator<Item = u64>| counts.max().unwrap_or(0).max(1);
