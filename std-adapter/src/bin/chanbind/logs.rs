@@ -9,6 +9,12 @@ use tracing_subscriber::{
     EnvFilter, Layer, Registry, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
+/// The variables of the environment that name the collector of traces.
+pub(crate) const TRACES_ENDPOINTS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+];
+
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum LogFormat {
     /// Lines for people.
@@ -59,11 +65,8 @@ impl Logs {
         {
             all.init();
             let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-            let names = [
-                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-                "OTEL_EXPORTER_OTLP_ENDPOINT",
-            ];
-            if let Some(name) = names.into_iter().find(|name| is_traced && is_set(name)) {
+            let mut names = TRACES_ENDPOINTS.into_iter();
+            if let Some(name) = names.find(|name| is_traced && is_set(name)) {
                 tracing::warn!(
                     "{name} is set, and this program was built without traces: build it with --features opentelemetry"
                 );

@@ -2,13 +2,7 @@
 //!
 //! The SDK takes defaults for values that it does not know, and says so before logs are written. Here they are errors.
 
-use crate::failure::Failure;
-
-/// The variables that name the collector.
-const ENDPOINTS: [&str; 2] = [
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-];
+use crate::{failure::Failure, logs::TRACES_ENDPOINTS};
 
 fn value(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
@@ -20,7 +14,7 @@ pub(super) fn endpoint() -> Option<(&'static str, String)> {
     if is_disabled || value("OTEL_TRACES_EXPORTER").is_some_and(|exporter| exporter == "none") {
         return None;
     }
-    let mut set = ENDPOINTS
+    let mut set = TRACES_ENDPOINTS
         .into_iter()
         .filter_map(|name| Some((name, value(name)?)));
     set.next()
