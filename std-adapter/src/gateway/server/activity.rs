@@ -1,9 +1,9 @@
 //! The activity of a connection: its requests in progress, and whether the client or the server must act next.
 
-use super::Limits;
+use slab::Slab;
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -22,7 +22,9 @@ pub(super) struct Activity {
     idle_since: AtomicU64,
     /// The time at which a part of a response was last written, in milliseconds since `start`.
     wrote_at: AtomicU64,
-    responses: Mutex<Vec<Weak<Turn>>>,
+    /// The responses in progress: the time at which the client's turn began, in milliseconds since `start`, or `None` if it is the server's
+    /// turn.
+    responses: Mutex<Slab<Option<u64>>>,
     evicted: Notify,
 }
 
@@ -38,23 +40,24 @@ impl Activity {
         }
     }
 
+    /// Starts the time in which the connection is idle.
+    pub(super) fn start_idle(&self) {
+        self.idle_since.store(self.now(), Ordering::Release);
+    }
+
     /// Counts a request as in progress until the guard is dropped.
     pub(super) fn begin_request(self: &Arc<Self>) -> RequestGuard {
         self.requests.fetch_add(1, Ordering::AcqRel);
         RequestGuard(Arc::clone(self))
     }
 
-    /// Registers a response that the client must read.
-    pub(super) fn begin_response(self: &Arc<Self>) -> Arc<Turn> {
-        let turn = Arc::new(Turn {
+    /// Registers a response, which the client must read.
+    pub(super) fn begin_response(self: &Arc<Self>) -> Turn {
+        let key = self.responses().insert(Some(self.now()));
+        Turn {
             activity: Arc::clone(self),
-            client_since: AtomicU64::new(0),
-        });
-        turn.start_client_turn();
-        let mut responses = self.responses();
-        responses.retain(|turn| turn.strong_count() > 0);
-        responses.push(Arc::downgrade(&turn));
-        turn
+            key,
+        }
     }
 
     /// Returns for how long the connection has been idle, or `None` if a request is in progress.
@@ -77,17 +80,23 @@ impl Activity {
         self.evicted.notify_one();
     }
 
-    /// Waits until the connection must be closed. Returns the reason.
-    pub(super) async fn wait_until_overdue(&self, limits: &Limits) -> &'static str {
+    /// Waits until the connection must be closed: it has been idle for `idle_limit`, or its client has read nothing of a response for
+    /// `response_limit`.
+    /// Returns the reason.
+    pub(super) async fn wait_until_overdue(
+        &self,
+        idle_limit: Duration,
+        response_limit: Duration,
+    ) -> &'static str {
         loop {
             let pause = match self.idle() {
-                Some(idle) if idle >= limits.idle => return "the connection was idle for too long",
+                Some(idle) if idle >= idle_limit => return "the connection was idle for too long",
                 // A request may begin in the meantime and get stuck, so check at least that often.
-                Some(idle) => (limits.idle - idle).min(limits.response / 4),
-                None if self.is_stuck(limits.response) => {
+                Some(idle) => (idle_limit - idle).min(response_limit / 4),
+                None if self.is_stuck(response_limit) => {
                     return "the client read nothing of a response for too long";
                 }
-                None => limits.response / 4,
+                None => response_limit / 4,
             };
             tokio::select! {
                 // One millisecond more, so that the limit has passed when the wait ends.
@@ -98,12 +107,9 @@ impl Activity {
     }
 
     fn is_stuck(&self, limit: Duration) -> bool {
-        self.responses().iter().any(|turn| {
-            let since = turn
-                .upgrade()
-                .map_or(0, |turn| turn.client_since.load(Ordering::Acquire));
-            since > 0 && self.since(self.max_with_last_write(since - 1)) >= limit
-        })
+        let responses = self.responses();
+        let mut since = responses.iter().filter_map(|(_, since)| *since);
+        since.any(|since| self.since(self.max_with_last_write(since)) >= limit)
     }
 
     fn now(&self) -> u64 {
@@ -114,7 +120,7 @@ impl Activity {
         Duration::from_millis(self.now().saturating_sub(millis))
     }
 
-    fn responses(&self) -> MutexGuard<'_, Vec<Weak<Turn>>> {
+    fn responses(&self) -> MutexGuard<'_, Slab<Option<u64>>> {
         self.responses
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -126,7 +132,7 @@ pub(super) struct RequestGuard(Arc<Activity>);
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.0.idle_since.store(self.0.now(), Ordering::Release);
+        self.0.start_idle();
         self.0.requests.fetch_sub(1, Ordering::AcqRel);
     }
 }
@@ -134,20 +140,29 @@ impl Drop for RequestGuard {
 /// The turn of a response: either the client must read a part of it, or the server must produce the next part.
 pub(super) struct Turn {
     activity: Arc<Activity>,
-    /// 0 if it is the server's turn. Otherwise one more than the time at which the client's turn began, in milliseconds since
-    /// `start`.
-    client_since: AtomicU64,
+    key: usize,
 }
 
 impl Turn {
     /// Starts the client's turn.
     pub(super) fn start_client_turn(&self) {
-        let now = self.activity.now().saturating_add(1);
-        self.client_since.store(now, Ordering::Release);
+        self.set(Some(self.activity.now()));
     }
 
     /// Starts the server's turn.
     pub(super) fn start_server_turn(&self) {
-        self.client_since.store(0, Ordering::Release);
+        self.set(None);
+    }
+
+    fn set(&self, client_since: Option<u64>) {
+        if let Some(turn) = self.activity.responses().get_mut(self.key) {
+            *turn = client_since;
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.activity.responses().try_remove(self.key);
     }
 }

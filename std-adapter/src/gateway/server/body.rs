@@ -9,7 +9,6 @@ use pin_project_lite::pin_project;
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -121,7 +120,7 @@ pin_project! {
         #[pin]
         inner: axum::body::Body,
         rest: Bytes,
-        turn: Arc<Turn>,
+        turn: Turn,
         guard: RequestGuard,
     }
 }
@@ -129,18 +128,15 @@ pin_project! {
 impl WatchedBody {
     pub(super) fn wrap(
         inner: axum::body::Body,
-        turn: Arc<Turn>,
+        turn: Turn,
         guard: RequestGuard,
     ) -> axum::body::Body {
-        axum::body::Body::new(
-            Self {
-                inner,
-                rest: Bytes::new(),
-                turn,
-                guard,
-            }
-            .map_err(axum::Error::new),
-        )
+        axum::body::Body::new(Self {
+            inner,
+            rest: Bytes::new(),
+            turn,
+            guard,
+        })
     }
 }
 

@@ -16,6 +16,7 @@ use axum::{
     body::Body,
     http::{Method, Request, Response, StatusCode, header},
 };
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -137,7 +138,7 @@ impl ConnectionContext {
         let accepting = timeout(limits.handshake, self.acceptor.accept(stream));
         let accepted = tokio::select! {
             accepted = accepting => accepted,
-            reason = slot.activity.wait_until_overdue(limits) => return Err(aborted(reason)),
+            reason = slot.activity.wait_until_overdue(limits.idle, limits.response) => return Err(aborted(reason)),
             () = wait_for_stop(&mut self.stopped) => return Ok(None),
         };
         let in_time = accepted
@@ -171,6 +172,7 @@ impl ConnectionContext {
             + 'static,
         S::Future: Send,
     {
+        slot.activity.start_idle();
         // Choose the HTTP version by ALPN. Detecting it from the first bytes would need another time limit.
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let stream = SharedStream::new(stream);
@@ -223,11 +225,11 @@ impl ConnectionContext {
         let streams = StreamTasks::default();
         let _guard = AbortOnDrop(streams.clone());
         let mut builder = Builder::new(streams.clone());
+        // The limit on the time for a head is one on idleness here: a timer of the library's would be set anew for each request.
         builder
             .http1()
-            .timer(TokioTimer::new())
             .max_buf_size(limits.head_len.max(MIN_HEAD))
-            .header_read_timeout(limits.head);
+            .header_read_timeout(None);
         builder
             .http2()
             .max_concurrent_streams(MAX_STREAMS)
@@ -245,31 +247,51 @@ impl ConnectionContext {
         let stream = ProgressStream::new(stream, Arc::clone(&slot.activity));
         let mut connection =
             Box::pin(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-        let is_aborted = async || {
+        let idle = if http2 {
+            limits.idle
+        } else {
+            limits.idle.min(limits.head)
+        };
+        let interrupted = async |stopped: Option<&mut watch::Receiver<bool>>| {
+            let stopped = async {
+                match stopped {
+                    Some(stopped) => wait_for_stop(stopped).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
-                () = closing.channel.closed() => aborted("the gateway closed the connection"),
-                reason = slot.activity.wait_until_overdue(limits) => aborted(reason),
+                () = closing.channel.closed() => Some("the gateway closed the connection"),
+                reason = slot.activity.wait_until_overdue(idle, limits.response) => Some(reason),
+                () = stopped => None,
             }
         };
-        let ended = tokio::select! {
-            ended = &mut connection => ended.map_err(io::Error::other),
-            reason = is_aborted() => Err(reason),
-            () = wait_for_stop(&mut self.stopped) => {
-                connection.as_mut().graceful_shutdown();
-                tokio::select! {
-                    ended = &mut connection => ended.map_err(io::Error::other),
-                    reason = is_aborted() => Err(reason),
-                }
+        // It waits on locks that connections share. The set polls it when it is woken itself, and not with each request.
+        let mut interruptions = FuturesUnordered::new();
+        interruptions.push(interrupted(Some(&mut self.stopped)));
+        let mut is_stopping = false;
+        let ended = loop {
+            tokio::select! {
+                biased;
+                ended = &mut connection => break ended.map_err(io::Error::other),
+                Some(reason) = interruptions.next() => match reason {
+                    Some(reason) => break Err(aborted(reason)),
+                    None => {
+                        is_stopping = true;
+                        connection.as_mut().graceful_shutdown();
+                        interruptions.push(interrupted(None));
+                    }
+                },
             }
         };
         streams.end().await;
         // With the connection its permissions go, and the tunnels stay.
         drop(connection);
-        if ended.is_ok() {
+        if ended.is_ok() && !is_stopping {
             tokio::select! {
                 () = tunnels.ended() => {}
-                reason = is_aborted() => return Err(reason),
-                () = wait_for_stop(&mut self.stopped) => {}
+                interruption = interruptions.next() => if let Some(Some(reason)) = interruption {
+                    return Err(aborted(reason));
+                },
             }
         }
         ended
