@@ -120,18 +120,51 @@ impl fmt::Debug for Identity {
 
 /// All identities that a request has proved, in the order of its rule; none where the policy asks for none.
 #[derive(Debug, Clone, Default)]
-pub struct Identities(pub(crate) Arc<[Identity]>);
+pub struct Identities(All);
+
+#[derive(Debug, Clone)]
+enum All {
+    /// What most requests prove.
+    One(Identity),
+    Several(Arc<[Identity]>),
+}
+
+impl Default for All {
+    fn default() -> Self {
+        Self::Several(Arc::default())
+    }
+}
+
+impl From<Identity> for Identities {
+    fn from(identity: Identity) -> Self {
+        Self(All::One(identity))
+    }
+}
+
+impl From<Vec<Identity>> for Identities {
+    fn from(identities: Vec<Identity>) -> Self {
+        Self(All::Several(identities.into()))
+    }
+}
 
 impl Identities {
     /// Iterates over the identities.
     pub fn iter(&self) -> impl Iterator<Item = &Identity> {
-        self.0.iter()
+        self.as_slice().iter()
+    }
+
+    fn as_slice(&self) -> &[Identity] {
+        match &self.0 {
+            All::One(identity) => std::slice::from_ref(identity),
+            All::Several(identities) => identities,
+        }
     }
 
     /// Returns whether these are the same subjects, with the same certificates, in the same order.
     pub(crate) fn are_same(&self, other: &Self) -> bool {
-        let mut pairs = self.iter().zip(other.iter());
-        self.0.len() == other.0.len()
+        let (own, others) = (self.as_slice(), other.as_slice());
+        let mut pairs = own.iter().zip(others);
+        own.len() == others.len()
             && pairs.all(|(one, other)| {
                 one.is_same_subject(other) && one.certificates() == other.certificates()
             })

@@ -258,8 +258,8 @@ impl Shared {
                     if matches!(rule.tree, Tree::Leaf(_)) =>
                 {
                     self.admit(channel, &identity, peer);
-                    let identities = Identities(Arc::from([identity]));
-                    return Judgement::Made(Outcome::proved(identities, fields, rule, peer));
+                    let proved = Outcome::proved(identity.into(), fields, rule, peer);
+                    return Judgement::Made(proved);
                 }
                 Some(Verification::Ready(verdict)) => {
                     let verdicts = [(verifier, verdict)];
@@ -365,7 +365,7 @@ impl Shared {
             for identity in &identities {
                 self.admit(channel, identity, peer);
             }
-            return Outcome::proved(Identities(identities.into()), fields, rule, peer);
+            return Outcome::proved(identities.into(), fields, rule, peer);
         }
         if rule.is_optional && is_absent {
             return Outcome::exempt();

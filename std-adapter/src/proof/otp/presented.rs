@@ -3,18 +3,21 @@
 use super::{Form, Settings};
 use axum::http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 use chanbind_core::otp::{ClientIdBuf, ClientIdError, TokenError, jwe, jws, scratch_len};
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 use zeroize::Zeroizing;
 
 /// The longest token that is parsed, in bytes.
 const MAX_TOKEN_LEN: usize = 8 * 1024;
 
 /// A one-time password in a request's headers, parsed.
-pub(super) struct Presented<V> {
-    pub(super) client: ClientIdBuf<Arc<str>>,
+pub(super) struct Presented<C, V> {
+    pub(super) client: ClientIdBuf<C>,
     pub(super) form: Form,
     pub(super) value: V,
 }
+
+/// A one-time password that its request does not have to outlive.
+pub(super) type OwnedPresented = Presented<Arc<str>, Zeroizing<String>>;
 
 /// The reason why a request's headers hold no password that can be verified. The peer may be told: it wrote them.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +32,7 @@ pub(super) enum MalformedFields {
     TwoClients,
 }
 
-impl Presented<Zeroizing<String>> {
+impl OwnedPresented {
     /// Returns an API key that stood in another place than a request's headers.
     pub(super) fn of_api_key(client: &str, key: &str) -> Result<Self, MalformedFields> {
         Ok(Self {
@@ -40,11 +43,11 @@ impl Presented<Zeroizing<String>> {
     }
 }
 
-impl<'h> Presented<&'h str> {
+impl<'h> Presented<Cow<'h, str>, &'h str> {
     /// Copies the password, for a verification that has to wait.
-    pub(super) fn into_owned(self) -> Presented<Zeroizing<String>> {
+    pub(super) fn to_owned(&self) -> OwnedPresented {
         Presented {
-            client: self.client,
+            client: self.client.as_client_id().to_buf(),
             form: self.form,
             value: Zeroizing::new(self.value.to_owned()),
         }
@@ -53,7 +56,7 @@ impl<'h> Presented<&'h str> {
     /// Finds the password of a request; `None` if it has none.
     pub(super) fn find(
         headers: &'h HeaderMap,
-        settings: &Settings,
+        settings: &'h Settings,
     ) -> Result<Option<Self>, MalformedFields> {
         // One pass over the few headers of a request is quicker than a look-up of each.
         let (mut client, mut key, mut authorization) = (None, None, None);
@@ -90,13 +93,13 @@ impl<'h> Presented<&'h str> {
             {
                 return Err(MalformedFields::TwoClients);
             }
-            (Some(client), _) => Arc::from(client),
+            (Some(client), _) => Cow::Borrowed(client),
             // A peer that knows one client only puts anything into kid.
             (None, key_id) => settings
                 .default_client
-                .clone()
-                .or(key_id)
-                .map(Arc::from)
+                .as_deref()
+                .map(Cow::Borrowed)
+                .or(key_id.map(Cow::Owned))
                 .ok_or(MalformedFields::NoClient)?,
         };
         let client = ClientIdBuf::new(client).map_err(MalformedFields::Client)?;

@@ -1,6 +1,6 @@
 use super::{
     Details, Form, KeyDerivationError, Settings,
-    presented::{MalformedFields, Presented},
+    presented::{MalformedFields, OwnedPresented, Presented},
     session::{Client, DerivedKeys, Session},
     watches::{NoRuntime, Watches},
 };
@@ -102,7 +102,7 @@ impl OtpVerifier {
     /// Verifies by the keys of `client`; `None` if they are not derived yet.
     fn check(
         &self,
-        presented: &Presented<impl AsRef<str>>,
+        presented: &Presented<impl AsRef<str>, impl AsRef<str>>,
         target: &Target,
         channel: &Channel,
         session: &Session,
@@ -222,7 +222,7 @@ impl OtpVerifier {
     /// Looks the client up, derives its keys and verifies.
     async fn look_up_and_check(
         &self,
-        presented: Presented<Zeroizing<String>>,
+        presented: OwnedPresented,
         target: Target,
         channel: Channel,
         session: Arc<Session>,
@@ -266,7 +266,7 @@ impl Verifier for OtpVerifier {
             Some(verdict) => Verification::Ready(verdict),
             // The first password of a client on a connection: its key has to be derived, and that may take a TPM's time.
             None => {
-                let (presented, channel) = (presented.into_owned(), channel.clone());
+                let (presented, channel) = (presented.to_owned(), channel.clone());
                 Verification::Pending(Box::pin(async move {
                     self.look_up_and_check(presented, target, channel, session)
                         .await

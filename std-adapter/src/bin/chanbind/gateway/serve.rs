@@ -20,7 +20,9 @@ use chanbind::{
     proxy::ReverseProxy,
     tls::{ServerCertificate, server_config_with},
 };
+use futures_util::future::{Either, Ready, ready};
 use http_body_util::{BodyExt, Limited};
+use hyper::body::Body as _;
 use ipnet::IpNet;
 use sd_notify::NotifyState;
 use std::{
@@ -186,10 +188,16 @@ enum Inner {
     Router(Router),
 }
 
+/// The response of [`Inner`], at once or later.
+type Answer = Either<
+    Ready<Result<Response, Infallible>>,
+    Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>,
+>;
+
 impl Service<Request> for Inner {
     type Response = Response;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+    type Future = Answer;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         // Each is always ready.
@@ -198,9 +206,9 @@ impl Service<Request> for Inner {
 
     fn call(&mut self, request: Request) -> Self::Future {
         match self {
-            Self::Proxy(proxy) => proxy.call(request),
-            Self::Answer => Box::pin(async move { Ok(answer(request).await) }),
-            Self::Router(router) => Box::pin(router.call(request)),
+            Self::Proxy(proxy) => Either::Right(proxy.call(request)),
+            Self::Answer => answer(request),
+            Self::Router(router) => Either::Right(Box::pin(router.call(request))),
         }
     }
 }
@@ -289,24 +297,27 @@ impl Reloading {
 }
 
 /// Answers with `ok`, the name of the device, and for a request with content how many bytes came.
-async fn answer(request: Request) -> Response {
-    let mut text = "ok".to_owned();
-    if let Some(identity) = request.extensions().get::<Identity>() {
-        text.push(' ');
-        text.push_str(identity.subject());
+fn answer(request: Request) -> Answer {
+    let identity = request.extensions().get::<Identity>();
+    let subject = identity.map_or("", Identity::subject);
+    let space = if subject.is_empty() { "" } else { " " };
+    if request.body().is_end_stream() {
+        return Either::Left(ready(Ok(plain(["ok", space, subject, "\n"].concat()))));
     }
-    let method = request.method().clone();
-    let content = match Limited::new(request.into_body(), MAX_CONTENT)
-        .collect()
-        .await
-    {
-        Ok(content) => content.to_bytes(),
-        Err(_) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
-    };
-    if !content.is_empty() {
-        text = format!("{text}: {method}, {} bytes", content.len());
-    }
-    text.push('\n');
+    let text = ["ok", space, subject].concat();
+    let (method, body) = (request.method().clone(), request.into_body());
+    Either::Right(Box::pin(async move {
+        let Ok(content) = Limited::new(body, MAX_CONTENT).collect().await else {
+            return Ok(StatusCode::PAYLOAD_TOO_LARGE.into_response());
+        };
+        Ok(plain(match content.to_bytes().len() {
+            0 => text + "\n",
+            len => format!("{text}: {method}, {len} bytes\n"),
+        }))
+    }))
+}
+
+fn plain(text: String) -> Response {
     let mut response = Response::new(Body::from(text));
     let plain = header::HeaderValue::from_static("text/plain");
     response.headers_mut().insert(header::CONTENT_TYPE, plain);
