@@ -99,7 +99,7 @@ impl Site {
         let upstream =
             upstream.map(|port| format!("[upstream]\nurl = \"http://127.0.0.1:{port}\"\n"));
         let config = format!(
-            "listen = \"127.0.0.1:{port}\"\nmax_connections_per_address = 100000\n[limits]\nconnections = 100000\nhandshakes_per_second_and_address = 0\nidle_seconds = 600\nhead_seconds = 600\n[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n{}[proof.otp]\n{proof}[[rule]]\npath = \"/\"\n{rule}\n",
+            "listen = \"127.0.0.1:{port}\"\nmax_connections_per_address = 100000\n[limits]\nconnections = 100000\nhandshakes_per_second_and_address = 0\nidle_seconds = 600\nhead_seconds = 600\n[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n[admin]\nlisten = \"127.0.0.1:0\"\n{}[proof.otp]\n{proof}[[rule]]\npath = \"/\"\n{rule}\n",
             upstream.unwrap_or_default(),
         );
         let number = fs::read_dir(self.folder.path())?.count();
