@@ -49,6 +49,23 @@ pub(super) enum Arrival {
     Behind(SocketAddr),
 }
 
+/// A connection after the TLS handshake. The stream is not in the futures that use it: they would be larger by its size.
+struct Secured {
+    stream: SharedStream<TlsStream<TcpStream>>,
+    is_http2: bool,
+}
+
+impl Secured {
+    fn new(stream: TlsStream<TcpStream>) -> Self {
+        // Choose the HTTP version by ALPN. Detecting it from the first bytes would need another time limit.
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        Self {
+            stream: SharedStream::new(stream),
+            is_http2,
+        }
+    }
+}
+
 impl ConnectionContext {
     /// Serves one connection until it ends.
     pub(super) async fn serve<S>(
@@ -77,10 +94,10 @@ impl ConnectionContext {
                 (peer, slot)
             }
         };
-        let Some(stream) = self.accept(stream, peer, &slot).await? else {
+        let Some(secured) = self.accept(stream, peer, &slot).await? else {
             return Ok(());
         };
-        self.serve_http(stream, peer, &slot, app).await
+        self.serve_http(secured, peer, &slot, app).await
     }
 
     /// Returns how a connection arrives; `None` if it is rejected.
@@ -133,7 +150,7 @@ impl ConnectionContext {
         stream: TcpStream,
         peer: SocketAddr,
         slot: &ConnectionSlot,
-    ) -> io::Result<Option<TlsStream<TcpStream>>> {
+    ) -> io::Result<Option<Secured>> {
         let limits = &self.server.limits;
         let accepting = timeout(limits.handshake, self.acceptor.accept(stream));
         let accepted = tokio::select! {
@@ -144,7 +161,7 @@ impl ConnectionContext {
         let in_time = accepted
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "it did not complete in time"));
         match in_time.flatten() {
-            Ok(stream) => Ok(Some(stream)),
+            Ok(stream) => Ok(Some(Secured::new(stream))),
             Err(error) => {
                 let reason = error.to_string();
                 tracing::info!(%peer, reason, "TLS handshake failed");
@@ -160,7 +177,7 @@ impl ConnectionContext {
     /// Serves requests.
     async fn serve_http<S>(
         mut self,
-        stream: TlsStream<TcpStream>,
+        secured: Secured,
         peer: SocketAddr,
         slot: &ConnectionSlot,
         app: S,
@@ -173,9 +190,7 @@ impl ConnectionContext {
         S::Future: Send,
     {
         slot.activity.start_idle();
-        // Choose the HTTP version by ALPN. Detecting it from the first bytes would need another time limit.
-        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        let stream = SharedStream::new(stream);
+        let Secured { stream, is_http2 } = secured;
         let channel = Channel::new(stream.clone());
         // However the connection ends, its tunnels end too.
         let closing = Closing {
@@ -239,7 +254,7 @@ impl ConnectionContext {
             .timer(TokioTimer::new())
             .keep_alive_interval(limits.head)
             .keep_alive_timeout(limits.handshake);
-        let builder = if http2 {
+        let builder = if is_http2 {
             builder.http2_only()
         } else {
             builder.http1_only()
@@ -247,7 +262,7 @@ impl ConnectionContext {
         let stream = ProgressStream::new(stream, Arc::clone(&slot.activity));
         let mut connection =
             Box::pin(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-        let idle = if http2 {
+        let idle = if is_http2 {
             limits.idle
         } else {
             limits.idle.min(limits.head)
