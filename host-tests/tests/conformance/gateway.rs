@@ -169,8 +169,7 @@ impl Drop for Gateway {
 
 impl Records {
     fn admitted(&self, request: &Request<Body>) -> String {
-        let identities = request.extensions().get::<Identities>();
-        let identities = identities.cloned().unwrap_or_default();
+        let identities = Identities::of(request.extensions());
         let mut answer = "ok".to_owned();
         for identity in identities.iter() {
             answer += &format!(" {} {}", identity.kind(), identity.subject());

@@ -1,6 +1,6 @@
 use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts},
-    http::{StatusCode, request::Parts},
+    http::{Extensions, StatusCode, request::Parts},
 };
 use std::{any::Any, convert::Infallible, fmt, sync::Arc};
 
@@ -107,6 +107,10 @@ impl Identity {
     /// Returns true if both name the same subject, of the same realm, by the same kind of proof.
     #[must_use]
     pub fn is_same_subject(&self, other: &Self) -> bool {
+        // The requests of a connection usually have one identity, which its verifier keeps.
+        if Arc::ptr_eq(&self.inner, &other.inner) {
+            return true;
+        }
         let (one, other) = (&*self.inner, &*other.inner);
         one.kind == other.kind && one.realm == other.realm && one.subject == other.subject
     }
@@ -118,7 +122,8 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// All identities that a request has proved, in the order of its rule; none where the policy asks for none.
+/// All identities that a request has proved, in the order of its rule; none where the policy asks for none. It is an axum extractor; other
+/// services call [`Identities::of`].
 #[derive(Debug, Clone, Default)]
 pub struct Identities(All);
 
@@ -143,11 +148,35 @@ impl From<Identity> for Identities {
 
 impl From<Vec<Identity>> for Identities {
     fn from(identities: Vec<Identity>) -> Self {
-        Self(All::Several(identities.into()))
+        match <[Identity; 1]>::try_from(identities) {
+            Ok([one]) => one.into(),
+            Err(several) => Self(All::Several(several.into())),
+        }
     }
 }
 
 impl Identities {
+    /// Returns what a request with these extensions has proved.
+    #[must_use]
+    pub fn of(extensions: &Extensions) -> Self {
+        let several = extensions.get::<Self>().cloned();
+        let one = || extensions.get::<Identity>().cloned().map(Self::from);
+        several.or_else(one).unwrap_or_default()
+    }
+
+    /// Puts the identities into a request, over what others have put there. One identity stands there without a list.
+    pub(crate) fn put(self, extensions: &mut Extensions) {
+        match self.as_slice().first() {
+            Some(first) => extensions.insert(first.clone()),
+            None => extensions.remove(),
+        };
+        if self.as_slice().len() > 1 {
+            extensions.insert(self);
+        } else {
+            extensions.remove::<Self>();
+        }
+    }
+
     /// Iterates over the identities.
     pub fn iter(&self) -> impl Iterator<Item = &Identity> {
         self.as_slice().iter()
@@ -180,7 +209,8 @@ impl Identities {
 
 /// Returns the details of type `T` that a request has proved, for the extractors of the kinds.
 pub(crate) fn proved_details<T: Any + Clone>(parts: &Parts) -> Option<T> {
-    let (_, details) = parts.extensions.get::<Identities>()?.find::<T>()?;
+    let identities = Identities::of(&parts.extensions);
+    let (_, details) = identities.find::<T>()?;
     Some(details.clone())
 }
 
@@ -188,7 +218,7 @@ impl<S: Sync> FromRequestParts<S> for Identities {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get().cloned().unwrap_or_default())
+        Ok(Self::of(&parts.extensions))
     }
 }
 

@@ -302,9 +302,10 @@ impl Shared {
             None => fields::forwarded_for(peer),
         });
         fields::add_forwarded(&mut parts.headers, address, host.as_ref());
-        if let (Some(identities), Some(channel)) = (parts.extensions.get::<Identities>(), channel) {
+        let identities = Identities::of(&parts.extensions);
+        if let Some(channel) = channel {
             self.identity
-                .add(&mut parts.headers, identities, channel)
+                .add(&mut parts.headers, &identities, channel)
                 .map_err(|error| ProxyError::Identity(error.to_string()))?;
         }
         self.upstream.set_target(&mut parts, host);

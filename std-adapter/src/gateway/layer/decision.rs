@@ -75,29 +75,14 @@ impl Outcome {
         mut request: Request<B>,
     ) -> Result<(Request<B>, Fields), Box<Response<Body>>> {
         match self.result {
-            Ok(proved) => {
-                let extensions = request.extensions_mut();
-                // Over anything that others have put there.
-                match proved
-                    .as_ref()
-                    .and_then(|proved| proved.identities.iter().next())
-                {
-                    Some(first) => extensions.insert(first.clone()),
-                    None => extensions.remove(),
-                };
-                match &proved {
-                    Some(proved) => extensions.insert(proved.identities.clone()),
-                    None => extensions.remove(),
-                };
-                if let Some(Proved {
-                    verifiers,
-                    recipient,
-                    ..
-                }) = proved
-                {
-                    for verifier in verifiers.iter() {
-                        verifier.remove_proof(recipient, request.headers_mut());
-                    }
+            Ok(None) => {
+                Identities::default().put(request.extensions_mut());
+                Ok((request, self.fields))
+            }
+            Ok(Some(proved)) => {
+                proved.identities.put(request.extensions_mut());
+                for verifier in proved.verifiers.iter() {
+                    verifier.remove_proof(proved.recipient, request.headers_mut());
                 }
                 Ok((request, self.fields))
             }
