@@ -12,7 +12,7 @@ use std::{process::Command, time::Instant};
 use tokio::task::JoinSet;
 
 /// The times that both servers are started anew: two processes of one program differ by some percent.
-const STARTS: usize = 4;
+const STARTS: usize = 8;
 /// The pieces of a comparison after each start.
 const PIECES: usize = 50;
 const WARM_UP: usize = 10;
