@@ -129,7 +129,7 @@ pub struct Identities(All);
 
 #[derive(Debug, Clone)]
 enum All {
-    /// What most requests prove.
+    /// The case of most requests.
     One(Identity),
     Several(Arc<[Identity]>),
 }
