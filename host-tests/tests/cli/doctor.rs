@@ -1,6 +1,12 @@
 //! `chanbind doctor`, against gateways and against what stands between.
 
 use super::*;
+use axum::{Extension, Router, routing::get};
+use chanbind::{
+    gateway::{Channel, Diagnosis, Export, Policy, serve},
+    proof::fingerprint,
+    protocol::otp::Profile,
+};
 use chanbind_host_tests::{openssl::OpenSsl, pki::Authority};
 use std::{
     io::{BufRead, BufReader, Write},
@@ -151,6 +157,75 @@ fn another_derivation_is_named() {
         printed.contains("no label and context known here"),
         "{printed}"
     );
+}
+
+/// A gateway that derives in three wrong ways, and whose clock is behind.
+#[test]
+fn another_clock_and_old_derivations_are_found() {
+    let workspace = Workspace::without_tpm();
+    let answer = |Extension(channel): Extension<Channel>| async move {
+        let export = |name: &str, context: Option<&[u8]>| {
+            let mut value = [0; 32];
+            let label = Profile::default().exporter_label;
+            let exporter = channel.exporter();
+            exporter
+                .export_keying_material(label, context, &mut value)
+                .unwrap();
+            Export {
+                proof: "otp".to_owned(),
+                name: name.to_owned(),
+                fingerprint: fingerprint(&value),
+            }
+        };
+        let mut diagnosis = Diagnosis::of(&channel, &Policy::new(), "client1");
+        diagnosis.tls = "1.2".to_owned();
+        diagnosis.unix_time -= 120;
+        diagnosis.exports = vec![
+            export("api-key", Some(b"")),
+            export("signing", Some(b"client1")),
+            export("encryption", Some(b"\0\x07client1")),
+        ];
+        serde_json::to_string(&diagnosis).unwrap()
+    };
+    let app = Router::new().route("/.well-known/chanbind-diagnosis", get(answer));
+    let runtime = Runtime::new().unwrap();
+    let [chain, key] =
+        ["chain.pem", "server.pem"].map(|name| std::fs::read(workspace.path(name)).unwrap());
+    let tls = chanbind::tls::server_config_from_pem(&chain, &key).unwrap();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!(
+        "https://localhost:{}/",
+        listener.local_addr().unwrap().port()
+    );
+    runtime.spawn(serve(listener, tls, app, std::future::pending()));
+    let (code, printed) = doctor(&workspace, &url, &["--client-id", "client1"]);
+    assert_eq!(code, Some(1), "{printed}");
+    let findings = wrong(&printed);
+    for (finding, start, end) in [
+        (0, "the gateway sees TLS 1.2 where", "this end has 1.3"),
+        (1, "the clocks are 12", " s apart"),
+        (
+            2,
+            "api-key: the other end exports ",
+            "no context, or an empty one, which is the same in TLS 1.3",
+        ),
+        (
+            3,
+            "signing: the other end exports ",
+            "the client id as context",
+        ),
+        (
+            4,
+            "encryption: the other end exports ",
+            "the client id as context, with its length before it as in TLS 1.2",
+        ),
+    ] {
+        let found = findings.get(finding).copied().unwrap_or_default();
+        assert!(
+            found.starts_with(start) && found.ends_with(end),
+            "{printed}"
+        );
+    }
 }
 
 #[test]

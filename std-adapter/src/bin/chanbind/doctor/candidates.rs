@@ -32,7 +32,10 @@ impl Candidates {
         }
         let id = client.as_str();
         let mut contexts = vec![
-            ("no context".to_owned(), None),
+            (
+                "no context, or an empty one, which is the same in TLS 1.3".to_owned(),
+                None,
+            ),
             ("an empty context".to_owned(), Some(Vec::new())),
             (
                 "the client id as context".to_owned(),
