@@ -30,7 +30,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// A server with limits of its own, for HTTP/1.1 and HTTP/2.
-struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     pki: Pki,
     stop: Option<oneshot::Sender<()>>,
@@ -38,7 +38,7 @@ struct Server {
 }
 
 impl Server {
-    async fn start(app: Router, limits: Limits) -> Self {
+    pub(crate) async fn start(app: Router, limits: Limits) -> Self {
         let pki = Pki::new().unwrap();
         let mut tls =
             tls::server_config_from_pem(pki.certificate.as_bytes(), pki.key.as_bytes()).unwrap();
@@ -57,7 +57,7 @@ impl Server {
         }
     }
 
-    async fn connect(&self, protocol: &[u8]) -> TlsStream<TcpStream> {
+    pub(crate) async fn connect(&self, protocol: &[u8]) -> TlsStream<TcpStream> {
         self.connect_from(Ipv4Addr::LOCALHOST, protocol)
             .await
             .unwrap()
@@ -114,16 +114,16 @@ fn app() -> Router {
     Router::new().route("/", get(|| async { "ok" }))
 }
 
-fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
+pub(crate) fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
     let mut limits = Limits::default();
     change(&mut limits);
     limits
 }
 
-const SHORT: Duration = Duration::from_millis(300);
+pub(crate) const SHORT: Duration = Duration::from_millis(300);
 
 /// Waits until the server has closed a stream: reads whatever comes before that.
-async fn closed(stream: &mut TlsStream<TcpStream>) -> Duration {
+pub(crate) async fn closed(stream: &mut TlsStream<TcpStream>) -> Duration {
     let start = Instant::now();
     let mut bytes = vec![0; 65_536];
     let end = async { while matches!(stream.read(&mut bytes).await, Ok(1..)) {} };

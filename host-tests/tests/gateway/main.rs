@@ -7,6 +7,7 @@ mod limits;
 mod pending;
 mod policy;
 mod server;
+mod slow;
 mod unread;
 
 use axum::http::{Request, StatusCode};

@@ -4,7 +4,7 @@ use slab::Slab;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -22,6 +22,10 @@ pub(super) struct Activity {
     idle_since: AtomicU64,
     /// The time at which a part of a response was last written, in milliseconds since `start`.
     wrote_at: AtomicU64,
+    /// 0 unless a write waits for the client. Otherwise one more than the time since which it does, in milliseconds since `start`.
+    blocked_since: AtomicU64,
+    /// True once the connection serves tunnels alone, whose own limits hold.
+    is_tunnel: AtomicBool,
     /// The responses in progress: the time at which the client's turn began, in milliseconds since `start`, or `None` if it is the server's
     /// turn.
     responses: Mutex<Slab<Option<u64>>>,
@@ -35,6 +39,8 @@ impl Activity {
             requests: AtomicUsize::new(0),
             idle_since: AtomicU64::new(0),
             wrote_at: AtomicU64::new(0),
+            blocked_since: AtomicU64::new(0),
+            is_tunnel: AtomicBool::new(false),
             responses: Mutex::default(),
             evicted: Notify::new(),
         }
@@ -69,6 +75,25 @@ impl Activity {
     /// Records that a part of a response was written.
     pub(super) fn record_write(&self) {
         self.wrote_at.store(self.now(), Ordering::Release);
+    }
+
+    /// Records whether a write waits for the client.
+    pub(super) fn record_blocked(&self, is_blocked: bool) {
+        let since = self.blocked_since.load(Ordering::Acquire);
+        if is_blocked == (since > 0) {
+            return;
+        }
+        let since = if is_blocked {
+            self.now().saturating_add(1)
+        } else {
+            0
+        };
+        self.blocked_since.store(since, Ordering::Release);
+    }
+
+    /// Records that the connection serves tunnels alone from now on.
+    pub(super) fn start_tunnels(&self) {
+        self.is_tunnel.store(true, Ordering::Release);
     }
 
     fn max_with_last_write(&self, millis: u64) -> u64 {
@@ -107,6 +132,12 @@ impl Activity {
     }
 
     fn is_stuck(&self, limit: Duration) -> bool {
+        // A request may be in progress whose response cannot begin, because the client has not read those before it.
+        let blocked = self.blocked_since.load(Ordering::Acquire).checked_sub(1);
+        let is_tunnel = self.is_tunnel.load(Ordering::Acquire);
+        if !is_tunnel && blocked.is_some_and(|since| self.since(since) >= limit) {
+            return true;
+        }
         let responses = self.responses();
         let mut since = responses.iter().filter_map(|(_, since)| *since);
         since.any(|since| self.since(self.max_with_last_write(since)) >= limit)

@@ -1,6 +1,6 @@
 //! Bodies with time limits: request bodies, which the client must send in time, and response bodies, which it must read in time.
 
-use super::activity::{RequestGuard, Turn};
+use super::activity::{Activity, RequestGuard, Turn};
 use axum::http::{Request, Version, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -18,20 +19,25 @@ use tokio::time::{Sleep, sleep, timeout};
 ///
 /// The rest of a body that the application drops is read and discarded, up to [`MAX_DISCARDED`] bytes. Over HTTP/1.1 the connection can
 /// be used again only then: a client that sends content with its first request and is asked for a proof needs the connection, because
-/// the proof is bound to it.
+/// the proof is bound to it. Until then it counts as in use.
 pub(super) struct TimedBody {
     /// `None` once the rest is being discarded.
     inner: Option<Incoming>,
     limit: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     is_rest_discarded: bool,
+    activity: Arc<Activity>,
 }
 
 /// The bytes of a dropped request body that are read and discarded.
 const MAX_DISCARDED: usize = 256 * 1024;
 
 impl TimedBody {
-    pub(super) fn wrap(request: Request<Incoming>, limit: Duration) -> Request<axum::body::Body> {
+    pub(super) fn wrap(
+        request: Request<Incoming>,
+        limit: Duration,
+        activity: &Arc<Activity>,
+    ) -> Request<axum::body::Body> {
         // A client that waits for 100 (Continue) sends its content after it, or not at all (RFC 9110 section 10.1.1). HTTP/2 ends one
         // stream without the connection.
         let is_rest_discarded =
@@ -45,6 +51,7 @@ impl TimedBody {
                 limit,
                 timer: None,
                 is_rest_discarded,
+                activity: Arc::clone(activity),
             })
         })
     }
@@ -62,11 +69,12 @@ impl Drop for TimedBody {
             return;
         };
         let rest = Limited::new(inner, MAX_DISCARDED);
-        runtime.spawn(timeout(self.limit, discard(rest)));
+        let guard = self.activity.begin_request();
+        runtime.spawn(timeout(self.limit, discard(rest, guard)));
     }
 }
 
-async fn discard(mut rest: Limited<Incoming>) {
+async fn discard(mut rest: Limited<Incoming>, _guard: RequestGuard) {
     while let Some(Ok(_)) = rest.frame().await {}
 }
 

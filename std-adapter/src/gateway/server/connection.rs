@@ -221,7 +221,7 @@ impl ConnectionContext {
                     *response.status_mut() = StatusCode::URI_TOO_LONG;
                     response
                 } else {
-                    let mut request = TimedBody::wrap(request, limit);
+                    let mut request = TimedBody::wrap(request, limit, &activity);
                     request.extensions_mut().insert(channel);
                     // Few requests ask for another protocol.
                     if request.method() == Method::CONNECT
@@ -286,8 +286,8 @@ impl ConnectionContext {
         let mut is_stopping = false;
         let ended = loop {
             tokio::select! {
+                // A busy connection may use up what one turn of a task may do, and interruptions need some of it.
                 biased;
-                ended = &mut connection => break ended.map_err(io::Error::other),
                 Some(reason) = interruptions.next() => match reason {
                     Some(reason) => break Err(aborted(reason)),
                     None => {
@@ -296,12 +296,14 @@ impl ConnectionContext {
                         interruptions.push(interrupted(None));
                     }
                 },
+                ended = &mut connection => break ended.map_err(io::Error::other),
             }
         };
         streams.end().await;
         // With the connection its permissions go, and the tunnels stay.
         drop(connection);
         if ended.is_ok() && !is_stopping {
+            slot.activity.start_tunnels();
             tokio::select! {
                 () = tunnels.ended() => {}
                 interruption = interruptions.next() => if let Some(Some(reason)) = interruption {

@@ -9,8 +9,8 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pin_project! {
-    /// A stream that records when its peer has accepted a part of a response. The HTTP library may write a large response at
-    /// once, and a slow client may take a long time to read it.
+    /// A stream that records when its peer has accepted a part of a response, and since when it accepts nothing. The HTTP library may write a large
+    /// response at once, and a slow client may take a long time to read it.
     pub(super) struct ProgressStream<S> {
         #[pin]
         inner: S,
@@ -66,7 +66,10 @@ impl<S: AsyncWrite> AsyncWrite for ProgressStream<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().inner.poll_flush(context)
+        let this = self.project();
+        let flushed = this.inner.poll_flush(context);
+        this.activity.record_blocked(flushed.is_pending());
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -75,6 +78,7 @@ impl<S: AsyncWrite> AsyncWrite for ProgressStream<S> {
 }
 
 fn record(activity: &Activity, written: &Poll<io::Result<usize>>) {
+    activity.record_blocked(written.is_pending());
     if matches!(written, Poll::Ready(Ok(len)) if *len > MAX_CONTROL_LEN) {
         activity.record_write();
     }
