@@ -123,7 +123,7 @@ impl fmt::Debug for Identity {
 }
 
 /// All identities that a request has proved, in the order of its rule; none where the policy asks for none. It is an axum extractor; other
-/// services call [`Identities::of`].
+/// services call [`Identities::of`], because a request with one identity has no list in its extensions.
 #[derive(Debug, Clone, Default)]
 pub struct Identities(All);
 

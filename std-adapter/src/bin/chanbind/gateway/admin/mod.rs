@@ -81,7 +81,7 @@ impl Readiness {
 /// The state that operators can look at.
 #[derive(Default)]
 pub(super) struct Admin {
-    /// False without a listener for operators. Then nothing is counted: the counters are shared by all connections.
+    /// False without a listener for operators. Then nothing is counted.
     is_shown: bool,
     pub(super) readiness: Readiness,
     pub(super) metrics: Metrics,

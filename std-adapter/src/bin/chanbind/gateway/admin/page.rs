@@ -164,7 +164,7 @@ pub(super) fn device(monitor: &Monitor, name: &str) -> Option<Markup> {
     let device = state.devices.get(name)?;
     let now = now();
     let open = state.live.values();
-    let open = open.filter(|live| live.identities().iter().any(|(one, _)| one == name));
+    let open = open.filter(|live| live.has_proved(name));
     let content = html! {
         p { a href="/" { "chanbind gateway" } }
         h1 { (name) }

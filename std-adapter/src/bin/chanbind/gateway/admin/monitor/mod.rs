@@ -1,10 +1,13 @@
 //! The recent events at a gateway, in bounded memory.
 //!
 //! Requests of an admitted device count in what their connection holds, without a lock that connections share. These counts are added to those of all
-//! once a minute, when the connection ends, and when something is shown.
+//! by the first request of another minute, when the connection ends, and when something is shown.
+
+mod live;
 
 use super::metrics::reason;
 use chanbind::gateway::{Channel, Event, Identity};
+use live::{Counts, Live};
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     net::SocketAddr,
@@ -15,8 +18,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// The devices that are remembered. Beyond that, the one that has not been seen for longest is forgotten.
+/// The devices that are remembered. For more of them, those that were not admitted for longest are forgotten.
 const MAX_DEVICES: usize = 10_000;
+/// The devices that are forgotten at a time: choosing them takes a look at all.
+const FORGOTTEN: usize = MAX_DEVICES / 16;
 /// The events that are remembered of a device.
 const MAX_EVENTS: usize = 32;
 /// The minutes that are remembered.
@@ -39,37 +44,12 @@ pub(super) struct State {
     admitted: BTreeMap<&'static str, u64>,
 }
 
-/// A connection that is open.
-pub(super) struct Live {
-    pub(super) peer: SocketAddr,
-    pub(super) since: u64,
-    /// Not locked by itself while the state of all is locked after it: the pages lock them in the other order.
-    tally: Mutex<Tally>,
-}
-
-/// The counts of a connection.
-#[derive(Default)]
-struct Tally {
-    /// True while the connection is among those of [`State::live`], so that its counts will be collected.
-    is_listed: bool,
-    requests: u64,
-    /// The time of the last request, in seconds since 1970. Counts that have not been collected are of its minute.
-    last_seen: u64,
-    proved: Vec<Proved>,
-}
-
-/// An identity that has been proved on a connection.
-struct Proved {
-    identity: Identity,
-    device: Arc<Device>,
-    /// The requests that have not been collected.
-    admitted: u64,
-}
-
 /// A device that has been seen.
 #[derive(Default)]
 pub(super) struct Device {
     last_seen: AtomicU64,
+    /// The time of the last request that was admitted. Anyone can have a name refused.
+    last_admitted: AtomicU64,
     admitted: AtomicU64,
     refused: AtomicU64,
     /// Times in seconds since 1970, and what happened.
@@ -89,6 +69,12 @@ pub(super) fn now() -> u64 {
     since.map_or(0, |since| since.as_secs())
 }
 
+/// Records a time, unless a later one stands there. One that is still to come was of a clock that has been set since.
+fn record(last: &AtomicU64, at: u64, now: u64) {
+    let before = Some(last.load(Relaxed)).filter(|before| *before <= now);
+    last.store(at.max(before.unwrap_or(0)), Relaxed);
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -103,10 +89,16 @@ impl Default for Monitor {
 }
 
 impl Monitor {
-    /// Returns the state, with the counts of all connections.
+    /// Returns the state, with the counts of all connections. They are collected without its lock, which new connections need.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state_at(now())
+    }
+
+    fn state_at(&self, now: u64) -> MutexGuard<'_, State> {
+        let all: Vec<_> = lock(&self.state).live.values().cloned().collect();
+        let counts: Vec<_> = all.iter().flat_map(|live| live.take()).collect();
         let mut state = lock(&self.state);
-        state.collect_all();
+        counts.iter().for_each(|counts| state.add(counts, now));
         state
     }
 
@@ -116,6 +108,10 @@ impl Monitor {
     }
 
     pub(super) fn observe(&self, event: &Event<'_>) {
+        self.observe_at(now(), event);
+    }
+
+    fn observe_at(&self, now: u64, event: &Event<'_>) {
         match event {
             Event::ConnectionOpened { peer, channel } => {
                 let live = self.live(channel, *peer);
@@ -126,7 +122,7 @@ impl Monitor {
                 let mut state = lock(&self.state);
                 if let Some(live) = state.live.remove(&channel.number()) {
                     live.tally().is_listed = false;
-                    state.collect(&live);
+                    state.collect(&live, now);
                 }
             }
             Event::Admitted {
@@ -134,11 +130,10 @@ impl Monitor {
                 channel,
                 identity,
                 is_first,
-            } => self.admitted(now(), *peer, channel, identity, *is_first),
+            } => self.admitted(now, *peer, channel, identity, *is_first),
             Event::Refused { peer, refusal, .. } => {
-                let now = now();
                 let mut state = lock(&self.state);
-                state.minute(now / 60).refused += 1;
+                state.minute(now, now).refused += 1;
                 let Some(subject) = refusal.claimed_subject() else {
                     return;
                 };
@@ -147,7 +142,7 @@ impl Monitor {
                     return;
                 }
                 let device = state.device(subject, now);
-                device.last_seen.fetch_max(now, Relaxed);
+                record(&device.last_seen, now, now);
                 device.refused.fetch_add(1, Relaxed);
                 let from = peer.map_or(String::new(), |peer| format!(" from {}", peer.ip()));
                 let reason = reason(refusal.kind());
@@ -159,11 +154,7 @@ impl Monitor {
 
     /// Returns what a connection holds. Only connections that are opened while this observes have a peer here.
     fn live(&self, channel: &Channel, peer: SocketAddr) -> Arc<Live> {
-        channel.state(self.owner, || Live {
-            peer,
-            since: now(),
-            tally: Mutex::default(),
-        })
+        channel.state(self.owner, || Live::new(peer, now()))
     }
 
     fn admitted(
@@ -179,56 +170,51 @@ impl Monitor {
             return;
         }
         let mut state = lock(&self.state);
-        state.collect(&live);
-        let device = state.device(identity.subject(), now);
+        state.collect(&live, now);
+        let known = live.device(identity).filter(|_| !is_first);
+        let device = known.unwrap_or_else(|| state.device(identity.subject(), now));
         if is_first {
             let from = peer.map_or(String::new(), |peer| format!(" from {}", peer.ip()));
             device.note(now, format!("admitted by {}{from}", identity.kind()));
         }
         live.count_with(identity, device, now);
         if !live.tally().is_listed {
-            state.collect(&live);
+            state.collect(&live, now);
         }
     }
 }
 
 impl State {
     /// Adds what a connection has counted.
-    fn collect(&mut self, live: &Live) {
-        let mut tally = live.tally();
-        let (mut sum, last_seen) = (0, tally.last_seen);
-        for proved in &mut tally.proved {
-            let admitted = std::mem::take(&mut proved.admitted);
-            if admitted == 0 {
-                continue;
-            }
-            sum += admitted;
-            proved.device.admitted.fetch_add(admitted, Relaxed);
-            proved.device.last_seen.fetch_max(last_seen, Relaxed);
-            *self.admitted.entry(proved.identity.kind()).or_default() += admitted;
-        }
-        if sum > 0 {
-            self.minute(last_seen / 60).admitted += sum;
+    fn collect(&mut self, live: &Live, now: u64) {
+        for counts in live.take() {
+            self.add(&counts, now);
         }
     }
 
-    fn collect_all(&mut self) {
-        let all = std::mem::take(&mut self.live);
-        all.values().for_each(|live| self.collect(live));
-        self.live = all;
+    fn add(&mut self, counts: &Counts, now: u64) {
+        let device = &counts.device;
+        device.admitted.fetch_add(counts.admitted, Relaxed);
+        record(&device.last_admitted, counts.last_seen, now);
+        record(&device.last_seen, counts.last_seen, now);
+        *self.admitted.entry(counts.kind).or_default() += counts.admitted;
+        self.minute(counts.last_seen, now).admitted += counts.admitted;
     }
 
-    /// Returns the counts of a minute.
-    fn minute(&mut self, minute: u64) -> &mut Minute {
-        let newest = self.minutes.last_key_value();
-        let newest = newest.map_or(minute, |(newest, _)| minute.max(*newest));
-        let first = newest.saturating_sub(MINUTES - 1);
+    /// Returns the counts of the minute of a time. Those that are of no minute of the last day are forgotten: the clock may have been wrong.
+    fn minute(&mut self, at: u64, now: u64) -> &mut Minute {
+        let first = (now / 60).saturating_sub(MINUTES - 1);
         while let Some(oldest) = self.minutes.first_entry()
             && *oldest.key() < first
         {
             oldest.remove();
         }
-        self.minutes.entry(minute).or_default()
+        while let Some(newest) = self.minutes.last_entry()
+            && *newest.key() > now / 60
+        {
+            newest.remove();
+        }
+        self.minutes.entry(at / 60).or_default()
     }
 
     /// Returns what is known of a device.
@@ -237,14 +223,7 @@ impl State {
             return Arc::clone(device);
         }
         if self.devices.len() >= MAX_DEVICES {
-            self.collect_all();
-            let oldest = self
-                .devices
-                .iter()
-                .min_by_key(|(_, device)| device.last_seen());
-            if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
-                self.devices.remove(&oldest);
-            }
+            self.forget(now);
         }
         let device = Arc::new(Device {
             last_seen: now.into(),
@@ -255,57 +234,23 @@ impl State {
     }
 }
 
-impl Live {
-    fn tally(&self) -> MutexGuard<'_, Tally> {
-        lock(&self.tally)
-    }
-
-    /// Counts a request, unless the counts of all are needed for it.
-    fn count(&self, identity: &Identity, now: u64) -> bool {
-        let mut tally = self.tally();
-        let is_same_minute = tally.last_seen / 60 == now / 60;
-        tally.is_listed && is_same_minute && tally.count(identity, now)
-    }
-
-    /// Counts a request of a device that may be new here.
-    fn count_with(&self, identity: &Identity, device: Arc<Device>, now: u64) {
-        let mut tally = self.tally();
-        // A request beside this one may have been quicker.
-        if !tally.count(identity, now) {
-            tally.proved.push(Proved {
-                identity: identity.clone(),
-                device,
-                admitted: 0,
-            });
-            tally.count(identity, now);
+impl State {
+    /// Forgets the devices that were not admitted for longest.
+    fn forget(&mut self, now: u64) {
+        let all: Vec<_> = self.live.values().cloned().collect();
+        all.iter().for_each(|live| self.collect(live, now));
+        let devices = self.devices.iter();
+        let mut oldest: Vec<_> = devices
+            .map(|(name, device)| (device.last_admitted.load(Relaxed), device.last_seen(), name))
+            .collect();
+        if oldest.len() > FORGOTTEN {
+            oldest.select_nth_unstable(FORGOTTEN);
+            oldest.truncate(FORGOTTEN);
         }
-    }
-
-    pub(super) fn requests(&self) -> u64 {
-        self.tally().requests
-    }
-
-    /// Returns subject and kind of what has been proved.
-    pub(super) fn identities(&self) -> Vec<(String, &'static str)> {
-        let tally = self.tally();
-        let named = tally
-            .proved
-            .iter()
-            .map(|one| (one.identity.subject().to_owned(), one.identity.kind()));
-        named.collect()
-    }
-}
-
-impl Tally {
-    fn count(&mut self, identity: &Identity, now: u64) -> bool {
-        let mut known = self.proved.iter_mut();
-        let Some(proved) = known.find(|one| one.identity.is_same_subject(identity)) else {
-            return false;
-        };
-        proved.admitted += 1;
-        self.requests += 1;
-        self.last_seen = now;
-        true
+        let names: Vec<_> = oldest.into_iter().map(|(.., name)| name.clone()).collect();
+        for name in names {
+            self.devices.remove(&name);
+        }
     }
 }
 
@@ -342,6 +287,7 @@ mod tests {
     use chanbind::protocol::exporter::ExporterSecret;
 
     const MINUTE: u64 = 29_000_000;
+    const START: u64 = MINUTE * 60;
 
     fn channel() -> Channel {
         Channel::new(ExporterSecret::sha256(&[7; 32]))
@@ -351,23 +297,19 @@ mod tests {
         ([192, 0, 2, 1], 5000).into()
     }
 
-    fn identity(subject: &str) -> Identity {
-        Identity::new(subject, "otp", ())
-    }
-
     impl Monitor {
         fn open(&self, channel: &Channel) {
             let peer = peer();
-            self.observe(&Event::ConnectionOpened { peer, channel });
+            self.observe_at(START, &Event::ConnectionOpened { peer, channel });
         }
 
         fn admit(&self, second: u64, channel: &Channel, subject: &str, is_first: bool) {
-            let identity = identity(subject);
+            let identity = Identity::new(subject, "otp", ());
             self.admitted(second, Some(peer()), channel, &identity, is_first);
         }
 
-        fn minutes(&self) -> Vec<(u64, u64)> {
-            let state = self.state();
+        fn minutes(&self, now: u64) -> Vec<(u64, u64)> {
+            let state = self.state_at(now);
             let minutes = state.minutes.iter();
             minutes.map(|(at, counts)| (*at, counts.admitted)).collect()
         }
@@ -375,24 +317,24 @@ mod tests {
 
     #[test]
     fn requests_are_counted_in_their_minute_whenever_they_are_collected() {
-        let (monitor, start) = (Monitor::default(), MINUTE * 60);
+        let monitor = Monitor::default();
         let (one, other) = (channel(), channel());
         monitor.open(&one);
         monitor.open(&other);
-        monitor.admit(start, &one, "pump", true);
+        monitor.admit(START, &one, "pump", true);
         for second in 1..5 {
-            monitor.admit(start + second, &one, "pump", false);
+            monitor.admit(START + second, &one, "pump", false);
         }
         // The other connection says first that a minute has passed.
-        monitor.admit(start + 60, &other, "fan", true);
-        monitor.admit(start + 125, &one, "pump", false);
+        monitor.admit(START + 60, &other, "fan", true);
+        monitor.admit(START + 125, &one, "pump", false);
         assert_eq!(
-            monitor.minutes(),
+            monitor.minutes(START + 130),
             [(MINUTE, 5), (MINUTE + 1, 1), (MINUTE + 2, 1)]
         );
-        let state = monitor.state();
+        let state = monitor.state_at(START + 130);
         let device = &state.devices["pump"];
-        assert_eq!((device.admitted(), device.last_seen()), (6, start + 125));
+        assert_eq!((device.admitted(), device.last_seen()), (6, START + 125));
         assert_eq!(state.live[&one.number()].requests(), 6);
         drop(state);
         assert_eq!(monitor.take_admitted(), BTreeMap::from([("otp", 7)]));
@@ -401,17 +343,18 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_with_a_connection() {
-        let (monitor, start, channel) = (Monitor::default(), MINUTE * 60, channel());
+        let (monitor, channel) = (Monitor::default(), channel());
         // Before it is listed, while it is, and after it has ended.
-        monitor.admit(start, &channel, "pump", true);
+        monitor.admit(START, &channel, "pump", true);
         monitor.open(&channel);
-        monitor.admit(start, &channel, "pump", false);
+        monitor.admit(START, &channel, "pump", false);
         let (peer, channel) = (peer(), &channel);
-        monitor.observe(&Event::ConnectionClosed { peer, channel });
-        monitor.admit(start, channel, "pump", false);
-        assert_eq!(monitor.minutes(), [(MINUTE, 3)]);
-        assert_eq!(monitor.state().devices["pump"].admitted(), 3);
-        assert!(monitor.state().live.is_empty());
+        monitor.observe_at(START, &Event::ConnectionClosed { peer, channel });
+        monitor.admit(START, channel, "pump", false);
+        assert_eq!(monitor.minutes(START), [(MINUTE, 3)]);
+        let state = monitor.state_at(START);
+        assert_eq!(state.devices["pump"].admitted(), 3);
+        assert!(state.live.is_empty());
     }
 
     #[test]
@@ -419,9 +362,9 @@ mod tests {
         let (monitor, channel) = (Monitor::default(), channel());
         monitor.open(&channel);
         // The first two requests of an HTTP/2 connection may both be the first one.
-        monitor.admit(MINUTE * 60, &channel, "pump", true);
-        monitor.admit(MINUTE * 60, &channel, "pump", true);
-        let live = Arc::clone(&monitor.state().live[&channel.number()]);
+        monitor.admit(START, &channel, "pump", true);
+        monitor.admit(START, &channel, "pump", true);
+        let live = Arc::clone(&monitor.state_at(START).live[&channel.number()]);
         assert_eq!(live.identities(), [("pump".to_owned(), "otp")]);
     }
 
@@ -429,30 +372,48 @@ mod tests {
     fn a_day_of_minutes_is_remembered() {
         let (monitor, channel) = (Monitor::default(), channel());
         monitor.open(&channel);
-        monitor.admit(MINUTE * 60, &channel, "pump", true);
+        monitor.admit(START, &channel, "pump", true);
         for minute in [1, MINUTES - 1, MINUTES] {
-            monitor.admit((MINUTE + minute) * 60, &channel, "pump", false);
+            monitor.admit(START + minute * 60, &channel, "pump", false);
         }
-        let minutes = monitor.minutes().into_iter().map(|(at, _)| at - MINUTE);
+        let minutes = monitor.minutes(START + MINUTES * 60).into_iter();
+        let minutes = minutes.map(|(at, _)| at - MINUTE);
         assert_eq!(minutes.collect::<Vec<_>>(), [1, MINUTES - 1, MINUTES]);
     }
 
     #[test]
-    fn the_device_that_was_not_seen_for_longest_is_forgotten() {
-        let (monitor, start) = (Monitor::default(), MINUTE * 60);
+    fn a_clock_that_was_wrong_leaves_nothing_behind() {
+        let (monitor, channel) = (Monitor::default(), channel());
+        monitor.open(&channel);
+        monitor.admit(START + 100 * MINUTES * 60, &channel, "pump", true);
+        monitor.admit(START, &channel, "pump", false);
+        monitor.admit(START + 60, &channel, "pump", false);
+        assert_eq!(monitor.minutes(START + 60), [(MINUTE, 1), (MINUTE + 1, 1)]);
+        let state = monitor.state_at(START + 60);
+        assert_eq!(state.devices["pump"].last_seen(), START + 60);
+    }
+
+    #[test]
+    fn the_devices_that_were_not_admitted_for_longest_are_forgotten() {
+        let monitor = Monitor::default();
+        let name = |number| format!("device{number}");
         let channels: Vec<_> = (0..MAX_DEVICES).map(|_| channel()).collect();
         for (number, channel) in channels.iter().enumerate() {
             monitor.open(channel);
-            monitor.admit(start, channel, &format!("device{number}"), true);
+            monitor.admit(START, channel, &name(number), true);
         }
-        // Not collected yet: it must be before one is chosen.
-        for (number, channel) in channels.iter().enumerate().skip(1) {
-            monitor.admit(start + 1, channel, &format!("device{number}"), false);
+        // Not collected yet: they must be before any are chosen.
+        for (number, channel) in channels.iter().enumerate().skip(FORGOTTEN) {
+            monitor.admit(START + 1, channel, &name(number), false);
         }
-        monitor.admit(start + 2, &channel(), "new", true);
-        let state = monitor.state();
-        assert_eq!(state.devices.len(), MAX_DEVICES);
-        assert!(state.devices.contains_key("new"));
-        assert!(!state.devices.contains_key("device0"));
+        monitor.admit(START + 2, &channel(), "new", true);
+        let devices = |now| monitor.state_at(now).devices.len();
+        let has = |name: &str| monitor.state_at(START + 2).devices.contains_key(name);
+        assert_eq!(devices(START + 2), MAX_DEVICES - FORGOTTEN + 1);
+        assert!(has("new") && has(&name(FORGOTTEN)));
+        assert!((0..FORGOTTEN).all(|number| !has(&name(number))));
+        // A connection goes on with what it holds: the next minute does not bring the device back, for which another one would have to go.
+        monitor.admit(START + 60, &channels[0], &name(0), false);
+        assert_eq!(devices(START + 60), MAX_DEVICES - FORGOTTEN + 1);
     }
 }
