@@ -40,7 +40,7 @@ async fn second_status(gateway: &TestGateway, len: usize, fields: &str) -> Optio
 }
 
 /// Reads one response and returns its status.
-async fn status(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<u16> {
+pub(crate) async fn status(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<u16> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);

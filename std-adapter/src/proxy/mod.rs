@@ -302,8 +302,8 @@ impl Shared {
             None => fields::forwarded_for(peer),
         });
         fields::add_forwarded(&mut parts.headers, address, host.as_ref());
-        let identities = Identities::of(&parts.extensions);
         if let Some(channel) = channel {
+            let identities = Identities::of(&parts.extensions);
             self.identity
                 .add(&mut parts.headers, &identities, channel)
                 .map_err(|error| ProxyError::Identity(error.to_string()))?;

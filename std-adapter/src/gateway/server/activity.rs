@@ -106,8 +106,7 @@ impl Activity {
     }
 
     /// Waits until the connection must be closed: it has been idle for `idle_limit`, or its client has read nothing of a response for
-    /// `response_limit`.
-    /// Returns the reason.
+    /// `response_limit`. Returns the reason.
     pub(super) async fn wait_until_overdue(
         &self,
         idle_limit: Duration,

@@ -232,9 +232,7 @@ impl State {
         self.devices.insert(name.to_owned(), Arc::clone(&device));
         device
     }
-}
 
-impl State {
     /// Forgets the devices that were not admitted for longest.
     fn forget(&mut self, now: u64) {
         let all: Vec<_> = self.live.values().cloned().collect();
